@@ -1,0 +1,65 @@
+# Needs git, make and Python >= 3.11; everything else is installed into .venv from a lock with hashes.
+PYTHON ?= python3
+UV ?= uv
+BIN := .venv/bin
+STAMP := .venv/installed
+CODE := gateway tests bench deploy
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types policies pytest bench stack bundle lock migration clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## create .venv and install everything from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## run the demo alliance: the main job from start to end
+	$(BIN)/gateway demo
+
+test: install lint types policies pytest ## check style, types, imports, policies, and run every test
+
+lint: install ## check style and which package imports which
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/lint-imports
+
+types: install ## check types
+	$(BIN)/mypy --explicit-package-bases $(CODE)
+
+policies: install ## find or build OPA, then check, format-check and test the policies
+	$(BIN)/python -m tests.services.opa check
+
+pytest: install
+	$(BIN)/python -m pytest
+
+bench: install ## measure beside FastAPI hello; prints ratios
+	$(BIN)/python -m bench
+
+stack: install ## run the production set as local processes until Ctrl-C
+	$(BIN)/python -m deploy.stack
+
+bundle: install ## write the policies as an OPA bundle to var/opa, for docker-compose.yml
+	$(BIN)/python -m tests.services.opa bundle var/opa/bundle.tar.gz
+
+lock: ## resolve the dependencies anew (needs uv)
+	$(UV) pip compile pyproject.toml --all-extras $(LOCK_OPTIONS) --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --extra build $(LOCK_OPTIONS) --constraint requirements.lock \
+	  --output-file deploy/requirements.lock
+
+LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate
+
+migration: install ## draft a migration from the tables: make migration MESSAGE="what changes"
+	$(BIN)/python -m gateway.migrations "$(MESSAGE)"
+
+clean: ## remove whatever is not in git, except .tools
+	rm -rf .venv build var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Alliance Gateway: the one door through which an alliance of companies shares data."""
