@@ -1,0 +1,24 @@
+"""Two engines, one schema, one way to speak to them."""
+
+from gateway.database.interface import (
+    AlreadyExists,
+    CommitUnknown,
+    Database,
+    DatabaseUnavailable,
+    Reading,
+    Row,
+    Transaction,
+)
+from gateway.database.statements import Query, metadata
+
+__all__ = [
+    "AlreadyExists",
+    "CommitUnknown",
+    "Database",
+    "DatabaseUnavailable",
+    "Query",
+    "Reading",
+    "Row",
+    "Transaction",
+    "metadata",
+]

@@ -1,0 +1,142 @@
+"""PostgreSQL through asyncpg: production, many processes and nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+
+from gateway.database.interface import AlreadyExists, CommitUnknown, DatabaseUnavailable, Reading, Row, Transaction
+from gateway.database.statements import Query
+
+_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncio.TimeoutError)
+_REFUSING = (
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.OperatorInterventionError,  # shutting down, statement_timeout
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,  # deadlock, serialisation
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+@contextmanager
+def _deliberate_errors() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyExists() from error
+    except (*_REFUSING, *_LOST) as error:
+        raise DatabaseUnavailable() from error
+
+
+class _Session:
+    """One connection, spoken to in `Query`; asyncpg keeps its statements prepared."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
+        text = query.postgresql
+        with _deliberate_errors():
+            rows: list[Row] = await self._connection.fetch(text.sql, *text.arguments(given))
+        return rows
+
+    async def one(self, query: Query, /, **given: Any) -> Row | None:
+        text = query.postgresql
+        with _deliberate_errors():
+            row: Row | None = await self._connection.fetchrow(text.sql, *text.arguments(given))
+        return row
+
+    async def run(self, query: Query, /, **given: Any) -> int:
+        text = query.postgresql
+        with _deliberate_errors():
+            status: str = await self._connection.execute(text.sql, *text.arguments(given))
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def many(self, query: Query, rows: Sequence[dict[str, Any]], /) -> None:
+        text = query.postgresql
+        with _deliberate_errors():
+            await self._connection.executemany(text.sql, map(text.arguments, rows))
+
+
+async def _keep_as_it_is(_: Any) -> None:
+    """Sessions set nothing, so there is nothing to reset: this saves a round trip per release."""
+
+
+class PostgreSQLDatabase:
+    """See `Database`. Connections are held; `synchronous_commit` is forced on, locks and statements time out."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], version: str) -> None:
+        self._pool = pool
+        self._version = version
+
+    @classmethod
+    async def connect(cls, dsn: str, *, connections: int = 8) -> PostgreSQLDatabase:
+        """Connect, or raise `DatabaseUnavailable`."""
+        settings = {"synchronous_commit": "on", "lock_timeout": "4000", "statement_timeout": "15000"}
+        with _deliberate_errors():
+            pool = await asyncpg.create_pool(
+                dsn, min_size=1, max_size=connections, server_settings=settings, reset=_keep_as_it_is, timeout=5
+            )
+            version = await pool.fetchval("SHOW server_version")
+        return cls(pool, f"PostgreSQL {version.split()[0]}")
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
+        async with self._held() as connection:
+            return await _Session(connection).all(query, **given)
+
+    async def one(self, query: Query, /, **given: Any) -> Row | None:
+        async with self._held() as connection:
+            return await _Session(connection).one(query, **given)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Reading]:
+        async with self._held() as connection:
+            with _deliberate_errors():
+                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+                await transaction.start()
+            try:
+                yield _Session(connection)
+            finally:
+                with _deliberate_errors():
+                    await transaction.rollback()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._held() as connection:
+            with _deliberate_errors():
+                transaction = connection.transaction()
+                await transaction.start()
+            try:
+                yield _Session(connection)
+            except BaseException:
+                if not connection.is_closed():
+                    await transaction.rollback()
+                raise
+            try:
+                await asyncio.shield(transaction.commit())
+            except _LOST as error:
+                raise CommitUnknown("The connection was lost around COMMIT.") from error
+            except _REFUSING as error:
+                raise DatabaseUnavailable() from error
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[Any]:
+        with _deliberate_errors():
+            connection = await self._pool.acquire(timeout=5)
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    async def close(self) -> None:
+        await self._pool.close()

@@ -1,0 +1,148 @@
+"""SQLite in WAL mode: the embedded default, one writer, one process.
+
+Statements run on the event loop's thread (about ten microseconds each); only COMMIT, which waits
+for the disk, runs on a thread of its own, so that a flush stops nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from gateway.database.interface import AlreadyExists, DatabaseUnavailable, Reading, Row, Transaction
+from gateway.database.statements import Query
+
+_LOCK_PATIENCE_S = 5.0
+_LOCK_PAUSE_S = 0.002
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection with the durability and the secrecy that the ledger and shredding rely on."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    connection.row_factory = sqlite3.Row
+    for pragma in (
+        "busy_timeout=0",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "foreign_keys=ON",
+        "journal_size_limit=67108864",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _deliberate(error: sqlite3.Error) -> Exception:
+    if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
+        return AlreadyExists()
+    if isinstance(error, sqlite3.OperationalError):
+        return DatabaseUnavailable()
+    return error
+
+
+class _Session:
+    """One connection, spoken to in `Query`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _execute(self, query: Query, given: dict[str, Any]) -> sqlite3.Cursor:
+        text = query.sqlite
+        try:
+            return self._connection.execute(text.sql, text.arguments(given))
+        except sqlite3.Error as error:
+            raise _deliberate(error) from error
+
+    async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
+        try:
+            return self._execute(query, given).fetchall()
+        except sqlite3.Error as error:
+            raise _deliberate(error) from error
+
+    async def one(self, query: Query, /, **given: Any) -> Row | None:
+        rows = await self.all(query, **given)
+        return rows[0] if rows else None
+
+    async def run(self, query: Query, /, **given: Any) -> int:
+        return self._execute(query, given).rowcount
+
+    async def many(self, query: Query, rows: Sequence[dict[str, Any]], /) -> None:
+        text = query.sqlite
+        try:
+            self._connection.executemany(text.sql, map(text.arguments, rows))
+        except sqlite3.Error as error:
+            raise _deliberate(error) from error
+
+
+class SQLiteDatabase:
+    """See `Database`. Another process may write too (`gateway admin` beside a server): locks are waited for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = connect(path)
+        self._reader = _Session(connect(path))
+        self._alone = asyncio.Lock()
+        self._flush = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
+
+    @property
+    def version(self) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
+        return await self._reader.all(query, **given)
+
+    async def one(self, query: Query, /, **given: Any) -> Row | None:
+        return await self._reader.one(query, **given)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Reading]:
+        """A snapshot on a connection of its own."""
+        connection = connect(self._path)
+        try:
+            connection.execute("BEGIN")
+            yield _Session(connection)
+        finally:
+            connection.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._alone:
+            await self._begin()
+            try:
+                yield _Session(self._writer)
+                await self._commit()
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+
+    async def _begin(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _LOCK_PATIENCE_S
+        while True:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise DatabaseUnavailable("Another process holds the database.") from error
+            await asyncio.sleep(_LOCK_PAUSE_S)
+
+    async def _commit(self) -> None:
+        """Wait for the disk even when the caller is cancelled: a half-known commit helps nobody."""
+        done = asyncio.get_running_loop().run_in_executor(self._flush, self._writer.execute, "COMMIT")
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            await asyncio.wait([done])
+            raise
+        except sqlite3.Error as error:
+            raise _deliberate(error) from error
+
+    async def close(self) -> None:
+        self._flush.shutdown(wait=True)
+        self._writer.close()
+        self._reader._connection.close()

@@ -1,0 +1,67 @@
+"""SQL written once in SQLAlchemy Core, compiled once per dialect, run by the driver.
+
+Core through a driver costs 79-566 microseconds a call, the driver alone 9-22, so
+only the text and the order of its parameters are taken from SQLAlchemy. Its result processors do not
+run: columns are `Text`, `BigInteger` or `LargeBinary`, which need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import MetaData
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_POSTGRESQL = asyncpg.dialect()  # type: ignore[no-untyped-call]
+_SQLITE = pysqlite.dialect()
+
+
+class Text:
+    """One dialect's SQL text, and how to lay out named parameters for its driver."""
+
+    __slots__ = ("_fixed", "_names", "sql")
+
+    def __init__(self, statement: ClauseElement, dialect: Any) -> None:
+        compiled = statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)
+        assert compiled.positiontup is not None
+        self.sql = str(compiled)
+        self._names = tuple(compiled.positiontup)
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+
+    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
+        """Positional arguments; a name the statement needs and nobody gave is a KeyError."""
+        fixed = self._fixed
+        return [given[name] if name in given else fixed[name] for name in self._names]
+
+
+class Query:
+    """A Core construct with named binds. `insert(table)` binds every column of the table by its name."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+
+    @cached_property
+    def postgresql(self) -> Text:
+        """The text for asyncpg: `$1::TYPE`, `FOR UPDATE` kept."""
+        return Text(self._statement, _POSTGRESQL)
+
+    @cached_property
+    def sqlite(self) -> Text:
+        """The text for sqlite3: `?`, `FOR UPDATE` left out because a writer is alone there."""
+        return Text(self._statement, _SQLITE)
