@@ -1,0 +1,97 @@
+"""What can be entered, and what comes back.
+
+A `Draft` is an entry to be; the ledger adds origin, time, node chain and index. `Recorded` exists only
+once the entry is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gateway.errors import Reason
+from gateway.ledger.warrant import OpeningGroup, Warrant
+
+
+class Effect(StrEnum):
+    """What was decided."""
+
+    PERMIT = "permit"
+    DENY = "deny"
+    INDETERMINATE = "indeterminate"
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    ACCESS = "access"
+    ADMIN = "admin"
+    KEY = "key"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - the kind of an entry
+    AGREEMENT = "agreement"
+    CATALOG = "catalog"
+    CONSENT = "consent"
+    HOLD = "hold"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Everything that a permit lets the vault open, in order."""
+
+    dataset: str
+    groups: tuple[OpeningGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A count that the ledger's transaction checks and advances; `window_start` in epoch seconds.
+
+    A key belongs to one log: the lock on that log's head is what makes the count exact.
+    """
+
+    key: str
+    window_start: int
+    limit: int
+    amount: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An entry to be.
+
+    `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused).
+    A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
+    by, and a `quota` with the refusal (`overdrawn`, same log) that is entered instead once it is spent.
+    `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.
+    """
+
+    log: str
+    kind: Kind
+    facts: Mapping[str, Any]
+    effect: Effect | None = None
+    reasons: tuple[Reason, ...] = ()
+    opening: Opening | None = None
+    narrowing: int | None = None
+    quota: Quota | None = None
+    overdrawn: Draft | None = None
+    sealed: Mapping[str, Any] | None = None
+    valid_until_ms: int | None = None
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A durable entry. `warrant` is there for permits with an opening, and for nothing else."""
+
+    event_id: str
+    log: str
+    origin: str
+    index: int
+    leaf_hash: bytes
+    time_ms: int
+    effect: Effect | None
+    reasons: tuple[Reason, ...]
+    warrant: Warrant | None

@@ -1,0 +1,101 @@
+"""The signed answer to a caller: this entry stands in that log.
+
+A receipt is a compact JWS (RFC 7515), `typ: access-receipt+jws`, `alg: Ed25519` (RFC 9864). Whoever holds
+one can demand the entry's inclusion: a receipt without it proves misconduct.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from gateway.canonical import canonical, parse
+from gateway.clock import seconds
+from gateway.errors import Invalid
+from gateway.ledger.entries import Recorded
+from gateway.ledger.merkle import HASH_SIZE
+
+TYPE = "access-receipt+jws"
+_ALGORITHM = "Ed25519"
+_MEMBERS = {"event_id", "log", "index", "leaf_hash", "iat"}
+
+
+class ReceiptRejected(Invalid):
+    """Not a receipt, or not signed by this key."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("receipt_rejected", detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is vouched for: `origin` names the log; `issued_at` is in epoch seconds."""
+
+    event_id: str
+    origin: str
+    index: int
+    leaf_hash: bytes
+    issued_at: int
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> Receipt:
+        """The receipt of a durable entry, issued at the entry's own time."""
+        return cls(recorded.event_id, recorded.origin, recorded.index, recorded.leaf_hash, seconds(recorded.time_ms))
+
+
+class ReceiptSigner:
+    """Signs receipts with one key, named by `kid`."""
+
+    def __init__(self, private_key: Ed25519PrivateKey, kid: str) -> None:
+        self._key = OKPKey.import_key(private_key)
+        self._header = {"alg": _ALGORITHM, "kid": kid, "typ": TYPE}
+
+    def sign(self, receipt: Receipt) -> str:
+        """The compact JWS."""
+        payload = {
+            "event_id": receipt.event_id,
+            "log": receipt.origin,
+            "index": receipt.index,
+            "leaf_hash": urlsafe_b64encode(receipt.leaf_hash).rstrip(b"=").decode(),
+            "iat": receipt.issued_at,
+        }
+        return jws.serialize_compact(self._header, canonical(payload), self._key, algorithms=[_ALGORITHM])
+
+
+def verify(receipt: str, jwk: Mapping[str, Any]) -> Receipt:
+    """The receipt of a compact JWS, signed by the key of this public Ed25519 JWK.
+
+    Raises:
+        ReceiptRejected: Malformed, of another type or algorithm, or not signed by this key.
+    """
+    try:
+        found = jws.deserialize_compact(receipt, OKPKey.import_key(dict(jwk)), algorithms=[_ALGORITHM])
+    except (JoseError, ValueError, TypeError):
+        raise ReceiptRejected("The signature does not hold.") from None
+    if found.headers().get("typ") != TYPE:
+        raise ReceiptRejected("Not an access receipt.")
+    return _read(found.payload)
+
+
+def _read(payload: bytes) -> Receipt:
+    value = parse(payload)
+    if not isinstance(value, dict) or value.keys() != _MEMBERS:
+        raise ReceiptRejected("Not an access receipt.")
+    event, origin, index, digest, issued = (value[name] for name in ("event_id", "log", "index", "leaf_hash", "iat"))
+    texts = all(isinstance(text, str) for text in (event, origin, digest))
+    if not texts or type(index) is not int or type(issued) is not int:
+        raise ReceiptRejected("A member of the receipt has the wrong type.")
+    try:
+        leaf_hash = b64decode(digest + "=", altchars=b"-_", validate=True)
+    except ValueError:
+        raise ReceiptRejected("The leaf hash is not base64url.") from None
+    if len(leaf_hash) != HASH_SIZE:
+        raise ReceiptRejected("The leaf hash is not 32 bytes long.")
+    return Receipt(event, origin, index, leaf_hash, issued)

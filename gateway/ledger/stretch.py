@@ -1,0 +1,122 @@
+"""The entries of a bundle, one after the other, held against each other and against their leaf hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gateway.canonical import canonical, parse_canonical
+from gateway.errors import Invalid
+from gateway.ledger.bundle import Manifest
+from gateway.ledger.merkle import HASH_SIZE, leaf_hash
+
+_FRAME = 2  # bytes of an entry's length, as C2SP tlog-tiles frames it
+
+
+class StretchRejected(Invalid):
+    """An entry, its order, or a list beside it does not hold."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("stretch_rejected", detail)
+
+
+class Stretch:
+    """Reads framed entries and detail lines chunk by chunk; `finish` holds the whole against the manifest."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._hashes: list[bytes] = []
+        self._time = 0
+        self._nodes: dict[str, tuple[int, bytes]] = {}
+        self._beside: list[tuple[int, int, str]] = []  # position, count, sha256 as the entry names them
+        self._details: list[tuple[int, int, str]] = []  # index, count, sha256 as they stand in the bundle
+
+    @property
+    def count(self) -> int:
+        """How many entries have been read."""
+        return len(self._hashes)
+
+    def read_entries(self, chunks: Iterable[bytes]) -> Iterator[int]:
+        """Read the framed entries; yields how many have been read."""
+        rest = b""
+        for chunk in chunks:
+            data, start = rest + chunk, 0
+            while len(data) - start >= _FRAME:
+                end = start + _FRAME + int.from_bytes(data[start : start + _FRAME], "big")
+                if end > len(data):
+                    break
+                self._read_entry(data[start + _FRAME : end])
+                start = end
+            rest = data[start:]
+            yield self.count
+        if rest:
+            raise StretchRejected("The entries end within an entry.")
+
+    def read_details(self, chunks: Iterable[bytes]) -> None:
+        """Read the detail lines."""
+        rest = b""
+        for chunk in chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._read_detail(line)
+        if rest:
+            raise StretchRejected("The details end within a line.")
+
+    def finish(self, manifest: Manifest, leaf_hashes: bytes) -> None:
+        """Check counts, positions and hashes.
+
+        Raises:
+            StretchRejected: Something is missing, too much, or altered.
+        """
+        if not manifest.first <= manifest.last < manifest.size or self.count != manifest.last + 1 - manifest.first:
+            raise StretchRejected("The entries are not as many as the manifest says.")
+        if manifest.entries != self.count or manifest.details != len(self._details):
+            raise StretchRejected("The manifest's counts are wrong.")
+        for index, digest in enumerate(self._hashes, manifest.first):
+            if leaf_hashes[index * HASH_SIZE : (index + 1) * HASH_SIZE] != digest:
+                raise StretchRejected(f"Entry {index} is not the one in the tree.")
+        named = [(manifest.first + place, count, digest) for place, count, digest in self._beside]
+        if named != self._details:
+            raise StretchRejected("The lists beside the entries are not the ones that the entries name.")
+
+    def _read_entry(self, body: bytes) -> None:
+        place = self.count
+        entry = parse_canonical(body)
+        if not isinstance(entry, dict) or entry.get("v") != 1 or entry.get("log") != self._origin:
+            raise StretchRejected(f"Entry {place} of the bundle is not an entry of this log.")
+        digest = leaf_hash(body)
+        self._check_order(place, entry, digest)
+        opening = entry.get("opening")
+        records = opening.get("records") if isinstance(opening, dict) else None
+        if records is not None:
+            if not isinstance(records, dict) or records.keys() != {"count", "sha256"}:
+                raise StretchRejected(f"Entry {place} of the bundle names its records wrongly.")
+            self._beside.append((place, records["count"], records["sha256"]))
+        self._hashes.append(digest)
+
+    def _check_order(self, place: int, entry: dict[str, Any], digest: bytes) -> None:
+        """Time never runs backwards, and a node's entries follow each other by number and hash."""
+        time, node, seq = entry.get("time"), entry.get("node"), entry.get("node_seq")
+        if type(time) is not int or type(seq) is not int or not isinstance(node, str):
+            raise StretchRejected(f"Entry {place} of the bundle lacks its time or node.")
+        if time < self._time:
+            raise StretchRejected(f"Entry {place} of the bundle is earlier than the one before.")
+        self._time = time
+        if node in self._nodes:
+            last, previous = self._nodes[node]
+            named = entry.get("prev_node_hash")
+            if seq <= last or (seq == last + 1 and named != urlsafe_b64encode(previous).rstrip(b"=").decode()):
+                raise StretchRejected(f"Entry {place} of the bundle breaks its node's chain.")
+        self._nodes[node] = seq, digest
+
+    def _read_detail(self, line: bytes) -> None:
+        found = parse_canonical(line)
+        if not isinstance(found, dict) or found.keys() != {"detail", "index"} or not isinstance(found["detail"], list):
+            raise StretchRejected("A detail line is malformed.")
+        lists: list[Any] = [group.get("records") if isinstance(group, dict) else group for group in found["detail"]]
+        if not all(isinstance(records, list) for records in lists):
+            raise StretchRejected("A detail line holds no lists of records.")
+        digest = hashlib.sha256(canonical(found["detail"])).hexdigest()
+        self._details.append((found["index"], sum(map(len, lists)), digest))
