@@ -1,0 +1,251 @@
+"""Format version 1 of a sealed record: what is stored in place of a member's data.
+
+    header 48   magic "GW" 2, format 1, suite 1, member-key version 4, subject-key id 16, salt 24
+    class part  class number 2, length 4 of what follows, commitment 32, ciphertext, tag 16
+
+Parts stand in ascending order of class number. A class's plaintext is a count (2 bytes), then per field in
+ascending order of number: number 2, length 4, the value as JSON; zeros fill it up to its bucket. Per class,
+HMAC-SHA512(subject key, "gw1", suite, salt, class number, SHA-256(context)) gives the AES-256-GCM key, used for
+this one message, and the commitment that is compared before anything is decrypted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.errors import Invalid
+from gateway.vault.encoding import length_prefixed
+from gateway.vault.errors import SealBroken
+from gateway.vault.subject_key import ID_BYTES, SubjectKey, key_id_bytes
+
+MAGIC, FORMAT, SUITE = b"GW", 1, 1
+HEADER_BYTES, SALT_BYTES, COMMITMENT_BYTES, TAG_BYTES = 48, 24, 32, 16
+LABEL = b"gw1" + bytes((SUITE,))
+NONCE = bytes(12)
+CLASS_OF_FIELDS = b"\x01"
+_HEADER = Struct(">2sBBI16s24s")
+_PART_HEAD = 6
+_FIELD = Struct(">HI")
+_RECORD = Struct(">I16sIQI")
+_COUNTS = tuple(count.to_bytes(2, "big") for count in range(1024))
+_LARGEST = 65_535
+_SMALL_BUCKETS, _STEP = (16, 32, 64), 128
+
+
+def bucket(length: int) -> int:
+    """The padded length: 16, 32, 64, 128, then whole steps of 128 bytes."""
+    for size in _SMALL_BUCKETS:
+        if length <= size:
+            return size
+    return -(-length // _STEP) * _STEP
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one dataset's records are sealed: its place, its classes and their fields.
+
+    `classes`: class name -> number; `fields`: field name -> (field number, class name). Numbers are 0..65535 and
+    keep their meaning within a schema for ever. Building one prepares what each record needs: keep it.
+    """
+
+    alliance: str
+    owner: str
+    dataset: str
+    schema: str
+    classes: Mapping[str, int]
+    fields: Mapping[str, tuple[int, str]]
+    purpose: str = "records"
+    plan: tuple[tuple[bytes, tuple[tuple[str, int], ...]], ...] = field(init=False, repr=False, compare=False)
+    labels: Mapping[str, bytes] = field(init=False, repr=False, compare=False)
+    _before: bytes = field(init=False, repr=False, compare=False)
+    _after: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numbers = [number for number, _ in self.fields.values()]
+        for what, used in (("classes", list(self.classes.values())), ("fields", numbers)):
+            if len(set(used)) != len(used) or not all(0 <= number <= _LARGEST for number in used):
+                raise Invalid("invalid_layout", "Numbers are 0..65535, each used once.", field=what)
+        if not {name for _, name in self.fields.values()} <= set(self.classes) or len(self.fields) >= len(_COUNTS):
+            raise Invalid("invalid_layout", "A field names no class of the layout, or there are too many.")
+        place = (self.alliance.encode(), self.owner.encode(), self.dataset.encode())
+        object.__setattr__(self, "plan", tuple(self._class_plan(*item) for item in self._classes_by_number()))
+        object.__setattr__(self, "labels", {name: json.dumps(name).encode() + b":" for name in self.fields})
+        object.__setattr__(self, "_before", length_prefixed(bytes((FORMAT,)), *place))
+        object.__setattr__(self, "_after", {})
+
+    def _classes_by_number(self) -> list[tuple[str, int]]:
+        return sorted(self.classes.items(), key=lambda item: item[1])
+
+    def _class_plan(self, name: str, number: int) -> tuple[bytes, tuple[tuple[str, int], ...]]:
+        members = sorted((no, field_name) for field_name, (no, of) in self.fields.items() if of == name)
+        return number.to_bytes(2, "big"), tuple((field_name, no) for no, field_name in members)
+
+    def context_hash(self, record_id: bytes, version: int, pseudonym: str, present: bytes) -> bytes:
+        """SHA-256 of the whole context, each part length-prefixed.
+
+        Format, alliance, owner, dataset, record id (16 bytes), version, pseudonym, schema, the sorted numbers of
+        the classes present (`present`: 2 bytes each), purpose.
+        """
+        after = self._after.get(present)
+        if after is None:
+            after = length_prefixed(self.schema.encode(), present, self.purpose.encode())
+            if len(self._after) < _LARGEST:
+                self._after[present] = after
+        if len(record_id) != ID_BYTES:
+            raise Invalid("invalid_record_id", "A record id is 16 bytes.", field="record_id")
+        who = pseudonym.encode()
+        middle = _RECORD.pack(16, record_id, 8, version, len(who))
+        return hashlib.sha256(self._before + middle + who + after).digest()
+
+    def encode(self, values: Mapping[str, bytes]) -> list[tuple[bytes, bytes]]:
+        """(class number as 2 bytes, padded plaintext) of every class that has a value, in ascending order."""
+        classes: list[tuple[bytes, bytes]] = []
+        pack, get, left = _FIELD.pack, values.get, len(values)
+        for number, members in self.plan:
+            parts = [b""]
+            for name, no in members:
+                value = get(name)
+                if value is not None:
+                    parts.append(pack(no, len(value)))
+                    parts.append(value)
+            if len(parts) > 1:
+                count = len(parts) >> 1
+                left -= count
+                parts[0] = _COUNTS[count]
+                text = b"".join(parts)
+                classes.append((number, text.ljust(bucket(len(text)), b"\0")))
+        if left or not classes:
+            raise Invalid("invalid_record", "A record has no value, or one that is absent or not in its layout.")
+        return classes
+
+    def sealer(self, subject_key: SubjectKey) -> Sealer:
+        """Seals many records under one subject key."""
+        return Sealer(self, subject_key)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """One stored record with its subject key's row, both just read in one snapshot."""
+
+    id: bytes
+    version: int
+    pseudonym: str
+    sealed: bytes
+    subject_key_id: str
+    wrapped: bytes
+    key_version: int
+
+    @property
+    def ref(self) -> str:
+        """`id@version`, as entries name records."""
+        return f"{self.id.hex()}@{self.version}"
+
+
+class Sealer:
+    """Seals records of one layout under one subject key, for one batch."""
+
+    __slots__ = ("_head", "_key", "_layout")
+
+    def __init__(self, layout: Layout, subject_key: SubjectKey) -> None:
+        self._layout = layout
+        self._key = subject_key
+        self._head = _HEADER.pack(MAGIC, FORMAT, SUITE, subject_key.version, key_id_bytes(subject_key.id), b"")[:24]
+
+    def seal(self, record_id: bytes, version: int, pseudonym: str, values: Mapping[str, bytes]) -> bytes:
+        """See `seal`: a new salt, hence new keys, at every call."""
+        layout, derive = self._layout, self._key.derive
+        classes = layout.encode(values)
+        salt = os.urandom(SALT_BYTES)
+        header = self._head + salt
+        context = layout.context_hash(record_id, version, pseudonym, b"".join([number for number, _ in classes]))
+        bound = hashlib.sha256(header).digest()
+        parts = [header]
+        for number, plaintext in classes:
+            material = derive(LABEL + salt + number + context)
+            length = (COMMITMENT_BYTES + len(plaintext) + TAG_BYTES).to_bytes(4, "big")
+            sealed = AESGCM(material[:32]).encrypt(NONCE, plaintext, bound + number + CLASS_OF_FIELDS)
+            parts += (number, length, material[32:], sealed)
+        return b"".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Sealer({self._layout.dataset}, key not shown)"
+
+
+def seal(
+    layout: Layout,
+    subject_key: SubjectKey,
+    *,
+    record_id: bytes,
+    version: int,
+    pseudonym: str,
+    values: Mapping[str, bytes],
+) -> bytes:
+    """Seal one record: one ciphertext per class that has a value.
+
+    `record_id`: 16 random bytes; `version`: 0..2**64-1, never used twice for one record; `pseudonym`: '' without a
+    subject; `values`: field name -> the value as one JSON text, absent fields absent. `Invalid` when a field is not
+    in the layout or there is no value.
+    """
+    return Sealer(layout, subject_key).seal(record_id, version, pseudonym, values)
+
+
+class Parsed(NamedTuple):
+    """A sealed record taken apart; nothing is verified yet."""
+
+    header: bytes
+    key_version: int
+    key_id: str
+    salt: bytes
+    present: bytes
+    parts: dict[bytes, tuple[int, int]]
+    """Class number as 2 bytes -> where its commitment starts and its ciphertext ends."""
+
+
+def parse(sealed: bytes) -> Parsed:
+    """Take a sealed record apart, or `SealBroken`: unknown format or suite, lengths or order that do not fit."""
+    if len(sealed) < HEADER_BYTES:
+        raise SealBroken
+    magic, form, suite, key_version, key_id, salt = _HEADER.unpack_from(sealed)
+    if magic != MAGIC or form != FORMAT or suite != SUITE:
+        raise SealBroken("A sealed record is of a format that this gateway does not know.")
+    parts: dict[bytes, tuple[int, int]] = {}
+    at, end, last = HEADER_BYTES, len(sealed), b""
+    while at < end:
+        number, start = sealed[at : at + 2], at + _PART_HEAD
+        at = start + int.from_bytes(sealed[at + 2 : start], "big")
+        if number <= last or at > end or at - start <= COMMITMENT_BYTES + TAG_BYTES:
+            raise SealBroken
+        parts[number] = (start, at)
+        last = number
+    if not parts:
+        raise SealBroken
+    return Parsed(sealed[:HEADER_BYTES], key_version, key_id.hex(), salt, b"".join(parts), parts)
+
+
+def fields_of(plaintext: bytes, wanted: Mapping[int, bytes], into: list[bytes]) -> None:
+    """Append label and value of each wanted field; step over every other. `SealBroken` unless canonical."""
+    unpack, size = _FIELD.unpack_from, _FIELD.size
+    count = int.from_bytes(plaintext[:2], "big")
+    at, end, last = 2, len(plaintext), -1
+    for _ in range(count):
+        if at + size > end:
+            raise SealBroken
+        number, length = unpack(plaintext, at)
+        at += size
+        label = wanted.get(number)
+        if label is not None:
+            into.append(label + plaintext[at : at + length])
+        at += length
+        if number <= last:
+            raise SealBroken
+        last = number
+    if at > end or plaintext[at:].strip(b"\0") or bucket(at) != end:
+        raise SealBroken
