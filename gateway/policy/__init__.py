@@ -1,0 +1,30 @@
+"""May they? One policy, two engines, one answer that never fails open."""
+
+from gateway.policy.bundle import PolicyBundle, load_bundle
+from gateway.policy.case import NAME_PATTERN
+from gateway.policy.decisions import DecisionPoint, SelfTestFailed
+from gateway.policy.engine import Engine, EngineUnavailable
+from gateway.policy.model import (
+    Confidentiality,
+    Decision,
+    Frequency,
+    Obligations,
+    SubjectConsent,
+    indeterminate,
+)
+
+__all__ = [
+    "NAME_PATTERN",
+    "Confidentiality",
+    "Decision",
+    "DecisionPoint",
+    "Engine",
+    "EngineUnavailable",
+    "Frequency",
+    "Obligations",
+    "PolicyBundle",
+    "SelfTestFailed",
+    "SubjectConsent",
+    "indeterminate",
+    "load_bundle",
+]

@@ -1,0 +1,146 @@
+"""The door to the engines: only a document that matches this schema exactly is ever evaluated.
+
+Every member is there, none is unknown, integers are integers, and strings are names from a safe character
+set: no engine sees a quote, a control character or free text. See docs/decisions/0002-policy-engines.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.errors import Invalid
+
+NAME_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,127}"
+"""What a name in a case may look like. Routes apply it to fields and purposes that partners send."""
+
+_NAME = re.compile(NAME_PATTERN)
+_MOST_ITEMS: Final = 512
+_MOST_BYTES: Final = 128 * 1024
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+"""Canonical JSON (as `gateway.canonical`) of what the schema has passed: ASCII strings, integers below 2**53."""
+
+_Check = Callable[[Any, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A document that passed the schema, in the forms that are needed of it.
+
+    `text` is its canonical JSON, `input_sha256` the hex SHA-256 of that, and `key` the SHA-256 of the canonical
+    document without `context.now`.
+    """
+
+    document: Mapping[str, Any]
+    text: str
+    input_sha256: str
+    key: bytes
+    now: int
+
+
+def read_case(document: Any) -> Case:
+    """The case that a document states; `Invalid` names the member that is missing, unknown or ill-typed."""
+    _CASE(document, "")
+    context = document["context"]
+    text = _canonical(document)
+    if len(text) > _MOST_BYTES:
+        raise Invalid("case_invalid", "The case is too large to decide.", remedy="Ask for fewer fields.")
+    timeless = _canonical({**document, "context": {"purpose": context["purpose"]}})
+    return Case(
+        document=document,
+        text=text,
+        input_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        key=hashlib.sha256(timeless.encode()).digest(),
+        now=context["now"],
+    )
+
+
+def _refuse(path: str, expected: str) -> Invalid:
+    return Invalid("case_invalid", f"Expected {expected}.", field=path or "/", remedy="Correct the case's member.")
+
+
+def _name(value: Any, path: str) -> None:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise _refuse(path, "a name of safe characters")
+
+
+def _whole(value: Any, path: str) -> None:
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise _refuse(path, "an integer from 0 to 2**53 - 1")
+
+
+def _record(members: Mapping[str, _Check]) -> _Check:
+    names = members.keys()
+
+    def check(value: Any, path: str) -> None:
+        if not isinstance(value, dict) or value.keys() != names:
+            raise _refuse(path, "exactly the members " + ", ".join(names))
+        for name, check_member in members.items():
+            check_member(value[name], f"{path}/{name}")
+
+    return check
+
+
+def _list_of(check_item: _Check) -> _Check:
+    def check(value: Any, path: str) -> None:
+        if not isinstance(value, list) or len(value) > _MOST_ITEMS:
+            raise _refuse(path, f"a list of at most {_MOST_ITEMS}")
+        for item in value:
+            check_item(item, path)
+
+    return check
+
+
+def _names_to_names(value: Any, path: str) -> None:
+    if not isinstance(value, dict) or len(value) > _MOST_ITEMS:
+        raise _refuse(path, f"an object of at most {_MOST_ITEMS} members")
+    for name, member in value.items():
+        _name(name, path)
+        _name(member, path)
+
+
+_NAMES = _list_of(_name)
+
+_GRANT = _record({"agreement": _name, "datasets": _NAMES, "purposes": _NAMES, "actions": _NAMES})
+
+_CASE = _record(
+    {
+        "subject": _record(
+            {
+                "member": _name,
+                "client": _name,
+                "member_state": _name,
+                "client_state": _name,
+                "grants": _list_of(_GRANT),
+            }
+        ),
+        "action": _record({"name": _name, "method": _name, "fields": _NAMES}),
+        "resource": _record(
+            {"dataset": _name, "owner": _name, "owner_state": _name, "kind": _name, "fields": _names_to_names}
+        ),
+        "context": _record({"now": _whole, "purpose": _name}),
+        "agreement": _record(
+            {
+                "id": _name,
+                "version": _whole,
+                "state": _name,
+                "owner": _name,
+                "recipient": _name,
+                "starts_at": _whole,
+                "ends_at": _whole,
+                "granted_fields": _NAMES,
+                "purposes": _NAMES,
+                "methods": _NAMES,
+                "frequency": _record({"reads": _whole, "per_seconds": _whole}),
+                "confidentiality_years": _whole,
+                "onward": _name,
+            }
+        ),
+        "holds": _list_of(_record({"case": _name, "subject": _name, "state": _name})),
+    }
+)

@@ -1,0 +1,62 @@
+# METADATA
+# title: May this client read these fields, now, for this purpose?
+# description: |
+#   One pure function of `input`. Every requirement must be met; what is undefined is unmet.
+#   The order of `requirements` is the decision order of the rulebook.
+# entrypoint: true
+package gateway.access
+
+default decision := {
+	"effect": "deny",
+	"fields": [],
+	"classes": [],
+	"obligations": [],
+	"reasons": [{"code": "CASE_MALFORMED", "clause": ""}],
+	"valid_until": 0,
+}
+
+decision := {
+	"effect": "permit",
+	"fields": requested,
+	"classes": classes,
+	"obligations": obligations,
+	"reasons": [],
+	"valid_until": valid_until,
+} if {
+	well_formed
+	count(unmet) == 0
+}
+
+decision := {
+	"effect": "deny",
+	"fields": [],
+	"classes": [],
+	"obligations": [],
+	"reasons": unmet,
+	"valid_until": valid_until,
+} if {
+	well_formed
+	count(unmet) > 0
+}
+
+# METADATA
+# title: What must be met, in the rulebook's decision order, each with the clause that demands it
+requirements := [
+	{"code": "NOT_ADMITTED", "clause": "2.2.3"},
+	{"code": "MEMBER_SUSPENDED", "clause": "9.2.3"},
+	{"code": "CLIENT_REVOKED", "clause": "2.2.3"},
+	{"code": "AGREEMENT_NOT_IN_FORCE", "clause": "2.3.2"},
+	{"code": "OUT_OF_SCOPE", "clause": "4.1.2"},
+	{"code": "METHOD_NOT_AGREED", "clause": "4.1.2"},
+	{"code": "PURPOSE_UNKNOWN", "clause": "1.1"},
+	{"code": "PURPOSE_NOT_AGREED", "clause": "8.2.2"},
+	{"code": "DISPUTED_ITEM", "clause": "7.2.3"},
+]
+
+# METADATA
+# title: What is not met, in that order
+unmet := [requirement |
+	some requirement in requirements
+	code := requirement.code
+	not met[code]
+]

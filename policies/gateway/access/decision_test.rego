@@ -1,0 +1,195 @@
+package gateway.access_test
+
+import data.gateway.access
+
+plain := {
+	"subject": {
+		"member": "bank",
+		"client": "bank-client",
+		"member_state": "admitted",
+		"client_state": "active",
+		"grants": [{
+			"agreement": "a1",
+			"datasets": ["flights"],
+			"purposes": ["market_analysis", "settlement"],
+			"actions": ["read"],
+		}],
+	},
+	"action": {"name": "read", "method": "api", "fields": ["carrier", "origin"]},
+	"resource": {
+		"dataset": "flights",
+		"owner": "airline",
+		"owner_state": "admitted",
+		"kind": "market",
+		"fields": {"carrier": "plain", "origin": "route", "tailnum": "asset"},
+	},
+	"context": {"now": 1000, "purpose": "market_analysis"},
+	"agreement": {
+		"id": "a1",
+		"version": 3,
+		"state": "signed",
+		"owner": "airline",
+		"recipient": "bank",
+		"starts_at": 500,
+		"ends_at": 2000,
+		"granted_fields": ["origin", "carrier"],
+		"purposes": ["market_analysis"],
+		"methods": ["api"],
+		"frequency": {"reads": 100, "per_seconds": 60},
+		"confidentiality_years": 5,
+		"onward": "forbidden",
+	},
+	"holds": [],
+}
+
+hold := {"case": "c1", "subject": "flights", "state": "active"}
+
+edited(place, value) := json.patch(plain, [{"op": "replace", "path": place, "value": value}])
+
+answer(place, value) := decision if {
+	decision := access.decision with input as edited(place, value)
+}
+
+codes(place, value) := [reason.code | some reason in answer(place, value).reasons]
+
+clauses(place, value) := [reason.clause | some reason in answer(place, value).reasons]
+
+test_what_is_agreed_is_permitted if {
+	decision := access.decision with input as plain
+	decision == {
+		"effect": "permit",
+		"fields": {"carrier", "origin"},
+		"classes": {"plain", "route"},
+		"obligations": [
+			{"type": "frequency", "reads": 100, "per_seconds": 60},
+			{"type": "subject_consent", "required": false, "purpose": "market_analysis"},
+			{"type": "confidentiality", "years": 5},
+		],
+		"reasons": [],
+		"valid_until": 2000,
+	}
+}
+
+test_nothing_is_a_refusal if {
+	decision := access.decision with input as {}
+	decision == {
+		"effect": "deny",
+		"fields": [],
+		"classes": [],
+		"obligations": [],
+		"reasons": [{"code": "CASE_MALFORMED", "clause": ""}],
+		"valid_until": 0,
+	}
+}
+
+test_a_refusal_grants_nothing if {
+	answer("/agreement/state", "draft") == {
+		"effect": "deny",
+		"fields": [],
+		"classes": [],
+		"obligations": [],
+		"reasons": [{"code": "AGREEMENT_NOT_IN_FORCE", "clause": "2.3.2"}],
+		"valid_until": 2000,
+	}
+}
+
+test_these_are_the_purposes if {
+	access.purposes == {
+		"market_analysis",
+		"product_information",
+		"joint_marketing",
+		"customer_referral",
+		"service_delivery",
+		"personalisation",
+		"settlement",
+		"risk_control",
+	}
+}
+
+test_personal_data_needs_consent if {
+	some obligation in answer("/resource/kind", "personal").obligations
+	obligation == {"type": "subject_consent", "required": true, "purpose": "market_analysis"}
+}
+
+test_product_data_needs_none if {
+	some obligation in answer("/resource/kind", "product").obligations
+	obligation == {"type": "subject_consent", "required": false, "purpose": "market_analysis"}
+}
+
+test_each_requirement_names_its_code_and_clause if {
+	every case in [
+		["/subject/member_state", "prospect", "NOT_ADMITTED", "2.2.3"],
+		["/resource/owner_state", "prospect", "NOT_ADMITTED", "2.2.3"],
+		["/subject/member_state", "suspended", "MEMBER_SUSPENDED", "9.2.3"],
+		["/resource/owner_state", "suspended", "MEMBER_SUSPENDED", "9.2.3"],
+		["/subject/client_state", "revoked", "CLIENT_REVOKED", "2.2.3"],
+		["/agreement/state", "draft", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
+		["/agreement/state", "terminated", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
+		["/agreement/recipient", "hotel", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
+		["/agreement/owner", "hotel", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
+		["/context/now", 499, "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
+		["/context/now", 2000, "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
+		["/action/fields", [], "OUT_OF_SCOPE", "4.1.2"],
+		["/action/fields", ["carrier", "tailnum"], "OUT_OF_SCOPE", "4.1.2"],
+		["/resource/fields", {"carrier": "plain"}, "OUT_OF_SCOPE", "4.1.2"],
+		["/agreement/granted_fields", [], "OUT_OF_SCOPE", "4.1.2"],
+		["/agreement/methods", ["file"], "METHOD_NOT_AGREED", "4.1.2"],
+		["/agreement/methods", [], "METHOD_NOT_AGREED", "4.1.2"],
+		["/context/purpose", "settlement", "PURPOSE_NOT_AGREED", "8.2.2"],
+		["/subject/grants/0/purposes", ["settlement"], "PURPOSE_NOT_AGREED", "8.2.2"],
+		["/holds", [hold], "DISPUTED_ITEM", "7.2.3"],
+		["/holds", [object.union(hold, {"state": "lifted"}), hold], "DISPUTED_ITEM", "7.2.3"],
+	] {
+		codes(case[0], case[1]) == [case[2]]
+		clauses(case[0], case[1]) == [case[3]]
+	}
+}
+
+test_a_purpose_outside_the_registry_is_named_even_if_agreed if {
+	case := json.patch(plain, [
+		{"op": "replace", "path": "/context/purpose", "value": "curiosity"},
+		{"op": "add", "path": "/agreement/purposes/-", "value": "curiosity"},
+		{"op": "add", "path": "/subject/grants/0/purposes/-", "value": "curiosity"},
+	])
+	decision := access.decision with input as case
+	decision.reasons == [{"code": "PURPOSE_UNKNOWN", "clause": "1.1"}]
+}
+
+test_a_token_that_covers_something_else_covers_nothing if {
+	every place in ["agreement", "datasets/0", "actions/0"] {
+		codes(sprintf("/subject/grants/0/%s", [place]), "other") == ["OUT_OF_SCOPE", "PURPOSE_NOT_AGREED"]
+	}
+}
+
+test_two_grants_are_not_added_up if {
+	grants := [
+		{"agreement": "a1", "datasets": ["flights"], "purposes": ["settlement"], "actions": ["read"]},
+		{"agreement": "a1", "datasets": ["planes"], "purposes": ["market_analysis"], "actions": ["read"]},
+	]
+	codes("/subject/grants", grants) == ["PURPOSE_NOT_AGREED"]
+}
+
+test_all_unmet_requirements_are_named_in_the_rulebooks_order if {
+	case := json.patch(plain, [
+		{"op": "replace", "path": "/holds", "value": [hold]},
+		{"op": "replace", "path": "/context", "value": {"now": 1, "purpose": "curiosity"}},
+		{"op": "replace", "path": "/subject/member_state", "value": "prospect"},
+		{"op": "replace", "path": "/resource/owner_state", "value": "suspended"},
+		{"op": "replace", "path": "/subject/client_state", "value": "revoked"},
+		{"op": "replace", "path": "/action/method", "value": "push"},
+		{"op": "replace", "path": "/action/fields", "value": ["tailnum"]},
+	])
+	decision := access.decision with input as case
+	decision.reasons == access.requirements
+}
+
+test_a_lifted_hold_holds_nothing if {
+	answer("/holds", [object.union(hold, {"state": "lifted"})]).effect == "permit"
+}
+
+test_the_answer_holds_until_the_next_instant if {
+	answer("/context/now", 499).valid_until == 500
+	answer("/context/now", 500).valid_until == 2000
+	answer("/context/now", 1999).valid_until == 2000
+	answer("/context/now", 2000).valid_until == 0
+}

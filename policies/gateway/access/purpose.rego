@@ -1,0 +1,32 @@
+package gateway.access
+
+# METADATA
+# title: The alliance's registry of purposes
+# custom:
+#   clause: "1.1"
+purposes := {
+	"market_analysis",
+	"product_information",
+	"joint_marketing",
+	"customer_referral",
+	"service_delivery",
+	"personalisation",
+	"settlement",
+	"risk_control",
+}
+
+# METADATA
+# title: The purpose is one that the alliance knows
+# custom:
+#   clause: "1.1"
+met contains "PURPOSE_UNKNOWN" if input.context.purpose in purposes
+
+# METADATA
+# title: The purpose is agreed for this dataset, and the token was issued for it
+# custom:
+#   clause: "8.2.2"
+met contains "PURPOSE_NOT_AGREED" if {
+	input.context.purpose in input.agreement.purposes
+	some grant in token_grants
+	input.context.purpose in grant.purposes
+}

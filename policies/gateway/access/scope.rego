@@ -1,0 +1,46 @@
+package gateway.access
+
+# METADATA
+# title: The fields that the request names; a permit releases all of them, or there is none
+requested := {field | some field in input.action.fields}
+
+# METADATA
+# title: The fields of this dataset that the agreement grants
+granted := {field | some field in input.agreement.granted_fields}
+
+# METADATA
+# title: The fields that the dataset has
+existing := object.keys(input.resource.fields)
+
+# METADATA
+# title: The protection classes that the requested fields are sealed in
+classes := {class |
+	some field in requested
+	class := input.resource.fields[field]
+}
+
+# METADATA
+# title: The parts of the caller's token that are about this agreement, this dataset and this action
+token_grants := [grant |
+	some grant in input.subject.grants
+	grant.agreement == input.agreement.id
+	input.resource.dataset in grant.datasets
+	input.action.name in grant.actions
+]
+
+# METADATA
+# title: Every requested field exists and is granted, and the token covers agreement, dataset and action
+# custom:
+#   clause: "4.1.2"
+met contains "OUT_OF_SCOPE" if {
+	count(requested) > 0
+	count(requested - granted) == 0
+	count(requested - existing) == 0
+	count(token_grants) > 0
+}
+
+# METADATA
+# title: The method of access is agreed
+# custom:
+#   clause: "4.1.2"
+met contains "METHOD_NOT_AGREED" if input.action.method in input.agreement.methods

@@ -1,0 +1,25 @@
+package gateway.access
+
+# METADATA
+# title: Both sides have been admitted to the alliance
+# custom:
+#   clause: "2.2.3"
+met contains "NOT_ADMITTED" if {
+	input.subject.member_state in {"admitted", "suspended"}
+	input.resource.owner_state in {"admitted", "suspended"}
+}
+
+# METADATA
+# title: Neither side is suspended
+# custom:
+#   clause: "9.2.3"
+met contains "MEMBER_SUSPENDED" if {
+	input.subject.member_state != "suspended"
+	input.resource.owner_state != "suspended"
+}
+
+# METADATA
+# title: The client that asks has not been revoked
+# custom:
+#   clause: "2.2.3"
+met contains "CLIENT_REVOKED" if input.subject.client_state == "active"
