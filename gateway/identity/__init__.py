@@ -1,0 +1,45 @@
+"""Who asks? Clients, their assertions, DPoP proofs, and the tokens that bind them to grants."""
+
+from gateway.identity.clients import (
+    KnownClient,
+    add_key,
+    is_client_key,
+    register_client,
+    retire_key,
+    revoke_client,
+)
+from gateway.identity.grants import AgreementTerms, Grants, Offer
+from gateway.identity.identity import Identity, Membership, TokenRecord
+from gateway.identity.refusals import Challenge, TokenRefused
+from gateway.identity.replay import DatabaseWindow, MemoryWindow, ProofWindow, ReplayWindow
+from gateway.identity.security_log import SecurityLog
+from gateway.identity.subject import MEMBER_ACTIONS, AgreementGrant, MemberGrant, Subject
+from gateway.identity.tokens import TokenKey, TokenKeys
+
+__all__ = [
+    "MEMBER_ACTIONS",
+    "AgreementGrant",
+    "AgreementTerms",
+    "Challenge",
+    "DatabaseWindow",
+    "Grants",
+    "Identity",
+    "KnownClient",
+    "MemberGrant",
+    "Membership",
+    "MemoryWindow",
+    "Offer",
+    "ProofWindow",
+    "ReplayWindow",
+    "SecurityLog",
+    "Subject",
+    "TokenKey",
+    "TokenKeys",
+    "TokenRecord",
+    "TokenRefused",
+    "add_key",
+    "is_client_key",
+    "register_client",
+    "retire_key",
+    "revoke_client",
+]

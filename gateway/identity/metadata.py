@@ -1,0 +1,52 @@
+"""What the gateway says about itself: RFC 8414 (server) and RFC 9728 (protected resource)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.identity.endpoint import PATH as TOKEN_PATH
+from gateway.identity.grants import TYPES
+from gateway.identity.keys import ALGORITHMS
+
+JWKS_PATH = "/jwks"
+RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
+
+
+def origin(url: str) -> str:
+    """Scheme and authority of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def resource_metadata_url(resource: str) -> str:
+    """The well-known URL of a resource: inserted before its path (RFC 9728 section 3.1)."""
+    return origin(resource) + RESOURCE_METADATA_PATH + urlsplit(resource).path
+
+
+def server(issuer: str, resource: str) -> dict[str, Any]:
+    """RFC 8414 section 2, with RFC 9396 section 10, RFC 9449 section 5.1 and RFC 9728 section 4."""
+    return {
+        "issuer": issuer,
+        "token_endpoint": issuer + TOKEN_PATH,
+        "jwks_uri": issuer + JWKS_PATH,
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": [],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "authorization_details_types_supported": list(TYPES),
+        "protected_resources": [resource],
+    }
+
+
+def protected_resource(issuer: str, resource: str) -> dict[str, Any]:
+    """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound."""
+    return {
+        "resource": resource,
+        "authorization_servers": [issuer],
+        "bearer_methods_supported": ["header"],
+        "authorization_details_types_supported": list(TYPES),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_bound_access_tokens_required": True,
+    }

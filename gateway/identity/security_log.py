@@ -1,0 +1,39 @@
+"""What strangers tried: a fixed-size memory, so that no flood of bad requests can fill a disk or the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityEvent:
+    """One failed attempt. `client` is the client that was claimed, known or '' (never proven)."""
+
+    time_ms: int
+    code: str
+    client: str
+
+
+class SecurityLog:
+    """The latest events and a count per code; codes are the gateway's own, so the counts are bounded too."""
+
+    def __init__(self, clock: Clock, capacity: int = 1024) -> None:
+        self._clock = clock
+        self._events: deque[SecurityEvent] = deque(maxlen=capacity)
+        self._counts: Counter[str] = Counter()
+
+    def note(self, code: str, *, client: str = "") -> None:
+        """Remember one event; the oldest makes room."""
+        self._events.append(SecurityEvent(self._clock(), code, client))
+        self._counts[code] += 1
+
+    def recent(self) -> tuple[SecurityEvent, ...]:
+        """The events still remembered, oldest first."""
+        return tuple(self._events)
+
+    def counts(self) -> dict[str, int]:
+        """How often each code occurred since the start, forgotten events included."""
+        return dict(self._counts)

@@ -1,0 +1,47 @@
+"""Clients of members, their public keys, and the assertions they have spent."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text
+
+from gateway.database import metadata
+
+client = Table(
+    "client",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("member_id", Text, ForeignKey("member.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    CheckConstraint("state IN ('active', 'revoked')", name="state"),
+)
+"""A member's OAuth client. `version` moves with every change of the client or one of its keys."""
+
+client_key = Table(
+    "client_key",
+    metadata,
+    Column("thumbprint", Text, primary_key=True),
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False, index=True),
+    Column("kid", Text, nullable=False),
+    Column("alg", Text, nullable=False),
+    Column("jwk", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    CheckConstraint("state IN ('active', 'retired')", name="state"),
+)
+"""A public key. Its RFC 7638 thumbprint is unique for ever: one key is one client's, and a retired key stays so.
+
+Two keys of one client may share a `kid`, as partners' key sets do.
+"""
+
+spent_assertion = Table(
+    "spent_assertion",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("jti_sha256", Text, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_spent_assertion_expires_at", "expires_at"),
+)
+"""Client assertions that were used, until they have expired."""

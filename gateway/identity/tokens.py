@@ -1,0 +1,177 @@
+"""Access tokens (RFC 9068): DPoP-bound JWTs signed with the gateway's own Ed25519 key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from joserfc.jwk import OKPKey
+
+from gateway.canonical import canonical
+from gateway.errors import GatewayError, Invalid
+from gateway.identity import base64url, jws
+from gateway.identity.claims import numeric_date
+from gateway.identity.grants import Grants
+from gateway.identity.keys import PublicKey, public_key
+from gateway.identity.subject import Subject
+
+LIFETIME_SECONDS: Final = 300
+TOKEN_BYTES: Final = 16 * 1024
+_TYPE: Final = "at+jwt"
+
+
+class TokenInvalid(GatewayError):
+    """The token is not one of ours, or its time is over."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code, "The access token does not hold.")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """An Ed25519 signing key of the gateway and its `kid`."""
+
+    kid: str
+    private: OKPKey
+
+    @classmethod
+    def of(cls, private: Ed25519PrivateKey, kid: str = "") -> TokenKey:
+        """Wrap a `cryptography` key; without a `kid` its RFC 7638 thumbprint serves."""
+        key = OKPKey.import_key(private)
+        return cls(kid or public_key(key.as_dict(private=False)).thumbprint, key)
+
+    def public(self) -> PublicKey:
+        """The public half."""
+        return public_key(self.private.as_dict(private=False))
+
+
+class TokenKeys:
+    """The key that signs now, and the public halves that still verify (published before use, kept after)."""
+
+    def __init__(self, current: TokenKey, others: Mapping[str, Ed25519PublicKey] | None = None) -> None:
+        self.current = current
+        halves = {kid: public_key(OKPKey.import_key(key).as_dict(private=False)) for kid, key in (others or {}).items()}
+        self._public = {**halves, current.kid: current.public()}
+
+    def find(self, kid: object) -> PublicKey | None:
+        """The public key of a `kid`, if it is ours."""
+        return self._public.get(kid) if isinstance(kid, str) else None
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public JWK Set (RFC 7517 section 5)."""
+        keys = self._public.items()
+        return {"keys": [{**key.jwk, "kid": kid, "use": "sig", "alg": key.algorithm} for kid, key in keys]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minted:
+    """A new token. `text` is the secret half; `subject` may be logged."""
+
+    text: str
+    subject: Subject
+    expires_in: int
+    details: Sequence[Mapping[str, Any]]
+
+
+class Tokens:
+    """Mints and verifies. `issuer` and `resource` are the `iss` and the only `aud`."""
+
+    def __init__(self, keys: TokenKeys, *, issuer: str, resource: str) -> None:
+        self.keys = keys
+        self._issuer = issuer
+        self._resource = resource
+
+    def mint(
+        self, *, alliance: str, member: str, client: str, version: int, jkt: str, grants: Grants, now: int
+    ) -> Minted:
+        """A token of at most 300 seconds that never outlives an agreement it names. `now` in epoch seconds."""
+        jti = secrets.token_urlsafe(16)
+        expires = min([now + LIFETIME_SECONDS, *([] if grants.ends_at is None else [grants.ends_at])])
+        details = grants.details()
+        claims = {
+            "iss": self._issuer,
+            "aud": self._resource,
+            "sub": f"client:{client}",
+            "client_id": client,
+            "iat": now,
+            "exp": expires,
+            "jti": jti,
+            "cnf": {"jkt": jkt},
+            "authorization_details": details,
+            "alliance": alliance,
+            "member": member,
+            "client_version": version,
+        }
+        key = self.keys.current
+        text = jws.sign_compact(canonical(claims), key.private, typ=_TYPE, header={"kid": key.kid})
+        subject = Subject(
+            alliance, member, client, grants.agreements, grants.actions, _name(jti), jkt, expires, version
+        )
+        return Minted(text=text, subject=subject, expires_in=expires - now, details=details)
+
+    def verify(self, token: bytes, now: int) -> Subject:
+        """The subject of a token that we signed, `at+jwt`, for this resource, unexpired; else `TokenInvalid`."""
+        try:
+            parts = jws.take_apart(token, limit=TOKEN_BYTES)
+            key = self.keys.find(parts.header.get("kid"))
+            if jws.media_type(parts.header.get("typ")) != _TYPE:
+                raise TokenInvalid("TOKEN_TYPE")
+            if key is None or not jws.signature_holds(parts, key):
+                raise TokenInvalid("TOKEN_SIGNATURE")
+            claims = jws.json_object(parts.payload)
+        except Invalid:
+            raise TokenInvalid("TOKEN_MALFORMED") from None
+        if claims.get("iss") != self._issuer or claims.get("aud") != self._resource:
+            raise TokenInvalid("TOKEN_AUDIENCE")
+        expires = numeric_date(claims.get("exp"))
+        if expires is None or expires <= now:
+            raise TokenInvalid("TOKEN_EXPIRED")
+        return _subject(claims, int(expires))
+
+
+def _subject(claims: Mapping[str, Any], expires: int) -> Subject:
+    try:
+        grants = Grants.of(claims["authorization_details"])
+        return Subject(
+            alliance=claims["alliance"],
+            member=claims["member"],
+            client=claims["client_id"],
+            agreements=grants.agreements,
+            actions=grants.actions,
+            token=_name(claims["jti"]),
+            jkt=claims["cnf"]["jkt"],
+            expires_at=expires,
+            client_version=claims["client_version"],
+        )
+    except (KeyError, TypeError, AttributeError, GatewayError):
+        raise TokenInvalid("TOKEN_CLAIMS") from None
+
+
+def _name(jti: str) -> str:
+    return base64url.encode(sha256(jti.encode()).digest())
+
+
+class VerifiedTokens:
+    """Subjects of verified tokens by the SHA-256 of the token: bounded, each valid until its token expires."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._subjects: dict[bytes, Subject] = {}
+
+    def find(self, digest: bytes, now: int) -> Subject | None:
+        """The subject, while its token lives."""
+        subject = self._subjects.get(digest)
+        if subject is not None and subject.expires_at <= now:
+            del self._subjects[digest]
+            return None
+        return subject
+
+    def keep(self, digest: bytes, subject: Subject) -> None:
+        """Remember; the oldest makes room."""
+        if len(self._subjects) >= self._capacity:
+            del self._subjects[next(iter(self._subjects))]
+        self._subjects[digest] = subject
