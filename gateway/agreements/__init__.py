@@ -1,0 +1,28 @@
+"""On what terms? Agreements that two members sign, and the holds that freeze what they disagree about."""
+
+from gateway.agreements.agreement import Agreement, Signature, agreement_case
+from gateway.agreements.agreements import Agreements
+from gateway.agreements.datasets import Datasets
+from gateway.agreements.holds import Holds, HoldSubject, holds_case
+from gateway.agreements.life import AgreementLife
+from gateway.agreements.proof import TamperedAgreement
+from gateway.agreements.signatures import sign_terms
+from gateway.agreements.terms import DatasetTerm, Frequency, Terms, parse_terms
+
+__all__ = [
+    "Agreement",
+    "AgreementLife",
+    "Agreements",
+    "DatasetTerm",
+    "Datasets",
+    "Frequency",
+    "HoldSubject",
+    "Holds",
+    "Signature",
+    "TamperedAgreement",
+    "Terms",
+    "agreement_case",
+    "holds_case",
+    "parse_terms",
+    "sign_terms",
+]

@@ -1,0 +1,138 @@
+"""Agreements as they stand: loaded, proved, remembered; offered to identity and sliced for the policy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger as SQLInteger
+from sqlalchemy import bindparam, or_, select
+
+from gateway.agreements.agreement import Agreement, agreement_case
+from gateway.agreements.proof import AGREEMENT_ROW, TamperedAgreement, prove, unproved
+from gateway.agreements.tables import agreement
+from gateway.database import Database, Query, Row
+from gateway.errors import NotFound
+from gateway.identity import Offer
+from gateway.ledger import Draft, Kind, Ledger
+from gateway.members.members import is_admitted
+
+_OWN = Query(
+    select(agreement.c.id)
+    .where(
+        or_(agreement.c.owner_id == bindparam("member"), agreement.c.recipient_id == bindparam("member")),
+        agreement.c.id > bindparam("after"),
+    )
+    .order_by(agreement.c.id)
+    .limit(bindparam("most", type_=SQLInteger))
+)
+
+_Key = tuple[Any, ...]
+
+
+class Agreements:
+    """Every agreement comes from here, and none without proof.
+
+    A proved agreement is remembered under everything its row says, the text by its digest, so that a changed row
+    is proved again. A failed proof is never remembered; it is entered in the owner's log once per process.
+    """
+
+    def __init__(self, database: Database, ledger: Ledger, *, remembered: int = 1024) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._proved: OrderedDict[_Key, Agreement] = OrderedDict()
+        self._reported: OrderedDict[tuple[_Key, str], None] = OrderedDict()
+        self._most = remembered
+
+    async def load(self, agreement_id: str) -> Agreement | None:
+        """The agreement in whatever state is proved, `tampered` if none is; None if there is none of that id."""
+        row = await self._database.one(AGREEMENT_ROW, id=agreement_id)
+        if row is None:
+            return None
+        known = self._proved.get(_key(row))
+        return known if known is not None else await self._prove(agreement_id)
+
+    async def in_force(self, agreement_id: str, now_s: int) -> Agreement | None:
+        """The agreement if it is signed by both, proved, begun and not ended at `now_s` (epoch seconds)."""
+        found = await self.load(agreement_id)
+        return found if found is not None and found.in_force_at(now_s) else None
+
+    async def visible(self, member: str, agreement_id: str) -> Agreement:
+        """The agreement, for one of its parties; for anyone else `NotFound`, as if there were none."""
+        found = await self.load(agreement_id)
+        if found is None or member not in found.parties:
+            raise NotFound
+        return found
+
+    async def of_member(self, member: str, *, after: str, limit: int) -> Sequence[Agreement]:
+        """Up to `limit` agreements that the member is a party to, by id, beginning behind `after`."""
+        rows = await self._database.all(_OWN, member=member, after=after, most=limit)
+        found = [await self.load(row["id"]) for row in rows]
+        return [one for one in found if one is not None]
+
+    async def case(self, agreement: str, version: int, dataset: str) -> dict[str, Any]:  # noqa: ARG002
+        """The `agreement` object of the policy's input for one dataset; of a draft too.
+
+        It is the newest state and carries its own version: where that is not the `version` which the caller has
+        read, comparing versions later makes the caller decide again.
+        """
+        found = await self.load(agreement)
+        if found is None:
+            raise NotFound
+        return agreement_case(found, dataset)
+
+    async def offer(self, member: str, agreement: str, now_s: int) -> Offer | None:
+        """What a token may say about an agreement: its terms for the recipient while in force, else None.
+
+        Neither party may be suspended: a token would be refused anyway at each use, and none is issued.
+        """
+        found = await self.in_force(agreement, now_s)
+        if found is None or found.terms is None or member != found.recipient:
+            return None
+        for party in found.parties:
+            if not await is_admitted(self._database, alliance_id=found.alliance, member_id=party):
+                return None
+        return Offer(
+            datasets={term.dataset: term.purposes for term in found.terms.datasets},
+            actions=("read",),
+            ends_at=found.terms.ends_at,
+        )
+
+    async def _prove(self, agreement_id: str) -> Agreement | None:
+        async with self._database.reading() as snapshot:
+            row = await snapshot.one(AGREEMENT_ROW, id=agreement_id)
+            if row is None:
+                return None
+            try:
+                proved = await prove(snapshot, row)
+            except TamperedAgreement as error:
+                fault = error.code
+            else:
+                return self._remember(_key(row), proved)
+        await self._report(row, fault)
+        return unproved(row)
+
+    def _remember(self, key: _Key, proved: Agreement) -> Agreement:
+        self._proved[key] = proved
+        if len(self._proved) > self._most:
+            self._proved.popitem(last=False)
+        return proved
+
+    async def _report(self, row: Row, fault: str) -> None:
+        """Enter a failed proof in the owner's log, once per process and fault; the oldest are forgotten."""
+        key = (_key(row), fault)
+        if key in self._reported:
+            return
+        facts = {"act": "agreement_unproved", "agreement": row["id"], "version": row["version"], "fault": fault}
+        await self._ledger.record(Draft(log=row["owner_id"], kind=Kind.AGREEMENT, facts=facts))
+        self._reported[key] = None
+        if len(self._reported) > self._most:
+            self._reported.popitem(last=False)
+
+
+def _key(row: Row) -> _Key:
+    """Everything that an agreement's row says."""
+    said = [row[column.name] for column in agreement.c if column.name != "terms"]
+    return (*said, hashlib.sha256(bytes(row["terms"])).digest())

@@ -1,0 +1,212 @@
+"""The life of an agreement: drafted by either party, signed by both, terminated by either.
+
+Each step is one entry in the owner's log, committed together with what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import bindparam, insert, update
+
+from gateway.agreements.agreement import Agreement, Signature
+from gateway.agreements.agreements import Agreements
+from gateway.agreements.datasets import Datasets
+from gateway.agreements.proof import AGREEMENT_ROW, other_party, prove
+from gateway.agreements.signatures import SignatureRefused, named_key, verify_signature
+from gateway.agreements.tables import agreement, agreement_signature
+from gateway.agreements.terms import Terms, complete_proposal
+from gateway.canonical import canonical
+from gateway.database import Database, Query, Reading, Transaction
+from gateway.database.idempotency import fingerprint as request_fingerprint
+from gateway.database.idempotency import recall, remember
+from gateway.errors import Conflicting, Invalid, NotFound, Reason, Refused
+from gateway.identifiers import random_id
+from gateway.identity.clients import is_client_key
+from gateway.identity.subject import Subject
+from gateway.ledger import Change, Draft, Kind, Ledger
+from gateway.members.keys import SigningKey, held_signing_key, is_confirmed
+from gateway.members.members import is_admitted, stays_admitted
+
+_ADD = Query(insert(agreement))
+_ADD_SIGNATURE = Query(insert(agreement_signature))
+_SIGNED_ONCE = Query(
+    update(agreement).where(agreement.c.id == bindparam("the_id")).values(version=agreement.c.version + 1)
+)
+_SIGNED_BY_BOTH = Query(
+    update(agreement)
+    .where(agreement.c.id == bindparam("the_id"))
+    .values(version=agreement.c.version + 1, state="signed", signed_at=bindparam("at"))
+)
+_TERMINATE = Query(
+    update(agreement)
+    .where(agreement.c.id == bindparam("the_id"), agreement.c.state != "terminated")
+    .values(version=agreement.c.version + 1, state="terminated", ended_at=bindparam("at"))
+)
+
+
+class AgreementLife:
+    """Every change of an agreement; what is refused changes nothing and leaves no entry."""
+
+    def __init__(self, database: Database, ledger: Ledger, agreements: Agreements, datasets: Datasets) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._agreements = agreements
+        self._datasets = datasets
+
+    async def draft(self, subject: Subject, proposal: bytes, *, idempotency_key: str | None = None) -> bytes:
+        """File a draft; returns its description as JSON, equal for an equal request with the same key.
+
+        `proposal` is JSON with every member of the terms but `v`, `alliance` and `agreement`, which the gateway
+        fills. The drafter is a party, both parties are admitted, the datasets and fields are the owner's.
+        """
+        subject.require("draft")
+        request = request_fingerprint("POST /v1/agreements", proposal)
+        client, key = subject.client, idempotency_key
+        earlier = await recall(self._database, client_id=client, key=key, fingerprint=request)
+        if earlier is not None:
+            return earlier
+        terms = complete_proposal(proposal, alliance=subject.alliance, agreement=random_id())
+        await self._check_proposal(self._database, subject, terms)
+        async with self._ledger.changing(terms.owner) as change:
+            await self._check_parties_stay(change.tx, terms.alliance, terms.parties)
+            await change.tx.run(
+                _ADD,
+                id=terms.agreement,
+                alliance_id=terms.alliance,
+                owner_id=terms.owner,
+                recipient_id=terms.recipient,
+                terms=terms.text,
+                terms_sha256=terms.sha256,
+                state="draft",
+                version=1,
+                created_at=change.now_ms,
+                signed_at=None,
+                ended_at=None,
+            )
+            drafted = await _current(change.tx, terms.agreement)
+            answer = canonical(drafted.describe())
+            await remember(
+                change.tx, client_id=client, key=key, fingerprint=request, answer=answer, now_ms=change.now_ms
+            )
+            _enter(change, "agreement_drafted", subject, drafted)
+        return answer
+
+    async def sign(self, subject: Subject, agreement_id: str, jws: str) -> Agreement:
+        """Add the member's signature; the second party's brings the agreement into force, in either order.
+
+        The key named by the JWS's `kid` must be an active signing key of this member, no client key, and confirmed
+        by the other party. Signing a second time changes nothing.
+        """
+        subject.require("sign")
+        seen = await self._agreements.visible(subject.member, agreement_id)
+        if any(one.member == subject.member and one.jws == jws for one in seen.signatures):
+            return seen
+        fingerprint = named_key(jws)
+        async with self._ledger.changing(seen.owner) as change:
+            current = await _current(change.tx, agreement_id)
+            if current.state == "terminated":
+                raise Conflicting("agreement_terminated", "This agreement was terminated.", remedy="Draft a new one.")
+            await self._check_parties_stay(change.tx, current.alliance, current.parties)
+            key = await _key_for(change.tx, current, subject.member, fingerprint)
+            verify_signature(jws, key.jwk, current.text)
+            signed_already = {one.member for one in current.signatures}
+            if subject.member in signed_already:
+                return current
+            signature = Signature(subject.member, fingerprint, jws, change.now_ms)
+            await _add_signature(change.tx, agreement_id, signature, last=len(signed_already) == 1)
+            signed = await _current(change.tx, agreement_id)
+            _enter(change, "agreement_signed", subject, signed, fingerprint=fingerprint)
+        return signed
+
+    async def terminate(self, subject: Subject, agreement_id: str) -> Agreement:
+        """End an agreement, or withdraw a draft: no permit follows this entry. A second time changes nothing.
+
+        A suspended member may terminate too, and a tampered agreement can be terminated.
+        """
+        subject.require("sign")
+        seen = await self._agreements.visible(subject.member, agreement_id)
+        if seen.state == "terminated":
+            return seen
+        async with self._ledger.changing(narrows=[seen.owner]) as change:
+            if await change.tx.run(_TERMINATE, the_id=agreement_id, at=change.now_ms):
+                row = await change.tx.one(AGREEMENT_ROW, id=agreement_id)
+                assert row is not None
+                facts = {"agreement": agreement_id, "version": row["version"], "terms_sha256": row["terms_sha256"]}
+                change.enter(_act("agreement_terminated", subject, seen.owner, facts))
+        return await self._agreements.visible(subject.member, agreement_id)
+
+    async def _check_proposal(self, reading: Reading, subject: Subject, terms: Terms) -> None:
+        if subject.member not in terms.parties:
+            raise Invalid("drafter_no_party", "You are neither owner nor recipient.", field="/owner")
+        for field, party in (("/owner", terms.owner), ("/recipient", terms.recipient)):
+            if party != subject.member and not await is_admitted(
+                reading, alliance_id=subject.alliance, member_id=party
+            ):
+                raise Invalid("party_unknown", "There is no such admitted member in your alliance.", field=field)
+        for index, term in enumerate(terms.datasets):
+            at = f"/datasets/{index}"
+            known = await self._datasets.fields_of(reading, owner=terms.owner, dataset=term.dataset)
+            if known is None:
+                raise Invalid("dataset_unknown", "The owner has no such dataset.", field=f"{at}/dataset")
+            for position, name in enumerate(term.fields):
+                if name not in known:
+                    raise Invalid("field_unknown", "The dataset has no such field.", field=f"{at}/fields/{position}")
+
+    async def _check_parties_stay(self, tx: Transaction, alliance: str, parties: Collection[str]) -> None:
+        for party in parties:
+            if not await stays_admitted(tx, alliance_id=alliance, member_id=party):
+                raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
+
+
+async def _current(tx: Transaction, agreement_id: str) -> Agreement:
+    """The agreement as this transaction sees it, proved; `TamperedAgreement` otherwise."""
+    row = await tx.one(AGREEMENT_ROW, id=agreement_id)
+    if row is None:
+        raise NotFound
+    return await prove(tx, row)
+
+
+async def _key_for(tx: Transaction, current: Agreement, member: str, fingerprint: str) -> SigningKey:
+    """The member's key, fit to sign this agreement and kept so until the transaction ends."""
+    key = await held_signing_key(tx, fingerprint)
+    if key is None or key.member != member:
+        raise SignatureRefused("signing_key_unknown", "This is no signing key of yours.")
+    if key.state != "active":
+        raise SignatureRefused("signing_key_revoked", "This key has been revoked.", remedy="Sign with another key.")
+    if await is_client_key(tx, fingerprint):
+        raise SignatureRefused("signing_key_is_client_key", "A client's key cannot sign agreements.")
+    assert current.terms is not None
+    if not await is_confirmed(tx, by=other_party(current.terms, member), fingerprint=fingerprint):
+        raise SignatureRefused(
+            "signing_key_unconfirmed",
+            "The other party has not confirmed this key.",
+            remedy="Give it the fingerprint over another channel.",
+        )
+    return key
+
+
+async def _add_signature(tx: Transaction, agreement_id: str, signature: Signature, *, last: bool) -> None:
+    await tx.run(
+        _ADD_SIGNATURE,
+        agreement_id=agreement_id,
+        member_id=signature.member,
+        fingerprint=signature.fingerprint,
+        jws=signature.jws,
+        signed_at=signature.signed_at,
+    )
+    if last:
+        await tx.run(_SIGNED_BY_BOTH, the_id=agreement_id, at=signature.signed_at)
+    else:
+        await tx.run(_SIGNED_ONCE, the_id=agreement_id)
+
+
+def _enter(change: Change, act: str, subject: Subject, now: Agreement, **more: Any) -> None:
+    facts = {"agreement": now.id, "version": now.version, "state": now.state, "terms_sha256": now.sha256, **more}
+    change.enter(_act(act, subject, now.owner, facts))
+
+
+def _act(act: str, subject: Subject, owner: str, facts: dict[str, Any]) -> Draft:
+    actor = {"member": subject.member, "client": subject.client}
+    return Draft(log=owner, kind=Kind.AGREEMENT, facts={"act": act, "actor": actor, **facts})

@@ -1,0 +1,45 @@
+"""One side's signature under an agreement: a compact JWS whose payload is the terms, byte for byte.
+
+Its header carries `typ: agreement+jws`, so that nothing signed for another use can pass for it, and `kid`, the
+fingerprint of the signing key. This is the members' own signature; the gateway never holds the private key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.errors import Invalid
+from gateway.identity.jws import COMPACT_BYTES, PrivateKey, sign_compact, take_apart, thumbprint, verify_compact
+from gateway.members.keys import SIGNING_ALGORITHMS
+
+TYP = "agreement+jws"
+_ALGORITHMS = (*SIGNING_ALGORITHMS, "EdDSA")
+
+
+class SignatureRefused(Invalid):
+    """The JWS is not this key's signature over these terms."""
+
+    def __init__(self, code: str, detail: str, *, remedy: str | None = None) -> None:
+        super().__init__(code, detail, field="jws", remedy=remedy)
+
+
+def sign_terms(text: bytes, key: PrivateKey) -> str:
+    """Sign terms with a member's private key: what a member does on its own machine."""
+    fingerprint = thumbprint(key.as_dict(private=False))
+    return sign_compact(text, key, typ=TYP, header={"kid": fingerprint})
+
+
+def named_key(jws: str) -> str:
+    """The fingerprint that a signature says it was made with; nothing is verified yet."""
+    kid = take_apart(jws, limit=COMPACT_BYTES).header.get("kid")
+    if not isinstance(kid, str):
+        raise SignatureRefused("signature_names_no_key", "The header has no kid.", remedy="Put the fingerprint in kid.")
+    return kid
+
+
+def verify_signature(jws: str, jwk: Mapping[str, str], text: bytes) -> None:
+    """Return if the JWS is a signature by `jwk` over exactly `text`; `SignatureRefused` or `JwsRefused` otherwise."""
+    if verify_compact(jws, jwk, typ=TYP, algorithms=_ALGORITHMS) != text:
+        raise SignatureRefused(
+            "signature_over_other_text", "What was signed are not these terms.", remedy="Sign the bytes of /terms."
+        )

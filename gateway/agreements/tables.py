@@ -1,0 +1,111 @@
+"""Agreements, their signatures, and holds. What was signed can be neither rewritten nor removed.
+
+The triggers are a second lock, not the proof: the proof is the signatures, verified whenever an
+agreement is loaded. An agreement that was terminated never changes again.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import DDL, BigInteger, CheckConstraint, Column, ForeignKey, Index, LargeBinary, Table, Text, event
+
+from gateway.database import metadata
+
+agreement = Table(
+    "agreement",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alliance_id", Text, ForeignKey("alliance.id"), nullable=False),
+    Column("owner_id", Text, ForeignKey("member.id"), nullable=False),
+    Column("recipient_id", Text, ForeignKey("member.id"), nullable=False),
+    Column("terms", LargeBinary, nullable=False),
+    Column("terms_sha256", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("signed_at", BigInteger),
+    Column("ended_at", BigInteger),
+    CheckConstraint("state IN ('draft', 'signed', 'terminated')", name="state"),
+    CheckConstraint("owner_id <> recipient_id", name="parties"),
+)
+Index(None, agreement.c.owner_id, agreement.c.id)
+Index(None, agreement.c.recipient_id, agreement.c.id)
+
+agreement_signature = Table(
+    "agreement_signature",
+    metadata,
+    Column("agreement_id", Text, ForeignKey("agreement.id"), primary_key=True),
+    Column("member_id", Text, ForeignKey("member.id"), primary_key=True),
+    Column("fingerprint", Text, ForeignKey("member_signing_key.fingerprint"), nullable=False),
+    Column("jws", Text, nullable=False),
+    Column("signed_at", BigInteger, nullable=False),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alliance_id", Text, ForeignKey("alliance.id"), nullable=False),
+    Column("subject_kind", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("case_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("placed_at", BigInteger, nullable=False),
+    Column("lifted_at", BigInteger),
+    CheckConstraint("subject_kind IN ('dataset', 'agreement')", name="subject_kind"),
+    CheckConstraint("state IN ('active', 'lifted')", name="state"),
+)
+Index(None, hold.c.subject_kind, hold.c.subject_id)
+
+_ARCHIVED = "archived: agreements and signatures are never rewritten or removed"
+_FIXED = ("id", "alliance_id", "owner_id", "recipient_id", "terms", "terms_sha256", "created_at")
+
+
+def _rewrites(distinct: str) -> str:
+    """The condition under which an UPDATE of an agreement rewrites history, in one dialect's comparison."""
+    fixed = [f"new.{column} {distinct} old.{column}" for column in _FIXED]
+    return " OR ".join(
+        [
+            *fixed,
+            f"(old.signed_at IS NOT NULL AND new.signed_at {distinct} old.signed_at)",
+            "old.state = 'terminated'",
+            "(old.state = 'signed' AND new.state = 'draft')",
+            "new.version <= old.version",
+        ]
+    )
+
+
+_GUARDS = (
+    (agreement, "agreement_keeps_its_text", "UPDATE", _rewrites),
+    (agreement, "agreement_stays", "DELETE", None),
+    (agreement_signature, "agreement_signature_keeps_its_text", "UPDATE", None),
+    (agreement_signature, "agreement_signature_stays", "DELETE", None),
+)
+
+
+def archive_guards(table: Table, dialect: str) -> list[str]:
+    """The statements that create one table's triggers, for `sqlite` or `postgresql`."""
+    statements = []
+    for guarded, name, act, when in _GUARDS:
+        if guarded is not table:
+            continue
+        if dialect == "sqlite":
+            condition = f"WHEN {when('IS NOT')} " if when else ""
+            body = f"BEGIN SELECT RAISE(ABORT, '{_ARCHIVED}'); END"
+            statements.append(f"CREATE TRIGGER {name} BEFORE {act} ON {table.name} {condition}{body}")
+        else:
+            condition = f"WHEN ({when('IS DISTINCT FROM')}) " if when else ""
+            body = f"BEGIN RAISE EXCEPTION '{_ARCHIVED}' USING ERRCODE = 'restrict_violation'; END"
+            statements.append(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+            trigger = f"CREATE TRIGGER {name} BEFORE {act} ON {table.name} FOR EACH ROW {condition}"
+            statements.append(f"{trigger}EXECUTE FUNCTION {name}()")
+    return statements
+
+
+def _on(dialect: str, statement: str) -> DDL:
+    return DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+
+
+for _table in (agreement, agreement_signature):
+    for _dialect in ("sqlite", "postgresql"):
+        for _statement in archive_guards(_table, _dialect):
+            event.listen(_table, "after_create", _on(_dialect, _statement))

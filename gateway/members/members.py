@@ -1,0 +1,169 @@
+"""Alliances are founded and members join, are suspended and readmitted. Every act is one entry.
+
+The entries stand in the operator's log of the alliance, whose id is the alliance's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import bindparam, insert, select, update
+
+from gateway.database import Database, Query, Reading, Row, Transaction
+from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.identifiers import random_id
+from gateway.ledger import Draft, Kind, Ledger
+from gateway.members.tables import alliance, member
+from gateway.members.uscc import checked_uscc
+
+LONGEST_NAME = 200
+
+_ADD_ALLIANCE = Query(insert(alliance))
+_ALLIANCE = Query(select(alliance.c.id).where(alliance.c.id == bindparam("id")))
+_ADD_MEMBER = Query(insert(member))
+_MEMBER = Query(select(member).where(member.c.id == bindparam("id")))
+_HOLD_MEMBER = Query(select(member.c.id).where(member.c.id == bindparam("id")).with_for_update(read=True))
+_MEMBERS = Query(select(member.c.id).where(member.c.alliance_id == bindparam("alliance")).order_by(member.c.id))
+_BY_USCC = Query(
+    select(member.c.id).where(member.c.alliance_id == bindparam("alliance"), member.c.uscc == bindparam("uscc"))
+)
+_SET_STATE = Query(
+    update(member)
+    .where(member.c.id == bindparam("the_id"))
+    .values(state=bindparam("new_state"), version=member.c.version + 1)
+)
+
+
+class MemberKeyRing(Protocol):
+    """Where a new member gets its encryption keys from."""
+
+    async def create_member_keys(self, tx: Transaction, member_id: str, now_ms: int) -> None:
+        """Create the member's keys in the transaction that creates the member."""
+
+    async def create_log_key(self, tx: Transaction, log: str, now_ms: int) -> None:
+        """Create the key that signs a log's checkpoints, in the transaction that opens the log."""
+
+
+class Members:
+    """The alliance's roll. `operator` names the person who acts, as the entry will."""
+
+    def __init__(self, database: Database, ledger: Ledger, keyring: MemberKeyRing) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._keyring = keyring
+
+    async def create_alliance(self, name: str, *, operator: str) -> str:
+        """Found an alliance and open its operator's log; returns the id of both."""
+        _checked_name(name, "name")
+        alliance_id = random_id()
+        async with self._ledger.changing() as change:
+            await change.tx.run(_ADD_ALLIANCE, id=alliance_id, name=name, created_at=change.now_ms)
+            await change.open_log(alliance_id)
+            await self._keyring.create_log_key(change.tx, alliance_id, change.now_ms)
+            change.enter(_act(alliance_id, "alliance_founded", operator, alliance=alliance_id, name=name))
+        return alliance_id
+
+    async def create_member(self, alliance_id: str, *, name: str, uscc: str, industry: str, operator: str) -> str:
+        """Admit a company: its row, its encryption keys and its own log, or nothing; returns its id.
+
+        `UsccInvalid` names what is wrong with the code; `Conflicting` if the company is a member already.
+        """
+        _checked_name(name, "name")
+        _checked_name(industry, "industry")
+        code = checked_uscc(uscc)
+        if await self._database.one(_ALLIANCE, id=alliance_id) is None:
+            raise NotFound
+        member_id = random_id()
+        async with self._ledger.changing(alliance_id) as change:
+            if await change.tx.one(_BY_USCC, alliance=alliance_id, uscc=code) is not None:
+                raise Conflicting("uscc_taken", "A member of this alliance has this code already.", field="uscc")
+            await change.tx.run(
+                _ADD_MEMBER,
+                id=member_id,
+                alliance_id=alliance_id,
+                name=name,
+                uscc=code,
+                industry=industry,
+                state="admitted",
+                version=1,
+                created_at=change.now_ms,
+            )
+            await change.open_log(member_id)
+            await self._keyring.create_log_key(change.tx, member_id, change.now_ms)
+            await self._keyring.create_member_keys(change.tx, member_id, change.now_ms)
+            facts = {"member": member_id, "name": name, "uscc": code, "industry": industry}
+            change.enter(_act(alliance_id, "member_admitted", operator, **facts))
+        return member_id
+
+    async def suspend(self, member_id: str, *, case: str, operator: str) -> None:
+        """Stop a member's access, and access to its data, from this entry on (clause 9.2.3).
+
+        Every log of the alliance is narrowed and carries the entry, not only those of members that share with it:
+        which those are could change between asking and locking. Already suspended: nothing happens, no entry.
+        """
+        row = await self._existing(self._database, member_id)
+        _checked_name(case, "case")
+        if row["state"] == "suspended":
+            return
+        everyone = await self.of_alliance(row["alliance_id"])
+        async with self._ledger.changing(row["alliance_id"], narrows=everyone) as change:
+            if (await self._existing(change.tx, member_id))["state"] == "suspended":
+                return
+            await change.tx.run(_SET_STATE, the_id=member_id, new_state="suspended")
+            for log in (row["alliance_id"], *everyone):
+                change.enter(_act(log, "member_suspended", operator, member=member_id, case=case))
+
+    async def readmit(self, member_id: str, *, case: str, operator: str) -> None:
+        """End a suspension. Not suspended: nothing happens, no entry."""
+        row = await self._existing(self._database, member_id)
+        _checked_name(case, "case")
+        async with self._ledger.changing(row["alliance_id"]) as change:
+            if (await self._existing(change.tx, member_id))["state"] == "admitted":
+                return
+            await change.tx.run(_SET_STATE, the_id=member_id, new_state="admitted")
+            change.enter(_act(row["alliance_id"], "member_readmitted", operator, member=member_id, case=case))
+
+    async def alliance_of(self, member: str) -> str | None:
+        """The alliance in which the member is admitted now; None for unknown and suspended members."""
+        row = await self._database.one(_MEMBER, id=member)
+        return row["alliance_id"] if row is not None and row["state"] == "admitted" else None
+
+    async def of_alliance(self, alliance_id: str) -> Sequence[str]:
+        """The ids of all members of an alliance, suspended ones included."""
+        return [row["id"] for row in await self._database.all(_MEMBERS, alliance=alliance_id)]
+
+    async def _existing(self, reading: Reading, member_id: str) -> Row:
+        row = await reading.one(_MEMBER, id=member_id)
+        if row is None:
+            raise NotFound
+        return row
+
+
+async def admitted_to(reading: Reading, member_id: str) -> str | None:
+    """The alliance that a member is admitted to, None for an unknown or a suspended one."""
+    row = await reading.one(_MEMBER, id=member_id)
+    return None if row is None or row["state"] != "admitted" else str(row["alliance_id"])
+
+
+async def is_admitted(reading: Reading, *, alliance_id: str, member_id: str) -> bool:
+    """Whether this is a member of the alliance and not suspended."""
+    row = await reading.one(_MEMBER, id=member_id)
+    return row is not None and row["alliance_id"] == alliance_id and row["state"] == "admitted"
+
+
+async def stays_admitted(tx: Transaction, *, alliance_id: str, member_id: str) -> bool:
+    """As `is_admitted`; whoever would suspend the member waits until this transaction ends."""
+    await tx.one(_HOLD_MEMBER, id=member_id)
+    return await is_admitted(tx, alliance_id=alliance_id, member_id=member_id)
+
+
+def _act(log: str, act: str, operator: str, **facts: Any) -> Draft:
+    """What was done, by whom."""
+    return Draft(log=log, kind=Kind.ADMIN, facts={"act": act, "actor": {"operator": operator}, **facts})
+
+
+def _checked_name(text: str, field: str) -> None:
+    """1 to 200 printable characters without blanks at the ends, or `Invalid`."""
+    if not 0 < len(text) <= LONGEST_NAME or not text.isprintable() or text != text.strip():
+        raise Invalid("name_malformed", f"This must be 1 to {LONGEST_NAME} printable characters.", field=field)

@@ -1,0 +1,52 @@
+"""Who belongs to an alliance, and the keys that members sign agreements with."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, UniqueConstraint
+
+from gateway.database import metadata
+
+alliance = Table(
+    "alliance",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alliance_id", Text, ForeignKey("alliance.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("uscc", Text, nullable=False),
+    Column("industry", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("alliance_id", "uscc"),
+    CheckConstraint("state IN ('admitted', 'suspended')", name="state"),
+)
+Index(None, member.c.alliance_id, member.c.id)
+
+member_signing_key = Table(
+    "member_signing_key",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("member_id", Text, ForeignKey("member.id"), nullable=False),
+    Column("jwk", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    CheckConstraint("state IN ('active', 'revoked')", name="state"),
+)
+Index(None, member_signing_key.c.member_id)
+
+key_confirmation = Table(
+    "key_confirmation",
+    metadata,
+    Column("member_id", Text, ForeignKey("member.id"), primary_key=True),
+    Column("fingerprint", Text, ForeignKey("member_signing_key.fingerprint"), primary_key=True),
+    Column("confirmed_at", BigInteger, nullable=False),
+)
