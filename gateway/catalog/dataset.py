@@ -1,0 +1,115 @@
+"""A dataset as the rest of the gateway knows it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gateway.catalog.columns import CellRefused, Column
+from gateway.catalog.reading import text_of
+from gateway.catalog.schema import Field, Schema
+from gateway.database import Row
+from gateway.errors import Invalid
+from gateway.vault.keyring import MemberKeys
+from gateway.vault.sealed import Layout
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One version of a dataset. `version` moves with its schema and state, never with its data."""
+
+    no: int
+    id: str
+    alliance: str
+    owner: str
+    name: str
+    version: int
+    created_at: int
+    schema: Schema
+
+    @classmethod
+    def of(cls, row: Row) -> Dataset:
+        """The dataset that a row of the table `dataset` stands for."""
+        return cls(
+            no=row["no"],
+            id=row["id"],
+            alliance=row["alliance_id"],
+            owner=row["owner_id"],
+            name=row["name"],
+            version=row["version"],
+            created_at=row["created_at"],
+            schema=Schema.read(row["schema"]),
+        )
+
+    @property
+    def kind(self) -> str:
+        """market, product or personal."""
+        return self.schema.kind
+
+    @property
+    def subject_field(self) -> str | None:
+        """The field that names the person, in personal datasets alone."""
+        return self.schema.subject_field
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The fields by name, in order of declaration."""
+        return self.schema.fields
+
+    @cached_property
+    def class_of_field(self) -> Mapping[str, str]:
+        """Field name -> protection class, in order of declaration."""
+        return {name: field.class_name for name, field in self.fields.items()}
+
+    @cached_property
+    def schema_sha256(self) -> str:
+        """What the context of every sealed record names as its schema."""
+        return hashlib.sha256(self.schema.text.encode()).hexdigest()
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the dataset's records are sealed."""
+        return Layout(
+            alliance=self.alliance,
+            owner=self.owner,
+            dataset=self.id,
+            schema=self.schema_sha256,
+            classes=self.schema.classes,
+            fields={name: (field.number, field.class_name) for name, field in self.fields.items()},
+        )
+
+    def bit(self, field: str) -> int:
+        """The bit that stands for a field in consents; `Invalid` for a field that the dataset lacks."""
+        found = self.fields.get(field)
+        if found is None:
+            raise Invalid("unknown_field", "The dataset has no such field.", field=field[:64])
+        return 1 << found.number
+
+    def filter_terms(self, filters: Mapping[str, Any], keys: MemberKeys) -> list[tuple[int, bytes]]:
+        """(field number, blind index term) per filter; equality only, on fields declared with `x-filter`.
+
+        A value is checked as a row's would be, a string as a CSV cell. Texts are equal after NFKC
+        and case folding. `Invalid` names the field.
+        """
+        return [self._filter_term(name, value, keys) for name, value in filters.items()]
+
+    def _filter_term(self, name: str, value: Any, keys: MemberKeys) -> tuple[int, bytes]:
+        field = self.fields.get(name)
+        if field is None or not field.filterable:
+            raise Invalid(
+                "not_filterable",
+                "The dataset has no filter on this field.",
+                field=name[:64],
+                remedy="Filter on fields that the schema marks with x-filter.",
+            )
+        try:
+            column = Column(field)
+            text = text_of(column.of_text(value) if isinstance(value, str) else column.of_value(value))
+        except CellRefused as refused:
+            raise Invalid("invalid_filter", "The value is none that the field can have.", field=name) from refused
+        if text is None:
+            raise Invalid("invalid_filter", "Null matches nothing.", field=name)
+        return field.number, keys.index_term(self.id, field.number, text)

@@ -1,0 +1,31 @@
+"""Whose a dataset is and which fields it has, for the packages below that must know (`agreements.Datasets`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import bindparam, select
+
+from gateway.catalog.schema import Schema
+from gateway.catalog.tables import dataset
+from gateway.database import Query, Reading
+
+_BY_ID = Query(
+    select(dataset.c.owner_id, dataset.c.alliance_id, dataset.c.schema).where(dataset.c.id == bindparam("id"))
+)
+
+
+class Ownership:
+    """Reads in the caller's snapshot or transaction."""
+
+    async def fields_of(self, reading: Reading, *, owner: str, dataset: str) -> Collection[str] | None:
+        """The names of a dataset's fields, or None where this member has no such dataset."""
+        row = await reading.one(_BY_ID, id=dataset)
+        if row is None or row["owner_id"] != owner:
+            return None
+        return Schema.read(row["schema"]).fields.keys()
+
+    async def owner_of(self, reading: Reading, *, alliance: str, dataset: str) -> str | None:
+        """The member that owns a dataset, or None where the alliance has no such dataset."""
+        row = await reading.one(_BY_ID, id=dataset)
+        return None if row is None or row["alliance_id"] != alliance else str(row["owner_id"])

@@ -1,0 +1,73 @@
+"""What a dataset's JSON Schema says once it has been checked (`gateway.catalog.declaration` checks it)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_FORMATS = {"date": "date", "date-time": "datetime"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field. `number` (0..61) and its class keep their meaning for ever."""
+
+    number: int
+    name: str
+    class_name: str
+    grade: int
+    type: str
+    """string, integer, number, boolean, date or datetime."""
+    nullable: bool
+    required: bool
+    filterable: bool
+    column: str
+    """Its name in the header of a CSV file."""
+    keywords: Mapping[str, Any]
+    """The property's own JSON Schema."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A checked schema: its canonical text and what the text says. Mappings are in order of declaration."""
+
+    text: str
+    kind: str
+    subject_field: str | None
+    unique: tuple[str, ...]
+    fields: Mapping[str, Field]
+    classes: Mapping[str, int]
+
+    @classmethod
+    def read(cls, text: str) -> Schema:
+        """The schema that `declare` has checked and written as `text`."""
+        document = json.loads(text)
+        ordered = sorted(document["properties"].items(), key=lambda item: item[1]["x-number"])
+        fields = {name: _field(name, keywords, name in document["required"]) for name, keywords in ordered}
+        return cls(
+            text=text,
+            kind=document["x-kind"],
+            subject_field=document.get("x-subject-field"),
+            unique=tuple(document.get("x-unique", ())),
+            fields=fields,
+            classes={name: number for number, name in enumerate(dict.fromkeys(f.class_name for f in fields.values()))},
+        )
+
+
+def _field(name: str, keywords: Mapping[str, Any], required: bool) -> Field:
+    declared = keywords["type"]
+    scalar = declared if isinstance(declared, str) else next(t for t in declared if t != "null")
+    return Field(
+        number=keywords["x-number"],
+        name=name,
+        class_name=keywords["x-class"],
+        grade=keywords["x-grade"],
+        type=_FORMATS.get(keywords.get("format", ""), scalar),
+        nullable="null" in declared if isinstance(declared, list) else False,
+        required=required,
+        filterable="x-filter" in keywords,
+        column=keywords.get("x-column", name),
+        keywords=keywords,
+    )

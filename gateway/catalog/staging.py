@@ -1,0 +1,97 @@
+"""Writing sealed rows where nobody sees them yet, and taking them away again, in transactions of at most 50 ms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+
+from sqlalchemy import BigInteger, Table, bindparam, delete, exists, insert, or_, select, update
+
+from gateway.catalog.sealing import Staged
+from gateway.catalog.tables import record, record_term, upload
+from gateway.database import Database, Query
+from gateway.errors import Conflicting
+
+LONGEST_TRANSACTION_S = 0.04
+_AT_ONCE = 100
+_DELETED_AT_ONCE = 200
+_NEW_RECORD = Query(insert(record))
+_NEW_TERM = Query(insert(record_term))
+_TOUCH = Query(
+    update(upload)
+    .values(touched_at=bindparam("now", type_=BigInteger))
+    .where(upload.c.no == bindparam("upload_no"), upload.c.state == "staged")
+)
+_ABANDON = Query(
+    update(upload)
+    .values(state="failed")
+    .where(upload.c.state == "staged", upload.c.touched_at < bindparam("before", type_=BigInteger))
+)
+_DEAD = Query(
+    select(upload.c.no).where(
+        or_(upload.c.state == "failed", upload.c.state == "superseded"),
+        exists().where(record.c.upload_no == upload.c.no) | exists().where(record_term.c.upload_no == upload.c.no),
+    )
+)
+_RECORD_KEY = ("dataset_no", "id")
+_TERM_KEY = ("dataset_no", "field_number", "term", "record_id")
+
+
+def _listing(table: Table, key: Sequence[str]) -> Query:
+    of_upload = table.c.upload_no == bindparam("upload_no")
+    return Query(select(*(table.c[name] for name in key)).where(of_upload).limit(bindparam("most")))
+
+
+def _deletion(table: Table, key: Sequence[str]) -> Query:
+    return Query(delete(table).where(*(table.c[name] == bindparam(name) for name in key)))
+
+
+_RECORDS_OF = _listing(record, _RECORD_KEY)
+_DELETE_RECORD = _deletion(record, _RECORD_KEY)
+_TERMS_OF = _listing(record_term, _TERM_KEY)
+_DELETE_TERM = _deletion(record_term, _TERM_KEY)
+
+
+async def stage(database: Database, upload_no: int, rows: Staged, now_ms: int) -> None:
+    """Insert the rows of one batch. `Conflicting` when the upload is not staged any more."""
+    at, end = 0, len(rows.records)
+    while at < end:
+        async with database.transaction() as tx:
+            if not await tx.run(_TOUCH, now=now_ms, upload_no=upload_no):
+                raise Conflicting("upload_abandoned", "The upload paused for too long.", remedy="Upload again.")
+            deadline = monotonic() + LONGEST_TRANSACTION_S
+            while at < end and monotonic() < deadline:
+                part = slice(at, at + _AT_ONCE)
+                await tx.many(_NEW_RECORD, rows.records[part])
+                terms = [term for of_row in rows.terms[part] for term in of_row]
+                if terms:
+                    await tx.many(_NEW_TERM, terms)
+                at += _AT_ONCE
+                await asyncio.sleep(0)
+
+
+async def sweep(database: Database, *, abandoned_before: int) -> int:
+    """Delete the rows of failed and superseded uploads, and of staged ones untouched since `abandoned_before` (ms).
+
+    Returns how many records went. It may be stopped at any point and run again.
+    """
+    async with database.transaction() as tx:
+        await tx.run(_ABANDON, before=abandoned_before)
+    deleted = 0
+    for row in await database.all(_DEAD):
+        deleted += await _delete(database, _RECORDS_OF, _DELETE_RECORD, _RECORD_KEY, row["no"])
+        await _delete(database, _TERMS_OF, _DELETE_TERM, _TERM_KEY, row["no"])
+    return deleted
+
+
+async def _delete(database: Database, listing: Query, deletion: Query, columns: Sequence[str], upload_no: int) -> int:
+    deleted = 0
+    while True:
+        async with database.transaction() as tx:
+            rows = await tx.all(listing, upload_no=upload_no, most=_DELETED_AT_ONCE)
+            await tx.many(deletion, [{name: row[name] for name in columns} for row in rows])
+        deleted += len(rows)
+        if len(rows) < _DELETED_AT_ONCE:
+            return deleted
+        await asyncio.sleep(0)

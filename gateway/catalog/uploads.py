@@ -1,0 +1,70 @@
+"""Uploads of a dataset's owner: received, reported on, swept away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from gateway.catalog.datasets import Datasets
+from gateway.catalog.receiving import Receiving, Upload, UploadFailed
+from gateway.catalog.staging import sweep
+from gateway.catalog.tables import upload
+from gateway.clock import Clock
+from gateway.database import Database, Query
+from gateway.errors import NotFound
+from gateway.identity.subject import Subject
+from gateway.ledger import Ledger
+from gateway.vault.keyring import KeyRing
+
+__all__ = ["Upload", "UploadFailed", "Uploads"]
+
+ABANDONED_AFTER_MS = 15 * 60 * 1000
+_AT_ONCE = 4
+_BY_ID = Query(select(upload).where(upload.c.id == bindparam("id"), upload.c.dataset_no == bindparam("dataset_no")))
+
+
+class Uploads:
+    """Receives uploads. Until one is published, nobody sees a row of it."""
+
+    def __init__(self, database: Database, datasets: Datasets, keyring: KeyRing, ledger: Ledger, clock: Clock) -> None:
+        self._database = database
+        self._datasets = datasets
+        self._keyring = keyring
+        self._ledger = ledger
+        self._clock = clock
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def receive(self, subject: Subject, asked: Upload, body: AsyncIterator[bytes]) -> bytes:
+        """Take in an upload and return its report as JSON; needs the action `upload`, and the dataset's owner.
+
+        Good rows are published although others were refused, unless `all_or_nothing`. The same key with the same
+        content answers with the first report; `Conflicting` with other content. `Invalid` names what makes the
+        file unreadable as a whole; `UploadFailed` that nothing was published; then nothing has changed.
+        """
+        subject.require("upload")
+        dataset = await self._datasets.owned(subject, asked.dataset_id)
+        receiving = Receiving(
+            self._database, self._keyring, self._ledger, self._clock, subject=subject, asked=asked, dataset=dataset
+        )
+        async with self._room:
+            return await receiving.run(body)
+
+    async def report(self, subject: Subject, dataset_id: str, upload_id: str) -> bytes:
+        """The report of one of the owner's uploads, as JSON; `NotFound` for everybody else's."""
+        dataset = await self._datasets.owned(subject, dataset_id)
+        row = await self._database.one(_BY_ID, id=upload_id, dataset_no=dataset.no)
+        if row is None:
+            raise NotFound
+        told = orjson.loads(row["report"])
+        return orjson.dumps({**told, "state": row["state"], "published_at": row["published_at"]})
+
+    async def sweep(self, *, starting: bool = False) -> int:
+        """Delete the rows of uploads that failed, were abandoned or superseded; returns how many.
+
+        `starting`: no other process serves this database, so whatever is staged was abandoned.
+        """
+        now = self._clock()
+        return await sweep(self._database, abandoned_before=now + 1 if starting else now - ABANDONED_AFTER_MS)

@@ -1,0 +1,92 @@
+"""Consents over HTTP: recorded and withdrawn by the dataset's owner alone."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
+
+from gateway.canonical import parse
+from gateway.catalog.routes import read_body, read_object
+from gateway.consents.consents import Consents
+from gateway.consents.statement import purpose_of, recipient_of, subject_of
+from gateway.database.idempotency import fingerprint
+from gateway.errors import Invalid
+from gateway.identity.subject import Subject
+
+# Annotations are evaluated here, not postponed: FastAPI could not see the caller of each router otherwise.
+Authenticate = Callable[[Request], Awaitable[Subject]]
+
+LONGEST_BODY = 4 << 20
+LONGEST_WITHDRAWAL = 16 * 1024
+_JSON = "application/json"
+_NDJSON = "application/x-ndjson"
+_Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+
+
+def routes(authenticate: Authenticate, consents: Consents) -> APIRouter:
+    """Recording, withdrawing and looking up."""
+    router = APIRouter(prefix="/v1", tags=["consents"])
+    caller = Depends(authenticate)
+
+    @router.post(
+        "/datasets/{dataset_id}/consents",
+        status_code=status.HTTP_201_CREATED,
+        summary="Record consents",
+        openapi_extra={"requestBody": {"required": True, "content": {_JSON: {}, _NDJSON: {}}}},
+    )
+    async def record(
+        request: Request,
+        subject: Annotated[Subject, caller],
+        dataset_id: _Id,
+        idempotency_key: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """One object, a list, or NDJSON, up to 10,000; answered in order. Needs `consent`.
+
+        Each: `subject` (the value of the dataset's subject field), `recipient` (a member), `purpose`, `fields`,
+        `given_at`, `expires_at` (one year after, where left out; at most three), `evidence_sha256`, `notice_sha256`.
+        """
+        body = await read_body(request, LONGEST_BODY)
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type == _NDJSON:
+            given = [_line(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+        elif media_type == _JSON:
+            parsed = parse(body)
+            given = parsed if isinstance(parsed, list) else [parsed]
+        else:
+            raise Invalid("unsupported_media_type", "Consents are JSON or NDJSON.", field="Content-Type")
+        mark = fingerprint("POST consents", dataset_id, media_type, body)
+        answer = await consents.record(subject, dataset_id, given, key=idempotency_key, fingerprint=mark)
+        return Response(answer, status.HTTP_201_CREATED, media_type=_JSON)
+
+    @router.get("/consents/{consent_id}", summary="One consent")
+    async def show(subject: Annotated[Subject, caller], consent_id: _Id) -> Response:
+        """With its state at this instant; without the person."""
+        return Response(await consents.show(subject, consent_id), media_type=_JSON)
+
+    @router.post("/consents/{consent_id}/withdrawal", summary="Withdraw one consent")
+    async def withdraw(subject: Annotated[Subject, caller], consent_id: _Id) -> Response:
+        """No permit follows it in the ledger. Needs `withdraw`; a second time changes nothing."""
+        return Response(await consents.withdraw(subject, consent_id), media_type=_JSON)
+
+    @router.post("/datasets/{dataset_id}/withdrawals", summary="Withdraw a person's consents")
+    async def withdraw_matching(request: Request, subject: Annotated[Subject, caller], dataset_id: _Id) -> Response:
+        """`subject`, and `recipient` or `purpose` to withdraw less than everything. Needs `withdraw`."""
+        known = ("subject", "recipient", "purpose")
+        body = await read_object(request, known, longest=LONGEST_WITHDRAWAL)
+        answer = await consents.withdraw_matching(
+            subject,
+            dataset_id,
+            person=subject_of(body),
+            recipient=recipient_of(body) if "recipient" in body else "",
+            purpose=purpose_of(body) if "purpose" in body else "",
+        )
+        return Response(answer, media_type=_JSON)
+
+    return router
+
+
+def _line(number: int, line: bytes) -> object:
+    try:
+        return parse(line)
+    except Invalid as error:
+        raise Invalid(error.code, "The line is not one JSON object.", field=f"line {number}") from error
