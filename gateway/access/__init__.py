@@ -1,0 +1,1 @@
+"""The seam: the only way that data leaves the gateway."""

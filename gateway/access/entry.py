@@ -1,0 +1,104 @@
+"""What the ledger is told of a judgement: who, why, by which policy, and exactly what will be opened."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from gateway.access.judgement import Judgement
+from gateway.access.request import AccessRequest
+from gateway.canonical import canonical
+from gateway.clock import MILLISECONDS
+from gateway.errors import Reason
+from gateway.ledger import Draft, Effect, Kind, Opening, Quota
+
+NOT_A_PARTY = Reason("NOT_A_PARTY", "5.1.1")
+FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
+
+
+def describe(request: AccessRequest, judgement: Judgement) -> Draft:
+    """The entry of an access, in the log of the data's owner.
+
+    A permit carries the narrowing number it was judged by and the agreement's frequency, both checked in
+    the ledger's own transaction.
+    """
+    draft = Draft(
+        log=judgement.governing.owner,
+        kind=Kind.ACCESS,
+        effect=judgement.decision.effect,
+        reasons=judgement.decision.reasons,
+        facts=_facts(request, judgement),
+    )
+    if not judgement.permits:
+        return draft
+    return replace(
+        draft,
+        opening=Opening(dataset=request.dataset, groups=judgement.groups()),
+        narrowing=judgement.selection.narrowing,
+        quota=_quota(request, judgement),
+        overdrawn=replace(draft, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,)),
+        sealed=judgement.sealed_query,
+        valid_until_ms=judgement.valid_until_s * MILLISECONDS,
+    )
+
+
+def describe_stranger(request: AccessRequest) -> Draft:
+    """The entry of a request by somebody who is no party: in the operator's log, for it has no owner to tell."""
+    subject = request.subject
+    return Draft(
+        log=subject.alliance,
+        kind=Kind.ACCESS,
+        effect=Effect.DENY,
+        reasons=(NOT_A_PARTY,),
+        facts={
+            "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
+            "agreement": request.agreement,
+            "action": request.action,
+            "dataset": request.dataset,
+        },
+    )
+
+
+def _facts(request: AccessRequest, judgement: Judgement) -> dict[str, Any]:
+    subject, terms = request.subject, judgement.governing.terms
+    facts: dict[str, Any] = {
+        "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
+        "agreement": f"{request.agreement}@{terms['version']}",
+        "action": request.action,
+        "dataset": request.dataset,
+        "purpose": request.purpose,
+        "judged_at": judgement.now_s,
+        "policy": {
+            "digest": judgement.governing.policy_digest,
+            "engine": judgement.engine,
+            "case_sha256": judgement.decision.case_sha256,
+            "input_sha256": judgement.decision.input_sha256,
+            "valid_until": judgement.decision.valid_until,
+        },
+        "query_sha256": _query_shape(request),
+    }
+    consents = sorted(one.consent for one in judgement.selection.records if one.consent)
+    if consents:
+        facts["consents"] = {"count": len(consents), "sha256": hashlib.sha256(canonical(consents)).hexdigest()}
+    return facts
+
+
+def _query_shape(request: AccessRequest) -> str:
+    """A digest of which fields were asked and filtered on; values are no part of it."""
+    shape = {
+        "fields": list(request.fields),
+        "filters": sorted(request.filters),
+        "limit": request.limit,
+        "single": request.record is not None,
+    }
+    return hashlib.sha256(canonical(shape)).hexdigest()
+
+
+def _quota(request: AccessRequest, judgement: Judgement) -> Quota | None:
+    obligations = judgement.decision.obligations
+    if obligations is None:
+        return None
+    frequency = obligations.frequency
+    window = judgement.now_s - judgement.now_s % frequency.per_seconds
+    return Quota(key=f"{request.agreement}:reads", window_start=window, limit=frequency.reads)

@@ -1,0 +1,219 @@
+"""Step 3 of the cycle: what governs a request, read in one snapshot with its versions."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Select, and_, bindparam, func, or_, select
+from sqlalchemy import Text as SQLText
+
+from gateway.access.request import AccessRequest
+from gateway.agreements.tables import agreement, hold
+from gateway.catalog import Dataset
+from gateway.catalog.tables import dataset
+from gateway.database import Database, Query, Row
+from gateway.errors import NotFound
+from gateway.identity.tables import client
+from gateway.ledger.tables import head
+from gateway.members.tables import member
+from gateway.policy.tables import active_policy
+
+Versions = tuple[Any, ...]
+"""Everything that a decision was judged by and that can move; equal tuples mean nothing moved."""
+
+_owner = member.alias("owner")
+_recipient = member.alias("recipient")
+
+
+def governing_row() -> Select[Any]:
+    """One row of versions for (:agreement, :dataset, :member, :client), or none for a stranger to the agreement."""
+    case = (
+        select(func.min(hold.c.case_id))
+        .where(
+            hold.c.state == "active",
+            or_(
+                and_(hold.c.subject_kind == "agreement", hold.c.subject_id == agreement.c.id),
+                and_(hold.c.subject_kind == "dataset", hold.c.subject_id == bindparam("dataset", type_=SQLText)),
+            ),
+        )
+        .correlate(agreement)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            agreement.c.version.label("agreement_version"),
+            agreement.c.owner_id,
+            _owner.c.state.label("owner_state"),
+            _recipient.c.state.label("member_state"),
+            client.c.state.label("client_state"),
+            client.c.version.label("client_version"),
+            dataset.c.no.label("dataset_no"),
+            dataset.c.version.label("dataset_version"),
+            active_policy.c.digest.label("policy_digest"),
+            case.label("hold_case"),
+            head.c.narrowing,
+            head.c.last_time,
+        )
+        .select_from(agreement)
+        .join(_owner, _owner.c.id == agreement.c.owner_id)
+        .join(_recipient, _recipient.c.id == bindparam("member", type_=SQLText))
+        .join(client, and_(client.c.id == bindparam("client", type_=SQLText), client.c.member_id == _recipient.c.id))
+        .join(head, head.c.log_id == agreement.c.owner_id)
+        .join(active_policy, active_policy.c.alliance_id == agreement.c.alliance_id)
+        .outerjoin(
+            dataset,
+            and_(dataset.c.id == bindparam("dataset", type_=SQLText), dataset.c.owner_id == agreement.c.owner_id),
+        )
+        .where(
+            agreement.c.id == bindparam("agreement", type_=SQLText),
+            _recipient.c.alliance_id == agreement.c.alliance_id,
+            or_(agreement.c.owner_id == _recipient.c.id, agreement.c.recipient_id == _recipient.c.id),
+        )
+    )
+
+
+_GOVERNING = Query(governing_row())
+_VERSIONS = (
+    "agreement_version",
+    "owner_id",
+    "owner_state",
+    "member_state",
+    "client_state",
+    "client_version",
+    "dataset_no",
+    "dataset_version",
+    "policy_digest",
+    "hold_case",
+)
+
+
+def versions_of(row: Row) -> Versions:
+    """The versions in a governing row. The narrowing number is not among them: the ledger compares it."""
+    return tuple(row[name] for name in _VERSIONS)
+
+
+def key_of(request: AccessRequest) -> dict[str, str]:
+    """The names that a governing row is found by."""
+    return {
+        "agreement": request.agreement,
+        "dataset": request.dataset,
+        "member": request.subject.member,
+        "client": request.subject.client,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Governing:
+    """What governs one client's use of one dataset under one agreement, as of `versions`."""
+
+    versions: Versions
+    owner: str
+    policy_digest: str
+    hold_case: str | None
+    last_time: int
+    terms: Mapping[str, Any]
+    """The `agreement` object of the policy's input, sliced to the dataset."""
+    dataset: Dataset | None
+    """None where the agreement's owner has none of that id."""
+    member_state: str
+    owner_state: str
+    client_state: str
+    client_version: int
+
+    def case(self, request: AccessRequest, now_s: int) -> dict[str, Any]:
+        """The policy's input document for a request at an instant (epoch seconds)."""
+        known = self.dataset.class_of_field if self.dataset else {}
+        wanted = request.fields or tuple(name for name in self.terms["granted_fields"] if name in known)
+        revoked = self.client_version != request.subject.client_version
+        return {
+            "subject": {
+                "member": request.subject.member,
+                "client": request.subject.client,
+                "member_state": self.member_state,
+                "client_state": "revoked" if revoked else self.client_state,
+                "grants": [
+                    {
+                        "agreement": grant.agreement,
+                        "datasets": list(grant.datasets),
+                        "purposes": list(grant.purposes),
+                        "actions": list(grant.actions),
+                    }
+                    for grant in request.subject.agreements
+                    if grant.agreement == request.agreement
+                ],
+            },
+            "action": {"name": request.action, "method": request.method, "fields": list(wanted)},
+            "resource": {
+                "dataset": request.dataset,
+                "owner": self.owner,
+                "owner_state": self.owner_state,
+                "kind": self.dataset.kind if self.dataset else "market",
+                "fields": dict(known),
+            },
+            "context": {"now": now_s, "purpose": request.purpose},
+            "agreement": dict(self.terms),
+            "holds": [{"case": self.hold_case, "subject": request.dataset, "state": "active"}]
+            if self.hold_case
+            else [],
+        }
+
+
+class Terms(Protocol):
+    """Where the agreement's slice comes from: parsed from signed bytes, signatures verified."""
+
+    async def case(self, agreement: str, version: int, dataset: str) -> Mapping[str, Any]:
+        """The `agreement` object of the policy's input; of a draft too."""
+
+
+class Datasets(Protocol):
+    """Where parsed datasets come from."""
+
+    async def at(self, dataset_no: int, version: int) -> Dataset:
+        """The dataset as of a version."""
+
+
+class GoverningFacts:
+    """Reads `Governing`; remembers it under versions that the selecting statement compares again."""
+
+    def __init__(self, database: Database, terms: Terms, datasets: Datasets, *, remembered: int = 4096) -> None:
+        self._database = database
+        self._terms = terms
+        self._datasets = datasets
+        self._remembered: OrderedDict[tuple[str, ...], Governing] = OrderedDict()
+        self._most = remembered
+
+    async def read(self, request: AccessRequest, *, fresh: bool) -> Governing:
+        """What governs the request; `NotFound` for a stranger to the agreement. `fresh` reads the database."""
+        names = key_of(request)
+        key = tuple(names.values())
+        if not fresh and (known := self._remembered.get(key)) is not None:
+            return known
+        row = await self._database.one(_GOVERNING, **names)
+        if row is None:
+            self._remembered.pop(key, None)
+            raise NotFound
+        governing = await self._load(request, row)
+        self._remembered[key] = governing
+        self._remembered.move_to_end(key)
+        if len(self._remembered) > self._most:
+            self._remembered.popitem(last=False)
+        return governing
+
+    async def _load(self, request: AccessRequest, row: Row) -> Governing:
+        known = row["dataset_no"] is not None
+        return Governing(
+            versions=versions_of(row),
+            owner=row["owner_id"],
+            policy_digest=row["policy_digest"],
+            hold_case=row["hold_case"],
+            last_time=row["last_time"],
+            terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
+            dataset=await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None,
+            member_state=row["member_state"],
+            owner_state=row["owner_state"],
+            client_state=row["client_state"],
+            client_version=row["client_version"],
+        )

@@ -1,0 +1,79 @@
+"""A decision together with what it was made from and what it was made for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from gateway.access.governing import Governing
+from gateway.access.selection import NOTHING, Selected, Selection
+from gateway.catalog import Dataset
+from gateway.ledger import Effect, OpeningGroup
+from gateway.policy import Decision, indeterminate
+from gateway.vault.sealed import Layout
+
+_consented = attrgetter("consented")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One request's decision, its input, and the sealed records that it covers."""
+
+    governing: Governing
+    case: Mapping[str, Any]
+    decision: Decision
+    engine: str
+    """The engine that decided, by the policy of `governing.policy_digest`."""
+    now_s: int
+    selection: Selection = NOTHING
+    cursor: str | None = None
+    sealed_query: Mapping[str, str] | None = None
+
+    @property
+    def permits(self) -> bool:
+        """Whether the policy permits; whether anything matched is another question."""
+        return self.decision.effect is Effect.PERMIT
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that is read. A permit is impossible without one: no field of it could be granted."""
+        assert self.governing.dataset is not None
+        return self.governing.dataset
+
+    @property
+    def layout(self) -> Layout:
+        """How the dataset's records are sealed."""
+        return self.dataset.layout
+
+    @property
+    def valid_until_s(self) -> int:
+        """The first instant at which the answer could change: by the policy, or by a consent that ends."""
+        ends = [s.consent_ends for s in self.selection.records if s.consent_ends is not None]
+        return min([self.decision.valid_until, *ends])
+
+    def without_answer(self) -> Judgement:
+        """The same request, with no usable answer."""
+        decision = indeterminate("MOVED", self.decision.input_sha256)
+        return replace(self, decision=decision, selection=NOTHING, cursor=None, sealed_query=None)
+
+    def in_logged_order(self) -> list[Selected]:
+        """The selected records as their groups name them: by consent, then by id."""
+        return sorted(self.selection.records, key=_consented)
+
+    def groups(self) -> tuple[OpeningGroup, ...]:
+        """What will be opened, records with equal consent together.
+
+        A class is opened if one of its fields is granted and consented; its other fields are withheld.
+        """
+        dataset = self.dataset
+        groups = []
+        for consented, selected in groupby(self.in_logged_order(), key=_consented):
+            records = [one.sealed.ref for one in selected]
+            fields = tuple(f for f in dataset.fields if f in self.decision.fields and dataset.bit(f) & consented)
+            classes = tuple(dict.fromkeys(dataset.class_of_field[f] for f in fields))
+            withheld = tuple(f for f, c in dataset.class_of_field.items() if c in classes and f not in fields)
+            groups.append(OpeningGroup(classes=classes, fields=fields, withheld=withheld, records=tuple(records)))
+        return tuple(groups)

@@ -1,0 +1,32 @@
+"""What is asked: by whom, of which data, under which agreement, for which purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.identity import Subject
+
+MOST_RECORDS = 100
+"""The largest page: its entry stays small, and a warrant is redeemed within its seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequest:
+    """One wish to read records of a dataset under an agreement.
+
+    `fields` empty means: all that the agreement grants. `record` names a single record by its id (32
+    hexadecimal characters). `filters` maps field names to the value they must equal. `limit` is 1 to 100.
+    """
+
+    subject: Subject
+    agreement: str
+    dataset: str
+    purpose: str
+    action: str = "read"
+    method: str = "api"
+    fields: tuple[str, ...] = ()
+    record: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    limit: int = MOST_RECORDS
+    cursor: str | None = None

@@ -1,0 +1,188 @@
+"""Reads under an agreement: a page, one record, a filtered page. All of them are one `release`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from gateway.access.enforcement import EnforcementPoint, Release
+from gateway.access.refusal import ClientChanged
+from gateway.access.request import MOST_RECORDS, AccessRequest
+from gateway.canonical import canonical, parse
+from gateway.errors import Invalid, NotAuthenticated, NotFound
+from gateway.identity import Subject
+
+Authenticate = Callable[[Request], Awaitable[Subject]]
+
+_ID_LENGTH = 32
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_PAGE_PARAMETERS = frozenset({"purpose", "fields", "limit", "cursor"})
+_RECORD_PARAMETERS = frozenset({"purpose", "fields"})
+_JSON = "application/json"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class RecordQuery(BaseModel):
+    """A filtered page. Filter values travel here, in the body, and stand sealed in the ledger's entry."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    purpose: Name | None = None
+    fields: list[Name] = Field(default_factory=list, max_length=62)
+    filters: dict[Name, Annotated[str, StringConstraints(max_length=1024)]] = Field(max_length=4)
+    limit: Annotated[int, Field(ge=1, le=MOST_RECORDS)] = MOST_RECORDS
+    cursor: Annotated[str, StringConstraints(max_length=512)] | None = None
+
+
+def routes(
+    enforcement: EnforcementPoint, authenticate: Authenticate, client_changed: Callable[[], NotAuthenticated]
+) -> APIRouter:
+    """The read routes. `client_changed` gives the 401 for a client that was revoked after its token was issued."""
+
+    async def answer(wish: AccessRequest) -> Response:
+        try:
+            return _answer(await enforcement.release(wish))
+        except ClientChanged:
+            raise client_changed() from None
+
+    router = APIRouter(prefix="/v1/agreements/{agreement}/datasets/{dataset}/records", tags=["reads"])
+
+    @router.get("", summary="Read a page", openapi_extra=_parameters(_PAGE_PARAMETERS), response_class=Response)
+    async def read_page(request: Request) -> Response:
+        """Records by id, at most `limit`; `next` is the cursor of the following page, or null."""
+        subject = await authenticate(request)
+        asked = _asked(request, _PAGE_PARAMETERS)
+        return await answer(
+            AccessRequest(
+                subject=subject,
+                agreement=_identifier(request, "agreement"),
+                dataset=_identifier(request, "dataset"),
+                purpose=_purpose(asked.get("purpose"), subject, request),
+                fields=_fields(asked.get("fields")),
+                limit=_limit(asked.get("limit")),
+                cursor=asked.get("cursor"),
+            )
+        )
+
+    @router.get("/{record}", summary="Read one", openapi_extra=_parameters(_RECORD_PARAMETERS), response_class=Response)
+    async def read_one(request: Request) -> Response:
+        """One record by its id."""
+        subject = await authenticate(request)
+        asked = _asked(request, _RECORD_PARAMETERS)
+        return await answer(
+            AccessRequest(
+                subject=subject,
+                agreement=_identifier(request, "agreement"),
+                dataset=_identifier(request, "dataset"),
+                record=_identifier(request, "record"),
+                purpose=_purpose(asked.get("purpose"), subject, request),
+                fields=_fields(asked.get("fields")),
+                limit=1,
+            )
+        )
+
+    @router.post("/query", summary="Read a filtered page", openapi_extra=_body(RecordQuery), response_class=Response)
+    async def read_filtered(request: Request) -> Response:
+        """Records whose fields equal the filters: granted fields only, and consented in that row."""
+        subject = await authenticate(request)
+        query = await _query(request)
+        return await answer(
+            AccessRequest(
+                subject=subject,
+                agreement=_identifier(request, "agreement"),
+                dataset=_identifier(request, "dataset"),
+                purpose=_purpose(query.purpose, subject, request),
+                fields=tuple(dict.fromkeys(query.fields)),
+                filters=query.filters,
+                limit=query.limit,
+                cursor=query.cursor,
+            )
+        )
+
+    return router
+
+
+def _answer(release: Release) -> Response:
+    """Prebuilt bytes: the vault's JSON fragments joined, with the entry's id and its receipt."""
+    records = b",".join(b'{"id":"%b","fields":%b}' % (name.encode(), fields) for name, fields in release.records)
+    tail = canonical({"event_id": release.recorded.event_id, "next": release.cursor, "receipt": release.receipt})
+    headers = {"Cache-Control": "no-store", "Gateway-Event-Id": release.recorded.event_id}
+    return Response(b'{"records":[' + records + b"]," + tail[1:], 200, headers, _JSON)
+
+
+def _asked(request: Request, known: frozenset[str]) -> Mapping[str, str]:
+    """The query parameters, each known and given once."""
+    asked: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise Invalid("unknown_parameter", "There is no such parameter here.", field=name[:64])
+        if asked.setdefault(name, value) != value:
+            raise Invalid("repeated_parameter", "The parameter is given twice.", field=name)
+    return asked
+
+
+async def _query(request: Request) -> RecordQuery:
+    """The body, parsed strictly; `Invalid` names the first member that is wrong."""
+    try:
+        return RecordQuery.model_validate(parse(await request.body()))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = "/" + "/".join(str(part)[:64] for part in first["loc"])
+        raise Invalid("invalid_query", str(first["msg"]), field=field) from None
+
+
+def _identifier(request: Request, name: str) -> str:
+    """A path part that may name something; what cannot is simply not there."""
+    value: str = request.path_params[name]
+    if len(value) != _ID_LENGTH or not _HEXADECIMAL.issuperset(value):
+        raise NotFound
+    return value
+
+
+def _purpose(asked: str | None, subject: Subject, request: Request) -> str:
+    """The purpose asked for, else the only one that the token grants for this agreement."""
+    if asked is not None:
+        return asked if asked.isidentifier() and asked.isascii() else _no_purpose("Not the form of a purpose.")
+    agreement = request.path_params["agreement"]
+    granted = {p for grant in subject.agreements if grant.agreement == agreement for p in grant.purposes}
+    return granted.pop() if len(granted) == 1 else _no_purpose("The token does not settle the purpose.")
+
+
+def _no_purpose(detail: str) -> str:
+    raise Invalid("purpose_required", detail, field="purpose", remedy="Name one purpose of the agreement.")
+
+
+def _fields(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    names = tuple(dict.fromkeys(text.split(",")))
+    for name in names:
+        if not (name.isidentifier() and name.isascii()) or name != name.lower():
+            raise Invalid("invalid_fields", "Not a comma-separated list of field names.", field="fields")
+    return names
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return MOST_RECORDS
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= MOST_RECORDS:
+        raise Invalid("invalid_limit", f"Not a number from 1 to {MOST_RECORDS}.", field="limit")
+    return int(text)
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """The body, for OpenAPI: it is parsed by hand so that ambiguous JSON is refused."""
+    return {"requestBody": {"required": True, "content": {_JSON: {"schema": model.model_json_schema()}}}}
+
+
+def _parameters(names: frozenset[str]) -> dict[str, Any]:
+    """The query parameters, for OpenAPI: they are parsed by hand so that unknown ones are refused."""
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in sorted(names)
+        ]
+    }

@@ -1,0 +1,91 @@
+"""From a permitted request to its records: filters become blind-index terms, cursors become positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from gateway.access.judgement import Judgement
+from gateway.access.request import AccessRequest
+from gateway.access.selection import BEFORE_ALL, Sought, select_records
+from gateway.canonical import canonical
+from gateway.catalog import Dataset
+from gateway.database import Database
+from gateway.errors import GatewayError, Invalid
+from gateway.vault.keyring import KeyRing, MemberKeys
+
+_CURSOR_PARTS = ("key_id", "nonce", "ciphertext")
+
+
+class Search:
+    """Selects what a permitted judgement covers."""
+
+    def __init__(self, database: Database, keyring: KeyRing) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    async def select(self, request: AccessRequest, judgement: Judgement) -> Judgement:
+        """The judgement with its sealed records, the next cursor, and the query's own values sealed.
+
+        Cursors and filter values are sealed under the owner's audit key and bound to client and query.
+        """
+        dataset = judgement.dataset
+        granted = judgement.decision.fields
+        for name in request.filters:
+            if name not in granted:
+                raise Invalid("filter_not_granted", "A filter names a field that is not granted.", field=name[:64])
+        keys = await self._keyring.unlock(judgement.governing.owner)
+        query = _query_of(request)
+        sought = Sought(
+            terms=dataset.filter_terms(request.filters, keys),
+            granted=_bits(dataset, granted),
+            filtered=_bits(dataset, request.filters),
+            after=_position(request.cursor, keys, query),
+        )
+        selection = await select_records(self._database, request, dataset, sought, judgement.now_s)
+        more = selection.more and request.record is None
+        return replace(
+            judgement,
+            selection=selection,
+            cursor=_cursor(selection.records[-1].sealed.id, keys, query) if more else None,
+            sealed_query=keys.seal_detail(canonical(dict(request.filters)), query) if request.filters else None,
+        )
+
+
+def _bits(dataset: Dataset, names: Iterable[str]) -> int:
+    return sum(dataset.bit(name) for name in names)
+
+
+def _query_of(request: AccessRequest) -> bytes:
+    """What a cursor belongs to: another client, agreement, purpose, field or filter makes it void."""
+    return canonical(
+        {
+            "client": request.subject.client,
+            "agreement": request.agreement,
+            "dataset": request.dataset,
+            "purpose": request.purpose,
+            "fields": list(request.fields),
+            "filters": dict(request.filters),
+        }
+    )
+
+
+def _cursor(last: bytes, keys: MemberKeys, query: bytes) -> str:
+    sealed = keys.seal_detail(last, query)
+    return ".".join(sealed[part] for part in _CURSOR_PARTS)
+
+
+def _position(cursor: str | None, keys: MemberKeys, query: bytes) -> bytes:
+    if cursor is None:
+        return BEFORE_ALL
+    parts = cursor.split(".")
+    try:
+        sealed: Mapping[str, str] = dict(zip(_CURSOR_PARTS, parts, strict=True))
+        return keys.open_detail(sealed, query)
+    except (ValueError, GatewayError):
+        raise Invalid(
+            "invalid_cursor",
+            "The cursor does not belong to this client and query.",
+            field="cursor",
+            remedy="Start again without a cursor.",
+        ) from None

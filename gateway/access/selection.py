@@ -1,0 +1,170 @@
+"""Step 5 of the cycle: sealed records, consent joined per subject, in one statement with the versions.
+
+The versions row is outer-joined, so it comes back when no record matches. The limit applies after the
+consent join: a row without consent leaves neither a gap nor a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BigInteger, LargeBinary, and_, bindparam, literal, select, true
+from sqlalchemy import Text as SQLText
+
+from gateway.access.governing import Versions, governing_row, key_of, versions_of
+from gateway.access.request import AccessRequest
+from gateway.catalog import Dataset
+from gateway.catalog.tables import record, record_term, upload
+from gateway.consents.tables import consent, live
+from gateway.database import Database, Query
+from gateway.vault.sealed import SealedRecord
+from gateway.vault.tables import subject_key
+
+BEFORE_ALL = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What makes two selections the same statement."""
+
+    personal: bool
+    single: bool
+    filters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One sealed record and what its subject consented to (`fields` as bits, -1 where no consent is needed)."""
+
+    sealed: SealedRecord
+    consent: str
+    consented: int
+    consent_ends: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Sealed records as of `versions` and the owner's `narrowing` number, all of one snapshot."""
+
+    versions: Versions | None
+    narrowing: int
+    records: tuple[Selected, ...] = ()
+    more: bool = False
+
+
+NOTHING = Selection(None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The bound part of a selection: terms of the blind index, field bits, position."""
+
+    terms: Sequence[tuple[int, bytes]]
+    granted: int
+    """Bits of the fields that the decision permits."""
+    filtered: int
+    """Bits of the fields that are filtered on: consented in that row, or the row is absent."""
+    after: bytes = BEFORE_ALL
+
+
+@lru_cache(maxsize=64)
+def _statement(shape: Shape) -> Query:
+    governing = governing_row().subquery("governing")
+    chosen = (
+        select(
+            record.c.id,
+            record.c.version,
+            record.c.pseudonym,
+            record.c.sealed,
+            subject_key.c.id.label("key_id"),
+            subject_key.c.wrapped,
+            subject_key.c.key_version,
+        )
+        .select_from(record)
+        .join(upload, and_(upload.c.no == record.c.upload_no, upload.c.state == "published"))
+        .join(subject_key, subject_key.c.id == record.c.subject_key_id)
+        .where(record.c.dataset_no == bindparam("dataset_no", type_=BigInteger))
+    )
+    if shape.personal:
+        now = bindparam("now", type_=BigInteger)
+        granted = bindparam("granted", type_=BigInteger)
+        filtered = bindparam("filtered", type_=BigInteger)
+        chosen = chosen.join(
+            consent,
+            and_(
+                consent.c.dataset_no == record.c.dataset_no,
+                consent.c.recipient_id == bindparam("member", type_=SQLText),
+                consent.c.purpose == bindparam("purpose", type_=SQLText),
+                consent.c.pseudonym == record.c.pseudonym,
+                live(consent, now),
+                consent.c.fields.bitwise_and(granted) != 0,
+                consent.c.fields.bitwise_and(filtered) == filtered,
+            ),
+        ).add_columns(consent.c.id.label("consent"), consent.c.fields.label("consented"), consent.c.expires_at)
+    else:
+        chosen = chosen.add_columns(
+            literal("", SQLText).label("consent"),
+            literal(-1, BigInteger).label("consented"),
+            literal(0, BigInteger).label("expires_at"),
+        )
+    for number in range(shape.filters):
+        term = record_term.alias(f"term_{number}")
+        chosen = chosen.join(
+            term,
+            and_(
+                term.c.dataset_no == record.c.dataset_no,
+                term.c.record_id == record.c.id,
+                term.c.upload_no == record.c.upload_no,
+                term.c.field_number == bindparam(f"field_{number}", type_=BigInteger),
+                term.c.term == bindparam(f"term_{number}", type_=LargeBinary),
+            ),
+        )
+    position = bindparam("after", type_=LargeBinary)
+    chosen = chosen.where(record.c.id == position if shape.single else record.c.id > position)
+    rows = chosen.order_by(record.c.id).limit(bindparam("most", type_=BigInteger)).subquery("chosen")
+    return Query(select(governing, rows).select_from(governing.outerjoin(rows, true())).order_by(rows.c.id))
+
+
+async def select_records(
+    database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int
+) -> Selection:
+    """Run the one statement. A single record looks like a page of at most one."""
+    shape = Shape(dataset.kind == "personal", request.record is not None, len(sought.terms))
+    given: dict[str, Any] = {
+        **key_of(request),
+        "dataset_no": dataset.no,
+        "purpose": request.purpose,
+        "now": now_s,
+        "granted": sought.granted,
+        "filtered": sought.filtered,
+        "after": bytes.fromhex(request.record) if request.record is not None else sought.after,
+        "most": request.limit + 1,
+    }
+    for number, (field, term) in enumerate(sought.terms):
+        given[f"field_{number}"] = field
+        given[f"term_{number}"] = term
+    rows = await database.all(_statement(shape), **given)
+    if not rows:
+        return NOTHING
+    selected = tuple(
+        Selected(
+            SealedRecord(
+                id=bytes(row["id"]),
+                version=row["version"],
+                pseudonym=row["pseudonym"],
+                sealed=bytes(row["sealed"]),
+                subject_key_id=row["key_id"],
+                wrapped=bytes(row["wrapped"]),
+                key_version=row["key_version"],
+            ),
+            row["consent"],
+            row["consented"],
+            row["expires_at"] or None,
+        )
+        for row in rows[: request.limit]
+        if row["id"] is not None
+    )
+    return Selection(versions_of(rows[0]), rows[0]["narrowing"], selected, more=len(rows) > request.limit)
