@@ -1,0 +1,341 @@
+"""The composition root: the only place that constructs. Everything else is handed what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gateway import migrations
+from gateway.access.cases import DecidedCases
+from gateway.access.enforcement import EnforcementPoint
+from gateway.access.governing import GoverningFacts
+from gateway.access.search import Search
+from gateway.agreements import AgreementLife, Agreements, Holds
+from gateway.catalog import Datasets, Uploads
+from gateway.catalog.ownership import Ownership
+from gateway.clock import Clock, system_clock
+from gateway.consents import Consents
+from gateway.database import Database, Reading, Transaction
+from gateway.database.creation import sqlite_url
+from gateway.database.postgresql import PostgreSQLDatabase
+from gateway.database.sqlite import SQLiteDatabase
+from gateway.errors import Invalid
+from gateway.identity import (
+    DatabaseWindow,
+    Identity,
+    KnownClient,
+    MemoryWindow,
+    ProofWindow,
+    SecurityLog,
+    Subject,
+    TokenKey,
+    TokenKeys,
+)
+from gateway.identity.replay_valkey import ValkeyWindow
+from gateway.ledger import Draft, Effect, Kind, Ledger
+from gateway.ledger.integrator import Integrator
+from gateway.ledger.note import VerifierKey
+from gateway.ledger.receipts import ReceiptSigner
+from gateway.ledger.tiles import Tiles
+from gateway.members import Members, SigningKeys
+from gateway.members.clients import Clients
+from gateway.members.directory import Directory
+from gateway.members.members import admitted_to
+from gateway.policy import DecisionPoint, Engine, load_bundle
+from gateway.policy.opa import OpaServer
+from gateway.policy.rego import EmbeddedRego
+from gateway.policy.tables import activate
+from gateway.settings import Settings
+from gateway.vault.errors import KeysUnavailable
+from gateway.vault.files import read_secret
+from gateway.vault.keyring import KeyRing
+from gateway.vault.provider import KekProvider
+from gateway.vault.signing import SigningKey
+from gateway.vault.vault import Vault
+
+TOKEN_KEY = "token"  # noqa: S105 - the use of a key
+RECEIPT_KEY = "receipt"
+_LONGEST_BEARER = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Everything that is constructed, for the web application, the command line and the tests."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    keyring: KeyRing
+    ledger: Ledger
+    integrator: Integrator
+    members: Members
+    directory: Directory
+    signing_keys: SigningKeys
+    clients: Clients
+    agreements: Agreements
+    life: AgreementLife
+    holds: Holds
+    datasets: Datasets
+    uploads: Uploads
+    consents: Consents
+    decisions: DecisionPoint
+    enforcement: EnforcementPoint
+    identity: Identity
+    tiles: Tiles
+    log_signers: LogSigners
+
+    async def activate_policy(self, alliance: str, *, operator: str) -> str:
+        """Put the policy that this process has loaded in force; returns its digest.
+
+        Every owner's log is narrowed: no permit judged by the former policy follows.
+        """
+        digest = self.decisions.digest
+        owners = await self.members.of_alliance(alliance)
+        async with self.ledger.changing(alliance, narrows=owners) as change:
+            await activate(change.tx, alliance, digest, change.now_ms)
+            facts = {"act": "policy_activated", "actor": {"operator": operator}, "policy_digest": digest}
+            change.enter(Draft(log=alliance, kind=Kind.ADMIN, facts=facts))
+        return digest
+
+    async def verifier_keys(self) -> list[dict[str, str]]:
+        """Every log's id, origin and verifier key (C2SP vkey), to be handed over out of band."""
+        signers = {log: await self.log_signers.of(log) for log in await self.tiles.logs()}
+        return [
+            {"log": log, "origin": signer.name, "vkey": str(VerifierKey(signer.name, signer.public_key))}
+            for log, signer in signers.items()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSigner:
+    """A log's signing key under the name that its notes carry."""
+
+    name: str
+    key: SigningKey
+
+    @property
+    def public_key(self) -> bytes:
+        """32 bytes."""
+        return self.key.public
+
+    def sign(self, message: bytes) -> bytes:
+        """The Ed25519 signature."""
+        return self.key.sign(message)
+
+
+class LogSigners:
+    """Finds the key of each log; made with the log, in one transaction."""
+
+    def __init__(self, ledger: Ledger, keyring: KeyRing) -> None:
+        self._ledger = ledger
+        self._keyring = keyring
+        self._known: dict[str, LogSigner] = {}
+
+    async def of(self, log: str) -> LogSigner:
+        """The signer of a log."""
+        if log not in self._known:
+            self._known[log] = LogSigner(self._ledger.origin_of(log), await self._keyring.signing_key(f"log:{log}"))
+        return self._known[log]
+
+
+class NewKeys:
+    """What a new member or log gets."""
+
+    def __init__(self, keyring: KeyRing) -> None:
+        self._keyring = keyring
+
+    async def create_member_keys(self, tx: Transaction, member_id: str, now_ms: int) -> None:
+        """A member's encryption keys."""
+        await self._keyring.create_member_keys(tx, member_id, now_ms)
+
+    async def create_log_key(self, tx: Transaction, log: str, now_ms: int) -> None:
+        """The key that signs a log's checkpoints."""
+        await self._keyring.create_signing_key(tx, f"log:{log}", now_ms)
+
+
+class AdmittedMembers:
+    """Identity's question to the roll of members."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    async def alliance_of(self, member: str) -> str | None:
+        """The alliance in which the member is admitted now."""
+        return await admitted_to(self._reading, member)
+
+
+class TokenEvents:
+    """Tokens granted and refused to known clients, in the operator's log of their alliance."""
+
+    def __init__(self, ledger: Ledger, members: AdmittedMembers) -> None:
+        self._ledger = ledger
+        self._members = members
+
+    async def on_granted(self, subject: Subject) -> None:
+        """What a token grants, before it is handed out."""
+        facts = {
+            "act": "token_granted",
+            "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
+            "agreements": sorted({grant.agreement for grant in subject.agreements}),
+            "actions": sorted(subject.actions),
+            "expires_at": subject.expires_at,
+        }
+        await self._ledger.record(Draft(log=subject.alliance, kind=Kind.ADMIN, facts=facts))
+
+    async def on_refused(self, client: KnownClient, code: str) -> None:
+        """Why a client that proved its key got no token; of a suspended member only the security log tells."""
+        alliance = await self._members.alliance_of(client.member)
+        if alliance is not None:
+            facts = {"actor": {"member": client.member, "client": client.id}, "code": code}
+            await self._ledger.record(Draft(log=alliance, kind=Kind.TOKEN_REFUSED, effect=Effect.DENY, facts=facts))
+
+
+def database_url(settings: Settings) -> str:
+    """The database's address, for migrations."""
+    return settings.database_url or sqlite_url(settings.sqlite_path)
+
+
+async def open_database(settings: Settings) -> Database:
+    """Connect to a database whose schema is this version's; `Invalid` says how to bring it there."""
+    if not settings.database_url and not settings.sqlite_path.exists():
+        raise Invalid("no_database", "There is no database yet.", remedy="Run `gateway init`.")
+    if await migrations.current(database_url(settings)) != migrations.newest():
+        raise Invalid("schema_differs", "The database has another version's schema.", remedy="Run `gateway migrate`.")
+    if settings.database_url:
+        return await PostgreSQLDatabase.connect(settings.database_url)
+    return SQLiteDatabase(settings.sqlite_path)
+
+
+async def initialise(settings: Settings, provider: KekProvider, clock: Clock = system_clock) -> None:
+    """Create or upgrade the schema, and make the gateway's own keys where they are missing. One host, once."""
+    await migrations.upgrade(database_url(settings))
+    database = await open_database(settings)
+    try:
+        keyring = KeyRing(database, provider, clock)
+        for use in (TOKEN_KEY, RECEIPT_KEY):
+            try:
+                await keyring.signing_key(use)
+            except KeysUnavailable:
+                async with database.transaction() as tx:
+                    await keyring.create_signing_key(tx, use, clock())
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def compose(
+    settings: Settings, provider: KekProvider, clock: Clock = system_clock, *, process: str = ""
+) -> AsyncIterator[Gateway]:
+    """Construct the gateway, and close it in the opposite order.
+
+    `process` tells apart what runs at once on one host (default: the port). The integrator is constructed
+    and not started: only a server signs in the background.
+    """
+    async with AsyncExitStack() as stack:
+        database = await open_database(settings)
+        stack.push_async_callback(database.close)
+        keyring = KeyRing(database, provider, clock)
+        node = f"{socket.gethostname()}:{process or settings.port}"
+        ledger = Ledger(database, clock, origin=urlsplit(settings.base_url).netloc, node=node)
+        stack.push_async_callback(ledger.close)
+        receipt_key = await keyring.signing_key(RECEIPT_KEY)
+        log_signers = LogSigners(ledger, keyring)
+        integrator = Integrator(database, clock, log_signers.of, settings.heads_path)
+        stack.push_async_callback(integrator.close)
+        decisions = await _decisions(settings, stack)
+        datasets, ownership = Datasets(database, ledger), Ownership()
+        agreements = Agreements(database, ledger)
+        yield Gateway(
+            settings=settings,
+            clock=clock,
+            database=database,
+            keyring=keyring,
+            ledger=ledger,
+            integrator=integrator,
+            members=Members(database, ledger, NewKeys(keyring)),
+            directory=Directory(database),
+            signing_keys=SigningKeys(database, ledger),
+            clients=Clients(database, ledger),
+            agreements=agreements,
+            life=AgreementLife(database, ledger, agreements, ownership),
+            holds=Holds(database, ledger, ownership),
+            datasets=datasets,
+            uploads=Uploads(database, datasets, keyring, ledger, clock),
+            consents=Consents(database, ledger, keyring, clock),
+            decisions=decisions,
+            enforcement=EnforcementPoint(
+                facts=GoverningFacts(database, agreements, datasets),
+                decisions=decisions,
+                cases=DecidedCases(database, clock),
+                search=Search(database, keyring),
+                ledger=ledger,
+                vault=Vault(keyring),
+                receipts=ReceiptSigner(receipt_key.private, receipt_key.kid),
+                clock=clock,
+            ),
+            identity=await _identity(settings, database, keyring, ledger, agreements, clock, stack),
+            tiles=Tiles(database),
+            log_signers=log_signers,
+        )
+
+
+async def _decisions(settings: Settings, stack: AsyncExitStack) -> DecisionPoint:
+    bundle = load_bundle(settings.policies_dir)
+    engine: Engine
+    if settings.opa_url:
+        url = urlsplit(settings.opa_url)
+        token = await asyncio.to_thread(_bearer, settings)
+        opa = OpaServer(
+            bundle.digest, host=url.hostname or "", port=url.port or 8181, tls=url.scheme == "https", token=token
+        )
+        await opa.open()
+        engine = opa
+    else:
+        engine = EmbeddedRego(bundle)
+    decisions = DecisionPoint(engine)
+    stack.push_async_callback(decisions.close)
+    await decisions.start()
+    return decisions
+
+
+def _bearer(settings: Settings) -> str | None:
+    if settings.opa_token_file is None:
+        return None
+    return read_secret(settings.opa_token_file, limit=_LONGEST_BEARER).decode().strip()
+
+
+async def _identity(
+    settings: Settings,
+    database: Database,
+    keyring: KeyRing,
+    ledger: Ledger,
+    agreements: Agreements,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> Identity:
+    key = await keyring.signing_key(TOKEN_KEY)
+    proofs: ProofWindow
+    if settings.valkey_url:
+        valkey = await ValkeyWindow.connect(settings.valkey_url, clock)
+        stack.push_async_callback(valkey.close)
+        proofs = valkey
+    else:
+        proofs = MemoryWindow(clock)
+    members = AdmittedMembers(database)
+    return Identity(
+        database,
+        clock,
+        TokenKeys(TokenKey.of(key.private, key.kid)),
+        issuer=settings.base_url,
+        resource=f"{settings.base_url}/v1",
+        proofs=proofs,
+        assertions=DatabaseWindow(database, clock),
+        terms=agreements,
+        membership=members,
+        record=TokenEvents(ledger, members),
+        log=SecurityLog(clock),
+    )

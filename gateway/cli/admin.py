@@ -1,0 +1,154 @@
+"""`gateway admin`: what operators do on the host. Every act is an entry in the ledger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.agreements import HoldSubject
+from gateway.app import Gateway
+from gateway.canonical import parse
+from gateway.cli.host import act, console, operator, told
+from gateway.errors import Invalid
+
+admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
+
+JwkFile = Annotated[Path, typer.Argument(help="A file with a public JWK (RFC 7517).", exists=True, dir_okay=False)]
+
+
+@admin.command("alliance")
+@told
+def create_alliance(name: Annotated[str, typer.Argument(help="What the alliance is called.")]) -> None:
+    """Found an alliance, open its operator's log, and put the policy of this host in force."""
+
+    async def work(gateway: Gateway) -> str:
+        alliance = await gateway.members.create_alliance(name, operator=operator())
+        await gateway.activate_policy(alliance, operator=operator())
+        return alliance
+
+    console.print(act(work))
+
+
+@admin.command("member")
+@told
+def create_member(
+    alliance: Annotated[str, typer.Argument(help="The alliance's id.")],
+    name: Annotated[str, typer.Option(help="The company's name.")],
+    uscc: Annotated[str, typer.Option(help="Its unified social credit code (GB 32100), 18 characters.")],
+    industry: Annotated[str, typer.Option(help="Its industry, for instance bank.")],
+) -> None:
+    """Admit a company: its keys, its log, its id."""
+    console.print(
+        act(
+            lambda gateway: gateway.members.create_member(
+                alliance, name=name, uscc=uscc, industry=industry, operator=operator()
+            )
+        )
+    )
+
+
+@admin.command("suspend")
+@told
+def suspend(member: str, case: Annotated[str, typer.Option(help="The case that decides it.")]) -> None:
+    """Stop a member's access, and access to its data, from this entry on."""
+    act(lambda gateway: gateway.members.suspend(member, case=case, operator=operator()))
+
+
+@admin.command("readmit")
+@told
+def readmit(member: str, case: Annotated[str, typer.Option(help="The case that decides it.")]) -> None:
+    """End a suspension."""
+    act(lambda gateway: gateway.members.readmit(member, case=case, operator=operator()))
+
+
+@admin.command("client")
+@told
+def register_client(
+    member: Annotated[str, typer.Argument(help="The member's id.")],
+    jwk: JwkFile,
+    name: Annotated[str, typer.Option(help="What the client is called.")],
+) -> None:
+    """Register an OAuth client of a member with its first public key; prints its id."""
+    key = _jwk(jwk)
+    console.print(act(lambda gateway: gateway.clients.register(member, name=name, jwk=key, operator=operator())))
+
+
+@admin.command("client-key")
+@told
+def add_client_key(client: str, jwk: JwkFile) -> None:
+    """Add a public key to a client; prints its thumbprint."""
+    key = _jwk(jwk)
+    console.print(act(lambda gateway: gateway.clients.add_key(client, key, operator=operator())))
+
+
+@admin.command("retire-client-key")
+@told
+def retire_client_key(client: str, thumbprint: str) -> None:
+    """End a client's key; its tokens end with it, at the next request."""
+    act(lambda gateway: gateway.clients.retire_key(client, thumbprint, operator=operator()))
+
+
+@admin.command("revoke-client")
+@told
+def revoke_client(client: str) -> None:
+    """End a client, at the next request."""
+    act(lambda gateway: gateway.clients.revoke(client, operator=operator()))
+
+
+@admin.command("signing-key")
+@told
+def add_signing_key(member: str, jwk: JwkFile) -> None:
+    """Register the key that a member signs agreements with; prints its fingerprint, to be read out to the others."""
+    key = _jwk(jwk)
+    console.print(act(lambda gateway: gateway.signing_keys.add(member, key, operator=operator())))
+
+
+@admin.command("revoke-signing-key")
+@told
+def revoke_signing_key(fingerprint: str) -> None:
+    """End a signing key: no signature by it is accepted any more; earlier ones stand."""
+    act(lambda gateway: gateway.signing_keys.revoke(fingerprint, operator=operator()))
+
+
+@admin.command("hold")
+@told
+def place_hold(
+    alliance: str,
+    kind: Annotated[HoldSubject, typer.Argument(help="What is frozen.")],
+    subject: Annotated[str, typer.Argument(help="Its id.")],
+    case: Annotated[str, typer.Option(help="The dispute or incident.")],
+) -> None:
+    """Freeze exactly one dataset or agreement; prints the hold's id (clause 7.2.3)."""
+    console.print(act(lambda gateway: gateway.holds.place(alliance, kind, subject, case=case, operator=operator())))
+
+
+@admin.command("lift")
+@told
+def lift_hold(hold: str) -> None:
+    """Lift a hold."""
+    act(lambda gateway: gateway.holds.lift(hold, operator=operator()))
+
+
+@admin.command("activate-policy")
+@told
+def activate_policy(alliance: str) -> None:
+    """Put the rules of this host's policies folder in force; processes with others answer 503 until restarted."""
+    console.print(act(lambda gateway: gateway.activate_policy(alliance, operator=operator())))
+
+
+@admin.command("logs")
+@told
+def show_logs() -> None:
+    """Each log's id, origin and verifier key (C2SP signed-note vkey), to be handed over out of band."""
+    for line in act(lambda gateway: gateway.verifier_keys()):
+        console.print_json(json.dumps(line))
+
+
+def _jwk(path: Path) -> dict[str, Any]:
+    document = parse(path.read_bytes())
+    if not isinstance(document, dict):
+        raise Invalid("invalid_jwk", "The file holds no JWK.", field=str(path.name))
+    return document

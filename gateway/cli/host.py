@@ -1,0 +1,77 @@
+"""What the commands on the gateway's own host share: settings, the passphrase, errors told in a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Awaitable, Callable
+from getpass import getuser
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+
+from gateway.app import Gateway, compose
+from gateway.errors import GatewayError, Invalid
+from gateway.settings import Settings
+from gateway.vault import passphrase
+from gateway.vault.provider import KekProvider
+from gateway.vault.providers import LocalKeyring
+
+errors = Console(stderr=True)
+console = Console()
+
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
+
+
+def told(command: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
+    """A deliberate error becomes a sentence with its remedy, and exit code 1; never a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
+        try:
+            return command(*args, **kwargs)
+        except GatewayError as error:
+            field = f" [dim]({error.field})[/]" if error.field else ""
+            errors.print(f"[red]✘[/] {error.detail}{field} [dim]{error.code}[/]", highlight=False)
+            if error.remedy:
+                errors.print(f"  {error.remedy}", highlight=False)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def operator() -> str:
+    """Who acts, as entries will name them: the host's account (of the caller of sudo, where there is one)."""
+    return os.environ.get("SUDO_USER") or getuser()
+
+
+def read_passphrase(settings: Settings, *, new: bool = False) -> bytes:
+    """From the file, the descriptor, or the terminal; never from the environment."""
+    if settings.passphrase_file is not None:
+        return passphrase.from_file(settings.passphrase_file, data_directory=settings.data_dir)
+    if settings.passphrase_fd is not None:
+        return passphrase.from_descriptor(settings.passphrase_fd)
+    return passphrase.from_prompt(confirm=new)
+
+
+def open_keyring(settings: Settings) -> KekProvider:
+    """The keyring, unlocked; no core dump will hold it."""
+    passphrase.forbid_core_dumps()
+    if not settings.keyring_path.exists():
+        raise Invalid("no_keyring", "There is no keyring yet.", remedy="Run `gateway init`.")
+    return LocalKeyring.open(settings.keyring_path, read_passphrase(settings))
+
+
+def act(work: Callable[[Gateway], Awaitable[_Answer]], **given: Any) -> _Answer:
+    """Compose the gateway on this host, do one piece of work with it, and close it again."""
+    settings = Settings.from_environment(**given)
+    provider = open_keyring(settings)
+
+    async def run() -> _Answer:
+        async with compose(settings, provider, process="admin") as gateway:
+            return await work(gateway)
+
+    return asyncio.run(run())

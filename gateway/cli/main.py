@@ -1,0 +1,111 @@
+"""The commands of `gateway`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from gateway import migrations
+from gateway.app import Gateway, compose, database_url, initialise
+from gateway.cli.admin import admin
+from gateway.cli.evidence import export_command, verify_command
+from gateway.cli.host import console, open_keyring, read_passphrase, told
+from gateway.errors import Invalid
+from gateway.settings import Settings
+from gateway.vault.provider import KekProvider
+from gateway.vault.providers import LocalKeyring
+from gateway.web import web
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Alliance Gateway: share market data and refer customers; agreed, consented, logged before opened.",
+)
+app.add_typer(admin, name="admin")
+app.command("export")(export_command)
+app.command("verify")(verify_command)
+
+_MOST_IN_FLIGHT = 1024
+
+
+@app.command()
+@told
+def init() -> None:
+    """Make the keyring (asks for a passphrase), the database, and the gateway's own keys. Safe to repeat."""
+    settings = Settings.from_environment()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    asyncio.run(initialise(settings, _new_or_known_keyring(settings)))
+    console.print(f"[green]✔[/] ready in {settings.data_dir}; next: `gateway admin alliance NAME`, `gateway serve`")
+
+
+@app.command()
+@told
+def migrate() -> None:
+    """Bring the database to this version's schema, in one transaction."""
+    settings = Settings.from_environment()
+    asyncio.run(migrations.upgrade(database_url(settings)))
+    console.print(f"[green]✔[/] schema {migrations.newest()}")
+
+
+@app.command()
+@told
+def serve() -> None:
+    """Serve the API on GATEWAY_HOST and GATEWAY_PORT until stopped."""
+    settings = Settings.from_environment()
+    provider = open_keyring(settings)
+    asyncio.run(serve_until_stopped(settings, provider))
+
+
+@app.command()
+@told
+def demo(
+    serve: Annotated[bool, typer.Option(help="Leave the demo alliance running until Ctrl-C.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep everything here and write alliance.json; default: a temporary folder.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Loopback port to serve on.", min=1, max=65535)] = 8700,
+    picture: Annotated[Path | None, typer.Option(help="Write the terminal's picture as SVG.")] = None,
+) -> None:
+    """Tell the whole story on real tables: refuse, agree, consent, release, withdraw, verify, catch a forgery."""
+    try:
+        from gateway.demo.run import run_demo  # noqa: PLC0415 - its libraries are an extra
+    except ModuleNotFoundError as missing:
+        raise Invalid(
+            "demo_not_installed", f"The demo needs {missing.name}.", remedy="Install alliance-gateway[demo]."
+        ) from None
+    run_demo(serve=serve, out=out, port=port, picture=picture)
+
+
+async def serve_until_stopped(settings: Settings, provider: KekProvider) -> None:
+    """Compose and serve; uvicorn handles signals and lets requests finish."""
+    async with compose(settings, provider) as gateway:
+        await _serve(gateway)
+
+
+async def _serve(gateway: Gateway) -> None:
+    settings = gateway.settings
+    config = uvicorn.Config(
+        web(gateway),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        limit_concurrency=_MOST_IN_FLIGHT,
+    )
+    await uvicorn.Server(config).serve()
+
+
+def _new_or_known_keyring(settings: Settings) -> KekProvider:
+    if settings.keyring_path.exists():
+        return open_keyring(settings)
+    return LocalKeyring.create(settings.keyring_path, read_passphrase(settings, new=True))

@@ -1,0 +1,71 @@
+"""Caps on what a request may be, before anything reads it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import Invalid, TooLarge
+from gateway.problems import problem, problem_of
+
+HEADER_BYTES = 32 * 1024
+TARGET_BYTES = 8 * 1024
+BODY_BYTES = 4 * 1024 * 1024
+UPLOAD_BYTES = 4 * 1024 * 1024 * 1024
+
+
+class Limits:
+    """ASGI middleware: headers over 32 KiB are 431, targets over 8 KiB 414, bodies over 4 MiB (uploads 4 GiB) 413."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer with the cap it broke."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            answer = problem(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", f"Over {HEADER_BYTES} bytes."
+            )
+            await answer(scope, receive, send)
+            return
+        if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
+            answer = problem(HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", f"Over {TARGET_BYTES} bytes.")
+            await answer(scope, receive, send)
+            return
+        most = UPLOAD_BYTES if scope["path"].endswith("/uploads") else BODY_BYTES
+        try:
+            received = _declared(scope)
+        except Invalid as error:
+            await problem_of(error)(scope, receive, send)
+            return
+        if received > most:
+            await problem_of(_too_large(most))(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > most:
+                raise _too_large(most)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _declared(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if not value.isdigit():
+                raise Invalid("invalid_content_length", "Not a number.", field="Content-Length")
+            return int(value)
+    return 0
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge("body_too_large", f"The body exceeds {most} bytes.", field="body", remedy="Send it in parts.")

@@ -1,0 +1,155 @@
+"""One frozen `Settings`, read once at the entry point; it refuses to describe an insecure gateway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from gateway.errors import Invalid
+
+_PREFIX = "GATEWAY_"
+_SECRETS = ("GATEWAY_PASSPHRASE",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things are. Every field has an environment variable: `data_dir` is `GATEWAY_DATA_DIR`.
+
+    The keyring's passphrase is never among them: it comes by prompt, descriptor or a 0600 file.
+    """
+
+    data_dir: Path = Path("var")
+    """Database, keyring and other state of the embedded default."""
+    heads_dir: Path | None = None
+    """Where the last signed heads are kept outside the database; default `data_dir/heads`."""
+    database_url: str = ""
+    """Empty: SQLite in `data_dir`. Else `postgresql://…`."""
+    keyring_file: Path | None = None
+    """The sealed keyring; default `data_dir/keyring.json`."""
+    passphrase_file: Path | None = None
+    """A 0600 file outside `data_dir` that holds the passphrase; default: prompt."""
+    passphrase_fd: int | None = None
+    """A descriptor to read the passphrase from."""
+    opa_url: str = ""
+    """Empty: policy is decided in this process. Else the OPA server, on loopback or a private mesh."""
+    opa_token_file: Path | None = None
+    """A file with the bearer token for OPA."""
+    valkey_url: str = ""
+    """Empty: replay windows live in this process. Else `valkey://…`, shared between processes."""
+    policies_dir: Path = Path("policies")
+    """The rules, as `.rego` files."""
+    host: str = "127.0.0.1"
+    port: int = 8700
+    issuer: str = ""
+    """Public base URL; default `http://host:port` on loopback, required elsewhere, and https there."""
+    tls_terminated: bool = False
+    """A proxy with TLS stands in front; required to listen anywhere but on loopback."""
+    open_logs: bool = False
+    """Serve the transparency logs to everybody; for demonstrations with made data only."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Self:
+        """Settings from `GATEWAY_*` and explicit values, checked; an unknown variable is an error."""
+        for secret in _SECRETS:
+            if secret in environment:
+                raise Invalid(
+                    "secret_in_environment",
+                    "A passphrase must not stand in the environment, where every child process reads it.",
+                    field=secret,
+                    remedy="Use GATEWAY_PASSPHRASE_FILE (mode 0600) or GATEWAY_PASSPHRASE_FD.",
+                )
+        known = {f.name: f for f in fields(cls)}
+        values: dict[str, object] = {}
+        for variable, text in environment.items():
+            if not variable.startswith(_PREFIX):
+                continue
+            name = variable.removeprefix(_PREFIX).lower()
+            if name == "opa":
+                continue
+            if name not in known:
+                raise Invalid("unknown_setting", "There is no such setting.", field=variable)
+            values[name] = _convert(variable, str(known[name].type), text)
+        values.update({name: value for name, value in given.items() if value is not None})
+        settings = cls(**values)  # type: ignore[arg-type]
+        settings._check()
+        return settings
+
+    @property
+    def base_url(self) -> str:
+        """The issuer identifier, without a trailing slash (RFC 8414 section 2)."""
+        return self.issuer or f"http://{self.host}:{self.port}"
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The embedded database."""
+        return self.data_dir / "gateway.db"
+
+    @property
+    def keyring_path(self) -> Path:
+        """The sealed keyring."""
+        return self.keyring_file or self.data_dir / "keyring.json"
+
+    @property
+    def heads_path(self) -> Path:
+        """The last signed heads, outside the database."""
+        return self.heads_dir or self.data_dir / "heads"
+
+    def _check(self) -> None:
+        if not _loopback(self.host) and not self.tls_terminated:
+            raise Invalid(
+                "insecure_listener",
+                "Without TLS the gateway listens on loopback only.",
+                field="GATEWAY_HOST",
+                remedy="Put a TLS proxy in front and set GATEWAY_TLS_TERMINATED=true.",
+            )
+        url = urlsplit(self.base_url)
+        if url.username or url.query or url.fragment or url.path.endswith("/") or not url.hostname:
+            raise Invalid("invalid_issuer", "The issuer is not a plain URL.", field="GATEWAY_ISSUER")
+        if url.scheme != "https" and not (url.scheme == "http" and _loopback(url.hostname)):
+            raise Invalid(
+                "insecure_issuer", "The issuer must be https outside loopback (RFC 8414).", field="GATEWAY_ISSUER"
+            )
+        if self.passphrase_file is not None and self.data_dir.resolve() in self.passphrase_file.resolve().parents:
+            raise Invalid(
+                "passphrase_beside_data",
+                "The passphrase file lies in the data directory, so one copy would hold both.",
+                field="GATEWAY_PASSPHRASE_FILE",
+                remedy="Keep it elsewhere.",
+            )
+        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise Invalid("invalid_database_url", "Only postgresql:// is understood.", field="GATEWAY_DATABASE_URL")
+        if self.database_url and not self.valkey_url:
+            raise Invalid(
+                "replay_not_shared",
+                "Several processes may share this database, so they must share replay windows.",
+                field="GATEWAY_VALKEY_URL",
+                remedy="Name a Valkey or Redis server.",
+            )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _convert(variable: str, kind: str, text: str) -> object:
+    if "Path" in kind:
+        return Path(text)
+    if "int" in kind:
+        if not text.isascii() or not text.isdigit():
+            raise Invalid("invalid_setting", "Not a whole number.", field=variable)
+        return int(text)
+    if "bool" in kind:
+        if text not in {"true", "false"}:
+            raise Invalid("invalid_setting", "Neither true nor false.", field=variable)
+        return text == "true"
+    return text

@@ -1,0 +1,75 @@
+"""The web application over a composed gateway: routes, errors, caps, and what runs beside requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from sqlalchemy import literal, select
+
+from gateway import problems
+from gateway.access.log_routes import routes as log_routes
+from gateway.access.routes import routes as read_routes
+from gateway.agreements.routes import routes as agreement_routes
+from gateway.app import Gateway
+from gateway.catalog.routes import routes as catalog_routes
+from gateway.consents.routes import routes as consent_routes
+from gateway.database import Query
+from gateway.identity import Subject
+from gateway.identity.routes import routes as identity_routes
+from gateway.limits import Limits
+from gateway.members.routes import routes as member_routes
+
+_API_VERSION = "1"
+_ALIVE = Query(select(literal(1)))
+
+
+def web(gateway: Gateway) -> FastAPI:
+    """The application. Its lifespan starts the integrator and sweeps what an interrupted upload left."""
+    identity = gateway.identity
+
+    async def authenticate(request: Request) -> Subject:
+        """Token and proof hold. The seam compares the client's version in its own snapshot."""
+        return await identity.authenticate(request.method, request.scope["raw_path"].decode(), request.scope["headers"])
+
+    async def authenticate_active(request: Request) -> Subject:
+        """As above, and the client stands unchanged; for every route that is not the seam."""
+        subject = await authenticate(request)
+        await identity.require_active(subject)
+        return subject
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        gateway.integrator.start()
+        sweeping = asyncio.create_task(gateway.uploads.sweep(), name="sweep")
+        yield
+        sweeping.cancel()
+
+    app = FastAPI(
+        title="Alliance Gateway",
+        version=_API_VERSION,
+        summary="The one door through which an alliance of companies shares data.",
+        lifespan=lifespan,
+        redoc_url=None,
+        docs_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.include_router(read_routes(gateway.enforcement, authenticate, identity.challenge_changed))
+    app.include_router(identity_routes(identity))
+    app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
+    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
+    app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
+    app.include_router(consent_routes(authenticate_active, gateway.consents))
+    app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthy() -> Response:
+        """The process answers and so does its database."""
+        await gateway.database.one(_ALIVE)
+        return Response("ok\n", media_type="text/plain")
+
+    problems.install(app)
+    app.add_middleware(Limits)
+    return app
