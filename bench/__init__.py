@@ -1,0 +1,1 @@
+"""Side-by-side measurements; each prints ratios from paired rounds of one run. `make bench`."""

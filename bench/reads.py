@@ -1,0 +1,154 @@
+"""Reads of 1 and of 100 records with DPoP beside FastAPI hello; the upload of the flights; the server's memory.
+
+`python -m bench` makes a demo alliance in a temporary folder and prints medians of paired rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+import typer
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwskate import Jwk
+from requests_oauth2client import DPoPKey
+from rich.console import Console
+from rich.table import Table
+
+from bench.load import Round, measure, median, resident_mib
+from bench.proofs import Prover
+from gateway.demo.partner import Partner
+from gateway.demo.run import run_demo
+from gateway.demo.tables import FLIGHTS, flights
+
+CONNECTIONS = 16
+PER_ROUND = {"hello": 12_000, "1 record": 3_000, "100 records": 600}
+GOALS = {"1 record": 0.20, "100 records": 0.05}
+
+
+def main(
+    rounds: int = typer.Option(7, help="Paired rounds."),
+    port: int = typer.Option(8790, help="Loopback port."),
+    folder: Path | None = typer.Option(None, help="What `gateway demo --out` left; default: make it."),
+) -> None:
+    console = Console()
+    with tempfile.TemporaryDirectory() as temporary:
+        if folder is None:
+            folder = Path(temporary) / "alliance"
+            run_demo(serve=False, out=folder, port=port, picture=None)
+        with _server(folder, port) as server:
+            try:
+                _wait(port)
+                asyncio.run(_compare(console, folder, port, server.pid, rounds))
+                _upload(console, folder, port, server.pid)
+            finally:
+                server.terminate()
+                server.wait()
+
+
+def _server(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    pinned = ["taskset", "-c", "0"] if (os.cpu_count() or 1) > 1 else []
+    if pinned:
+        os.sched_setaffinity(0, set(range(1, os.cpu_count() or 2)))
+    return subprocess.Popen([*pinned, sys.executable, "-m", "bench.server", str(folder), str(port)])
+
+
+def _wait(port: int) -> None:
+    for _ in range(300):
+        try:
+            requests.get(f"http://127.0.0.1:{port}/hello", timeout=1)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("The server did not start.")
+
+
+async def _compare(console: Console, folder: Path, port: int, pid: int, rounds: int) -> None:
+    base = f"http://127.0.0.1:{port}"
+    partner, member = _partner(folder, base, "hotel")
+    path = member["reads"][0]["url"].removeprefix(base)
+    key = ec.generate_private_key(ec.SECP256R1())
+    partner.proof_key = DPoPKey(Jwk.from_cryptography_key(key), alg="ES256")
+    console.print(f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; ratio to hello")
+    ratios: dict[str, list[float]] = {name: [] for name in GOALS}
+    costs: dict[str, list[Round]] = {name: [] for name in PER_ROUND}
+    for number in range(rounds + 1):
+        prover = _prover(partner, member, key, path)
+        one = f"{path}/{_first_record(partner, member, path)}"
+        prepared = {
+            "hello": [b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"] * PER_ROUND["hello"],
+            "1 record": [prover.request("GET", base, one) for _ in range(PER_ROUND["1 record"])],
+        }
+        done = {"hello": await measure(port, pid, CONNECTIONS, prepared["hello"])}
+        done["1 record"] = await measure(port, pid, CONNECTIONS, prepared["1 record"])
+        pages = [prover.request("GET", base, path) for _ in range(PER_ROUND["100 records"])]
+        done["100 records"] = await measure(port, pid, CONNECTIONS, pages)
+        if number == 0:
+            continue
+        for name, measured in done.items():
+            costs[name].append(measured)
+            if name in ratios:
+                ratios[name].append(measured.rate / done["hello"].rate)
+    _print(console, ratios, costs)
+
+
+def _print(console: Console, ratios: dict[str, list[float]], costs: dict[str, list[Round]]) -> None:
+    table = Table("read", "ratio to hello", "range", "goal", "requests/s", "CPU µs", "p50 ms", "p99 ms")
+    for name, measured in costs.items():
+        of = ratios.get(name, [])
+        table.add_row(
+            name,
+            f"{median(of):.3f}" if of else "1",
+            f"{min(of):.3f}-{max(of):.3f}" if of else "",
+            f"≥ {GOALS[name]}" if name in GOALS else "",
+            *(
+                f"{median([getattr(one, what) for one in measured]):.{digits}f}"
+                for what, digits in (("rate", 0), ("cpu_us", 0), ("p50_ms", 1), ("p99_ms", 1))
+            ),
+        )
+    console.print(table)
+
+
+def _upload(console: Console, folder: Path, port: int, pid: int) -> None:
+    base = f"http://127.0.0.1:{port}"
+    partner, _ = _partner(folder, base, "airline")
+    own = partner.token(partner.for_itself())
+    datasets = partner.get("/v1/datasets", own).json()["items"]
+    dataset = next(one["id"] for one in datasets if one["name"] == "flights")
+    started = time.perf_counter()
+    report = partner.upload(dataset, own, flights(lambda *_: None), f"bench-{time.time_ns()}")
+    seconds = time.perf_counter() - started
+    if report["accepted"] != FLIGHTS:
+        raise SystemExit(f"{report['accepted']} rows accepted, not {FLIGHTS}")
+    console.print(f"upload: {FLIGHTS:,} rows in {seconds:.1f} s, {FLIGHTS / seconds:,.0f} rows/s (goal ≥ 20,000)")
+    console.print(f"server memory after it: {resident_mib(pid):.0f} MiB (goal < 250)")
+
+
+def _partner(folder: Path, base: str, name: str) -> tuple[Partner, dict[str, Any]]:
+    alliance = json.loads((folder / "alliance.json").read_text("utf-8"))
+    member = next(one for one in alliance["members"] if one["jwk_file"] == f"{name}.jwk.json")
+    key = Jwk(json.loads((folder / member["jwk_file"]).read_text("utf-8")))
+    partner = Partner(member["name"], name, "", base, client_key=key, member=member["id"], client=member["client_id"])
+    return partner, member
+
+
+def _prover(partner: Partner, member: dict[str, Any], key: ec.EllipticCurvePrivateKey, path: str) -> Prover:
+    token = partner.token(member["authorization_details"])
+    partner.get(path, token, limit="1").raise_for_status()  # settles the resource's nonce
+    prover = Prover(key, str(token.access_token))
+    prover.nonce = str(partner.proof_key.rs_nonce or "")
+    return prover
+
+
+def _first_record(partner: Partner, member: dict[str, Any], path: str) -> str:
+    token = partner.token(member["authorization_details"])
+    return str(partner.get(path, token, limit="1").json()["records"][0]["id"])

@@ -1,0 +1,321 @@
+"""The story that the demo tells: what is refused, what is released, and what stands in the ledger afterwards.
+
+Every line that reports an outcome has checked it first: a demo that tells something else ends with an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gateway.demo.partner import Partner
+from gateway.demo.people import Export, export_customers
+from gateway.demo.tables import flights, reported, schema, table
+from gateway.errors import Invalid
+
+FLIGHT_FIELDS = (
+    "year", "month", "day", "carrier", "flight", "origin", "dest", "sched_dep_time", "dep_delay", "arr_delay",
+)  # fmt: skip
+CUSTOMER_FIELDS = ("name", "phone", "city", "tier")
+CONSENTING = 12_000
+_BULK = 5_000
+_NOTICE = hashlib.sha256("示例告知书 第1版 / sample notice, version 1".encode()).hexdigest()
+_OK, _FORBIDDEN, _NOT_FOUND = 200, 403, 404
+
+
+class StoryBroken(Invalid):
+    """The gateway answered otherwise than the story tells."""
+
+    def __init__(self, what: str, status: int, body: str) -> None:
+        super().__init__("demo_failed", f"{what}: answered {status}. {body[:300]}")
+
+
+@dataclass(slots=True)
+class World:
+    """What the story has made so far, for `alliance.json`."""
+
+    partners: Mapping[str, Partner]
+    folder: Path
+    datasets: dict[str, str] = field(default_factory=dict)
+    agreements: dict[str, str] = field(default_factory=dict)
+    customers: dict[str, Export] = field(default_factory=dict)
+
+
+class Story:
+    """Tells it to a terminal, against a running gateway."""
+
+    def __init__(self, world: World, console: Console) -> None:
+        self._world = world
+        self._console = console
+        self._bank, self._airline = world.partners["bank"], world.partners["airline"]
+        self._retailer, self._hotel = world.partners["retailer"], world.partners["hotel"]
+
+    def tell(self) -> None:
+        """All chapters but the ledger's, which needs the host's commands."""
+        self._chapter("1", "Companies declare what they have, and upload it", "各公司登记并上传数据")
+        self._upload_tables()
+        self._upload_customers()
+        self._chapter("2", "No agreement, no data", "没有协议,就没有数据")
+        self._agree_on_flights()
+        self._chapter("3", "No consent, no person", "没有同意,就没有个人信息")
+        self._agree_on_customers()
+        self._chapter("4", "Wrong purpose, ended term, other member", "用途不符、期限已过、非协议方")
+        self._refuse_the_rest()
+
+    def _upload_tables(self) -> None:
+        own = self._airline.token(self._airline.for_itself())
+        for name in ("flights", "planes", "airports"):
+            self._world.datasets[name] = self._declare(self._airline, own, name, name)
+        with self._bar() as bar:
+            self._send(bar, self._airline, "flights", flights, "NA")
+            for name in ("planes", "airports"):
+                path = table(f"{name}.csv")
+                self._send(bar, self._airline, name, partial(_file, path), "NA")
+
+    def _upload_customers(self) -> None:
+        with self._bar() as bar:
+            task = bar.add_task("made customers (Faker, fixed seed)", total=None)
+            self._world.customers = export_customers(
+                self._world.folder, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+            for company in ("bank", "airline", "hotel"):
+                partner = self._world.partners[company]
+                own = partner.token(partner.for_itself())
+                name = f"{company}-customers"
+                self._world.datasets[name] = self._declare(partner, own, name, "customers")
+                path = self._world.customers[company].path
+                report = self._send(bar, partner, name, partial(_file, path))
+                if not report["refused"]:
+                    raise StoryBroken("dirty rows were expected to be refused", _OK, str(report["accepted"]))
+
+    def _agree_on_flights(self) -> None:
+        datasets = [
+            _term(self._world.datasets["flights"], FLIGHT_FIELDS, "market_analysis"),
+            _term(self._world.datasets["airports"], ("faa", "name", "lat", "lon"), "market_analysis"),
+        ]
+        agreement, text = self._draft("flights", self._airline, self._hotel, datasets)
+        path = self._records(agreement, "flights")
+        with_nothing = self._hotel.token(self._hotel.for_itself())
+        self._refused("the hotel reads flights under the unsigned draft", self._hotel, with_nothing, path, "2.3.2")
+        self._confirm(self._airline, self._hotel)
+        self._sign(agreement, text, self._airline)
+        self._refused("the airline alone has signed", self._hotel, with_nothing, path, "2.3.2")
+        self._sign(agreement, text, self._hotel)
+        token = self._hotel.token(self._reading("flights", ("flights", "airports"), "market_analysis"))
+        page = self._released("both have signed", self._hotel, token, path)
+        self._check_fields(page, set(FLIGHT_FIELDS))
+        self._show(page["records"][0]["fields"])
+        self._refused("tail numbers, which are not agreed", self._hotel, token, path, "4.1.2", fields="tailnum")
+
+    def _agree_on_customers(self) -> None:
+        datasets = [_term(self._world.datasets["bank-customers"], CUSTOMER_FIELDS, "customer_referral")]
+        agreement, text = self._draft("customers", self._bank, self._hotel, datasets)
+        self._confirm(self._bank, self._hotel)
+        self._sign(agreement, text, self._bank)
+        self._sign(agreement, text, self._hotel)
+        token = self._hotel.token(self._reading("customers", ("bank-customers",), "customer_referral"))
+        path = self._records(agreement, "bank-customers")
+        if self._released("nobody has consented yet", self._hotel, token, path)["records"]:
+            raise StoryBroken("people without consent were released", _OK, "")
+        self._consent()
+        page = self._released(f"{CONSENTING:,} of the bank's customers have consented", self._hotel, token, path)
+        self._check_fields(page, set(CUSTOMER_FIELDS))
+        self._show(page["records"][0]["fields"])
+        self._withdraw(page["records"][0], token, path)
+
+    def _consent(self) -> None:
+        own = self._bank.token(self._bank.for_itself())
+        given = datetime.now(UTC) - timedelta(minutes=1)
+        numbers = self._world.customers["bank"].numbers[:CONSENTING]
+        with self._bar() as bar:
+            task = bar.add_task("consents, with the hash of the evidence", total=len(numbers))
+            for start in range(0, len(numbers), _BULK):
+                items = [
+                    {
+                        "subject": number,
+                        "recipient": self._hotel.member,
+                        "purpose": "customer_referral",
+                        "fields": list(CUSTOMER_FIELDS),
+                        "given_at": _instant(given),
+                        "evidence_sha256": hashlib.sha256(f"signed form {number}".encode()).hexdigest(),
+                        "notice_sha256": _NOTICE,
+                    }
+                    for number in numbers[start : start + _BULK]
+                ]
+                answer = self._bank.post(f"/v1/datasets/{self._world.datasets['bank-customers']}/consents", own, items)
+                _expect("consents are recorded", answer, 201)
+                bar.advance(task, len(items))
+
+    def _withdraw(self, record: Mapping[str, Any], token: Any, path: str) -> None:
+        phone = record["fields"]["phone"]
+        subject = self._number_of(phone)
+        own = self._bank.token(self._bank.for_itself())
+        dataset = self._world.datasets["bank-customers"]
+        answer = self._bank.post(f"/v1/datasets/{dataset}/withdrawals", own, {"subject": subject})
+        _expect("a customer withdraws", answer, 200)
+        self._say("✔", f"customer {subject} withdraws: one call, one entry, the owner's log is narrowed")
+        gone = self._hotel.get(f"{path}/{record['id']}", token)
+        _expect("the withdrawn customer's record", gone, _NOT_FOUND)
+        found = self._hotel.post(f"{path}/query", token, {"filters": {"phone": phone}})
+        _expect("a search for the withdrawn customer", found, _OK)
+        if found.json()["records"]:
+            raise StoryBroken("a withdrawn customer is still found", _OK, "")
+        self._say("✘ 404", "gone at the very next read: by id, and by telephone number no match")
+
+    def _refuse_the_rest(self) -> None:
+        flights_path = self._records(self._world.agreements["flights"], "flights")
+        token = self._hotel.token(self._reading("flights", ("flights",), "market_analysis"))
+        self._refused("another purpose", self._hotel, token, flights_path, "8.2.2", purpose="joint_marketing")
+        self._refused("a purpose nobody registered", self._hotel, token, flights_path, "1.1", purpose="curiosity")
+        past = datetime.now(UTC) - timedelta(days=2)
+        term = _term(self._world.datasets["planes"], ("tailnum", "manufacturer", "seats"), "risk_control")
+        ended, text = self._draft("ended", self._airline, self._bank, [term], start=past, end=past + timedelta(days=1))
+        self._confirm(self._airline, self._bank)
+        self._sign(ended, text, self._airline)
+        self._sign(ended, text, self._bank)
+        bank = self._bank.token(self._bank.for_itself())
+        self._refused("an agreement that ended yesterday", self._bank, bank, self._records(ended, "planes"), "2.3.2")
+        stranger = self._retailer.token(self._retailer.for_itself())
+        _expect("another member asks", self._retailer.get(flights_path, stranger, purpose="market_analysis"), _NOT_FOUND)
+        self._say("✘ 404", "another member of the alliance: as if there were nothing")
+
+    def _declare(self, partner: Partner, token: Any, name: str, kind: str) -> str:
+        answer = partner.post("/v1/datasets", token, {"name": name, "schema": schema(kind)})
+        return str(_expect(f"dataset {name}", answer, 201)["id"])
+
+    def _send(
+        self, bar: Progress, partner: Partner, name: str, rows: Callable[[Any], Any], null: str | None = None
+    ) -> Mapping[str, Any]:
+        task = bar.add_task(f"{partner.name}: {name}", total=None)
+        own = partner.token(partner.for_itself())
+        report = partner.upload(
+            self._world.datasets[name],
+            own,
+            rows(lambda done, total: bar.update(task, completed=done, total=total)),
+            f"demo-{name}",
+            null=null,
+        )
+        said = f"{partner.name}: {name}: {report['accepted']:,} rows sealed, {report['refused']:,} refused"
+        bar.update(task, description=said)
+        return report
+
+    def _draft(
+        self,
+        name: str,
+        owner: Partner,
+        recipient: Partner,
+        datasets: list[dict[str, Any]],
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> tuple[str, bytes]:
+        begin = start or datetime.now(UTC) - timedelta(minutes=5)
+        terms = {
+            "owner": owner.member,
+            "recipient": recipient.member,
+            "title": f"{owner.name} → {recipient.name}: {name}",
+            "datasets": datasets,
+            "frequency": {"reads": 100_000, "per_seconds": 86_400},
+            "start": _instant(begin),
+            "end": _instant(end or begin + timedelta(days=365)),
+            "confidentiality_years": 3,
+            "onward": "written_consent",
+        }
+        own = owner.token(owner.for_itself())
+        drafted = _expect(f"draft {name}", owner.post("/v1/agreements", own, terms), 201)
+        self._world.agreements[name] = drafted["id"]
+        text = owner.get(f"/v1/agreements/{drafted['id']}/terms", own)
+        _expect(f"terms of {name}", text, _OK)
+        return drafted["id"], text.content
+
+    def _confirm(self, one: Partner, other: Partner) -> None:
+        for confirming, confirmed in ((one, other), (other, one)):
+            own = confirming.token(confirming.for_itself())
+            answer = confirming.post(f"/v1/signing-keys/{confirmed.fingerprint}/confirmation", own)
+            if not answer.ok:
+                raise StoryBroken("a signing key is confirmed", answer.status_code, answer.text)
+
+    def _sign(self, agreement: str, text: bytes, partner: Partner) -> None:
+        own = partner.token(partner.for_itself())
+        answer = partner.post(f"/v1/agreements/{agreement}/signatures", own, {"jws": partner.sign(text)})
+        if answer.status_code not in {200, 201}:
+            raise StoryBroken(f"{partner.name} signs", answer.status_code, answer.text)
+        self._say("✍", f"{partner.name} signs the canonical text (JWS, a key that its server does not hold)")
+
+    def _reading(self, agreement: str, names: tuple[str, ...], purpose: str) -> list[dict[str, Any]]:
+        datasets = [self._world.datasets[name] for name in names]
+        return self._hotel.under(self._world.agreements[agreement], datasets, [purpose])
+
+    def _records(self, agreement: str, dataset: str) -> str:
+        return f"/v1/agreements/{agreement}/datasets/{self._world.datasets[dataset]}/records"
+
+    def _refused(self, what: str, partner: Partner, token: Any, path: str, clause: str, **params: str) -> None:
+        answer = partner.get(path, token, **{"purpose": "market_analysis", **params})
+        problem = _expect(what, answer, _FORBIDDEN)
+        reasons = {reason["clause"]: reason["code"] for reason in problem["reasons"]}
+        if clause not in reasons or "event_id" not in problem:
+            raise StoryBroken(f"{what}, by clause {clause}", answer.status_code, answer.text)
+        self._say("✘ 403", f"{what}: [bold]{reasons[clause]}[/] (clause {clause}); entry {problem['event_id'][:13]}…")
+
+    def _released(self, what: str, partner: Partner, token: Any, path: str) -> Mapping[str, Any]:
+        page: Mapping[str, Any] = _expect(what, partner.get(path, token), _OK)
+        count, event = len(page["records"]), page["event_id"][:13]
+        self._say("✔ 200", f"{what}: {count} records on this page; entry {event}…, with receipt")
+        return page
+
+    def _check_fields(self, page: Mapping[str, Any], agreed: set[str]) -> None:
+        if any(not set(record["fields"]) <= agreed for record in page["records"]) or not page["records"]:
+            raise StoryBroken("fields beyond the agreed ones were released", _OK, "")
+
+    def _number_of(self, phone: str) -> str:
+        for line in self._world.customers["bank"].path.read_text("utf-8-sig").splitlines():
+            cells = line.split(",")
+            if cells[2].translate({0xFF10 + digit: ord("0") + digit for digit in range(10)}) == phone:
+                return cells[0]
+        raise StoryBroken("the released customer is in the bank's file", _OK, "")
+
+    def _chapter(self, number: str, title: str, chinese: str) -> None:
+        self._console.rule(f"[bold]{number}  {title}[/]  ·  {chinese}", align="left")
+
+    def _say(self, mark: str, text: str) -> None:
+        colour = {"✔": "green", "✘": "red"}.get(mark[0], "cyan")
+        self._console.print(f"  [{colour}]{mark:<6}[/] {text}", highlight=False)
+
+    def _show(self, fields: Mapping[str, Any]) -> None:
+        shown = "  ".join(f"[dim]{name}[/] {value}" for name, value in fields.items())
+        self._console.print(f"         {shown}", highlight=False)
+
+    def _bar(self) -> Progress:
+        return Progress(
+            TextColumn("         {task.description}"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+        )
+
+
+def _term(dataset: str, fields: tuple[str, ...], purpose: str) -> dict[str, Any]:
+    return {"dataset": dataset, "fields": list(fields), "purposes": [purpose], "methods": ["api"]}
+
+
+def _instant(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _file(path: Path, report: Callable[[int, int], None]) -> Any:
+    with path.open("rb") as file:
+        yield from reported(file, path.stat().st_size, report)
+
+
+def _expect(what: str, answer: Any, status: int) -> Any:
+    if answer.status_code != status:
+        raise StoryBroken(what, answer.status_code, answer.text)
+    return answer.json()
