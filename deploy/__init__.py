@@ -1,0 +1,1 @@
+"""How the production set is put together."""

@@ -1,0 +1,126 @@
+"""Hostile and broken files: named by line, never more than refused."""
+
+from __future__ import annotations
+
+import resource
+from typing import Any
+
+import pytest
+
+from gateway.catalog.declaration import declare
+from gateway.catalog.reading import Batch, reader_of
+from gateway.errors import Invalid
+
+FIELDS = {
+    "name": {"type": "string", "x-class": "open", "x-grade": 1},
+    "seats": {"type": ["integer", "null"], "x-class": "open", "x-grade": 1},
+}
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+
+
+def read(content: bytes, media_type: str = CSV, *, step: int = 65_536, **asked: Any) -> Batch:
+    schema = declare({"type": "object", "x-kind": "market", "properties": FIELDS})
+    reader = reader_of(media_type, schema, asked.get("delimiter"), asked.get("null"))
+    whole = Batch()
+    for batch in [*(reader.feed(content[at : at + step]) for at in range(0, len(content), step)), reader.finish()]:
+        whole.rows += batch.rows
+        whole.refused += batch.refused
+    return whole
+
+
+def codes(batch: Batch) -> list[tuple[int, str, str]]:
+    return [tuple(row) for row in batch.refused]  # type: ignore[misc]
+
+
+def test_a_byte_order_mark_and_mixed_line_ends_are_read_past() -> None:
+    batch = read(b"\xef\xbb\xbfname;seats\r\na;1\nb;2\rc;3\r\n", step=1)
+    assert [(row.line, row.values["name"]) for row in batch.rows] == [(2, b'"a"'), (3, b'"b"'), (4, b'"c"')]
+
+
+def test_line_ends_inside_quotes_are_kept_and_counted() -> None:
+    batch = read(b'name,seats\n"a\r\nb",1\nc,x\n')
+    assert batch.rows[0].values["name"] == b'"a\\r\\nb"'
+    assert codes(batch) == [(4, "seats", "wrong_type")]
+
+
+def test_broken_quoting_refuses_its_own_line_and_reading_goes_on() -> None:
+    batch = read(b'name,seats\n"a"b,1\nc,1\nd"e,1\n"f,1\ng,1\n')
+    assert codes(batch) == [(2, "", "broken_quoting"), (4, "", "broken_quoting"), (5, "", "broken_quoting")]
+    assert [row.values["name"] for row in batch.rows] == [b'"c"', b'"g"']
+
+
+@pytest.mark.parametrize("cell", [b"x" * 10_000_000, b'"' + b"x" * 10_000_000 + b'"', b'"' + b"x\n" * 1_000_000 + b'"'])
+def test_a_cell_of_10_mb_is_refused_by_its_line_in_bounded_memory(cell: bytes) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    batch = read(b"name,seats\n" + cell + b",1\nb,2\n")
+    assert codes(batch) == [(2, "", "cell_too_large")]
+    assert [row.values["name"] for row in batch.rows] == [b'"b"']
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
+
+
+def test_a_long_quote_that_never_closes_ends_the_upload_by_name() -> None:
+    with pytest.raises(Invalid, match="broken_quoting") as refused:
+        read(b'name,seats\n"' + b"x\n" * 1_000_000)
+    assert refused.value.field == "line 2"
+
+
+def test_invalid_utf8_refuses_its_own_line() -> None:
+    batch = read(b"name,seats\na\xff,1\nb,1\n\xed\xa0\x80,1\n")
+    assert codes(batch) == [(2, "", "invalid_utf8"), (4, "", "invalid_utf8")]
+    assert len(batch.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (b"", "no_header"),
+        (b"name,colour\n", "unknown_column"),
+        (b"name,name\n", "duplicate_column"),
+        (b"seats\n", "missing_column"),
+        (b"\xff,seats\n", "invalid_header"),
+        (b'"name,seats\n', "invalid_header"),
+    ],
+)
+def test_a_header_that_does_not_fit_refuses_the_upload(header: bytes, code: str) -> None:
+    with pytest.raises(Invalid, match=code):
+        read(header)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "code"),
+    [
+        (b'{"name":"a","name":"b"}', "", "invalid_row"),
+        (b"[" * 100_000, "", "invalid_row"),
+        (b'{"name":' + b'{"a":' * 500 + b"1" + b"}" * 501, "name", "wrong_type"),
+        (b'{"name":"a","colour":1}', "", "unknown_field"),
+        (b'{"seats":1}', "name", "missing_field"),
+        (b'{"name":7}', "name", "wrong_type"),
+        (b'{"name":null}', "name", "missing_value"),
+        (b'{"name":"a","seats":1e999}', "seats", "wrong_type"),
+        (b'{"name":"a","seats":NaN}', "", "invalid_row"),
+        (b'{"name":"a","seats":true}', "seats", "wrong_type"),
+        (b'{"name":"a","seats":' + b"9" * 5000 + b"}", "", "invalid_row"),
+        (b'{"name":"\\ud800"}', "name", "invalid_text"),
+        (b'{"name":"\xff"}', "", "invalid_utf8"),
+        (b'{"name":"' + b"x" * (1 << 20) + b'"}', "", "cell_too_large"),
+        (b"{}", "", "invalid_row"),
+        (b"7", "", "invalid_row"),
+    ],
+)
+def test_a_bad_json_line_is_refused_alone(line: bytes, field: str, code: str) -> None:
+    batch = read(line + b'\n\n{"name":"ok"}', NDJSON)
+    assert codes(batch) == [(1, field, code)]
+    assert [row.line for row in batch.rows] == [3]
+
+
+def test_only_the_named_null_text_is_null() -> None:
+    batch = read(b"name,seats\na,NA\nb,\nNA,1\n", null="NA")
+    assert [row.values["seats"] for row in batch.rows] == [b"null", b"null"]
+    assert codes(batch) == [(4, "name", "missing_value")]
+    assert codes(read(b"name,seats\na,NA\n")) == [(2, "seats", "wrong_type")]
+
+
+@pytest.mark.parametrize("media_type", ["", "application/json", "text/html"])
+def test_other_media_types_are_refused(media_type: str) -> None:
+    with pytest.raises(Invalid, match="unsupported_media_type"):
+        read(b"", media_type)

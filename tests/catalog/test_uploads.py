@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.catalog import Upload, UploadFailed
+from gateway.catalog.declaration import declare
+from gateway.catalog.reading import reader_of
+from gateway.catalog.uploads import ABANDONED_AFTER_MS
+from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused
+from tests.catalog.conftest import AIRLINE, BANK, Shop, pieces, subject_of
+
+PLANE = {
+    "tail": {"type": "string", "x-class": "plane", "x-grade": 1, "x-filter": "equality", "maxLength": 20},
+    "seats": {"type": ["integer", "null"], "x-class": "plane", "x-grade": 1, "minimum": 0},
+    "note": {"type": ["string", "null"], "x-class": "inner", "x-grade": 2},
+}
+PERSON = {
+    "number": {"type": "string", "x-class": "personal", "x-grade": 3},
+    "city": {"type": ["string", "null"], "x-class": "personal", "x-grade": 2},
+}
+ROW = b"N1,1,%s\n" % (b"x" * 70)
+VISIBLE = "SELECT count(*) FROM record JOIN upload ON upload.no = record.upload_no WHERE upload.state = 'published'"
+MODEST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def count(path: Path, query: str = VISIBLE) -> int:
+    with sqlite3.connect(path) as connection:
+        found: int = connection.execute(query).fetchone()[0]
+    connection.close()
+    return found
+
+
+async def staged_rows(path: Path, receiving: asyncio.Task[bytes]) -> None:
+    for _ in range(3000):
+        if receiving.done() or count(path, "SELECT count(*) FROM record"):
+            return
+        await asyncio.sleep(0.01)
+
+
+async def test_good_rows_are_published_and_bad_ones_named_by_line_and_field(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+    told = await shop.upload(dataset, b"tail,seats,note\nN1,100,x\nN2,many,\nN3,,\n,5,\nN4,-1,\nN5,1\n")
+    assert (told["accepted"], told["refused"], told["state"]) == (2, 4, "published")
+    assert [(r["line"], r["field"], r["code"]) for r in told["refusals"]] == [
+        (3, "seats", "wrong_type"),
+        (5, "tail", "missing_value"),
+        (6, "seats", "too_small"),
+        (7, "", "wrong_number_of_cells"),
+    ]
+    assert count(sqlite_path) == 2
+
+
+async def test_a_published_record_opens_to_the_rows_values(shop: Shop, sqlite_path: Path) -> None:
+    from gateway.ledger import Draft, Effect, Kind, Opening, OpeningGroup
+    from gateway.vault.sealed import SealedRecord
+    from gateway.vault.vault import Vault
+
+    dataset = await shop.declare(PLANE)
+    await shop.upload(dataset, b'tail;seats;note\nN1;007;"a;b"\n')
+    with sqlite3.connect(sqlite_path) as connection:
+        row = connection.execute(
+            "SELECT r.id, r.version, r.pseudonym, r.sealed, k.id, k.wrapped, k.key_version"
+            " FROM record r JOIN subject_key k ON k.id = r.subject_key_id"
+        ).fetchone()
+    connection.close()
+    sealed = SealedRecord(*row)
+    group = OpeningGroup(
+        classes=("plane", "inner"), fields=("tail", "seats", "note"), withheld=(), records=(sealed.ref,)
+    )
+    recorded = await shop.ledger.record(
+        Draft(
+            log=AIRLINE,
+            kind=Kind.ACCESS,
+            facts={},
+            effect=Effect.PERMIT,
+            opening=Opening(dataset.id, (group,)),
+            narrowing=await shop.ledger.narrowing(AIRLINE),
+        )
+    )
+    assert recorded.warrant is not None
+    opened = await Vault(shop.keyring).open(dataset.layout, [sealed], recorded.warrant)
+    assert orjson.loads(opened[0]) == {"tail": "N1", "seats": 7, "note": "a;b"}
+
+
+async def test_replace_shows_the_new_rows_alone_and_sweeping_deletes_the_old(shop_on_both: Shop) -> None:
+    shop = shop_on_both
+    dataset = await shop.declare(PLANE)
+    await shop.upload(dataset, b"tail,seats,note\nN1,1,\nN2,2,\n")
+    told = await shop.upload(dataset, b"tail,seats,note\nN3,3,\n", mode="replace")
+    again = orjson.loads(await shop.uploads.report(shop.owner, dataset.id, told["id"]))
+    assert again["state"] == "published"
+    assert await shop.uploads.sweep() == 2
+    assert await shop.uploads.sweep() == 0
+
+
+async def test_personal_rows_share_one_key_per_subject_across_uploads(shop_on_both: Shop) -> None:
+    shop = shop_on_both
+    dataset = await shop.declare(PERSON, person="number")
+    rows = b"number,city\n" + b"".join(b"C%d,x\n" % (n % 7) for n in range(50))
+    assert (await shop.upload(dataset, rows))["accepted"] == 50
+    assert (await shop.upload(dataset, "number,city\nC1,y\nＣ1,y\n".encode()))["accepted"] == 2
+    from sqlalchemy import select
+
+    from gateway.catalog.tables import record
+    from gateway.database import Query
+    from gateway.vault.tables import subject_key
+
+    keys = await shop.database.all(Query(select(subject_key.c.id, subject_key.c.scope)))
+    found = await shop.database.all(Query(select(record.c.pseudonym, record.c.subject_key_id)))
+    assert len(keys) == 7
+    assert {(row["id"], row["scope"]) for row in keys} == {(row["subject_key_id"], row["pseudonym"]) for row in found}
+
+
+async def test_all_or_nothing_publishes_nothing_after_a_refusal(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+    with pytest.raises(UploadFailed) as failed:
+        await shop.upload(dataset, b"tail,seats,note\nN1,1,\nN2,x,\n", all_or_nothing=True)
+    assert count(sqlite_path) == 0
+    told = orjson.loads(await shop.uploads.report(shop.owner, dataset.id, failed.value.upload_id))
+    assert (told["state"], told["refused"], told["refusals"][0]["line"]) == ("failed", 1, 3)
+    assert await shop.uploads.sweep() == 1
+
+
+async def test_staged_rows_are_unseen_until_the_upload_ends(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+    goes_on = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"tail,seats,note\n" + ROW * 8000
+        await goes_on.wait()
+        yield b"N2,1,\n"
+
+    wanted = Upload(dataset_id=dataset.id, media_type="text/csv")
+    receiving = asyncio.create_task(shop.uploads.receive(shop.owner, wanted, body()))
+    await staged_rows(sqlite_path, receiving)
+    assert count(sqlite_path) == 0
+    goes_on.set()
+    await receiving
+    assert count(sqlite_path) == 8001
+
+
+async def test_an_upload_broken_off_leaves_nothing_to_see(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"tail,seats,note\n" + ROW * 8000
+        raise Invalid("interrupted", "The client went away.")
+
+    with pytest.raises(Invalid, match="interrupted"):
+        await shop.uploads.receive(shop.owner, Upload(dataset_id=dataset.id, media_type="text/csv"), body())
+    assert count(sqlite_path) == 0
+    await shop.uploads.sweep()
+    assert count(sqlite_path, "SELECT count(*) FROM record") == 0
+    assert count(sqlite_path, "SELECT count(*) FROM record_term") == 0
+
+
+async def test_a_cancelled_upload_is_failed_at_once(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"tail,seats,note\n" + ROW * 8000
+        await asyncio.sleep(3600)
+
+    wanted = Upload(dataset_id=dataset.id, media_type="text/csv")
+    receiving = asyncio.create_task(shop.uploads.receive(shop.owner, wanted, body()))
+    await staged_rows(sqlite_path, receiving)
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert count(sqlite_path, "SELECT count(*) FROM upload WHERE state = 'failed'") == 1
+
+
+async def test_what_a_killed_process_staged_is_swept_at_the_next_start(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+    await shop.upload(dataset, b"tail,seats,note\nN1,1,\n")
+    with sqlite3.connect(sqlite_path) as connection:
+        connection.execute("UPDATE upload SET state = 'staged', published_at = NULL")
+    connection.close()
+    assert await shop.uploads.sweep() == 0
+    assert await shop.uploads.sweep(starting=True) == 1
+
+
+async def test_a_stalled_upload_cannot_come_back_after_being_swept(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"tail,seats,note\n" + ROW * 8000
+        shop.clock.now += ABANDONED_AFTER_MS + 1
+        await shop.uploads.sweep()
+        yield b"N2,1,\n"
+
+    with pytest.raises(Conflicting, match="upload_abandoned"):
+        await shop.uploads.receive(shop.owner, Upload(dataset_id=dataset.id, media_type="text/csv"), body())
+    assert count(sqlite_path) == 0
+
+
+async def test_the_same_key_and_content_answer_with_the_first_report(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+    first = await shop.upload(dataset, b"tail,seats,note\nN1,1,\n", key="k")
+    assert await shop.upload(dataset, b"tail,seats,note\nN1,1,\n", key="k") == first
+    with pytest.raises(Conflicting):
+        await shop.upload(dataset, b"tail,seats,note\nN2,1,\n", key="k")
+    assert count(sqlite_path) == 1
+
+
+async def test_two_equal_uploads_at_once_are_published_once(shop: Shop, sqlite_path: Path) -> None:
+    dataset = await shop.declare(PLANE)
+    content = b"tail,seats,note\n" + b"N1,1,\n" * 3000
+    told = await asyncio.gather(*(shop.upload(dataset, content, key="k") for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(one, dict) for one in told) == 1
+    assert all(isinstance(one, dict | Conflicting) for one in told)
+    assert count(sqlite_path) == 3000
+
+
+async def test_uploads_at_once_keep_their_rows_apart(shop_on_both: Shop) -> None:
+    shop = shop_on_both
+    dataset = await shop.declare(PLANE)
+    contents = [b"tail,seats,note\n" + b"N1,1,\n" * (500 + n) for n in range(4)]
+    told = await asyncio.gather(*(shop.upload(dataset, content) for content in contents))
+    assert [one["accepted"] for one in told] == [500, 501, 502, 503]
+
+
+async def test_a_row_that_repeats_its_unique_fields_is_refused(shop_on_both: Shop) -> None:
+    shop = shop_on_both
+    dataset = await shop.declare(PLANE, unique=("tail",))
+    told = await shop.upload(dataset, b"tail,seats,note\nN1,1,\nN2,1,\nN1,2,\nn1,2,\n")
+    assert [(r["line"], r["code"]) for r in told["refusals"]] == [(4, "duplicate")]
+    told = await shop.upload(dataset, b"tail,seats,note\nN2,1,\nN3,1,\n")
+    assert [(r["line"], r["code"]) for r in told["refusals"]] == [(2, "duplicate")]
+    told = await shop.upload(dataset, b"tail,seats,note\nN2,1,\nN3,1,\n", mode="replace")
+    assert (told["accepted"], told["refused"]) == (2, 0)
+
+
+async def test_an_append_that_missed_another_is_refused_where_rows_are_unique(shop: Shop) -> None:
+    dataset = await shop.declare(PLANE, unique=("tail",))
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"tail,seats,note\nN1,1,\n"
+        await shop.upload(dataset, b"tail,seats,note\nN1,1,\n")
+
+    with pytest.raises(Conflicting, match="published_meanwhile"):
+        await shop.uploads.receive(shop.owner, Upload(dataset_id=dataset.id, media_type="text/csv"), body())
+
+
+async def test_nobody_but_the_owner_uploads_or_reads_reports(shop: Shop) -> None:
+    dataset = await shop.declare(PLANE)
+    told = await shop.upload(dataset, b"tail,seats,note\nN1,1,\n")
+    wanted = Upload(dataset_id=dataset.id, media_type="text/csv")
+    with pytest.raises(NotFound):
+        await shop.uploads.receive(subject_of(BANK), wanted, pieces(b""))
+    with pytest.raises(NotFound):
+        await shop.uploads.report(subject_of(BANK), dataset.id, told["id"])
+    with pytest.raises(Refused, match="ACTION_NOT_GRANTED"):
+        await shop.uploads.receive(subject_of(AIRLINE, actions=["audit"]), wanted, pieces(b""))
+
+
+async def test_no_value_reaches_files_reports_or_tracebacks(shop: Shop, sqlite_path: Path) -> None:
+    canary, bad = b"canary-7f3a", b"canary-bad-91"
+    dataset = await shop.declare(PLANE, unique=("tail",))
+    content = b"tail,seats,note\n%s,1,%s\n%s,%s,\n%s,1,\n" % (canary, canary, canary + b"2", bad, canary)
+    told = await shop.upload(dataset, content)
+    assert (told["accepted"], told["refused"]) == (1, 2)
+    with pytest.raises(UploadFailed) as failed:
+        await shop.upload(dataset, content, all_or_nothing=True, mode="replace")
+    seen = b"".join(path.read_bytes() for path in sqlite_path.parent.glob("gateway.db*"))
+    seen += orjson.dumps(told) + "".join(traceback.format_exception(failed.value)).encode()
+    assert len(seen) > 10_000
+    assert b"canary" not in seen
+
+
+def reading(properties: dict[str, Any], content: bytes, media_type: str, step: int) -> tuple[int, int]:
+    schema = declare({"type": "object", "x-kind": "market", "properties": properties})
+    reader = reader_of(media_type, schema, None, None)
+    batches = [reader.feed(content[at : at + step]) for at in range(0, len(content), step)] + [reader.finish()]
+    return sum(len(batch.rows) for batch in batches), sum(len(batch.refused) for batch in batches)
+
+
+NASTY = st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\xff", b"x", b"\0", b"tail", "é".encode()])).map(b"".join)
+
+
+@MODEST
+@given(NASTY | st.binary(max_size=200), st.integers(1, 9))
+def test_any_bytes_as_csv_raise_nothing_but_deliberate_errors_however_they_are_cut(content: bytes, step: int) -> None:
+    def outcome(size: int) -> object:
+        try:
+            return reading(PLANE, b"tail,seats,note\n" + content, "text/csv", size)
+        except GatewayError as error:
+            return error.code
+
+    assert outcome(step) == outcome(1 << 20)
+
+
+@MODEST
+@given(
+    st.binary(max_size=300) | st.text(alphabet='{}[]":,\\ue0123tail\n', max_size=80).map(str.encode), st.integers(1, 9)
+)
+def test_any_bytes_as_ndjson_are_counted_row_by_row(content: bytes, step: int) -> None:
+    accepted, refused = reading(PLANE, content, "application/x-ndjson", step)
+    text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    assert accepted + refused == sum(1 for line in lines if line.strip(" \t"))

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, bindparam, select
+
+from gateway.catalog import Dataset
+from gateway.clock import seconds
+from gateway.consents import Consents
+from gateway.consents.tables import consent, live
+from gateway.database import Query
+from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from gateway.identity.subject import Subject
+from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of
+
+PERSON = {
+    "number": {"type": "string", "x-class": "personal", "x-grade": 3},
+    "city": {"type": ["string", "null"], "x-class": "personal", "x-grade": 2},
+}
+_LIVE = Query(
+    select(consent.c.id, consent.c.pseudonym, consent.c.recipient_id, consent.c.purpose, consent.c.fields).where(
+        live(consent, bindparam("now", type_=BigInteger))
+    )
+)
+
+
+def instant(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def statement(given_s: int, **changed: Any) -> dict[str, Any]:
+    return {
+        "subject": "C1",
+        "recipient": BANK,
+        "purpose": "customer_referral",
+        "fields": ["number", "city"],
+        "given_at": instant(given_s),
+        "evidence_sha256": "e" * 64,
+        "notice_sha256": "f" * 64,
+    } | changed
+
+
+class Desk:
+    """The consents of one personal dataset."""
+
+    def __init__(self, shop: Shop, dataset: Dataset) -> None:
+        self.shop = shop
+        self.dataset = dataset
+        self.consents = Consents(shop.database, shop.ledger, shop.keyring, shop.clock)
+
+    @property
+    def now(self) -> int:
+        return seconds(self.shop.clock.now)
+
+    async def record(self, *given: Any, by: Subject | None = None, key: str | None = None) -> list[dict[str, Any]]:
+        mark = json.dumps(given)
+        told = await self.consents.record(by or self.shop.owner, self.dataset.id, given, key=key, fingerprint=mark)
+        outcomes: list[dict[str, Any]] = orjson.loads(told)["consents"]
+        return outcomes
+
+    async def withdraw(self, person: str = "C1", **only: str) -> list[str]:
+        told = await self.consents.withdraw_matching(self.shop.owner, self.dataset.id, person=person, **only)
+        ids: list[str] = orjson.loads(told)["withdrawn"]
+        return ids
+
+    async def show(self, consent_id: str) -> dict[str, Any]:
+        told: dict[str, Any] = orjson.loads(await self.consents.show(self.shop.owner, consent_id))
+        return told
+
+    async def live(self) -> int:
+        return len(await self.shop.database.all(_LIVE, now=self.now))
+
+    async def narrowing(self) -> int:
+        return await self.shop.ledger.narrowing(AIRLINE)
+
+
+async def opened_desk(shop: Shop, name: str = "customers") -> Desk:
+    return Desk(shop, await shop.declare(PERSON, name=name, person="number"))
+
+
+async def test_a_consent_stands_from_its_instant_until_it_expires(shop_on_both: Shop) -> None:
+    desk = await opened_desk(shop_on_both)
+    [told] = await desk.record(statement(desk.now, expires_at=instant(desk.now + 10)))
+    assert told["result"] == "recorded"
+    assert await desk.live() == 1
+    desk.shop.clock.now += 10_000
+    assert await desk.live() == 0
+    assert (await desk.show(told["id"]))["state"] == "expired"
+
+
+async def test_a_withdrawal_ends_it_at_once_and_moves_the_narrowing_number(shop_on_both: Shop) -> None:
+    desk = await opened_desk(shop_on_both)
+    [told] = await desk.record(statement(desk.now - 5))
+    before = await desk.narrowing()
+    assert await desk.withdraw() == [told["id"]]
+    assert await desk.live() == 0
+    assert await desk.narrowing() == before + 1
+    assert (await desk.show(told["id"]))["state"] == "withdrawn"
+    assert await desk.withdraw() == []
+
+
+async def test_withdrawing_by_id_twice_gives_the_same_answer(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [told] = await desk.record(statement(desk.now - 5))
+    first = await desk.consents.withdraw(shop.owner, told["id"])
+    shop.clock.now += 5_000
+    assert await desk.consents.withdraw(shop.owner, told["id"]) == first
+    assert orjson.loads(first)["state"] == "withdrawn"
+
+
+async def test_an_older_consent_never_comes_back_after_a_withdrawal_and_a_tie_is_withdrawn(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await desk.record(statement(desk.now - 5))
+    await desk.withdraw()
+    for given_s in (desk.now - 9, desk.now - 5, desk.now):
+        [told] = await desk.record(statement(given_s))
+        assert told == {"result": "outdated", "because": "withdrawn"}
+    shop.clock.now += 1_000
+    [told] = await desk.record(statement(desk.now))
+    assert told["result"] == "recorded"
+
+
+async def test_a_withdrawal_that_found_nothing_still_stands_against_older_consents(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    assert await desk.withdraw("C9", recipient=BANK) == []
+    [told] = await desk.record(statement(desk.now - 5, subject="C9"))
+    assert told["result"] == "outdated"
+    [other] = await desk.record(statement(desk.now - 5, subject="C9", recipient=HOTEL))
+    assert other["result"] == "recorded"
+
+
+async def test_a_newer_consent_supersedes_and_narrows_and_an_older_one_does_not(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [first] = await desk.record(statement(desk.now - 5))
+    before = await desk.narrowing()
+    assert (await desk.record(statement(desk.now - 5)))[0] == {"result": "unchanged", "id": first["id"]}
+    assert (await desk.record(statement(desk.now - 6)))[0]["result"] == "outdated"
+    assert await desk.narrowing() == before
+    [second] = await desk.record(statement(desk.now - 4, fields=["number"]))
+    assert await desk.narrowing() == before + 1
+    assert (await desk.show(first["id"]))["state"] == "superseded"
+    assert (await desk.show(second["id"]))["fields"] == ["number"]
+    assert await desk.live() == 1
+
+
+async def test_many_are_recorded_in_order_and_a_repetition_changes_nothing(shop_on_both: Shop) -> None:
+    desk = await opened_desk(shop_on_both)
+    many = [statement(desk.now - 5, subject=f"C{n}") for n in range(600)]
+    first = await desk.record(*many)
+    assert {one["result"] for one in first} == {"recorded"}
+    again = await desk.record(*many)
+    assert [one["id"] for one in again] == [one["id"] for one in first]
+    assert {one["result"] for one in again} == {"unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"recipient": AIRLINE}, "recipient"),
+        ({"recipient": "9" * 32}, "recipient"),
+        ({"recipient": "*"}, "recipient"),
+        ({"fields": []}, "fields"),
+        ({"fields": ["nothing"]}, "fields/0"),
+        ({"fields": ["city", "city"]}, "fields/1"),
+        ({"evidence_sha256": "E" * 64}, "evidence_sha256"),
+        ({"notice_sha256": None}, "notice_sha256"),
+        ({"given_at": "2999-01-01T00:00:00Z"}, "given_at"),
+        ({"given_at": "yesterday"}, "given_at"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, "expires_at"),
+        ({"subject": ""}, "subject"),
+        ({"subject": "\ud800"}, "subject"),
+        ({"purpose": ["a"]}, "purpose"),
+        ({"more": 1}, "more"),
+    ],
+)
+async def test_a_consent_that_breaks_a_rule_is_named_and_none_is_recorded(
+    shop: Shop, changed: dict[str, Any], field: str
+) -> None:
+    desk = await opened_desk(shop)
+    with pytest.raises(Invalid) as refused:
+        await desk.record(statement(desk.now - 5), statement(desk.now - 5, **changed))
+    assert refused.value.field == f"/consents/1/{field}"
+    assert await desk.live() == 0
+
+
+async def test_only_the_owner_of_a_personal_dataset_records_or_sees(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [told] = await desk.record(statement(desk.now - 5))
+    with pytest.raises(NotFound):
+        await desk.record(statement(desk.now - 5), by=subject_of(BANK))
+    with pytest.raises(NotFound):
+        await desk.consents.withdraw(subject_of(BANK), told["id"])
+    with pytest.raises(NotFound):
+        await desk.consents.show(subject_of(BANK), told["id"])
+    with pytest.raises(Refused):
+        await desk.record(statement(desk.now - 5), by=subject_of(AIRLINE, actions=["upload"]))
+    market = await shop.declare({"a": {"type": "string", "x-class": "open", "x-grade": 1}})
+    with pytest.raises(Conflicting, match="not_personal"):
+        await Desk(shop, market).record(statement(desk.now))
+
+
+async def test_neither_subject_nor_pseudonym_stands_in_the_ledger_or_in_clear(shop: Shop, sqlite_path: Path) -> None:
+    desk = await opened_desk(shop)
+    await desk.record(statement(desk.now - 5, subject="canary-person"))
+    await desk.withdraw("canary-person")
+    pseudonym = (await shop.keyring.unlock(AIRLINE)).pseudonym("canary-person")
+    with sqlite3.connect(sqlite_path) as connection:
+        bodies = b"".join(row[0] for row in connection.execute("SELECT body FROM leaf"))
+    connection.close()
+    assert b"consents_recorded" in bodies
+    assert b"consents_withdrawn" in bodies
+    assert pseudonym.encode() not in bodies
+    assert b"canary" not in bodies + b"".join(path.read_bytes() for path in sqlite_path.parent.glob("gateway.db*"))
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["give", "withdraw", "wait"]),
+        st.sampled_from(["C1", "C2"]),
+        st.sampled_from([BANK, HOTEL]),
+        st.integers(0, 4),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+async def test_any_sequence_of_giving_and_withdrawing_ends_as_a_naive_model_says(
+    shop: Shop, steps: list[tuple[str, str, str, int]]
+) -> None:
+    """Newest decision counts, withdrawal wins ties, nothing ended stands again."""
+    desk = await opened_desk(shop, name=f"customers {shop.clock.now}")
+    decisions: dict[tuple[str, str], tuple[int, int]] = {}  # when, and 1 for a withdrawal: the greater one counts
+    ended: set[str] = set()
+    for act, person, recipient, ago in steps:
+        item = (person, recipient)
+        if act == "wait":
+            shop.clock.now += 1_000 * ago
+        elif act == "give":
+            await desk.record(statement(desk.now - ago, subject=person, recipient=recipient))
+            decisions[item] = max(decisions.get(item, (0, 0)), (desk.now - ago, 0))
+        else:
+            await desk.withdraw(person, recipient=recipient)
+            decisions[item] = max(decisions.get(item, (0, 0)), (desk.now, 1))
+        rows = await shop.database.all(Query(select(consent)))
+        now_ended = {row["id"] for row in rows if row["ended_at"] is not None}
+        assert ended <= now_ended
+        ended = now_ended
+    standing = {item for item, (_, withdrawn) in decisions.items() if not withdrawn}
+    keys = await shop.keyring.unlock(AIRLINE)
+    found = await shop.database.all(
+        Query(select(consent).where(live(consent, bindparam("now", type_=BigInteger)))), now=desk.now
+    )
+    here = {(row["pseudonym"], row["recipient_id"]) for row in found if row["dataset_no"] == desk.dataset.no}
+    assert here == {(keys.pseudonym(person), recipient) for person, recipient in standing}
+    shop.clock.now += 1_000

@@ -1,0 +1,91 @@
+"""Registering clients and keys, on each engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.identity import add_key, is_client_key, register_client, retire_key, revoke_client
+from gateway.identity.clients import find_client
+from tests.identity.world import World, build_second_client
+
+
+async def test_each_change_moves_the_version(each_world: World) -> None:
+    world = each_world
+    key = ECKey.generate_key("P-256")
+    async with world.database.transaction() as tx:
+        thumbprint = await add_key(tx, client_id=world.client, jwk={**key.as_dict(private=False), "kid": "k"}, now_ms=1)
+    known = await find_client(world.database, world.client)
+    assert known is not None
+    assert (known.version, known.state, {kid for kid, _ in known.keys}) == (3, "active", {"k", world.kid})
+    async with world.database.transaction() as tx:
+        await retire_key(tx, client_id=world.client, thumbprint=thumbprint)
+        await revoke_client(tx, client_id=world.client)
+    known = await find_client(world.database, world.client)
+    assert known is not None
+    assert (known.version, known.state, [kid for kid, _ in known.keys]) == (5, "revoked", [world.kid])
+
+
+async def test_a_key_is_one_clients_for_ever(each_world: World) -> None:
+    world = each_world
+    other = await build_second_client(world)
+    jwk = world.key.as_dict(private=False)
+    async with world.database.transaction() as tx:
+        await retire_key(tx, client_id=world.client, thumbprint=world.kid)
+    for client in (world.client, other.client):
+        with pytest.raises(Conflicting):
+            async with world.database.transaction() as tx:
+                await add_key(tx, client_id=client, jwk=jwk, now_ms=1)
+    assert await is_client_key(world.database, world.kid)
+    assert not await is_client_key(world.database, "unknown")
+
+
+async def test_weak_foreign_and_private_keys_are_not_registered(world: World) -> None:
+    keys: list[Any] = [
+        RSAKey.generate_key(2048, private=True).as_dict(private=True),
+        ECKey.generate_key("P-384").as_dict(private=False),
+        OKPKey.generate_key("X25519").as_dict(private=False),
+        {**OKPKey.generate_key("Ed25519").as_dict(private=False), "kid": "k" * 129},
+        {**OKPKey.generate_key("Ed25519").as_dict(private=False), "kid": 7},
+        {**OKPKey.generate_key("Ed25519").as_dict(private=False), "kid": ""},
+    ]
+    for jwk in keys:
+        with pytest.raises(Invalid):
+            async with world.database.transaction() as tx:
+                await add_key(tx, client_id=world.client, jwk=jwk, now_ms=1)
+
+
+async def test_what_is_unknown_or_over_is_not_changed(world: World) -> None:
+    jwk = OKPKey.generate_key("Ed25519").as_dict(private=False)
+    async with world.database.transaction() as tx:
+        with pytest.raises(NotFound):
+            await add_key(tx, client_id="unknown", jwk=jwk, now_ms=1)
+        with pytest.raises(NotFound):
+            await retire_key(tx, client_id=world.client, thumbprint="unknown")
+        with pytest.raises(NotFound):
+            await revoke_client(tx, client_id="unknown")
+        with pytest.raises(Invalid):
+            await register_client(tx, member_id="bank", name=" ", now_ms=1)
+        with pytest.raises(Invalid):
+            await register_client(tx, member_id="bank", name="n" * 201, now_ms=1)
+        await revoke_client(tx, client_id=world.client)
+        for change in (
+            revoke_client(tx, client_id=world.client),
+            retire_key(tx, client_id=world.client, thumbprint=world.kid),
+            add_key(tx, client_id=world.client, jwk=jwk, now_ms=1),
+        ):
+            with pytest.raises(Conflicting):
+                await change
+
+
+async def test_a_retired_key_cannot_be_retired_again_nor_by_another_client(world: World) -> None:
+    other = await build_second_client(world)
+    async with world.database.transaction() as tx:
+        with pytest.raises(NotFound):
+            await retire_key(tx, client_id=other.client, thumbprint=world.kid)
+        await retire_key(tx, client_id=world.client, thumbprint=world.kid)
+        with pytest.raises(NotFound):
+            await retire_key(tx, client_id=world.client, thumbprint=world.kid)

@@ -1,0 +1,83 @@
+// Verifies a log of the gateway with Go's own implementation of signed notes and transparency logs.
+package main
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+type testCase struct {
+	Vkey        string     `json:"vkey"`
+	Old         string     `json:"old"`
+	New         string     `json:"new"`
+	Entries     string     `json:"entries"`
+	Inclusion   [][]string `json:"inclusion"`
+	Consistency []string   `json:"consistency"`
+}
+
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func hash(text string) tlog.Hash {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	must(err)
+	if len(raw) != tlog.HashSize {
+		log.Fatal("a hash has the wrong size")
+	}
+	return tlog.Hash(raw)
+}
+
+func hashes(texts []string) []tlog.Hash {
+	var out []tlog.Hash
+	for _, text := range texts {
+		out = append(out, hash(text))
+	}
+	return out
+}
+
+func checkpoint(vkey, signed string) (int64, tlog.Hash) {
+	verifier, err := note.NewVerifier(vkey)
+	must(err)
+	opened, err := note.Open([]byte(signed), note.VerifierList(verifier))
+	must(err)
+	lines := strings.Split(opened.Text, "\n")
+	if lines[0] != verifier.Name() || len(lines) != 4 {
+		log.Fatal("not a checkpoint of this log")
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	must(err)
+	return size, hash(lines[2])
+}
+
+func main() {
+	var c testCase
+	must(json.NewDecoder(os.Stdin).Decode(&c))
+	oldSize, oldRoot := checkpoint(c.Vkey, c.Old)
+	size, root := checkpoint(c.Vkey, c.New)
+	must(tlog.CheckTree(tlog.TreeProof(hashes(c.Consistency)), size, root, oldSize, oldRoot))
+	entries, err := base64.StdEncoding.DecodeString(c.Entries)
+	must(err)
+	var index int64
+	for ; len(entries) > 0; index++ {
+		end := 2 + int(binary.BigEndian.Uint16(entries))
+		leaf := tlog.RecordHash(entries[2:end])
+		must(tlog.CheckRecord(tlog.RecordProof(hashes(c.Inclusion[index])), size, root, index, leaf))
+		entries = entries[end:]
+	}
+	if index != size {
+		log.Fatal("entries are missing")
+	}
+	fmt.Printf("%d entries, %d inclusions, 1 consistency: ok\n", index, len(c.Inclusion))
+}

@@ -1,0 +1,461 @@
+"""What is signed: checkpoints, tiles, the head kept outside, bundles and their verification."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gateway.database import Database
+from gateway.database.sqlite import SQLiteDatabase
+from gateway.errors import Invalid, NotFound
+from gateway.ledger import LedgerRolledBack, proofs, receipts
+from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
+from gateway.ledger.checkpoint import Checkpoint
+from gateway.ledger.export import export
+from gateway.ledger.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
+from gateway.ledger.note import NoteRejected, UntrustedKey, VerifierKey
+from gateway.ledger.stored import StoredHashes
+from gateway.ledger.tiles import TileName, Tiles
+from gateway.ledger.verify import Outcome, verify
+from tests.ledger.builders import (
+    OPERATOR,
+    OWNER,
+    VECTORS,
+    Keys,
+    act,
+    denial,
+    filled,
+    new_integrator,
+    new_ledger,
+    opened,
+    permit,
+)
+
+
+async def _exported(database: Database, path: Path, *, log: str = OWNER, first: int = 0) -> Path:
+    async with database.reading() as reading:
+        signed = Checkpoint.parse((await Tiles(database).checkpoint(log)).decode().split("\n\n")[0] + "\n")
+        await export(reading, log, first, signed.size - 1, path)
+    return path
+
+
+async def test_a_checkpoint_covers_everything_durable_and_its_proofs_hold(database: Database, tmp_path: Path) -> None:
+    ledger, recorded = await filled(database, 3)
+    integrator = new_integrator(database, tmp_path / "heads")
+    key = await Keys().verifier(OWNER)
+    first = Checkpoint.verify(await integrator.integrate(OWNER), key)
+    recorded += await asyncio.gather(*(ledger.record(permit(number)) for number in range(597)))
+    second = Checkpoint.verify(await integrator.integrate(OWNER), key)
+    assert (first.size, second.size) == (3, 600)
+    hashes = [entry.leaf_hash for entry in sorted(recorded, key=lambda entry: entry.index)]
+    assert second.root == root_of(hashes)
+    reader = StoredHashes(database, OWNER)
+    for index in (0, 255, 256, 599):
+        proof = await proofs.inclusion(reader, index, 600)
+        verify_inclusion(index, 600, hashes[index], second.root, proof)
+    verify_consistency(3, 600, first.root, second.root, await proofs.consistency(reader, 3, 600))
+    tiles = Tiles(database)
+    assert await tiles.tile(OWNER, 0, 1) == b"".join(hashes[256:512])
+    assert await tiles.tile(OWNER, 1, 0, 2) == root_of(hashes[:256]) + root_of(hashes[256:512])
+    assert (await tiles.entries(OWNER, 2, 88)).count(b'"number"') == 88
+    for level, index, width in ((0, 2, 89), (1, 0, 3), (0, 0, 0), (0, 0, 257), (6, 0, 1), (0, -1, 1)):
+        with pytest.raises(NotFound):
+            await tiles.tile(OWNER, level, index, width)
+    with pytest.raises(NotFound):
+        await tiles.checkpoint(OPERATOR)
+
+
+async def test_the_background_signs_every_log_that_grew(database: Database, tmp_path: Path) -> None:
+    ledger, _ = await filled(database, 1)
+    integrator = new_integrator(database, tmp_path / "heads")
+    integrator.start()
+    async with ledger.changing(OPERATOR) as change:
+        change.enter(act("one"))
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        files = list((tmp_path / "heads").glob("*.checkpoint"))
+        if len(files) == 2 and all(file.read_text().split("\n")[1] == "1" for file in files):
+            break
+    else:
+        pytest.fail("not signed in five seconds")
+    await integrator.close()
+
+
+async def test_two_processes_sign_one_history(database: Database, tmp_path: Path) -> None:
+    ledger, _ = await filled(database, 1)
+    integrators = [new_integrator(database, tmp_path / heads) for heads in ("heads", "heads")]
+    key = await Keys().verifier(OWNER)
+
+    async def sign(number: int) -> list[Checkpoint]:
+        return [Checkpoint.verify(await integrators[number].integrate(OWNER), key) for _ in range(10)]
+
+    async def write() -> None:
+        for number in range(100):
+            await ledger.record(permit(number))
+
+    first, second, _ = await asyncio.gather(sign(0), sign(1), write())
+    roots: dict[int, set[bytes]] = {}
+    for checkpoint in first + second:
+        roots.setdefault(checkpoint.size, set()).add(checkpoint.root)
+    assert all(len(found) == 1 for found in roots.values())
+
+
+async def test_an_older_database_is_not_signed(sqlite_path: Path, tmp_path: Path) -> None:
+    database = SQLiteDatabase(sqlite_path)
+    ledger, _ = await filled(database, 5)
+    heads = tmp_path / "heads"
+    await new_integrator(database, heads).integrate(OWNER)
+    await database.close()
+    backup = Path(shutil.copy(sqlite_path, tmp_path / "backup.db"))
+    database = SQLiteDatabase(sqlite_path)
+    ledger = new_ledger(database)
+    await ledger.record(permit(6))
+    signed = await new_integrator(database, heads).integrate(OWNER)
+    await database.close()
+
+    restored = SQLiteDatabase(backup)
+    told: list[str] = []
+    integrator = new_integrator(restored, heads)
+    integrator._report = lambda log, _: told.append(log)
+    with pytest.raises(LedgerRolledBack):
+        await integrator.integrate(OWNER)
+    ledger = new_ledger(restored)
+    for number in range(10):  # longer than what was signed, but another history
+        await ledger.record(permit(number))
+    with pytest.raises(LedgerRolledBack):
+        await integrator.integrate(OWNER)
+    assert told == [OWNER]
+    assert (heads / f"{OWNER}.checkpoint").read_bytes() == signed
+    await restored.close()
+
+
+async def test_a_missing_copy_outside_is_adopted_by_decision_only(database: Database, tmp_path: Path) -> None:
+    ledger, _ = await filled(database, 3)
+    integrator = new_integrator(database, tmp_path / "heads")
+    await integrator.integrate(OWNER)
+    (tmp_path / "heads" / f"{OWNER}.checkpoint").unlink()
+    await ledger.record(permit(4))
+    with pytest.raises(LedgerRolledBack):
+        await integrator.integrate(OWNER)
+    assert OWNER in integrator.incidents
+    await integrator.adopt(OWNER)
+    await integrator.integrate(OWNER)
+    assert not integrator.incidents
+    with pytest.raises(LedgerRolledBack):
+        await integrator.adopt(OWNER)
+
+
+async def test_a_process_that_stopped_between_copy_and_publication_is_followed(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    ledger, _ = await filled(sqlite_database, 3)
+    integrator = new_integrator(sqlite_database, tmp_path / "heads")
+    await integrator.integrate(OWNER)
+    await ledger.record(permit(4))
+    hashes = await StoredHashes(sqlite_database, OWNER).hashes(0, 0, 4)
+    ahead = Checkpoint(f"alliance.example/{OWNER}", 4, root_of(hashes)).signed(await Keys()(OWNER))
+    (tmp_path / "heads" / f"{OWNER}.checkpoint").write_bytes(ahead)
+    assert await integrator.integrate(OWNER) == ahead
+
+
+async def _small(database: Database, tmp_path: Path) -> tuple[Path, str, bytes]:
+    """A bundle of two entries, one with its records beside it; its vkey; an older checkpoint."""
+    ledger, _ = await filled(database, 1)
+    integrator = new_integrator(database, tmp_path / "heads")
+    old = await integrator.integrate(OWNER)
+    await ledger.record(permit(1, records=tuple(f"{number:x}@1" for number in range(129))))
+    await integrator.integrate(OWNER)
+    return await _exported(database, tmp_path / "b.zip", first=1), str(await Keys().verifier(OWNER)), old
+
+
+async def test_a_bundle_verifies_and_opens_with_any_unzip(database: Database, tmp_path: Path) -> None:
+    bundle, vkey, old = await _small(database, tmp_path)
+    report = verify(bundle, vkey, [old])
+    assert (report.outcome, report.findings, report.exit_code) == (Outcome.OK, (), 0)
+    with zipfile.ZipFile(bundle) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [*CONTENTS, MANIFEST]
+    again = await _exported(database, tmp_path / "again.zip", first=1)
+    assert again.read_bytes() == bundle.read_bytes()
+
+
+def _accepted_flips(bundle: Path, vkey: str, bits: Iterable[int]) -> list[int]:
+    whole = bundle.read_bytes()
+    accepted = []
+    with bundle.open("r+b", buffering=0) as file:
+        for bit in bits:
+            place = bit // 8
+            os.pwrite(file.fileno(), bytes([whole[place] ^ 1 << bit % 8]), place)
+            if verify(bundle, vkey).outcome is Outcome.OK:
+                accepted.append(bit)
+            os.pwrite(file.fileno(), whole[place : place + 1], place)
+    assert verify(bundle, vkey).outcome is Outcome.OK
+    return accepted
+
+
+async def test_every_single_bit_flip_of_a_bundle_is_caught(sqlite_database: Database, tmp_path: Path) -> None:
+    ledger = await opened(sqlite_database)
+    await ledger.record(denial())
+    await new_integrator(sqlite_database, tmp_path / "heads").integrate(OWNER)
+    bundle = await _exported(sqlite_database, tmp_path / "b.zip")
+    vkey = str(await Keys().verifier(OWNER))
+    assert _accepted_flips(bundle, vkey, range(bundle.stat().st_size * 8)) == []
+
+
+async def test_a_flip_in_every_byte_of_a_bundle_with_lists_is_caught(sqlite_database: Database, tmp_path: Path) -> None:
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    assert _accepted_flips(bundle, vkey, range(3, bundle.stat().st_size * 8, 8)) == []
+
+
+async def test_every_truncation_and_every_appended_byte_is_caught(sqlite_database: Database, tmp_path: Path) -> None:
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    whole = bundle.read_bytes()
+    for size in range(0, len(whole), 7):
+        bundle.write_bytes(whole[:size])
+        assert verify(bundle, vkey).outcome is not Outcome.OK
+    bundle.write_bytes(whole + b"\0")
+    assert verify(bundle, vkey).outcome is Outcome.TAMPERED
+    assert verify(tmp_path / "absent.zip", vkey).exit_code == 2
+
+
+def _rebuilt(bundle: Path, **changed: bytes) -> Path:
+    """The same bundle by a liar who also rewrites hashes and container."""
+    with zipfile.ZipFile(bundle) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents |= {name.replace("_", "-"): content for name, content in changed.items() if name != "manifest"}
+    manifest = json.loads(contents[MANIFEST]) | json.loads(changed.get("manifest", b"{}"))
+    target = bundle.with_name("liar.zip")
+    with target.open("wb") as file:
+        writer = BundleWriter(file)
+        for name in CONTENTS:
+            writer.begin(name)
+            writer.write(contents[name])
+        writer.end()
+        manifest["files"] = writer.digests.copy()
+        writer.begin(MANIFEST)
+        writer.write(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
+        writer.finish()
+    return target
+
+
+async def test_a_liar_who_rewrites_hashes_is_caught(sqlite_database: Database, tmp_path: Path) -> None:
+    await filled(sqlite_database, 4)
+    integrator = new_integrator(sqlite_database, tmp_path / "heads")
+    await integrator.integrate(OWNER)
+    bundle = await _exported(sqlite_database, tmp_path / "b.zip")
+    vkey = str(await Keys().verifier(OWNER))
+    assert verify(_rebuilt(bundle), vkey).outcome is Outcome.OK
+    with zipfile.ZipFile(bundle) as archive:
+        entries, hashes = archive.read("entries"), archive.read("leaf-hashes")
+    size = 2 + int.from_bytes(entries[:2], "big")
+    first, second = entries[:size], entries[size : 2 * size]
+    forged = entries[3 * size :].replace(b'"number":3', b'"number":7')
+    lies = [
+        {"entries": entries[: 3 * size] + forged, "leaf_hashes": hashes[:96] + leaf_hash(forged[2:])},
+        {"entries": entries.replace(b'"number":2', b'"number":7')},
+        {"entries": second + first + entries[2 * size :]},
+        {"entries": entries[size:]},
+        {"entries": entries[size:], "manifest": b'{"entries":3,"last":2}'},
+        {"entries": entries + first},
+        {"leaf_hashes": hashes[32:]},
+        {"leaf_hashes": hashes[32:64] + hashes[:32] + hashes[64:]},
+        {"details": b'{"detail":[["a@1"]],"index":0}\n', "manifest": b'{"details":1}'},
+        {"manifest": b'{"origin":"alliance.example/other"}'},
+        {"manifest": b'{"size":5}'},
+        {"manifest": b'{"extra":5}'},
+    ]
+    for lie in lies:
+        assert verify(_rebuilt(bundle, **lie), vkey).outcome is Outcome.TAMPERED, lie
+
+
+async def test_an_old_checkpoint_replayed_is_incomplete_to_whoever_saw_a_later_one(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    ledger, _ = await filled(sqlite_database, 3)
+    integrator = new_integrator(sqlite_database, tmp_path / "heads")
+    await integrator.integrate(OWNER)
+    bundle = await _exported(sqlite_database, tmp_path / "b.zip")
+    await ledger.record(permit(4))
+    later = await integrator.integrate(OWNER)
+    report = verify(bundle, str(await Keys().verifier(OWNER)), [later])
+    assert (report.outcome, report.exit_code) == (Outcome.INCOMPLETE, 2)
+
+
+async def test_a_second_history_is_caught_by_a_checkpoint_seen_earlier(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    signer = await Keys()(OWNER)
+    other = Checkpoint(signer.name, 1, root_of([b"\1" * 32])).signed(signer)
+    assert verify(bundle, vkey, [other]).outcome is Outcome.TAMPERED
+    assert verify(bundle, vkey, [b"nonsense"]).outcome is Outcome.TAMPERED
+
+
+async def test_a_bundle_of_another_log_or_key_is_untrusted(sqlite_database: Database, tmp_path: Path) -> None:
+    bundle, vkey, old = await _small(sqlite_database, tmp_path)
+    for key in (str(await Keys().verifier(OPERATOR)), "nonsense", "", vkey[:-4] + "AAA="):
+        report = verify(bundle, key, [old])
+        assert (report.outcome, report.exit_code) == (Outcome.INCOMPLETE, 2)
+        assert any("ntrusted key" in finding for finding in report.findings)
+
+
+async def test_only_signed_entries_are_exported(sqlite_database: Database, tmp_path: Path) -> None:
+    await filled(sqlite_database, 3)
+    with pytest.raises(Invalid):
+        await export(sqlite_database, OWNER, 0, 2, tmp_path / "b.zip")
+    await new_integrator(sqlite_database, tmp_path / "heads").integrate(OWNER)
+    for first, last in ((0, 3), (2, 1), (-1, 0)):
+        with pytest.raises(Invalid):
+            await export(sqlite_database, OWNER, first, last, tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+    assert not (tmp_path / "b.zip.part").exists()
+
+
+def test_verification_needs_no_database_driver() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('sqlalchemy','asyncpg','joserfc','fastapi','pydantic'): sys.modules[name] = None\n"
+        "import gateway.ledger.verify\n"
+        "assert not any(name.startswith('gateway.database') for name in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).resolve().parents[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (TileName(0, 1234067), "tile/0/x001/x234/067"),
+        (TileName(None, 67, 8), "tile/entries/067.p/8"),
+        (TileName(5, 0), "tile/5/000"),
+        (TileName(1, 1000, 255), "tile/1/x001/000.p/255"),
+    ],
+)
+def test_tiles_are_named_as_the_specification_does(name: TileName, path: str) -> None:
+    assert name.path() == path
+    assert TileName.parse(path) == name
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["tile/0/67", "tile/0/x000/067", "tile/6/000", "tile/0/000.p/256", "tile/0/000.p/0", "tile/00/000", "tile/0/000/"],
+)
+def test_another_spelling_of_a_tile_is_not_found(path: str) -> None:
+    with pytest.raises(NotFound):
+        TileName.parse(path)
+
+
+async def test_a_note_of_another_key_origin_or_text_is_refused() -> None:
+    signer, key = await Keys()(OWNER), await Keys().verifier(OWNER)
+    checkpoint = Checkpoint(signer.name, 7, b"r" * 32)
+    signed = checkpoint.signed(signer)
+    assert Checkpoint.verify(signed, key) == checkpoint
+    assert VerifierKey.parse(str(key)) == key
+    with pytest.raises(UntrustedKey):
+        Checkpoint.verify(signed, await Keys().verifier(OPERATOR))
+    with pytest.raises(NoteRejected):
+        Checkpoint.verify(signed.replace(b"\n7\n", b"\n8\n"), key)
+    with pytest.raises(NoteRejected):
+        Checkpoint.verify(replace(checkpoint, origin="other").signed(signer), key)
+    for text in ("a\n7\n", "a\n07\nAAAA\n", f"a\n7\n{base64.b64encode(b'r' * 31).decode()}\n", signed.decode()):
+        with pytest.raises(NoteRejected):
+            Checkpoint.parse(text)
+    with pytest.raises(NoteRejected):
+        VerifierKey.parse(f"other+{key.id.hex()}+{str(key).rsplit('+')[-1]}")
+
+
+def test_ed25519_agrees_with_wycheproof() -> None:
+    path = VECTORS / "wycheproof" / "ed25519_test.json"
+    if not path.is_file():
+        pytest.skip("the shared Wycheproof vectors are absent")
+    count = 0
+    for group in json.loads(path.read_text())["testGroups"]:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(group["publicKey"]["pk"]))
+        for test in group["tests"]:
+            try:
+                key.verify(bytes.fromhex(test["sig"]), bytes.fromhex(test["msg"]))
+                verdict = "valid"
+            except InvalidSignature:
+                verdict = "invalid"
+            assert verdict == test["result"], test["tcId"]
+            count += 1
+    assert count == 151
+
+
+async def test_a_receipt_names_its_entry_and_nobody_else_can_sign_it(sqlite_database: Database) -> None:
+    _, (entry,) = await filled(sqlite_database, 1)
+    private = Ed25519PrivateKey.generate()
+    receipt = receipts.Receipt.of(entry)
+    text = receipts.ReceiptSigner(private, "kid").sign(receipt)
+
+    def jwk(key: Ed25519PrivateKey) -> dict[str, str]:
+        x = base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+        return {"kty": "OKP", "crv": "Ed25519", "x": x}
+
+    assert receipts.verify(text, jwk(private)) == receipt
+    header, payload, signature = text.split(".")
+    none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"access-receipt+jws"}').rstrip(b"=").decode()
+    for forged in (
+        f"{none}.{payload}.",
+        f"{none}.{payload}.{signature}",
+        f"{header}.{header}.{signature}",
+        "",
+        "a.b.c",
+    ):
+        with pytest.raises(receipts.ReceiptRejected):
+            receipts.verify(forged, jwk(private))
+    with pytest.raises(receipts.ReceiptRejected):
+        receipts.verify(text, jwk(Ed25519PrivateKey.generate()))
+
+
+async def test_go_reference_verifies_checkpoint_inclusion_and_consistency(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("go is not installed: the reference verifier cannot run")
+    ledger, _ = await filled(sqlite_database, 200)
+    integrator = new_integrator(sqlite_database, tmp_path / "heads")
+    old = await integrator.integrate(OWNER)
+    await asyncio.gather(*(ledger.record(permit(number)) for number in range(500)))
+    new = await integrator.integrate(OWNER)
+    reader, tiles = StoredHashes(sqlite_database, OWNER), Tiles(sqlite_database)
+    bodies = [await tiles.entries(OWNER, index, width) for index, width in ((0, 256), (1, 256), (2, 188))]
+    case = {
+        "vkey": str(await Keys().verifier(OWNER)),
+        "old": old.decode(),
+        "new": new.decode(),
+        "entries": base64.b64encode(b"".join(bodies)).decode(),
+        "inclusion": [
+            [base64.b64encode(item).decode() for item in await proofs.inclusion(reader, index, 700)]
+            for index in range(700)
+        ],
+        "consistency": [base64.b64encode(item).decode() for item in await proofs.consistency(reader, 200, 700)],
+    }
+    folder = Path(__file__).parent / "interop"
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
+    program = tmp_path / "interop"
+    built = await asyncio.create_subprocess_exec(
+        *(go, "build", "-o", program, "."), cwd=folder, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await built.communicate()
+    if built.returncode and b"proxy" in complaint:
+        pytest.skip("the Go module proxy cannot be reached: the reference verifier cannot be built")
+    assert built.returncode == 0, complaint.decode()
+    pipe = asyncio.subprocess.PIPE
+    ran = await asyncio.create_subprocess_exec(program, stdin=pipe, stdout=pipe, stderr=pipe)
+    verdict, complaint = await ran.communicate(json.dumps(case).encode())
+    assert ran.returncode == 0, complaint.decode()
+    assert verdict == b"700 entries, 700 inclusions, 1 consistency: ok\n"

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, TextClause, inspect, text
+
+from gateway.database.creation import change_schema, create_schema, sqlite_url
+from gateway.migrations import configuration, current, newest, upgrade
+from gateway.migrations.schema import complete_metadata
+from tests.services.postgresql import PostgreSQL
+
+_SQLITE_SCHEMA = text("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type <> 'table'")
+_POSTGRESQL_TRIGGERS = text(
+    "SELECT tgname, pg_get_triggerdef(oid) || pg_get_functiondef(tgfoid) FROM pg_trigger WHERE NOT tgisinternal"
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "empty.db")
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    name = re.sub(r"\W", "_", tmp_path.name.lower())
+    server.execute(f"CREATE DATABASE {name}")
+    return server.url(name)
+
+
+async def _read(url: str, query: TextClause) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def read(connection: Connection) -> None:
+        found.update({name: " ".join(definition.split()) for name, definition in connection.execute(query)})
+
+    await change_schema(url, read)
+    return found
+
+
+async def _checks(url: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def read(connection: Connection) -> None:
+        inspector = inspect(connection)
+        for table in inspector.get_table_names():
+            for check in inspector.get_check_constraints(table):
+                found[f"{table} {check['name']}"] = check["sqltext"]
+
+    await change_schema(url, read)
+    return found
+
+
+async def _beyond_tables(url: str) -> dict[str, str]:
+    """What SQLAlchemy's comparison does not see: checks, triggers and their functions; on SQLite the indexes' text."""
+    query = _SQLITE_SCHEMA if url.startswith("sqlite:") else _POSTGRESQL_TRIGGERS
+    return await _read(url, query) | await _checks(url)
+
+
+async def test_the_migrations_make_what_the_tables_say(empty_url: str) -> None:
+    metadata = complete_metadata()
+    await upgrade(empty_url)
+    differences: list[object] = []
+    tables: list[str] = []
+
+    def compare(connection: Connection) -> None:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        differences.extend(compare_metadata(context, metadata))
+        tables.extend(inspect(connection).get_table_names())
+
+    await change_schema(empty_url, compare)
+    assert differences == []
+    assert len(tables) > 20
+    assert set(tables) - {"alembic_version"} == set(metadata.tables)
+
+
+async def test_triggers_and_checks_are_the_same_either_way(database_url: str) -> None:
+    created = await _beyond_tables(database_url)
+    await change_schema(database_url, _remove_everything)
+    await upgrade(database_url)
+    migrated = await _beyond_tables(database_url)
+    assert any("trigger" in definition.lower() for definition in created.values())
+    assert any("state in" in definition.lower() or "any" in definition.lower() for definition in created.values())
+    assert migrated == created
+
+
+def _remove_everything(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        complete_metadata().drop_all(connection)
+    else:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+
+
+async def test_upgrading_again_changes_nothing(empty_url: str) -> None:
+    assert await current(empty_url) is None
+    await upgrade(empty_url)
+    assert await current(empty_url) == newest()
+    before = await _beyond_tables(empty_url)
+    await upgrade(empty_url)
+    assert await _beyond_tables(empty_url) == before
+
+
+async def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:
+    await asyncio.gather(upgrade(empty_url), upgrade(empty_url))
+    assert await current(empty_url) == newest()
+
+
+async def test_a_change_that_fails_halfway_leaves_nothing(empty_url: str) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE half (id INTEGER)"))
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        await change_schema(empty_url, fail)
+    tables: list[str] = []
+    await change_schema(empty_url, lambda connection: tables.extend(inspect(connection).get_table_names()))
+    assert tables == []
+
+
+async def test_a_schema_is_created_once(empty_url: str) -> None:
+    complete_metadata()
+    await create_schema(empty_url)
+    tables: list[str] = []
+    await change_schema(empty_url, lambda connection: tables.extend(inspect(connection).get_table_names()))
+    assert set(tables) == set(complete_metadata().tables)
+
+
+def test_the_history_is_one_line() -> None:
+    scripts = ScriptDirectory.from_config(configuration())
+    revisions = [revision.revision for revision in scripts.walk_revisions()]
+    assert revisions[-1] == "0001"
+    assert len(scripts.get_heads()) == 1

@@ -1,0 +1,94 @@
+"""Only a document that matches the schema exactly reaches an engine."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from gateway.canonical import canonical
+from gateway.errors import Invalid
+from gateway.policy.case import read_case
+from tests.policy.cases import agreed_case, places, put, without
+
+_OBJECTS = [(), *(path for path in places(agreed_case()) if path != ("resource", "fields"))]
+
+
+def test_the_text_is_the_canonical_form_and_the_hash_is_of_it() -> None:
+    case = read_case(agreed_case())
+    assert case.text.encode() == canonical(agreed_case())
+    assert case.input_sha256 == hashlib.sha256(canonical(agreed_case())).hexdigest()
+
+
+def test_the_key_forgets_nothing_but_the_instant() -> None:
+    key = read_case(agreed_case()).key
+    assert read_case(put(agreed_case(), ("context", "now"), 5)).key == key
+    for path in places(agreed_case()):
+        value: Any = agreed_case()
+        for step in path:
+            value = value[step]
+        if path != ("context", "now") and isinstance(value, str | int):
+            other = value + 1 if isinstance(value, int) else value + "x"
+            assert read_case(put(agreed_case(), path, other)).key != key, path
+
+
+def test_every_member_is_needed() -> None:
+    named = [path for path in places(agreed_case()) if isinstance(path[-1], str) and path[:2] != ("resource", "fields")]
+    assert len(named) > 35
+    for path in named:
+        with pytest.raises(Invalid, match="case_invalid"):
+            read_case(without(agreed_case(), path))
+
+
+def test_an_unknown_member_is_refused_everywhere() -> None:
+    seen = 0
+    for path in _OBJECTS:
+        part: Any = agreed_case()
+        for step in path:
+            part = part[step]
+        if isinstance(part, dict):
+            seen += 1
+            with pytest.raises(Invalid, match="case_invalid"):
+                read_case(put(agreed_case(), (*path, "request_id"), "x"))
+    assert seen == 9
+
+
+@pytest.mark.parametrize("value", [None, True, 1.0, -1, 2**53, 2**64, "", [None], {"x": 1}, ["a b"], b"x"])
+def test_a_value_of_another_type_is_refused_everywhere(value: object) -> None:
+    for path in places(agreed_case()):
+        with pytest.raises(Invalid, match="case_invalid"):
+            read_case(put(agreed_case(), path, value))
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\x00b", "a\n", " a", "é", "合同", "\ud800", "-a", "a" * 129, "a b"])
+def test_an_unsafe_string_is_refused_everywhere(name: str) -> None:
+    for path in places(agreed_case()):
+        with pytest.raises(Invalid, match="case_invalid"):
+            read_case(put(agreed_case(), path, name))
+    with pytest.raises(Invalid, match="case_invalid"):
+        read_case(put(agreed_case(), ("resource", "fields", name), "plain"))
+
+
+def test_a_refusal_names_the_member_and_quotes_nothing() -> None:
+    with pytest.raises(Invalid) as refusal:
+        read_case(put(agreed_case(), ("agreement", "ends_at"), "tomorrow"))
+    assert refusal.value.field == "/agreement/ends_at"
+    assert "tomorrow" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("document", [None, [], "case", 5, {}])
+def test_what_is_no_object_is_refused(document: object) -> None:
+    with pytest.raises(Invalid, match="case_invalid"):
+        read_case(document)
+
+
+def test_a_list_or_a_case_too_long_is_refused() -> None:
+    with pytest.raises(Invalid, match="case_invalid"):
+        read_case(put(agreed_case(), ("action", "fields"), ["amount"] * 513))
+    with pytest.raises(Invalid, match="too large"):
+        read_case(put(agreed_case(), ("subject", "grants"), [_long_grant()] * 3))
+
+
+def _long_grant() -> dict[str, Any]:
+    return {"agreement": "a1", "datasets": ["d" * 128] * 512, "purposes": ["settlement"], "actions": ["read"]}

@@ -1,0 +1,58 @@
+"""The embedded engine and a real OPA server give the same answer, whatever they are asked."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from gateway.policy import PolicyBundle
+from gateway.policy.rego import compile_bundle
+from tests.policy.cases import generated_cases
+from tests.services.opa import OPA
+
+COUNT = 10_200
+_BULK = "answers := [answer | some case in input.cases; answer := data.gateway.access.decision with input as case]"
+
+
+def _by_opa(server: OPA, cases: Sequence[dict[str, Any]]) -> Iterator[Any]:
+    for start in range(0, len(cases), 1000):
+        batch = cases[start : start + 1000]
+        body = json.dumps({"query": _BULK, "input": {"cases": batch}}).encode()
+        request = urllib.request.Request(f"{server.url}/v1/query", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            answers = json.load(answer)["result"][0]["answers"]
+        assert len(answers) == len(batch)
+        yield from answers
+
+
+def _embedded(bundle: PolicyBundle, cases: Sequence[dict[str, Any]]) -> list[Any]:
+    rules = compile_bundle(bundle)
+    return [rules.answer(json.dumps(case, ensure_ascii=False, sort_keys=True)) for case in cases]
+
+
+def _comparable(answer: Any) -> str:
+    """All of an answer, type for type; only what is a set has no order."""
+    return json.dumps(
+        {**answer, "fields": sorted(answer["fields"]), "classes": sorted(answer["classes"])}, sort_keys=True
+    )
+
+
+def test_both_engines_answer_ten_thousand_cases_alike(bundle: PolicyBundle, opa_server: OPA) -> None:
+    cases = list(generated_cases(seed=20260101, count=COUNT))
+    half = len(cases) // 2
+    with ThreadPoolExecutor(2) as threads:
+        parts = [threads.submit(_embedded, bundle, part) for part in (cases[:half], cases[half:])]
+        by_opa = [_comparable(answer) for answer in _by_opa(opa_server, cases)]
+        embedded = [_comparable(answer) for part in parts for answer in part.result()]
+    different = [case for case, one, other in zip(cases, by_opa, embedded, strict=True) if one != other]
+    assert not different, f"{len(different)} differences, the first: {different[0]}"
+
+    effects = Counter(json.loads(answer)["effect"] for answer in embedded)
+    codes = {reason["code"] for answer in embedded for reason in json.loads(answer)["reasons"]}
+    assert sum(effects.values()) == COUNT
+    assert effects["permit"] > COUNT // 20, "too few permits to prove anything"
+    assert len(codes) == 10, "a requirement was never unmet"

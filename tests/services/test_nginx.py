@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import http.client
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.services import ComponentMissing, free_port, nginx
+from tests.services.nginx import Nginx
+
+
+class _Echo(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        said = "\n".join(f"{name}: {value}" for name, value in self.headers.items()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *said: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def upstream() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def proxy(upstream: int) -> Iterator[Nginx]:
+    try:
+        server = Nginx([free_port(), upstream])  # the first one is down
+    except ComponentMissing as missing:
+        pytest.skip(str(missing))
+    with server:
+        yield server
+
+
+def _get(proxy: Nginx, context: ssl.SSLContext, headers: dict[str, str]) -> tuple[int, str]:
+    connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=5)
+    try:
+        connection.request("GET", "/", headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_the_proxy_passes_to_a_gateway_that_lives(proxy: Nginx) -> None:
+    status, said = _get(proxy, proxy.trust(), {})
+    assert status == 200
+    assert "X-Forwarded-Proto: https" in said
+    assert f"Host: 127.0.0.1:{proxy.port}" in said
+
+
+def test_nobody_outside_speaks_for_the_proxy(proxy: Nginx) -> None:
+    _, said = _get(proxy, proxy.trust(), {"Client-Cert": ":forged:", "X-Forwarded-For": "203.0.113.9"})
+    assert "forged" not in said
+    assert "203.0.113.9" not in said
+
+
+def test_old_tls_is_refused(proxy: Nginx) -> None:
+    old = proxy.trust()
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSVersion"):
+        old.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSVersion"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        _get(proxy, old, {})
+
+
+def test_the_certificate_is_trusted_by_who_was_given_it_and_nobody_else(proxy: Nginx) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        _get(proxy, ssl.create_default_context(), {})
+
+
+def test_a_client_certificate_of_a_stranger_is_refused(upstream: int, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+    authority, authority_key = nginx.throwaway_certificate(ours)
+    try:
+        server = Nginx([upstream], client_ca=authority)
+    except ComponentMissing as missing:
+        pytest.skip(str(missing))
+    with server:
+        trusted, stranger = server.trust(), server.trust()
+        trusted.load_cert_chain(authority, authority_key)
+        stranger.load_cert_chain(*nginx.throwaway_certificate(theirs))
+        assert _get(server, trusted, {})[0] == 200
+        assert _get(server, stranger, {})[0] == 400
+
+
+def test_nginx_accepts_the_configuration_of_the_containers(tmp_path: Path) -> None:
+    try:
+        program = nginx.binary()
+    except ComponentMissing as missing:
+        pytest.skip(str(missing))
+    certificate, key = nginx.throwaway_certificate(tmp_path)
+    text = (nginx.PROXY.parent / "nginx.conf").read_text()
+    places = {
+        "/tmp/": f"{tmp_path}/",
+        "gateway-1:": "127.0.0.1:",
+        "gateway-2:": "127.0.0.1:",
+        "/run/secrets/tls_certificate": str(certificate),
+        "/run/secrets/tls_key": str(key),
+        "/etc/nginx/proxy.conf": str(nginx.PROXY),
+        "/dev/stderr": "stderr",
+    }
+    for there, here in places.items():
+        assert there in text
+        text = text.replace(there, here)
+    (tmp_path / "nginx.conf").write_text(text)
+    said = subprocess.run(
+        [program, "-t", "-c", tmp_path / "nginx.conf", "-p", tmp_path, "-e", "stderr"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
