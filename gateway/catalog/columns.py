@@ -80,7 +80,7 @@ class Column:
         self._of_text = _of_text(field, self.of_value)
 
     def of_text(self, cell: str) -> bytes:
-        """The JSON bytes of a cell; an empty one is null, and so is `null`. `CellRefused` if the schema does not allow it."""
+        """The JSON bytes of a cell; an empty one and `null` are null. `CellRefused` if the schema does not allow it."""
         found = self.remembered.get(cell)
         if found is not None:
             return found

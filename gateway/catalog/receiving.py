@@ -16,8 +16,9 @@ from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, case, insert, o
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.reading import Batch, reader_of
 from gateway.catalog.report import Report
-from gateway.catalog.sealing import Staged, TermMemory, prepare, seal
-from gateway.catalog.staging import stage
+from gateway.catalog.sealing import TermMemory, prepare, seal
+from gateway.catalog.spool import TermSpool
+from gateway.catalog.staging import stage_records, stage_terms
 from gateway.catalog.subject_keys import subject_keys
 from gateway.catalog.tables import KEY_TERM, record_term, upload
 from gateway.catalog.uniqueness import Seen
@@ -130,6 +131,7 @@ class Receiving:
         self._content = hashlib.sha256()
         self._report = Report()
         self._seen = Seen() if dataset.schema.unique else None
+        self._terms = TermSpool()
         self._base: frozenset[int] = frozenset()
         self._writing: asyncio.Task[None] | None = None
 
@@ -149,6 +151,7 @@ class Receiving:
             await self._begin()
             return await self._take_in(blocks)
         finally:
+            self._terms.close()
             if self._seen is not None:
                 self._seen.close()
 
@@ -158,6 +161,7 @@ class Receiving:
                 await self._batch(await asyncio.to_thread(self._reader.feed, block))
             await self._batch(await asyncio.to_thread(self._reader.finish))
             await self._written()
+            await self._index()
             return await self._publish()
         except BaseException as error:
             if isinstance(error, GatewayError):
@@ -228,11 +232,17 @@ class Receiving:
         found = await subject_keys(self._database, keys, prepared.scopes, self._clock())
         terms = TermMemory(self._dataset, keys)
         staged = await asyncio.to_thread(seal, self._dataset, terms, found, self._no, prepared)
+        if staged.terms:
+            await asyncio.to_thread(self._terms.add, staged.terms)
         await self._written()
-        self._writing = asyncio.create_task(self._write(staged))
+        self._writing = asyncio.create_task(stage_records(self._database, self._no, staged.records, self._clock()))
 
-    async def _write(self, staged: Staged) -> None:
-        await stage(self._database, self._no, staged, self._clock())
+    async def _index(self) -> None:
+        """Insert the terms of the whole upload in the order of the index."""
+        common = {"dataset_no": self._dataset.no, "upload_no": self._no}
+        while terms := await asyncio.to_thread(self._terms.next, _TERMS_AT_ONCE):
+            rows = [{**common, "field_number": n, "term": term, "record_id": record} for n, term, record in terms]
+            await stage_terms(self._database, self._no, rows, self._clock())
 
     async def _written(self) -> None:
         """Wait for the batch before: one batch is written while the next one is read and sealed."""

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.catalog.columns import REMEMBERED
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.reading import RefusedRow, Row, text_of
+from gateway.catalog.spool import Term
 from gateway.catalog.tables import KEY_TERM
 from gateway.catalog.uniqueness import Seen, without_duplicates
 from gateway.errors import Invalid
@@ -31,10 +32,10 @@ class Prepared:
 
 @dataclass(slots=True)
 class Staged:
-    """Rows for the tables `record` and `record_term`."""
+    """Rows for the table `record`, and terms for `record_term`."""
 
     records: list[dict[str, Any]]
-    terms: list[list[dict[str, Any]]]
+    terms: list[Term]
 
 
 class TermMemory:
@@ -87,7 +88,8 @@ def seal(
     common = dataset_scope(dataset)
     filterable = [(f.number, name) for name, f in dataset.fields.items() if f.filterable]
     ids = _new_ids(len(prepared.rows), together=dataset.subject_field is None)
-    records, found = [], []
+    records: list[dict[str, Any]] = []
+    found: list[Term] = []
     for record_id, (row, pseudonym, key_term) in zip(ids, prepared.rows, strict=True):
         scope = pseudonym or common
         records.append(
@@ -101,16 +103,12 @@ def seal(
                 "sealed": sealers[scope].seal(record_id, _FIRST_VERSION, pseudonym, row.values),
             }
         )
-        numbered = [(number, terms.term(number, row.values[name])) for number, name in filterable if name in row.values]
+        for number, name in filterable:
+            term = terms.term(number, row.values[name]) if name in row.values else None
+            if term is not None:
+                found.append((number, term, record_id))
         if key_term:
-            numbered.append((KEY_TERM, key_term))
-        found.append(
-            [
-                {"dataset_no": no, "field_number": n, "term": term, "record_id": record_id, "upload_no": upload_no}
-                for n, term in numbered
-                if term is not None
-            ]
-        )
+            found.append((KEY_TERM, key_term, record_id))
     return Staged(records, found)
 
 

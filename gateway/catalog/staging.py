@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import monotonic
+from typing import Any
 
 from sqlalchemy import BigInteger, Table, bindparam, delete, exists, insert, or_, select, update
 
-from gateway.catalog.sealing import Staged
 from gateway.catalog.tables import record, record_term, upload
 from gateway.database import Database, Query
 from gateway.errors import Conflicting
@@ -53,20 +53,28 @@ _TERMS_OF = _listing(record_term, _TERM_KEY)
 _DELETE_TERM = _deletion(record_term, _TERM_KEY)
 
 
-async def stage(database: Database, upload_no: int, rows: Staged, now_ms: int) -> None:
-    """Insert the rows of one batch. `Conflicting` when the upload is not staged any more."""
-    at, end = 0, len(rows.records)
+Rows = Sequence[dict[str, Any]]
+
+
+async def stage_records(database: Database, upload_no: int, records: Rows, now_ms: int) -> None:
+    """Insert sealed records unseen. `Conflicting` when the upload is not staged any more."""
+    await _stage(database, upload_no, _NEW_RECORD, records, now_ms)
+
+
+async def stage_terms(database: Database, upload_no: int, terms: Rows, now_ms: int) -> None:
+    """Insert index terms unseen, in the order of the index. `Conflicting` as above."""
+    await _stage(database, upload_no, _NEW_TERM, terms, now_ms)
+
+
+async def _stage(database: Database, upload_no: int, insertion: Query, rows: Rows, now_ms: int) -> None:
+    at, end = 0, len(rows)
     while at < end:
         async with database.transaction() as tx:
             if not await tx.run(_TOUCH, now=now_ms, upload_no=upload_no):
                 raise Conflicting("upload_abandoned", "The upload paused for too long.", remedy="Upload again.")
             deadline = monotonic() + LONGEST_TRANSACTION_S
             while at < end and monotonic() < deadline:
-                part = slice(at, at + _AT_ONCE)
-                await tx.many(_NEW_RECORD, rows.records[part])
-                terms = [term for of_row in rows.terms[part] for term in of_row]
-                if terms:
-                    await tx.many(_NEW_TERM, terms)
+                await tx.many(insertion, rows[at : at + _AT_ONCE])
                 at += _AT_ONCE
                 await asyncio.sleep(0)
 

@@ -260,16 +260,16 @@ async def test_a_liar_who_rewrites_hashes_is_caught(sqlite_database: Database, t
     assert verify(_rebuilt(bundle), vkey).outcome is Outcome.OK
     with zipfile.ZipFile(bundle) as archive:
         entries, hashes = archive.read("entries"), archive.read("leaf-hashes")
-    size = 2 + int.from_bytes(entries[:2], "big")
-    first, second = entries[:size], entries[size : 2 * size]
-    forged = entries[3 * size :].replace(b'"number":3', b'"number":7')
+    zero, one, two, three = bodies = _bodies(entries)
+    forged = three.replace(b'"number":3', b'"number":7')
     lies = [
-        {"entries": entries[: 3 * size] + forged, "leaf_hashes": hashes[:96] + leaf_hash(forged[2:])},
-        {"entries": entries.replace(b'"number":2', b'"number":7')},
-        {"entries": second + first + entries[2 * size :]},
-        {"entries": entries[size:]},
-        {"entries": entries[size:], "manifest": b'{"entries":3,"last":2}'},
-        {"entries": entries + first},
+        {"entries": _framed(zero, one, two, forged), "leaf_hashes": hashes[:96] + leaf_hash(forged)},
+        {"entries": _framed(zero, one, two, forged)},
+        {"entries": _framed(one, zero, two, three)},
+        {"entries": _framed(one, two, three)},
+        {"entries": _framed(one, two, three), "manifest": b'{"entries":3,"last":2}'},
+        {"entries": _framed(*bodies, three)},
+        {"entries": entries + b"\0"},
         {"leaf_hashes": hashes[32:]},
         {"leaf_hashes": hashes[32:64] + hashes[:32] + hashes[64:]},
         {"details": b'{"detail":[["a@1"]],"index":0}\n', "manifest": b'{"details":1}'},
@@ -279,6 +279,45 @@ async def test_a_liar_who_rewrites_hashes_is_caught(sqlite_database: Database, t
     ]
     for lie in lies:
         assert verify(_rebuilt(bundle, **lie), vkey).outcome is Outcome.TAMPERED, lie
+
+
+async def test_an_operator_who_signs_a_disordered_log_is_caught(sqlite_database: Database, tmp_path: Path) -> None:
+    await filled(sqlite_database, 3)
+    await new_integrator(sqlite_database, tmp_path / "heads").integrate(OWNER)
+    bundle = await _exported(sqlite_database, tmp_path / "b.zip")
+    signer, vkey = await Keys()(OWNER), str(await Keys().verifier(OWNER))
+    with zipfile.ZipFile(bundle) as archive:
+        zero, one, two = _bodies(archive.read("entries"))
+    link = leaf_hash(one)
+
+    def signed(*bodies: bytes) -> Outcome:
+        leaves = [leaf_hash(body) for body in bodies]
+        checkpoint = Checkpoint(signer.name, len(bodies), root_of(leaves)).signed(signer)
+        contents = {"checkpoint": checkpoint, "leaf_hashes": b"".join(leaves), "entries": _framed(*bodies)}
+        return verify(_rebuilt(bundle, **contents), vkey).outcome
+
+    linked = base64.urlsafe_b64encode(link).rstrip(b"=")
+    assert signed(zero, one, two) is Outcome.OK
+    assert signed(zero, one, two.replace(linked, b"A" * 43)) is Outcome.TAMPERED
+    assert signed(zero, two, one) is Outcome.TAMPERED
+    assert signed(zero, one, two.replace(b'"time":1', b'"time":')) is Outcome.TAMPERED
+    assert signed(zero, one, two.replace(b'"v":1', b'"v":2')) is Outcome.TAMPERED
+    assert signed(zero, one, two.replace(b'"v":1', b'"v": 1')) is Outcome.TAMPERED
+    assert signed(zero, one, two.replace(b"/owner", b"/other")) is Outcome.TAMPERED
+    assert signed(zero, one, b"[" * 6000) is Outcome.TAMPERED
+
+
+def _bodies(entries: bytes) -> list[bytes]:
+    bodies = []
+    while entries:
+        end = 2 + int.from_bytes(entries[:2], "big")
+        bodies.append(entries[2:end])
+        entries = entries[end:]
+    return bodies
+
+
+def _framed(*bodies: bytes) -> bytes:
+    return b"".join(len(body).to_bytes(2, "big") + body for body in bodies)
 
 
 async def test_an_old_checkpoint_replayed_is_incomplete_to_whoever_saw_a_later_one(
