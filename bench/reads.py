@@ -75,7 +75,7 @@ def _wait(port: int) -> None:
 async def _compare(console: Console, folder: Path, port: int, pid: int, rounds: int) -> None:
     base = f"http://127.0.0.1:{port}"
     partner, member = _partner(folder, base, "hotel")
-    path = member["reads"][0]["url"].removeprefix(base)
+    path = next(read["url"] for read in member["reads"] if read["purpose"] == "market_analysis").removeprefix(base)
     key = ec.generate_private_key(ec.SECP256R1())
     partner.proof_key = DPoPKey(Jwk.from_cryptography_key(key), alg="ES256")
     console.print(f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; ratio to hello")
@@ -125,7 +125,7 @@ def _upload(console: Console, folder: Path, port: int, pid: int) -> None:
     datasets = partner.get("/v1/datasets", own).json()["items"]
     dataset = next(one["id"] for one in datasets if one["name"] == "flights")
     started = time.perf_counter()
-    report = partner.upload(dataset, own, flights(lambda *_: None), f"bench-{time.time_ns()}")
+    report = partner.upload(dataset, own, flights(lambda *_: None), f"bench-{time.time_ns()}", null="NA")
     seconds = time.perf_counter() - started
     if report["accepted"] != FLIGHTS:
         raise SystemExit(f"{report['accepted']} rows accepted, not {FLIGHTS}")

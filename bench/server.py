@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import sys
 from pathlib import Path
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,11 +48,11 @@ async def main(folder: Path, port: int) -> None:
     settings = Settings.from_environment(
         {}, data_dir=folder / "data", passphrase_file=folder / "passphrase", port=port, open_logs=True
     )
+    gc.set_threshold(20_000, 20, 20)
     async with compose(settings, open_keyring(settings)) as gateway:
         config = uvicorn.Config(
             Beside(hello_app(), web(gateway)),
             port=port,
-            loop="uvloop",
             http="httptools",
             access_log=False,
             log_level="warning",
@@ -62,4 +63,4 @@ async def main(folder: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2])))

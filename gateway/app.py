@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway import migrations
 from gateway.access.cases import DecidedCases
+from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.governing import GoverningFacts
 from gateway.access.search import Search
@@ -38,7 +39,7 @@ from gateway.identity import (
 from gateway.identity.replay_valkey import ValkeyWindow
 from gateway.ledger import Draft, Effect, Kind, Ledger
 from gateway.ledger.integrator import Integrator
-from gateway.ledger.note import VerifierKey
+from gateway.ledger.note import NamedSigner, VerifierKey
 from gateway.ledger.receipts import ReceiptSigner
 from gateway.ledger.tiles import Tiles
 from gateway.members import Members, SigningKeys
@@ -54,7 +55,6 @@ from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
 from gateway.vault.provider import KekProvider
-from gateway.vault.signing import SigningKey
 from gateway.vault.vault import Vault
 
 TOKEN_KEY = "token"  # noqa: S105 - the use of a key
@@ -110,35 +110,19 @@ class Gateway:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class LogSigner:
-    """A log's signing key under the name that its notes carry."""
-
-    name: str
-    key: SigningKey
-
-    @property
-    def public_key(self) -> bytes:
-        """32 bytes."""
-        return self.key.public
-
-    def sign(self, message: bytes) -> bytes:
-        """The Ed25519 signature."""
-        return self.key.sign(message)
-
-
 class LogSigners:
     """Finds the key of each log; made with the log, in one transaction."""
 
     def __init__(self, ledger: Ledger, keyring: KeyRing) -> None:
         self._ledger = ledger
         self._keyring = keyring
-        self._known: dict[str, LogSigner] = {}
+        self._known: dict[str, NamedSigner] = {}
 
-    async def of(self, log: str) -> LogSigner:
+    async def of(self, log: str) -> NamedSigner:
         """The signer of a log."""
         if log not in self._known:
-            self._known[log] = LogSigner(self._ledger.origin_of(log), await self._keyring.signing_key(f"log:{log}"))
+            key = await self._keyring.signing_key(f"log:{log}")
+            self._known[log] = NamedSigner(self._ledger.origin_of(log), key.public, key.sign)
         return self._known[log]
 
 
@@ -269,13 +253,12 @@ async def compose(
             decisions=decisions,
             enforcement=EnforcementPoint(
                 facts=GoverningFacts(database, agreements, datasets),
-                decisions=decisions,
+                deciding=Deciding(decisions, clock),
                 cases=DecidedCases(database, clock),
                 search=Search(database, keyring),
                 ledger=ledger,
                 vault=Vault(keyring),
                 receipts=ReceiptSigner(receipt_key.private, receipt_key.kid),
-                clock=clock,
             ),
             identity=await _identity(settings, database, keyring, ledger, agreements, clock, stack),
             tiles=Tiles(database),

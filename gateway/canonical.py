@@ -1,8 +1,8 @@
 """RFC 8785 canonical JSON for the subset that evidence uses.
 
 The subset: objects with ASCII keys, arrays, strings without lone surrogates, booleans, null, integers
-below 2**53. On it `json.dumps` with sorted keys gives the same bytes as RFC 8785, six to fourteen
-times faster than a general implementation; a property test compares the two.
+below 2**53. On it orjson with sorted keys gives the same bytes as RFC 8785, many times faster than a general
+implementation; a property test compares the two.
 """
 
 from __future__ import annotations
@@ -10,24 +10,30 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
+
 from gateway.errors import Invalid
 
 _LIMIT = 2**53
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
 def canonical(value: Any) -> bytes:
     """The canonical bytes of a value in the subset; anything else is `Invalid`, named by its path."""
-    _check(value, "")
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise Invalid("not_canonical", "A string holds a lone surrogate.") from None
+        if not _is_plain(value):
+            _refuse(value, "")
+        return orjson.dumps(value, option=_OPTIONS)
+    except RecursionError:
+        raise _not_canonical("The value is nested too deeply.", "") from None
+    except orjson.JSONEncodeError:
+        raise _not_canonical("A string holds a lone surrogate, or the value is nested too deeply.", "") from None
 
 
 def parse(text: bytes) -> Any:
     """Parse JSON strictly: duplicate members, NaN, bad UTF-8 and too deep nesting are `Invalid`."""
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Invalid("invalid_json", f"Not UTF-8 at byte {error.start}.", remedy="Send UTF-8.") from None
     except RecursionError:
@@ -51,7 +57,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise Invalid("duplicate_member", "An object has a member twice.", field=twice[:64])
+        raise Invalid("duplicate_member", "An object has a member twice.", field=ascii(twice[:64])[1:-1])
     return members
 
 
@@ -59,19 +65,39 @@ def _refuse_constant(name: str) -> Any:
     raise Invalid("invalid_json", f"{name} is no JSON number.")
 
 
-def _check(value: Any, path: str) -> None:
+def _is_plain(value: Any) -> bool:
     if isinstance(value, str | bool) or value is None:
-        return
+        return True
     if isinstance(value, int):
-        if not -_LIMIT < value < _LIMIT:
-            raise Invalid("not_canonical", "An integer is 2**53 or larger.", field=path or "/")
-    elif isinstance(value, dict):
+        return -_LIMIT < value < _LIMIT
+    if isinstance(value, dict):
+        return all(
+            isinstance(key, str) and key.isascii() and (type(member) is str or _is_plain(member))
+            for key, member in value.items()
+        )
+    return isinstance(value, list | tuple) and all(type(member) is str or _is_plain(member) for member in value)
+
+
+def _refuse(value: Any, path: str) -> None:
+    """Find what is not plain, and name it."""
+    if isinstance(value, dict):
         for key, member in value.items():
             if not (isinstance(key, str) and key.isascii()):
-                raise Invalid("not_canonical", "An object key is not ASCII.", field=path or "/")
-            _check(member, f"{path}/{key}")
+                raise _not_canonical("An object key is not ASCII.", path)
+            if not _is_plain(member):
+                _refuse(member, f"{path}/{key}")
     elif isinstance(value, list | tuple):
         for index, member in enumerate(value):
-            _check(member, f"{path}/{index}")
+            if not _is_plain(member):
+                _refuse(member, f"{path}/{index}")
+    elif isinstance(value, int):
+        raise _not_canonical("An integer is 2**53 or larger.", path)
     else:
-        raise Invalid("not_canonical", f"{type(value).__name__} has no canonical form.", field=path or "/")
+        raise _not_canonical(f"{type(value).__name__} has no canonical form.", path)
+
+
+def _not_canonical(detail: str, path: str) -> Invalid:
+    return Invalid("not_canonical", detail, field=path or "/")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

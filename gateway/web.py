@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import literal, select
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
 from gateway.access.log_routes import routes as log_routes
@@ -17,12 +19,14 @@ from gateway.app import Gateway
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.database import Query
+from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
 from gateway.members.routes import routes as member_routes
 
 _API_VERSION = "1"
+_SWEEP_PAUSE_S = 60
 _ALIVE = Query(select(literal(1)))
 
 
@@ -43,7 +47,8 @@ def web(gateway: Gateway) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         gateway.integrator.start()
-        sweeping = asyncio.create_task(gateway.uploads.sweep(), name="sweep")
+        alone = not gateway.settings.database_url
+        sweeping = asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep")
         yield
         sweeping.cancel()
 
@@ -71,5 +76,34 @@ def web(gateway: Gateway) -> FastAPI:
         return Response("ok\n", media_type="text/plain")
 
     problems.install(app)
+    app.add_middleware(FreshNonce, next_nonce=identity.next_nonce)
     app.add_middleware(Limits)
     return app
+
+
+class FreshNonce:
+    """ASGI middleware: answers of the API carry the next `DPoP-Nonce`, so that no call needs a second try."""
+
+    def __init__(self, app: ASGIApp, next_nonce: Callable[[], str]) -> None:
+        self._app = app
+        self._next_nonce = next_nonce
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the header to successful answers below /v1; a challenge brings its own."""
+
+        async def with_nonce(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] != HTTPStatus.UNAUTHORIZED:
+                message["headers"].append((b"dpop-nonce", self._next_nonce().encode()))
+            await send(message)
+
+        of_api = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        await self._app(scope, receive, with_nonce if of_api else send)
+
+
+async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
+    """Delete what failed, abandoned and superseded uploads left; what can't be done now is done later."""
+    while True:
+        with suppress(GatewayError):
+            await gateway.uploads.sweep(starting=starting)
+            starting = False
+        await asyncio.sleep(_SWEEP_PAUSE_S)

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.access.cases import DecidedCases
+from gateway.access.deciding import Deciding
 from gateway.access.entry import describe, describe_stranger
 from gateway.access.governing import Governing, GoverningFacts
 from gateway.access.judgement import Judgement
 from gateway.access.refusal import refuse_unless_permitted
 from gateway.access.request import AccessRequest
 from gateway.access.search import Search
-from gateway.clock import Clock, seconds
 from gateway.errors import NotFound
 from gateway.ledger import Ledger, Recorded, StaleJudgement
 from gateway.ledger.receipts import Receipt, ReceiptSigner
-from gateway.policy import DecisionPoint, indeterminate
 from gateway.vault.vault import Vault
 
 
@@ -37,22 +36,20 @@ class EnforcementPoint:
         self,
         *,
         facts: GoverningFacts,
-        decisions: DecisionPoint,
+        deciding: Deciding,
         cases: DecidedCases,
         search: Search,
         ledger: Ledger,
         vault: Vault,
         receipts: ReceiptSigner,
-        clock: Clock,
     ) -> None:
         self._facts = facts
-        self._decisions = decisions
+        self._deciding = deciding
         self._cases = cases
         self._search = search
         self._ledger = ledger
         self._vault = vault
         self._receipts = receipts
-        self._clock = clock
 
     async def release(self, request: AccessRequest) -> Release:
         """Answer with data or raise a refusal; either way, the entry is committed first."""
@@ -85,7 +82,7 @@ class EnforcementPoint:
         """Pair a decision with sealed records selected under the very versions it was made for."""
         for anew in (fresh, True):
             governing = await self._governing(request, fresh=anew)
-            judgement = await self._decide(request, governing)
+            judgement = await self._deciding.judge(request, governing)
             if not judgement.permits:
                 if anew:
                     return judgement
@@ -101,10 +98,3 @@ class EnforcementPoint:
         except NotFound:
             await self._ledger.record(describe_stranger(request))
             raise
-
-    async def _decide(self, request: AccessRequest, governing: Governing) -> Judgement:
-        now_s = seconds(max(self._clock(), governing.last_time))
-        case = governing.case(request, now_s)
-        loaded = governing.policy_digest == self._decisions.digest
-        decision = await self._decisions.decide(case) if loaded else indeterminate("POLICY_NOT_LOADED")
-        return Judgement(governing, case, decision, self._decisions.engine, now_s)

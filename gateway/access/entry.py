@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from gateway.access.judgement import Judgement
@@ -76,7 +77,9 @@ def _facts(request: AccessRequest, judgement: Judgement) -> dict[str, Any]:
             "input_sha256": judgement.decision.input_sha256,
             "valid_until": judgement.decision.valid_until,
         },
-        "query_sha256": _query_shape(request),
+        "query_sha256": _shape(
+            request.fields, tuple(sorted(request.filters)), request.limit, request.record is not None
+        ),
     }
     consents = sorted(one.consent for one in judgement.selection.records if one.consent)
     if consents:
@@ -84,14 +87,10 @@ def _facts(request: AccessRequest, judgement: Judgement) -> dict[str, Any]:
     return facts
 
 
-def _query_shape(request: AccessRequest) -> str:
+@lru_cache(maxsize=1024)
+def _shape(fields: tuple[str, ...], filters: tuple[str, ...], limit: int, single: bool) -> str:
     """A digest of which fields were asked and filtered on; values are no part of it."""
-    shape = {
-        "fields": list(request.fields),
-        "filters": sorted(request.filters),
-        "limit": request.limit,
-        "single": request.record is not None,
-    }
+    shape = {"fields": fields, "filters": filters, "limit": limit, "single": single}
     return hashlib.sha256(canonical(shape)).hexdigest()
 
 

@@ -30,3 +30,8 @@ class AccessRequest:
     filters: Mapping[str, str] = field(default_factory=dict)
     limit: int = MOST_RECORDS
     cursor: str | None = None
+
+    def question(self) -> tuple[object, ...]:
+        """What of the request the policy is asked about, beside what governs it."""
+        subject = self.subject
+        return subject.agreements, subject.client_version, self.action, self.method, self.purpose, self.fields

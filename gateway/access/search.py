@@ -35,20 +35,19 @@ class Search:
             if name not in granted:
                 raise Invalid("filter_not_granted", "A filter names a field that is not granted.", field=name[:64])
         keys = await self._keyring.unlock(judgement.governing.owner)
-        query = _query_of(request)
         sought = Sought(
             terms=dataset.filter_terms(request.filters, keys),
             granted=_bits(dataset, granted),
             filtered=_bits(dataset, request.filters),
-            after=_position(request.cursor, keys, query),
+            after=_position(request, keys),
         )
         selection = await select_records(self._database, request, dataset, sought, judgement.now_s)
         more = selection.more and request.record is None
         return replace(
             judgement,
             selection=selection,
-            cursor=_cursor(selection.records[-1].sealed.id, keys, query) if more else None,
-            sealed_query=keys.seal_detail(canonical(dict(request.filters)), query) if request.filters else None,
+            cursor=_cursor(request, keys, selection.records[-1].sealed.id) if more else None,
+            sealed_query=_sealed_filters(request, keys) if request.filters else None,
         )
 
 
@@ -70,18 +69,21 @@ def _query_of(request: AccessRequest) -> bytes:
     )
 
 
-def _cursor(last: bytes, keys: MemberKeys, query: bytes) -> str:
-    sealed = keys.seal_detail(last, query)
+def _sealed_filters(request: AccessRequest, keys: MemberKeys) -> Mapping[str, str]:
+    return keys.seal_detail(canonical(dict(request.filters)), _query_of(request))
+
+
+def _cursor(request: AccessRequest, keys: MemberKeys, last: bytes) -> str:
+    sealed = keys.seal_detail(last, _query_of(request))
     return ".".join(sealed[part] for part in _CURSOR_PARTS)
 
 
-def _position(cursor: str | None, keys: MemberKeys, query: bytes) -> bytes:
-    if cursor is None:
+def _position(request: AccessRequest, keys: MemberKeys) -> bytes:
+    if request.cursor is None:
         return BEFORE_ALL
-    parts = cursor.split(".")
     try:
-        sealed: Mapping[str, str] = dict(zip(_CURSOR_PARTS, parts, strict=True))
-        return keys.open_detail(sealed, query)
+        sealed: Mapping[str, str] = dict(zip(_CURSOR_PARTS, request.cursor.split("."), strict=True))
+        return keys.open_detail(sealed, _query_of(request))
     except (ValueError, GatewayError):
         raise Invalid(
             "invalid_cursor",

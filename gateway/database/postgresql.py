@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -64,6 +64,20 @@ class _Session:
             await self._connection.executemany(text.sql, map(text.arguments, rows))
 
 
+async def _commit(transaction: Any) -> None:
+    """Wait for the answer even when the caller is cancelled: the connection is not free before."""
+    committing = asyncio.ensure_future(transaction.commit())
+    try:
+        await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        await asyncio.wait([committing])
+        raise
+    except _LOST as error:
+        raise CommitUnknown("The connection was lost around COMMIT.") from error
+    except _REFUSING as error:
+        raise DatabaseUnavailable() from error
+
+
 async def _keep_as_it_is(_: Any) -> None:
     """Sessions set nothing, so there is nothing to reset: this saves a round trip per release."""
 
@@ -120,14 +134,10 @@ class PostgreSQLDatabase:
                 yield _Session(connection)
             except BaseException:
                 if not connection.is_closed():
-                    await transaction.rollback()
+                    with suppress(asyncpg.PostgresError, *_LOST):
+                        await transaction.rollback()
                 raise
-            try:
-                await asyncio.shield(transaction.commit())
-            except _LOST as error:
-                raise CommitUnknown("The connection was lost around COMMIT.") from error
-            except _REFUSING as error:
-                raise DatabaseUnavailable() from error
+            await _commit(transaction)
 
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[Any]:

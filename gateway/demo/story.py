@@ -184,7 +184,8 @@ class Story:
         bank = self._bank.token(self._bank.for_itself())
         self._refused("an agreement that ended yesterday", self._bank, bank, self._records(ended, "planes"), "2.3.2")
         stranger = self._retailer.token(self._retailer.for_itself())
-        _expect("another member asks", self._retailer.get(flights_path, stranger, purpose="market_analysis"), _NOT_FOUND)
+        asked = self._retailer.get(flights_path, stranger, purpose="market_analysis")
+        _expect("another member asks", asked, _NOT_FOUND)
         self._say("✘ 404", "another member of the alliance: as if there were nothing")
 
     def _declare(self, partner: Partner, token: Any, name: str, kind: str) -> str:

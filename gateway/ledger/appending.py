@@ -238,9 +238,12 @@ class _Judging:
                 return StaleJudgement()
         if draft.event_id and await self._is_taken(draft.event_id):
             return Conflicting("event_recorded", "An entry with this event id is already recorded.", field="/event_id")
-        if draft.quota is not None and entry.overdrawn is not None and not await self.quotas.take(draft.quota):
-            return entry.overdrawn, instant
-        return entry, instant
+        if draft.quota is None or entry.refusal is None or await self.quotas.take(draft.quota):
+            return entry, instant
+        try:
+            return entry.refusal(), instant
+        except GatewayError as error:
+            return error
 
     async def _is_taken(self, event_id: str) -> bool:
         if event_id in self._named or await is_recorded(self._tx, event_id):

@@ -8,8 +8,9 @@ as its *detail*; the body then carries `{"count", "sha256"}` of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gateway.canonical import canonical
@@ -34,7 +35,8 @@ class Prepared:
     event_id: str
     origin: str
     detail: bytes | None
-    overdrawn: Prepared | None
+    refusal: Callable[[], Prepared] | None
+    """Prepares what is entered instead, should the quota be spent."""
     _pieces: tuple[bytes, bytes, bytes, bytes]
 
     def body(self, node_seq: int, prev_node_hash: str, time_ms: int) -> bytes:
@@ -77,10 +79,10 @@ def prepare(draft: Draft, *, event_id: str, origin: str, node: str, boot_id: str
     if draft.sealed is not None:
         members["sealed"] = dict(draft.sealed)
     pieces, detail = _fitting(members, draft.opening)
-    overdrawn = None
+    refusal = None
     if draft.overdrawn is not None:
-        overdrawn = prepare(draft.overdrawn, event_id=event_id, origin=origin, node=node, boot_id=boot_id)
-    return Prepared(draft, members["event_id"], origin, detail, overdrawn, pieces)
+        refusal = partial(prepare, draft.overdrawn, event_id=event_id, origin=origin, node=node, boot_id=boot_id)
+    return Prepared(draft, members["event_id"], origin, detail, refusal, pieces)
 
 
 def _check(draft: Draft) -> None:
