@@ -58,6 +58,7 @@ async def main(folder: Path, port: int) -> None:
             log_level="warning",
             date_header=False,
             server_header=False,
+            proxy_headers=False,
         )
         await uvicorn.Server(config).serve()
 

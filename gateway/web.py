@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from sqlalchemy import literal, select
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
@@ -61,7 +63,9 @@ def web(gateway: Gateway) -> FastAPI:
         docs_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.include_router(read_routes(gateway.enforcement, authenticate, identity.challenge_changed))
+    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
+    app.router.routes[:0] = fast_lane(reads)
+    app.include_router(reads)
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
@@ -79,6 +83,19 @@ def web(gateway: Gateway) -> FastAPI:
     app.add_middleware(FreshNonce, next_nonce=identity.next_nonce)
     app.add_middleware(Limits)
     return app
+
+
+def fast_lane(router: APIRouter) -> list[BaseRoute]:
+    """The router's endpoints as plain routes, to be matched before every other.
+
+    They take the request and build their answer themselves, so FastAPI's own handling would only cost: half
+    of a hello. The router stays included behind them, for OpenAPI.
+    """
+    return [
+        Route(route.path, route.endpoint, methods=list(route.methods or ()))
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    ]
 
 
 class FreshNonce:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, cast, func, literal, or_, select
 from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
@@ -21,11 +22,17 @@ from gateway.ledger.tables import head
 from gateway.members.tables import member
 from gateway.policy.tables import active_policy
 
-Versions = tuple[Any, ...]
-"""Everything that a decision was judged by and that can move; equal tuples mean nothing moved."""
+Versions = str
+"""Everything that a decision was judged by and that can move, in one text; equal texts mean nothing moved."""
 
 _owner = member.alias("owner")
 _recipient = member.alias("recipient")
+
+
+def _in_one_text(*columns: ColumnElement[Any]) -> ColumnElement[str]:
+    """The columns with separators; null is told from every value. The narrowing number is not among them."""
+    texts = [func.coalesce(cast(column, SQLText), literal("-", SQLText)) for column in columns]
+    return reduce(lambda left, right: left + literal("|", SQLText) + right, texts)
 
 
 def governing_row() -> Select[Any]:
@@ -44,6 +51,18 @@ def governing_row() -> Select[Any]:
     )
     return (
         select(
+            _in_one_text(
+                agreement.c.version,
+                agreement.c.owner_id,
+                _owner.c.state,
+                _recipient.c.state,
+                client.c.state,
+                client.c.version,
+                dataset.c.no,
+                dataset.c.version,
+                active_policy.c.digest,
+                case,
+            ).label("versions"),
             agreement.c.version.label("agreement_version"),
             agreement.c.owner_id,
             _owner.c.state.label("owner_state"),
@@ -76,23 +95,6 @@ def governing_row() -> Select[Any]:
 
 
 _GOVERNING = Query(governing_row())
-_VERSIONS = (
-    "agreement_version",
-    "owner_id",
-    "owner_state",
-    "member_state",
-    "client_state",
-    "client_version",
-    "dataset_no",
-    "dataset_version",
-    "policy_digest",
-    "hold_case",
-)
-
-
-def versions_of(row: Row) -> Versions:
-    """The versions in a governing row. The narrowing number is not among them: the ledger compares it."""
-    return tuple(row[name] for name in _VERSIONS)
 
 
 def key_of(request: AccessRequest) -> dict[str, str]:
@@ -124,7 +126,10 @@ class Governing:
     client_version: int
 
     def case(self, request: AccessRequest, now_s: int) -> dict[str, Any]:
-        """The policy's input document for a request at an instant (epoch seconds)."""
+        """The policy's input document for a request at an instant (epoch seconds).
+
+        A hold on a dataset that the agreement does not cover is left out: it would tell that the dataset exists.
+        """
         known = self.dataset.class_of_field if self.dataset else {}
         wanted = request.fields or tuple(name for name in self.terms["granted_fields"] if name in known)
         revoked = self.client_version != request.subject.client_version
@@ -156,7 +161,7 @@ class Governing:
             "context": {"now": now_s, "purpose": request.purpose},
             "agreement": dict(self.terms),
             "holds": [{"case": self.hold_case, "subject": request.dataset, "state": "active"}]
-            if self.hold_case
+            if self.hold_case and self.terms["granted_fields"]
             else [],
         }
 
@@ -205,7 +210,7 @@ class GoverningFacts:
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
         return Governing(
-            versions=versions_of(row),
+            versions=row["versions"],
             owner=row["owner_id"],
             policy_digest=row["policy_digest"],
             hold_case=row["hold_case"],

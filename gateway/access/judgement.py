@@ -72,8 +72,9 @@ class Judgement:
         groups = []
         for consented, selected in groupby(self.in_logged_order(), key=_consented):
             records = [one.sealed.ref for one in selected]
-            fields = tuple(f for f in dataset.fields if f in self.decision.fields and dataset.bit(f) & consented)
-            classes = tuple(dict.fromkeys(dataset.class_of_field[f] for f in fields))
-            withheld = tuple(f for f, c in dataset.class_of_field.items() if c in classes and f not in fields)
+            fields = tuple(name for name in self.decision.fields if dataset.bit(name) & consented)
+            classes = tuple(dict.fromkeys(dataset.class_of_field[name] for name in fields))
+            opened = {name for name, of in dataset.class_of_field.items() if of in classes}
+            withheld = tuple(sorted(opened.difference(fields)))
             groups.append(OpeningGroup(classes=classes, fields=fields, withheld=withheld, records=tuple(records)))
         return tuple(groups)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, LargeBinary, and_, bindparam, literal, select, true
+from sqlalchemy import BigInteger, LargeBinary, and_, bindparam, literal, null, select, true
 from sqlalchemy import Text as SQLText
 
-from gateway.access.governing import Versions, governing_row, key_of, versions_of
+from gateway.access.governing import Versions, governing_row, key_of
 from gateway.access.request import AccessRequest
 from gateway.catalog import Dataset
 from gateway.catalog.tables import record, record_term, upload
@@ -35,8 +35,7 @@ class Shape:
     filters: int
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(NamedTuple):
     """One sealed record and what its subject consented to (`fields` as bits, -1 where no consent is needed)."""
 
     sealed: SealedRecord
@@ -72,7 +71,7 @@ class Sought:
 
 @lru_cache(maxsize=64)
 def _statement(shape: Shape) -> Query:
-    governing = governing_row().subquery("governing")
+    governing = governing_row().limit(1).subquery("governing")  # the limit keeps it from being evaluated per record
     chosen = (
         select(
             record.c.id,
@@ -108,7 +107,7 @@ def _statement(shape: Shape) -> Query:
         chosen = chosen.add_columns(
             literal("", SQLText).label("consent"),
             literal(-1, BigInteger).label("consented"),
-            literal(0, BigInteger).label("expires_at"),
+            null().label("expires_at"),
         )
     for number in range(shape.filters):
         term = record_term.alias(f"term_{number}")
@@ -125,7 +124,9 @@ def _statement(shape: Shape) -> Query:
     position = bindparam("after", type_=LargeBinary)
     chosen = chosen.where(record.c.id == position if shape.single else record.c.id > position)
     rows = chosen.order_by(record.c.id).limit(bindparam("most", type_=BigInteger)).subquery("chosen")
-    return Query(select(governing, rows).select_from(governing.outerjoin(rows, true())).order_by(rows.c.id))
+    return Query(
+        select(governing.c.versions, governing.c.narrowing, rows).select_from(governing.outerjoin(rows, true()))
+    )
 
 
 async def select_records(
@@ -149,22 +150,20 @@ async def select_records(
     rows = await database.all(_statement(shape), **given)
     if not rows:
         return NOTHING
-    selected = tuple(
-        Selected(
-            SealedRecord(
-                id=bytes(row["id"]),
-                version=row["version"],
-                pseudonym=row["pseudonym"],
-                sealed=bytes(row["sealed"]),
-                subject_key_id=row["key_id"],
-                wrapped=bytes(row["wrapped"]),
-                key_version=row["key_version"],
-            ),
-            row["consent"],
-            row["consented"],
-            row["expires_at"] or None,
-        )
-        for row in rows[: request.limit]
-        if row["id"] is not None
+    found = sorted((_selected(row) for row in rows if row["id"] is not None), key=_record_id)
+    shown = tuple(found[: request.limit])
+    return Selection(rows[0]["versions"], rows[0]["narrowing"], shown, more=len(found) > request.limit)
+
+
+def _selected(row: Any) -> Selected:
+    _, _, name, version, pseudonym, sealed, key, wrapped, key_version, consent, consented, ends = row
+    return Selected(
+        SealedRecord(bytes(name), version, pseudonym, bytes(sealed), key, bytes(wrapped), key_version),
+        consent,
+        consented,
+        ends,
     )
-    return Selection(versions_of(rows[0]), rows[0]["narrowing"], selected, more=len(rows) > request.limit)
+
+
+def _record_id(selected: Selected) -> bytes:
+    return selected.sealed.id

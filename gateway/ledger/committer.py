@@ -74,6 +74,7 @@ class Committer:
 
     async def _commit_all(self) -> None:
         while self._waiting:
+            await asyncio.sleep(0)  # whoever is ready to enter something joins this batch
             self._batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             _settle(self._batch, await self._commit([entry for entry, _ in self._batch]))
 

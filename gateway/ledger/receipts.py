@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -51,11 +52,15 @@ class Receipt:
 
 
 class ReceiptSigner:
-    """Signs receipts with one key, named by `kid`."""
+    """Signs receipts with one key, named by `kid`.
+
+    The header never changes and Ed25519 is one call, so the text is put together here: every answer carries a
+    receipt, and a JOSE library's way costs as much again as the signature. `verify` goes through the library.
+    """
 
     def __init__(self, private_key: Ed25519PrivateKey, kid: str) -> None:
-        self._key = OKPKey.import_key(private_key)
-        self._header = {"alg": _ALGORITHM, "kid": kid, "typ": TYPE}
+        self._key = private_key
+        self._header = _base64url(canonical({"alg": _ALGORITHM, "kid": kid, "typ": TYPE}))
 
     def sign(self, receipt: Receipt) -> str:
         """The compact JWS."""
@@ -63,10 +68,15 @@ class ReceiptSigner:
             "event_id": receipt.event_id,
             "log": receipt.origin,
             "index": receipt.index,
-            "leaf_hash": urlsafe_b64encode(receipt.leaf_hash).rstrip(b"=").decode(),
+            "leaf_hash": _base64url(receipt.leaf_hash).decode(),
             "iat": receipt.issued_at,
         }
-        return jws.serialize_compact(self._header, canonical(payload), self._key, algorithms=[_ALGORITHM])
+        signed = self._header + b"." + _base64url(orjson.dumps(payload))
+        return (signed + b"." + _base64url(self._key.sign(signed))).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
 
 
 def verify(receipt: str, jwk: Mapping[str, Any]) -> Receipt:

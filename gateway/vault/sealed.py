@@ -4,7 +4,8 @@
     class part  class number 2, length 4 of what follows, commitment 32, ciphertext, tag 16
 
 Parts stand in ascending order of class number. A class's plaintext is a count (2 bytes), then per field in
-ascending order of number: number 2, length 4, the value as JSON; zeros fill it up to its bucket. Per class,
+ascending order of number: number 2, length 4; then the values as JSON in the same order; zeros fill it up to its
+bucket. Per class,
 HMAC-SHA512(subject key, "gw1", suite, salt, class number, SHA-256(context)) gives the AES-256-GCM key, used for
 this one message, and the commitment that is compared before anything is decrypted.
 """
@@ -16,6 +17,8 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
 from struct import Struct
 from typing import NamedTuple
 
@@ -33,11 +36,16 @@ NONCE = bytes(12)
 CLASS_OF_FIELDS = b"\x01"
 _HEADER = Struct(">2sBBI16s24s")
 _PART_HEAD = 6
-_FIELD = Struct(">HI")
 _RECORD = Struct(">I16sIQI")
-_COUNTS = tuple(count.to_bytes(2, "big") for count in range(1024))
+_MOST_FIELDS = 1023
 _LARGEST = 65_535
 _SMALL_BUCKETS, _STEP = (16, 32, 64), 128
+
+
+@cache
+def _table(count: int) -> Struct:
+    """The head of a class's plaintext: the count, then number and length of each field."""
+    return Struct(">H" + "HI" * count)
 
 
 def bucket(length: int) -> int:
@@ -73,7 +81,7 @@ class Layout:
         for what, used in (("classes", list(self.classes.values())), ("fields", numbers)):
             if len(set(used)) != len(used) or not all(0 <= number <= _LARGEST for number in used):
                 raise Invalid("invalid_layout", "Numbers are 0..65535, each used once.", field=what)
-        if not {name for _, name in self.fields.values()} <= set(self.classes) or len(self.fields) >= len(_COUNTS):
+        if not {name for _, name in self.fields.values()} <= set(self.classes) or len(self.fields) > _MOST_FIELDS:
             raise Invalid("invalid_layout", "A field names no class of the layout, or there are too many.")
         place = (self.alliance.encode(), self.owner.encode(), self.dataset.encode())
         object.__setattr__(self, "plan", tuple(self._class_plan(*item) for item in self._classes_by_number()))
@@ -108,19 +116,19 @@ class Layout:
     def encode(self, values: Mapping[str, bytes]) -> list[tuple[bytes, bytes]]:
         """(class number as 2 bytes, padded plaintext) of every class that has a value, in ascending order."""
         classes: list[tuple[bytes, bytes]] = []
-        pack, get, left = _FIELD.pack, values.get, len(values)
+        get, left = values.get, len(values)
         for number, members in self.plan:
-            parts = [b""]
+            texts: list[bytes] = []
+            head: list[int] = []
             for name, no in members:
                 value = get(name)
                 if value is not None:
-                    parts.append(pack(no, len(value)))
-                    parts.append(value)
-            if len(parts) > 1:
-                count = len(parts) >> 1
+                    head += (no, len(value))
+                    texts.append(value)
+            if texts:
+                count = len(texts)
                 left -= count
-                parts[0] = _COUNTS[count]
-                text = b"".join(parts)
+                text = _table(count).pack(count, *head) + b"".join(texts)
                 classes.append((number, text.ljust(bucket(len(text)), b"\0")))
         if left or not classes:
             raise Invalid("invalid_record", "A record has no value, or one that is absent or not in its layout.")
@@ -131,8 +139,7 @@ class Layout:
         return Sealer(self, subject_key)
 
 
-@dataclass(frozen=True, slots=True)
-class SealedRecord:
+class SealedRecord(NamedTuple):
     """One stored record with its subject key's row, both just read in one snapshot."""
 
     id: bytes
@@ -230,22 +237,35 @@ def parse(sealed: bytes) -> Parsed:
     return Parsed(sealed[:HEADER_BYTES], key_version, key_id.hex(), salt, b"".join(parts), parts)
 
 
-def fields_of(plaintext: bytes, wanted: Mapping[int, bytes], into: list[bytes]) -> None:
-    """Append label and value of each wanted field; step over every other. `SealBroken` unless canonical."""
-    unpack, size = _FIELD.unpack_from, _FIELD.size
-    count = int.from_bytes(plaintext[:2], "big")
-    at, end, last = 2, len(plaintext), -1
-    for _ in range(count):
-        if at + size > end:
+class Granted:
+    """Which fields of opened classes are handed out, with the labels that go before their values."""
+
+    __slots__ = ("_labels", "_plans")
+
+    def __init__(self, labels: Mapping[int, bytes]) -> None:
+        self._labels = labels
+        self._plans: dict[tuple[int, ...], list[bytes | None]] = {}
+
+    def fields_of(self, plaintext: bytes, into: list[bytes]) -> None:
+        """Append label and value of each granted field; step over every other. `SealBroken` unless canonical."""
+        end = len(plaintext)
+        table = _table(int.from_bytes(plaintext[:2], "big"))
+        if table.size > end:
             raise SealBroken
-        number, length = unpack(plaintext, at)
-        at += size
-        label = wanted.get(number)
-        if label is not None:
-            into.append(label + plaintext[at : at + length])
-        at += length
-        if number <= last:
+        head = table.unpack_from(plaintext)
+        at = table.size
+        for label, length in zip(self._plan(head[1::2]), head[2::2], strict=True):
+            if label is not None:
+                into.append(label + plaintext[at : at + length])
+            at += length
+        if at > end or plaintext.count(0, at) != end - at or bucket(at) != end:
             raise SealBroken
-        last = number
-    if at > end or plaintext[at:].strip(b"\0") or bucket(at) != end:
-        raise SealBroken
+
+    def _plan(self, numbers: tuple[int, ...]) -> list[bytes | None]:
+        """Per field its label, or None where it is not granted; most records have the same fields."""
+        plan = self._plans.get(numbers)
+        if plan is None:
+            if any(before >= after for before, after in pairwise(numbers)):
+                raise SealBroken
+            plan = self._plans[numbers] = [self._labels.get(number) for number in numbers]
+        return plan

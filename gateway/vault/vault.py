@@ -20,9 +20,9 @@ from gateway.vault.sealed import (
     COMMITMENT_BYTES,
     LABEL,
     NONCE,
+    Granted,
     Layout,
     SealedRecord,
-    fields_of,
     parse,
 )
 from gateway.vault.subject_key import SubjectKey, WrappedSubjectKey
@@ -44,7 +44,7 @@ class Vault:
         """
         refs = [record.ref for record in records]
         groups = warrant.redeem(layout.dataset, refs)
-        openings = {ref: _Opening(layout, group) for group in groups for ref in group.records}
+        openings = {ref: one for group in groups for one in [_Opening(layout, group)] for ref in group.records}
         keys = await self._keyring.unlock(layout.owner)
         subjects = _SubjectKeys(keys, layout)
         opened: list[bytes] = []
@@ -78,7 +78,7 @@ class _SubjectKeys:
 class _Opening:
     """What one group of a warrant opens: these classes, and of them these fields."""
 
-    __slots__ = ("_classes", "_labels", "_layout")
+    __slots__ = ("_classes", "_granted", "_layout")
 
     def __init__(self, layout: Layout, group: OpeningGroup) -> None:
         if not set(group.classes) <= layout.classes.keys() or not set(group.fields) <= layout.fields.keys():
@@ -87,7 +87,7 @@ class _Opening:
             raise Invalid("invalid_opening", "The warrant names a field outside its classes.")
         self._layout = layout
         self._classes = tuple(number.to_bytes(2, "big") for number in sorted(layout.classes[c] for c in group.classes))
-        self._labels = {layout.fields[name][0]: layout.labels[name] for name in group.fields}
+        self._granted = Granted({layout.fields[name][0]: layout.labels[name] for name in group.fields})
 
     def open(self, record: SealedRecord, key: SubjectKey) -> bytes:
         """The record's granted fields as one JSON object, or `SealBroken`.
@@ -110,7 +110,8 @@ class _Opening:
                 raise SealBroken
             if granted:
                 ciphertext = sealed[start + COMMITMENT_BYTES : end]
-                fields_of(_decrypted(material[:32], ciphertext, bound + number + CLASS_OF_FIELDS), self._labels, fields)
+                plaintext = _decrypted(material[:32], ciphertext, bound + number + CLASS_OF_FIELDS)
+                self._granted.fields_of(plaintext, fields)
         return b"{" + b",".join(fields) + b"}"
 
 

@@ -25,7 +25,7 @@ def split(record: SealedRecord) -> dict[bytes, bytes]:
 
 
 def joined(record: SealedRecord, parts: dict[bytes, bytes]) -> SealedRecord:
-    return replace(record, sealed=record.sealed[:48] + b"".join(parts[number] for number in sorted(parts)))
+    return record._replace(sealed=record.sealed[:48] + b"".join(parts[number] for number in sorted(parts)))
 
 
 def flipped(text: bytes, bit: int) -> bytes:
@@ -41,13 +41,13 @@ async def test_every_bit_of_header_class_numbers_lengths_and_commitments_counts(
     for start, _ in parsed.parts.values():
         places += range((start - 6) * 8, (start + 32) * 8)
     assert len(places) == 384 + 3 * 38 * 8
-    outcomes = await house.outcomes([replace(record, sealed=flipped(record.sealed, bit)) for bit in places])
+    outcomes = await house.outcomes([record._replace(sealed=flipped(record.sealed, bit)) for bit in places])
     assert [place for place, outcome in zip(places, outcomes, strict=True) if not isinstance(outcome, SealBroken)] == []
 
 
 async def test_every_byte_of_every_ciphertext_counts(house: House) -> None:  # noqa: F811
     record = await house.sealed()
-    altered = [replace(record, sealed=flipped(record.sealed, at * 8 + at % 8)) for at in range(len(record.sealed))]
+    altered = [record._replace(sealed=flipped(record.sealed, at * 8 + at % 8)) for at in range(len(record.sealed))]
     outcomes = await house.outcomes(altered)
     assert [at for at, outcome in enumerate(outcomes) if not isinstance(outcome, SealBroken)] == []
 
@@ -77,7 +77,7 @@ async def test_a_record_of_another_owner_is_refused(house: House) -> None:  # no
     with pytest.raises(KeysUnavailable):
         await house.open([record], layout=hotel)
     misplaced = await house.sealed(layout=hotel, pseudonym="p1")
-    theirs = replace(record, sealed=misplaced.sealed, id=misplaced.id)
+    theirs = record._replace(sealed=misplaced.sealed, id=misplaced.id)
     with pytest.raises(SealBroken):
         await house.open([theirs])
 
@@ -87,11 +87,11 @@ async def test_a_record_put_in_the_place_of_another_is_refused(house: House) -> 
     newer = await house.sealed(pseudonym="p1", record_id=one.id, version=2)
     another_subject = await house.sealed(pseudonym="p2")
     for moved in (
-        replace(one, id=two.id),
-        replace(one, sealed=two.sealed),
-        replace(newer, sealed=one.sealed),
-        replace(one, version=2),
-        replace(one, sealed=another_subject.sealed),
+        one._replace(id=two.id),
+        one._replace(sealed=two.sealed),
+        newer._replace(sealed=one.sealed),
+        one._replace(version=2),
+        one._replace(sealed=another_subject.sealed),
     ):
         with pytest.raises(SealBroken):
             await house.open([moved])
@@ -215,6 +215,6 @@ async def test_a_ciphertext_that_opens_under_two_keys_is_refused(house: House) -
         AESGCM(bytes(32)).decrypt(bytes(12), forged, aad)
 
     part = number + (32 + len(forged)).to_bytes(4, "big")
-    refused = replace(record, sealed=header + part + foreign[32:] + forged)
+    refused = record._replace(sealed=header + part + foreign[32:] + forged)
     with pytest.raises(SealBroken, match="does not verify"):
         await house.open([refused])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import Invalid
 from gateway.vault.errors import SealBroken
-from gateway.vault.sealed import Layout, SealedRecord, bucket, fields_of, parse, seal
+from gateway.vault.sealed import Granted, Layout, SealedRecord, bucket, parse, seal
 from gateway.vault.subject_key import SubjectKey
 
 from .conftest import LAYOUT, VALUES, House
@@ -144,19 +144,19 @@ def test_arbitrary_bytes_are_refused_by_the_parsers_in_one_way(noise: bytes) -> 
 @pytest.mark.parametrize(
     "plaintext",
     [
-        b"\0\2" + b"\0\1\0\0\0\1x" + b"\0\1\0\0\0\1y",
-        b"\0\2" + b"\0\2\0\0\0\1x" + b"\0\1\0\0\0\1y",
-        b"\0\1" + b"\0\1\0\0\0\1x" + b"\0\0\0\0\0\0\1",
-        b"\0\1" + b"\0\1\0\0\0\1x" + bytes(23),
-        b"\0\1" + b"\0\1\0\0\0\xffx" + bytes(7),
-        b"\0\x09" + b"\0\1\0\0\0\1x" + bytes(7),
-        b"\0\3" + b"\0\1\0\0\0\1x" + bytes(7),
+        b"\0\2" + b"\0\1\0\0\0\1" + b"\0\1\0\0\0\1" + b"xy",
+        b"\0\2" + b"\0\2\0\0\0\1" + b"\0\1\0\0\0\1" + b"xy",
+        b"\0\1" + b"\0\1\0\0\0\1" + b"x" + b"\0\0\0\0\0\0\1",
+        b"\0\1" + b"\0\1\0\0\0\1" + b"x" + bytes(23),
+        b"\0\1" + b"\0\1\0\0\0\xff" + b"x" + bytes(7),
+        b"\0\x09" + b"\0\1\0\0\0\1" + b"x" + bytes(7),
+        b"\0\3" + b"\0\1\0\0\0\1" + b"x" + bytes(7),
         b"",
     ],
 )
 def test_a_class_plaintext_that_is_not_canonical_is_refused(plaintext: bytes) -> None:
     with pytest.raises(SealBroken):
-        fields_of(plaintext.ljust(16, b"\0") if plaintext else b"", {1: b"a", 2: b"b"}, [])
+        Granted({1: b"a", 2: b"b"}).fields_of(plaintext.ljust(16, b"\0") if plaintext else b"", [])
 
 
 def test_a_truncated_record_is_refused_at_every_length() -> None:
@@ -222,11 +222,11 @@ def test_format_1_can_be_opened_from_its_description_alone() -> None:
         assert material[32:] == commitment
         aad = hashlib.sha256(header).digest() + number + b"\1"
         plain = AESGCM(material[:32]).decrypt(bytes(12), ciphertext, aad)
-        at = 2
-        for _ in range(int.from_bytes(plain[:2], "big")):
-            length = int.from_bytes(plain[at + 2 : at + 6], "big")
-            value = plain[at + 6 : at + 6 + length]
-            found[names[int.from_bytes(plain[at : at + 2], "big")]] = json.loads(value)
-            at += 6 + length
+        count = int.from_bytes(plain[:2], "big")
+        at = 2 + 6 * count
+        for entry in range(2, 2 + 6 * count, 6):
+            length = int.from_bytes(plain[entry + 2 : entry + 6], "big")
+            found[names[int.from_bytes(plain[entry : entry + 2], "big")]] = json.loads(plain[at : at + length])
+            at += length
     assert found == GOLDEN["values"]
     assert len(parts) == 3
