@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -37,10 +37,11 @@ from gateway.identity import (
     TokenKeys,
 )
 from gateway.identity.replay_valkey import ValkeyWindow
-from gateway.ledger import Draft, Effect, Kind, Ledger
+from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, VerifierKey
 from gateway.ledger.receipts import ReceiptSigner
+from gateway.ledger.stored import state as log_state
 from gateway.ledger.tiles import Tiles
 from gateway.members import Members, SigningKeys
 from gateway.members.clients import Clients
@@ -87,6 +88,7 @@ class Gateway:
     identity: Identity
     tiles: Tiles
     log_signers: LogSigners
+    receipt_jwk: Mapping[str, str]
 
     async def activate_policy(self, alliance: str, *, operator: str) -> str:
         """Put the policy that this process has loaded in force; returns its digest.
@@ -111,10 +113,10 @@ class Gateway:
 
 
 class LogSigners:
-    """Finds the key of each log; made with the log, in one transaction."""
+    """Finds the key of each log, made with the log in one transaction. It signs under the log's own origin."""
 
-    def __init__(self, ledger: Ledger, keyring: KeyRing) -> None:
-        self._ledger = ledger
+    def __init__(self, database: Database, keyring: KeyRing) -> None:
+        self._database = database
         self._keyring = keyring
         self._known: dict[str, NamedSigner] = {}
 
@@ -122,7 +124,8 @@ class LogSigners:
         """The signer of a log."""
         if log not in self._known:
             key = await self._keyring.signing_key(f"log:{log}")
-            self._known[log] = NamedSigner(self._ledger.origin_of(log), key.public, key.sign)
+            origin = (await log_state(self._database, log)).origin
+            self._known[log] = NamedSigner(origin, key.public, key.sign)
         return self._known[log]
 
 
@@ -224,11 +227,12 @@ async def compose(
         stack.push_async_callback(database.close)
         keyring = KeyRing(database, provider, clock)
         node = f"{socket.gethostname()}:{process or settings.port}"
-        ledger = Ledger(database, clock, origin=urlsplit(settings.base_url).netloc, node=node)
+        incidents: dict[str, LedgerRolledBack] = {}
+        ledger = Ledger(database, clock, origin=urlsplit(settings.base_url).netloc, node=node, incidents=incidents)
         stack.push_async_callback(ledger.close)
         receipt_key = await keyring.signing_key(RECEIPT_KEY)
-        log_signers = LogSigners(ledger, keyring)
-        integrator = Integrator(database, clock, log_signers.of, settings.heads_path)
+        log_signers = LogSigners(database, keyring)
+        integrator = Integrator(database, clock, log_signers.of, settings.heads_path, incidents=incidents)
         stack.push_async_callback(integrator.close)
         decisions = await _decisions(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
@@ -263,6 +267,7 @@ async def compose(
             identity=await _identity(settings, database, keyring, ledger, agreements, clock, stack),
             tiles=Tiles(database),
             log_signers=log_signers,
+            receipt_jwk=receipt_key.jwk(),
         )
 
 

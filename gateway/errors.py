@@ -12,6 +12,9 @@ class Reason:
     code: str
     clause: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.code} (clause {self.clause})" if self.clause else self.code
+
 
 class GatewayError(Exception):
     """A refusal that the gateway chose.
@@ -61,7 +64,7 @@ class Refused(GatewayError):
 
     def __init__(self, reasons: tuple[Reason, ...], *, event_id: str | None = None) -> None:
         code = reasons[0].code if reasons else "REFUSED"
-        super().__init__(code, "Refused: " + ", ".join(f"{r.code} (clause {r.clause})" for r in reasons))
+        super().__init__(code, "Refused: " + ", ".join(map(str, reasons)))
         self.reasons = reasons
         self.event_id = event_id
 
@@ -77,5 +80,7 @@ class OnHold(Refused):
 class Unavailable(GatewayError):
     """Policy, keys, clock, ledger or database cannot answer now. Nothing acknowledged is lost; try again."""
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(code, detail, remedy="Try again shortly; the gateway resumes by itself.")
+    def __init__(
+        self, code: str, detail: str, *, remedy: str = "Try again shortly; the gateway resumes by itself."
+    ) -> None:
+        super().__init__(code, detail, remedy=remedy)

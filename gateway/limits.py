@@ -13,6 +13,7 @@ HEADER_BYTES = 32 * 1024
 TARGET_BYTES = 8 * 1024
 BODY_BYTES = 4 * 1024 * 1024
 UPLOAD_BYTES = 4 * 1024 * 1024 * 1024
+_LONGEST_LENGTH = 20
 
 
 class Limits:
@@ -61,8 +62,8 @@ class Limits:
 def _declared(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            if not value.isdigit():
-                raise Invalid("invalid_content_length", "Not a number.", field="Content-Length")
+            if not value.isdigit() or len(value) > _LONGEST_LENGTH:
+                raise Invalid("invalid_content_length", "Not a length.", field="Content-Length")
             return int(value)
     return 0
 

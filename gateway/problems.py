@@ -48,10 +48,15 @@ def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Respo
         "title": status.phrase,
         "status": status.value,
         "code": code,
-        "detail": detail,
-        **{name: value for name, value in members.items() if value is not None},
+        "detail": _sendable(detail),
+        **{name: _sendable(value) for name, value in members.items() if value is not None},
     }
     return Response(orjson.dumps(document), status, {"Cache-Control": "no-store"}, MEDIA_TYPE)
+
+
+def _sendable(value: Any) -> Any:
+    """A text as UTF-8 can carry it: the name of a caller's own member may hold a lone surrogate."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def problem_of(error: GatewayError) -> Response:

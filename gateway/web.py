@@ -48,6 +48,7 @@ def web(gateway: Gateway) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await gateway.integrator.integrate_all()
         gateway.integrator.start()
         alone = not gateway.settings.database_url
         sweeping = asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep")
@@ -73,10 +74,17 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(consent_routes(authenticate_active, gateway.consents))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
+    @app.get("/v1/jwks", summary="The key that signs receipts", tags=["reads"])
+    async def resource_keys() -> dict[str, list[dict[str, str]]]:
+        """The public keys of the API itself (RFC 9728 `jwks_uri`): what verifies an access receipt."""
+        return {"keys": [dict(gateway.receipt_jwk)]}
+
     @app.get("/healthz", include_in_schema=False)
     async def healthy() -> Response:
-        """The process answers and so does its database."""
+        """The process answers, so does its database, and every log extends what was signed before."""
         await gateway.database.one(_ALIVE)
+        for incident in gateway.integrator.incidents.values():
+            raise incident
         return Response("ok\n", media_type="text/plain")
 
     problems.install(app)

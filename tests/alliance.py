@@ -329,9 +329,14 @@ async def founded(folder: Path, clock: Clock = system_clock, **over: Any) -> Asy
     async with compose(settings, await prepare(settings), clock) as gateway:
         transport = httpx.ASGITransport(web(gateway), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=settings.base_url) as http:
-            alliance = Alliance(gateway, http)
-            alliance.id = await gateway.members.create_alliance("Test alliance", operator="test")
-            await gateway.activate_policy(alliance.id, operator="test")
-            for name in ("bank", "hotel", "stranger"):
-                await alliance.join(name)
-            yield alliance
+            yield await populated(gateway, http)
+
+
+async def populated(gateway: Gateway, http: httpx.AsyncClient) -> Alliance:
+    """An alliance with a bank, a hotel and a stranger, on an empty gateway that `http` reaches."""
+    alliance = Alliance(gateway, http)
+    alliance.id = await gateway.members.create_alliance("Test alliance", operator="test")
+    await gateway.activate_policy(alliance.id, operator="test")
+    for name in ("bank", "hotel", "stranger"):
+        await alliance.join(name)
+    return alliance

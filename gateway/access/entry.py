@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +13,7 @@ from gateway.clock import MILLISECONDS
 from gateway.errors import Reason
 from gateway.ledger import Draft, Effect, Kind, Opening, Quota
 
-NOT_A_PARTY = Reason("NOT_A_PARTY", "5.1.1")
+NOT_A_PARTY = Reason("NOT_A_PARTY", "1.2")
 FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
 
 
@@ -24,21 +23,19 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
     A permit carries the narrowing number it was judged by and the agreement's frequency, both checked in
     the ledger's own transaction.
     """
-    draft = Draft(
-        log=judgement.governing.owner,
-        kind=Kind.ACCESS,
-        effect=judgement.decision.effect,
-        reasons=judgement.decision.reasons,
-        facts=_facts(request, judgement),
-    )
+    owner, facts, decision = judgement.governing.owner, _facts(request, judgement), judgement.decision
     if not judgement.permits:
-        return draft
-    return replace(
-        draft,
+        return Draft(log=owner, kind=Kind.ACCESS, effect=decision.effect, reasons=decision.reasons, facts=facts)
+    refusal = Draft(log=owner, kind=Kind.ACCESS, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,), facts=facts)
+    return Draft(
+        log=owner,
+        kind=Kind.ACCESS,
+        effect=decision.effect,
+        facts=facts,
         opening=Opening(dataset=request.dataset, groups=judgement.groups()),
         narrowing=judgement.selection.narrowing,
         quota=_quota(request, judgement),
-        overdrawn=replace(draft, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,)),
+        overdrawn=refusal,
         sealed=judgement.sealed_query,
         valid_until_ms=judgement.valid_until_s * MILLISECONDS,
     )
@@ -94,10 +91,9 @@ def _shape(fields: tuple[str, ...], filters: tuple[str, ...], limit: int, single
     return hashlib.sha256(canonical(shape)).hexdigest()
 
 
-def _quota(request: AccessRequest, judgement: Judgement) -> Quota | None:
-    obligations = judgement.decision.obligations
-    if obligations is None:
-        return None
-    frequency = obligations.frequency
+def _quota(request: AccessRequest, judgement: Judgement) -> Quota:
+    """How often the agreement lets its recipient read, counted per window; a permit always says it."""
+    assert judgement.decision.obligations is not None
+    frequency = judgement.decision.obligations.frequency
     window = judgement.now_s - judgement.now_s % frequency.per_seconds
     return Quota(key=f"{request.agreement}:reads", window_start=window, limit=frequency.reads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, cast, func, liter
 from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
+from gateway.agreements import holds_case
 from gateway.agreements.tables import agreement, hold
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
@@ -72,7 +73,6 @@ def governing_row() -> Select[Any]:
             dataset.c.no.label("dataset_no"),
             dataset.c.version.label("dataset_version"),
             active_policy.c.digest.label("policy_digest"),
-            case.label("hold_case"),
             head.c.narrowing,
             head.c.last_time,
         )
@@ -114,7 +114,8 @@ class Governing:
     versions: Versions
     owner: str
     policy_digest: str
-    hold_case: str | None
+    holds: Sequence[Mapping[str, str]]
+    """The active holds, as the policy's input has them."""
     last_time: int
     terms: Mapping[str, Any]
     """The `agreement` object of the policy's input, sliced to the dataset."""
@@ -160,9 +161,7 @@ class Governing:
             },
             "context": {"now": now_s, "purpose": request.purpose},
             "agreement": dict(self.terms),
-            "holds": [{"case": self.hold_case, "subject": request.dataset, "state": "active"}]
-            if self.hold_case and self.terms["granted_fields"]
-            else [],
+            "holds": [dict(hold) for hold in self.holds if self.terms["granted_fields"]],
         }
 
 
@@ -213,7 +212,7 @@ class GoverningFacts:
             versions=row["versions"],
             owner=row["owner_id"],
             policy_digest=row["policy_digest"],
-            hold_case=row["hold_case"],
+            holds=await holds_case(self._database, agreement_id=request.agreement, dataset_id=request.dataset),
             last_time=row["last_time"],
             terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
             dataset=await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None,

@@ -68,13 +68,9 @@ class Judgement:
 
         A class is opened if one of its fields is granted and consented; its other fields are withheld.
         """
-        dataset = self.dataset
         groups = []
         for consented, selected in groupby(self.in_logged_order(), key=_consented):
-            records = [one.sealed.ref for one in selected]
-            fields = tuple(name for name in self.decision.fields if dataset.bit(name) & consented)
-            classes = tuple(dict.fromkeys(dataset.class_of_field[name] for name in fields))
-            opened = {name for name, of in dataset.class_of_field.items() if of in classes}
-            withheld = tuple(sorted(opened.difference(fields)))
-            groups.append(OpeningGroup(classes=classes, fields=fields, withheld=withheld, records=tuple(records)))
+            fields, classes, withheld = self.dataset.openable(self.decision.fields, consented)
+            records = tuple([one.sealed.ref for one in selected])
+            groups.append(OpeningGroup(classes=classes, fields=fields, withheld=withheld, records=records))
         return tuple(groups)

@@ -26,7 +26,6 @@ def refuse_unless_permitted(judgement: Judgement, recorded: Recorded) -> None:
     codes = {reason.code for reason in recorded.reasons}
     if _REVOKED in codes:
         raise ClientChanged
-    case = judgement.governing.hold_case
-    if codes == {_DISPUTED} and case is not None:
-        raise OnHold(recorded.reasons, case, event_id=recorded.event_id)
+    if _DISPUTED in codes and judgement.governing.holds:
+        raise OnHold(recorded.reasons, judgement.governing.holds[0]["case"], event_id=recorded.event_id)
     raise Refused(recorded.reasons, event_id=recorded.event_id)

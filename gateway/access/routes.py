@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
@@ -13,18 +14,22 @@ from gateway.access.enforcement import EnforcementPoint, Release
 from gateway.access.refusal import ClientChanged
 from gateway.access.request import MOST_RECORDS, AccessRequest
 from gateway.canonical import parse
+from gateway.catalog.declaration import MOST_FIELDS
 from gateway.errors import Invalid, NotAuthenticated, NotFound
 from gateway.identity import Subject
 
 Authenticate = Callable[[Request], Awaitable[Subject]]
 
+_NAME = r"[a-z][a-z0-9_]{0,63}"
+_LONGEST_LIMIT = len(str(MOST_RECORDS))
 _ID_LENGTH = 32
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _PAGE_PARAMETERS = frozenset({"purpose", "fields", "limit", "cursor"})
 _RECORD_PARAMETERS = frozenset({"purpose", "fields"})
 _JSON = "application/json"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
+_is_name = re.compile(_NAME).fullmatch
 
 
 class RecordQuery(BaseModel):
@@ -33,7 +38,7 @@ class RecordQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     purpose: Name | None = None
-    fields: list[Name] = Field(default_factory=list, max_length=62)
+    fields: list[Name] = Field(default_factory=list, max_length=MOST_FIELDS)
     filters: dict[Name, Annotated[str, StringConstraints(max_length=1024)]] = Field(max_length=4)
     limit: Annotated[int, Field(ge=1, le=MOST_RECORDS)] = MOST_RECORDS
     cursor: Annotated[str, StringConstraints(max_length=512)] | None = None
@@ -69,7 +74,7 @@ def routes(
             )
         )
 
-    @router.get("/{record}", summary="Read one", openapi_extra=_parameters(_RECORD_PARAMETERS), response_class=Response)
+    @router.get("/{record}", summary="Read one", openapi_extra=_parameters(_RECORD_PARAMETERS, "record"), response_class=Response)
     async def read_one(request: Request) -> Response:
         """One record by its id."""
         subject = await authenticate(request)
@@ -121,8 +126,9 @@ def _asked(request: Request, known: frozenset[str]) -> Mapping[str, str]:
     for name, value in request.query_params.multi_items():
         if name not in known:
             raise Invalid("unknown_parameter", "There is no such parameter here.", field=name[:64])
-        if asked.setdefault(name, value) != value:
+        if name in asked:
             raise Invalid("repeated_parameter", "The parameter is given twice.", field=name)
+        asked[name] = value
     return asked
 
 
@@ -147,7 +153,7 @@ def _identifier(request: Request, name: str) -> str:
 def _purpose(asked: str | None, subject: Subject, request: Request) -> str:
     """The purpose asked for, else the only one that the token grants for this agreement."""
     if asked is not None:
-        return asked if asked.isidentifier() and asked.isascii() else _no_purpose("Not the form of a purpose.")
+        return asked if _is_name(asked) else _no_purpose("Not the form of a purpose.")
     agreement = request.path_params["agreement"]
     granted = {p for grant in subject.agreements if grant.agreement == agreement for p in grant.purposes}
     return granted.pop() if len(granted) == 1 else _no_purpose("The token does not settle the purpose.")
@@ -161,29 +167,38 @@ def _fields(text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
     names = tuple(dict.fromkeys(text.split(",")))
-    for name in names:
-        if not (name.isidentifier() and name.isascii()) or name != name.lower():
-            raise Invalid("invalid_fields", "Not a comma-separated list of field names.", field="fields")
+    if len(names) > MOST_FIELDS or not all(_is_name(name) for name in names):
+        raise Invalid(
+            "invalid_fields",
+            f"Not a comma-separated list of at most {MOST_FIELDS} field names.",
+            field="fields",
+            remedy="Name fields of the agreement, or leave the parameter out.",
+        )
     return names
 
 
 def _limit(text: str | None) -> int:
     if text is None:
         return MOST_RECORDS
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= MOST_RECORDS:
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_LIMIT and 1 <= int(text) <= MOST_RECORDS):
         raise Invalid("invalid_limit", f"Not a number from 1 to {MOST_RECORDS}.", field="limit")
     return int(text)
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
     """The body, for OpenAPI: it is parsed by hand so that ambiguous JSON is refused."""
-    return {"requestBody": {"required": True, "content": {_JSON: {"schema": model.model_json_schema()}}}}
+    body = {"required": True, "content": {_JSON: {"schema": model.model_json_schema()}}}
+    return {"requestBody": body, **_parameters(frozenset())}
 
 
-def _parameters(names: frozenset[str]) -> dict[str, Any]:
-    """The query parameters, for OpenAPI: they are parsed by hand so that unknown ones are refused."""
+def _parameters(names: frozenset[str], *more_parts: str) -> dict[str, Any]:
+    """The parameters, for OpenAPI: they are parsed by hand so that unknown ones are refused."""
+    text = {"type": "string"}
+    identifier = {**text, "pattern": f"^[0-9a-f]{{{_ID_LENGTH}}}$"}
+    parts = ("agreement", "dataset", *more_parts)
     return {
         "parameters": [
-            {"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in sorted(names)
+            *({"name": name, "in": "path", "required": True, "schema": identifier} for name in parts),
+            *({"name": name, "in": "query", "required": False, "schema": text} for name in sorted(names)),
         ]
     }

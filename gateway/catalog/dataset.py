@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.catalog.columns import CellRefused, Column
 from gateway.catalog.reading import text_of
@@ -15,6 +15,16 @@ from gateway.database import Row
 from gateway.errors import Invalid
 from gateway.vault.keyring import MemberKeys
 from gateway.vault.sealed import Layout
+
+_MOST_REMEMBERED = 1024
+
+
+class Openable(NamedTuple):
+    """Fields, the classes that hold them, and the other fields of those classes, which are withheld."""
+
+    fields: tuple[str, ...]
+    classes: tuple[str, ...]
+    withheld: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,22 @@ class Dataset:
         if found is None:
             raise Invalid("unknown_field", "The dataset has no such field.", field=field[:64])
         return 1 << found.number
+
+    def openable(self, granted: tuple[str, ...], consented: int) -> Openable:
+        """What may be opened of a record whose subject consents to the fields of these bits (-1: no consent needed)."""
+        known = self._openable.get((granted, consented))
+        if known is None:
+            fields = tuple(name for name in granted if self.bit(name) & consented)
+            classes = tuple(dict.fromkeys(self.class_of_field[name] for name in fields))
+            opened = {name for name, of in self.class_of_field.items() if of in classes}
+            known = Openable(fields, classes, tuple(sorted(opened.difference(fields))))
+            if len(self._openable) < _MOST_REMEMBERED:
+                self._openable[granted, consented] = known
+        return known
+
+    @cached_property
+    def _openable(self) -> dict[tuple[tuple[str, ...], int], Openable]:
+        return {}
 
     def filter_terms(self, filters: Mapping[str, Any], keys: MemberKeys) -> list[tuple[int, bytes]]:
         """(field number, blind index term) per filter; equality only, on fields declared with `x-filter`.

@@ -139,6 +139,13 @@ def activate_policy(alliance: str) -> None:
     console.print(act(lambda gateway: gateway.activate_policy(alliance, operator=operator())))
 
 
+@admin.command("adopt")
+@told
+def adopt(log: Annotated[str, typer.Argument(help="The log's id.")]) -> None:
+    """Take the database's signed head of a log as the copy outside, where that copy was lost. Check it first."""
+    act(lambda gateway: gateway.integrator.adopt(log))
+
+
 @admin.command("logs")
 @told
 def show_logs() -> None:

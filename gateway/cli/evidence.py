@@ -9,7 +9,8 @@ import typer
 from rich.progress import Progress
 
 from gateway.app import Gateway
-from gateway.cli.host import act, console, told
+from gateway.cli.host import act, console, operator, told
+from gateway.ledger import Draft, Kind
 from gateway.ledger.export import export
 from gateway.ledger.stored import state
 from gateway.ledger.verify import verify
@@ -22,9 +23,11 @@ def export_command(
     first: Annotated[int, typer.Option(help="First entry.", min=0)] = 0,
     last: Annotated[int | None, typer.Option(help="Last entry; default: the newest signed one.", min=0)] = None,
 ) -> None:
-    """Write a stretch of a log, with what proves it, as one bundle. Sign what is durable first."""
+    """Write a stretch of a log, with what proves it, as one bundle. The export is an entry itself."""
 
     async def work(gateway: Gateway) -> str:
+        facts = {"act": "log_exported", "actor": {"operator": operator()}, "first": first, "last": last}
+        await gateway.ledger.record(Draft(log=log, kind=Kind.QUERY, facts=facts))
         await gateway.integrator.integrate(log)
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("exporting", total=None)

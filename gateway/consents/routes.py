@@ -1,7 +1,7 @@
 """Consents over HTTP: recorded and withdrawn by the dataset's owner alone."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
 
@@ -20,6 +20,12 @@ LONGEST_BODY = 4 << 20
 LONGEST_WITHDRAWAL = 16 * 1024
 _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
+_WITHDRAWAL: dict[str, Any] = {
+    "type": "object",
+    "required": ["subject"],
+    "additionalProperties": False,
+    "properties": {name: {"type": "string"} for name in ("subject", "recipient", "purpose")},
+}
 _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
@@ -68,11 +74,14 @@ def routes(authenticate: Authenticate, consents: Consents) -> APIRouter:
         """No permit follows it in the ledger. Needs `withdraw`; a second time changes nothing."""
         return Response(await consents.withdraw(subject, consent_id), media_type=_JSON)
 
-    @router.post("/datasets/{dataset_id}/withdrawals", summary="Withdraw a person's consents")
+    @router.post(
+        "/datasets/{dataset_id}/withdrawals",
+        summary="Withdraw a person's consents",
+        openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": _WITHDRAWAL}}}},
+    )
     async def withdraw_matching(request: Request, subject: Annotated[Subject, caller], dataset_id: _Id) -> Response:
         """`subject`, and `recipient` or `purpose` to withdraw less than everything. Needs `withdraw`."""
-        known = ("subject", "recipient", "purpose")
-        body = await read_object(request, known, longest=LONGEST_WITHDRAWAL)
+        body = await read_object(request, tuple(_WITHDRAWAL["properties"]), longest=LONGEST_WITHDRAWAL)
         answer = await consents.withdraw_matching(
             subject,
             dataset_id,

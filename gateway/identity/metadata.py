@@ -44,6 +44,7 @@ def protected_resource(issuer: str, resource: str) -> dict[str, Any]:
     """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound."""
     return {
         "resource": resource,
+        "jwks_uri": f"{resource}/jwks",
         "authorization_servers": [issuer],
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": list(TYPES),

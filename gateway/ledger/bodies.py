@@ -8,6 +8,7 @@ as its *detail*; the body then carries `{"count", "sha256"}` of it.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -159,13 +160,16 @@ def _reference(opening: Opening, detail: bytes) -> dict[str, Any]:
     }
 
 
+_LATE = ("node_seq", "prev_node_hash", "time")
+
+
 def _pieces(members: Mapping[str, Any]) -> tuple[bytes, bytes, bytes, bytes]:
     """The body around its three late members, which sort as node_seq < prev_node_hash < time."""
-    before = canonical({key: value for key, value in members.items() if key < "node_seq"})[:-1] + b","
-    between = _run({key: value for key, value in members.items() if "node_seq" < key < "prev_node_hash"})
-    after = _run({key: value for key, value in members.items() if "prev_node_hash" < key < "time"})
-    rest = canonical({key: value for key, value in members.items() if key > "time"})[1:]
-    return before, between, after, rest
+    runs: tuple[dict[str, Any], ...] = ({}, {}, {}, {})
+    for name, value in members.items():
+        runs[bisect(_LATE, name)][name] = value
+    before, between, after, rest = runs
+    return canonical(before)[:-1] + b",", _run(between), _run(after), canonical(rest)[1:]
 
 
 def _run(members: Mapping[str, Any]) -> bytes:

@@ -33,8 +33,9 @@ class LedgerRolledBack(Unavailable):
     """The database does not hold what was signed before; it is not signed again. An incident for people."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__("ledger_rolled_back", detail)
-        self.remedy = "Bring back the newest database; an older one is never signed."
+        super().__init__(
+            "ledger_rolled_back", detail, remedy="Bring back the newest database; an older one is never signed."
+        )
 
 
 class UnknownLog(Invalid):

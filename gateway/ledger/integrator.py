@@ -64,7 +64,7 @@ _PUBLISH = Query(
 class Integrator:
     """Signs the logs of one database. `signers` gives a log's key; `heads` is a directory outside the database.
 
-    `report` hears of each incident once, when a log starts to be refused.
+    `incidents` is where a log that is refused stands with the reason; a `Ledger` that shares it refuses entries too.
     """
 
     def __init__(
@@ -74,14 +74,13 @@ class Integrator:
         signers: Callable[[str], Awaitable[Signer]],
         heads: Path,
         *,
-        report: Callable[[str, GatewayError], None] | None = None,
+        incidents: dict[str, LedgerRolledBack] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._signers = signers
         self._outside = OutsideHeads(heads)
-        self._report = report
-        self._incidents: dict[str, LedgerRolledBack] = {}
+        self._incidents = {} if incidents is None else incidents
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -103,8 +102,6 @@ class Integrator:
             if log not in self._incidents:
                 self._incidents[log] = incident
                 _log.critical("Log %s is not signed: %s", log, incident.detail)
-                if self._report is not None:
-                    self._report(log, incident)
             raise
         self._incidents.pop(log, None)
         return note

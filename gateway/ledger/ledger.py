@@ -5,7 +5,7 @@ One log per data owner and one for the operator. An entry is durable before anyo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import bindparam, select
@@ -19,7 +19,7 @@ from gateway.ledger.bodies import Prepared, prepare
 from gateway.ledger.change import Change, changing
 from gateway.ledger.committer import CAPACITY, Committer
 from gateway.ledger.entries import Draft, Recorded
-from gateway.ledger.errors import LedgerUnavailable, UnknownLog
+from gateway.ledger.errors import LedgerRolledBack, LedgerUnavailable, UnknownLog
 
 _ORIGIN = Query(select(tables.log.c.origin).where(tables.log.c.id == bindparam("log")))
 _NARROWING = Query(select(tables.head.c.narrowing).where(tables.head.c.log_id == bindparam("log")))
@@ -30,10 +30,21 @@ class Ledger:
 
     `origin` is the first part of every log's origin (`alliance.example` gives `alliance.example/<log id>`),
     without spaces or plus signs. `node` names this process in the chain of its entries: stable over
-    restarts, and never shared by two processes that run at once, or they wait for each other.
+    restarts, and never shared by two processes that run at once, or they wait for each other. A log in
+    `incidents` (shared with the `Integrator`) is not written to: what an older database has forgotten, a
+    withdrawal perhaps, must not be overwritten.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, origin: str, node: str, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        origin: str,
+        node: str,
+        capacity: int = CAPACITY,
+        incidents: Mapping[str, LedgerRolledBack] | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._origin = origin
@@ -42,6 +53,7 @@ class Ledger:
         self._appender = Appender(clock, node=node, boot_id=self._boot_id)
         self._committer = Committer(database, self._appender, capacity=capacity)
         self._origins: dict[str, str] = {}
+        self._incidents = {} if incidents is None else incidents
 
     async def record(self, draft: Draft) -> Recorded:
         """Append one entry; return only once it is durable, with the warrant that a permit yields.
@@ -52,11 +64,13 @@ class Ledger:
         Raises:
             StaleJudgement: The owner's narrowing number moved, or `valid_until_ms` passed: decide again.
             LedgerUnavailable: Queue full, database away, or closed.
+            LedgerRolledBack: The database is older than what was signed.
             ClockBehind: This machine's clock is too far behind the log.
             UnknownLog: There is no such log.
             Invalid: The draft breaks a rule of `Draft`, or its event id is recorded already (`Conflicting`).
             TooLarge: The body would reach 8 KiB.
         """
+        self._refuse_rolled_back((draft.log,))
         origin = self._origins.get(draft.log) or await self._load_origin(draft.log)
         entry = self._prepare(draft, event_id(self._clock()), origin)
         return await self._committer.enqueue(entry)
@@ -73,6 +87,7 @@ class Ledger:
             ClockBehind: This machine's clock is too far behind one of the logs.
             DatabaseUnavailable: Nothing was changed.
         """
+        self._refuse_rolled_back({*logs, *narrows})
         return changing(
             self._database, self._appender, self._prepare, self.origin_of, logs=logs, narrows=frozenset(narrows)
         )
@@ -91,6 +106,10 @@ class Ledger:
     async def close(self) -> None:
         """Commit what waits, then refuse."""
         await self._committer.close()
+
+    def _refuse_rolled_back(self, logs: Collection[str]) -> None:
+        for log in self._incidents.keys() & logs:
+            raise LedgerRolledBack(self._incidents[log].detail)
 
     def _prepare(self, draft: Draft, event: str, origin: str) -> Prepared:
         return prepare(draft, event_id=event, origin=origin, node=self._node, boot_id=self._boot_id)

@@ -1,6 +1,7 @@
 """The signed answer to a caller: this entry stands in that log.
 
-A receipt is a compact JWS (RFC 7515), `typ: access-receipt+jws`, `alg: Ed25519` (RFC 9864). Whoever holds
+A receipt names the entry by its hash, not by its place: how many entries a log has is its owner's to know.
+It is a compact JWS (RFC 7515), `typ: access-receipt+jws`, `alg: Ed25519` (RFC 9864). Whoever holds
 one can demand the entry's inclusion: a receipt without it proves misconduct.
 """
 
@@ -25,7 +26,7 @@ from gateway.ledger.merkle import HASH_SIZE
 
 TYPE = "access-receipt+jws"
 _ALGORITHM = "Ed25519"
-_MEMBERS = {"event_id", "log", "index", "leaf_hash", "iat"}
+_MEMBERS = {"event_id", "log", "leaf_hash", "iat"}
 
 
 class ReceiptRejected(Invalid):
@@ -41,14 +42,13 @@ class Receipt:
 
     event_id: str
     origin: str
-    index: int
     leaf_hash: bytes
     issued_at: int
 
     @classmethod
     def of(cls, recorded: Recorded) -> Receipt:
         """The receipt of a durable entry, issued at the entry's own time."""
-        return cls(recorded.event_id, recorded.origin, recorded.index, recorded.leaf_hash, seconds(recorded.time_ms))
+        return cls(recorded.event_id, recorded.origin, recorded.leaf_hash, seconds(recorded.time_ms))
 
 
 class ReceiptSigner:
@@ -67,7 +67,6 @@ class ReceiptSigner:
         payload = {
             "event_id": receipt.event_id,
             "log": receipt.origin,
-            "index": receipt.index,
             "leaf_hash": _base64url(receipt.leaf_hash).decode(),
             "iat": receipt.issued_at,
         }
@@ -98,9 +97,9 @@ def _read(payload: bytes) -> Receipt:
     value = parse(payload)
     if not isinstance(value, dict) or value.keys() != _MEMBERS:
         raise ReceiptRejected("Not an access receipt.")
-    event, origin, index, digest, issued = (value[name] for name in ("event_id", "log", "index", "leaf_hash", "iat"))
+    event, origin, digest, issued = (value[name] for name in ("event_id", "log", "leaf_hash", "iat"))
     texts = all(isinstance(text, str) for text in (event, origin, digest))
-    if not texts or type(index) is not int or type(issued) is not int:
+    if not texts or type(issued) is not int:
         raise ReceiptRejected("A member of the receipt has the wrong type.")
     try:
         leaf_hash = b64decode(digest + "=", altchars=b"-_", validate=True)
@@ -108,4 +107,4 @@ def _read(payload: bytes) -> Receipt:
         raise ReceiptRejected("The leaf hash is not base64url.") from None
     if len(leaf_hash) != HASH_SIZE:
         raise ReceiptRejected("The leaf hash is not 32 bytes long.")
-    return Receipt(event, origin, index, leaf_hash, issued)
+    return Receipt(event, origin, leaf_hash, issued)

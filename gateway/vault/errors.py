@@ -16,4 +16,4 @@ class SealBroken(Unavailable):
     """A sealed record is not what was sealed under this context: nothing of it is opened."""
 
     def __init__(self, detail: str = "A sealed record does not verify.") -> None:
-        super().__init__("seal_broken", detail)
+        super().__init__("seal_broken", detail, remedy="Tell the operator: the stored record was altered or damaged.")

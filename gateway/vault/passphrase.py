@@ -13,7 +13,7 @@ from gateway.errors import Invalid
 from gateway.vault.files import read_secret
 
 _LIMIT = 4096
-_REMEDY = "Run it on a terminal, or give --passphrase-fd N or --passphrase-file PATH."
+_REMEDY = "Run it on a terminal, or set GATEWAY_PASSPHRASE_FILE or GATEWAY_PASSPHRASE_FD."
 
 
 class PassphraseMissing(Invalid):

@@ -26,6 +26,12 @@ class SigningKey:
         """The 64-byte signature (RFC 8032)."""
         return self.private.sign(message)
 
+    def jwk(self) -> dict[str, str]:
+        """The public JWK (RFC 8037 section 2)."""
+        return {
+            "kty": "OKP", "crv": "Ed25519", "x": _text(self.public), "kid": self.kid, "use": "sig", "alg": "Ed25519",
+        }  # fmt: skip
+
     def __repr__(self) -> str:
         return f"SigningKey({self.use}, {self.kid}, private half not shown)"
 

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import Invalid
-from gateway.ledger import OpeningGroup, Warrant
+from gateway.ledger import OpeningGroup, Warrant, WarrantRejected
 from gateway.vault.errors import SealBroken
 from gateway.vault.keyring import KeyRing
 from gateway.vault.member_keys import MemberKeys
@@ -39,9 +39,11 @@ class Vault:
     async def open(self, layout: Layout, records: Sequence[SealedRecord], warrant: Warrant) -> list[bytes]:
         """One JSON object per record, in order, holding exactly the warrant's fields that the record has.
 
-        The warrant is redeemed first and is spent whatever follows. Raises `WarrantRejected` (spent, late, or for
-        other records), `KeysUnavailable`, `SealBroken`; then nothing at all is returned.
+        The warrant is redeemed first and is spent whatever follows. Raises `WarrantRejected` (none of the ledger's,
+        spent, late, or for other records), `KeysUnavailable`, `SealBroken`; then nothing at all is returned.
         """
+        if type(warrant) is not Warrant:
+            raise WarrantRejected("only the ledger mints warrants")
         refs = [record.ref for record in records]
         groups = warrant.redeem(layout.dataset, refs)
         openings = {ref: one for group in groups for one in [_Opening(layout, group)] for ref in group.records}

@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import bindparam, select
 
 from gateway.agreements import AgreementLife, Agreements, Holds, sign_terms
+from gateway.app import NewKeys
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
 from gateway.identity.clients import add_key, register_client
@@ -107,7 +108,7 @@ class World:
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.database, self.clock, origin="alliance.test", node="node-1")
         keyring = KeyRing(self.database, LocalKeyring("test", secrets.token_bytes(32)), self.clock)
-        self.members = Members(self.database, self.ledger, keyring)
+        self.members = Members(self.database, self.ledger, NewKeys(keyring))
         self.keys = SigningKeys(self.database, self.ledger)
         self.datasets = OwnedDatasets()
         self.restart()

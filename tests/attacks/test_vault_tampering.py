@@ -96,16 +96,16 @@ async def test_a_record_put_in_the_place_of_another_is_refused(house: House) -> 
         with pytest.raises(SealBroken):
             await house.open([moved])
     for mixed in (
-        replace(one, pseudonym="p2"),
-        replace(one, pseudonym=""),
-        replace(one, wrapped=another_subject.wrapped),
-        replace(one, subject_key_id=another_subject.subject_key_id),
-        replace(one, key_version=2),
+        one._replace(pseudonym="p2"),
+        one._replace(pseudonym=""),
+        one._replace(wrapped=another_subject.wrapped),
+        one._replace(subject_key_id=another_subject.subject_key_id),
+        one._replace(key_version=2),
     ):
         with pytest.raises(KeysUnavailable):
             await house.open([mixed])
-    foreign_key = replace(
-        one, subject_key_id=another_subject.subject_key_id, wrapped=another_subject.wrapped, pseudonym="p2"
+    foreign_key = one._replace(
+        subject_key_id=another_subject.subject_key_id, wrapped=another_subject.wrapped, pseudonym="p2"
     )
     with pytest.raises(SealBroken, match="names another subject key"):
         await house.open([foreign_key])
@@ -136,8 +136,8 @@ async def test_no_class_can_be_added_doubled_or_moved(house: House) -> None:  # 
     added = joined(without, {**split(without), b"\0\7": spare})
     renumbered = joined(whole, {**parts, b"\0\7": b"\0\x08" + spare[2:]})
     exchanged = joined(whole, {**parts, b"\0\1": b"\0\1" + parts[b"\0\2"][2:], b"\0\2": b"\0\2" + parts[b"\0\1"][2:]})
-    doubled = replace(whole, sealed=whole.sealed + spare)
-    disordered = replace(whole, sealed=whole.sealed[:48] + parts[b"\0\2"] + parts[b"\0\1"] + parts[b"\0\7"])
+    doubled = whole._replace(sealed=whole.sealed + spare)
+    disordered = whole._replace(sealed=whole.sealed[:48] + parts[b"\0\2"] + parts[b"\0\1"] + parts[b"\0\7"])
     for altered in (added, renumbered, exchanged, doubled, disordered):
         with pytest.raises(SealBroken):
             await house.open([altered])

@@ -18,10 +18,11 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from gateway.clock import system_clock
 from gateway.database import Database
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.errors import Invalid, NotFound
-from gateway.ledger import LedgerRolledBack, proofs, receipts
+from gateway.ledger import Ledger, LedgerRolledBack, proofs, receipts
 from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.export import export
@@ -127,9 +128,7 @@ async def test_an_older_database_is_not_signed(sqlite_path: Path, tmp_path: Path
     await database.close()
 
     restored = SQLiteDatabase(backup)
-    told: list[str] = []
     integrator = new_integrator(restored, heads)
-    integrator._report = lambda log, _: told.append(log)
     with pytest.raises(LedgerRolledBack):
         await integrator.integrate(OWNER)
     ledger = new_ledger(restored)
@@ -137,9 +136,22 @@ async def test_an_older_database_is_not_signed(sqlite_path: Path, tmp_path: Path
         await ledger.record(permit(number))
     with pytest.raises(LedgerRolledBack):
         await integrator.integrate(OWNER)
-    assert told == [OWNER]
+    assert list(integrator.incidents) == [OWNER]
     assert (heads / f"{OWNER}.checkpoint").read_bytes() == signed
     await restored.close()
+
+
+async def test_a_log_that_is_refused_takes_no_entry(sqlite_database: Database) -> None:
+    await filled(sqlite_database, 1)
+    incidents = {OWNER: LedgerRolledBack("older")}
+    ledger = Ledger(sqlite_database, system_clock, origin="test", node="n", incidents=incidents)
+    with pytest.raises(LedgerRolledBack):
+        await ledger.record(permit(2))
+    with pytest.raises(LedgerRolledBack):
+        ledger.changing(OWNER)
+    incidents.clear()
+    await ledger.record(permit(2))
+    await ledger.close()
 
 
 async def test_a_missing_copy_outside_is_adopted_by_decision_only(database: Database, tmp_path: Path) -> None:

@@ -93,6 +93,9 @@ async def test_a_member_whose_keys_cannot_be_made_is_not_admitted(sqlite_world: 
         async def create_member_keys(self, tx: object, member_id: str, now_ms: int) -> None:
             raise NotFound
 
+        async def create_log_key(self, tx: object, log: str, now_ms: int) -> None:
+            return
+
     ledger: Ledger = sqlite_world.ledger
     members = Members(sqlite_world.database, ledger, Broken())
     before = await sqlite_world.entries()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,7 @@ class House:
     async def read(self, record: SealedRecord) -> SealedRecord | None:
         """The record joined with its subject key's row as it stands, as a selection would."""
         row = await self.database.one(_SUBJECT_KEY, id=record.subject_key_id)
-        return None if row is None else replace(record, wrapped=row["wrapped"], key_version=row["key_version"])
+        return None if row is None else record._replace(wrapped=row["wrapped"], key_version=row["key_version"])
 
     async def shred(self, key_id: str) -> None:
         async with self.database.transaction() as tx:

@@ -83,7 +83,7 @@ def test_without_a_terminal_the_prompt_names_the_other_sources() -> None:
     done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.returncode == 1
     assert b"There is no terminal to ask on." in done.stderr
-    assert "--passphrase-fd" in str(PassphraseMissing("").remedy)
+    assert "GATEWAY_PASSPHRASE_FD" in str(PassphraseMissing("").remedy)
 
 
 def test_no_file_of_the_vault_reads_the_environment() -> None:

@@ -94,7 +94,7 @@ async def test_a_warrant_for_a_field_outside_its_classes_opens_nothing(
 async def test_a_class_that_is_not_granted_is_never_touched(house: House) -> None:
     """A destroyed ciphertext of another class does not matter to what is opened."""
     record = await house.sealed()
-    ruined = replace(record, sealed=record.sealed[:-60] + bytes(60))
+    ruined = record._replace(sealed=record.sealed[:-60] + bytes(60))
     assert await house.open([ruined], classes=["contact"], fields=["phone"]) == [b'{"phone":"13800138000-UNIQUE"}']
     with pytest.raises(SealBroken):
         await house.open([ruined])
@@ -102,7 +102,7 @@ async def test_a_class_that_is_not_granted_is_never_touched(house: House) -> Non
 
 async def test_an_unnamed_record_is_refused(house: House) -> None:
     one, two = await house.sealed(), await house.sealed()
-    for records in ([two], [one, two], [], [one, one], [replace(one, version=2)]):
+    for records in ([two], [one, two], [], [one, one], [one._replace(version=2)]):
         warrant = await house.warrant([one])
         with pytest.raises(WarrantRejected):
             await house.vault.open(LAYOUT, records, warrant)
@@ -120,7 +120,7 @@ async def test_a_failed_opening_spends_the_warrant(house: House) -> None:
     record = await house.sealed()
     warrant = await house.warrant([record])
     with pytest.raises(SealBroken):
-        await house.vault.open(LAYOUT, [replace(record, sealed=b"")], warrant)
+        await house.vault.open(LAYOUT, [record._replace(sealed=b"")], warrant)
     with pytest.raises(WarrantRejected):
         await house.vault.open(LAYOUT, [record], warrant)
 
@@ -169,9 +169,9 @@ async def test_a_shredded_subject_key_makes_its_records_unreadable_at_the_next_o
     assert key
     substitute = house.stored["bank p1 again"]
     for forged in (
-        replace(gone, wrapped=substitute.wrapped),
-        replace(gone, wrapped=substitute.wrapped, subject_key_id=substitute.key_id),
-        replace(gone, wrapped=b""),
+        gone._replace(wrapped=substitute.wrapped),
+        gone._replace(wrapped=substitute.wrapped, subject_key_id=substitute.key_id),
+        gone._replace(wrapped=b""),
     ):
         with pytest.raises((KeysUnavailable, SealBroken)):
             await house.open([forged])
@@ -193,7 +193,7 @@ async def test_a_disabled_member_key_opens_nothing_and_spends_the_warrant(house:
 async def test_one_broken_record_keeps_the_whole_answer_back(house: House) -> None:
     good, bad = await house.sealed(), await house.sealed()
     with pytest.raises(SealBroken):
-        await house.open([good, replace(bad, sealed=good.sealed)])
+        await house.open([good, bad._replace(sealed=good.sealed)])
 
 
 async def test_no_value_and_no_key_shows_in_what_is_printed_or_raised(house: House) -> None:
@@ -204,7 +204,7 @@ async def test_no_value_and_no_key_shows_in_what_is_printed_or_raised(house: Hou
     ruined[-1] ^= 1
     for broken in (bytes(ruined), record.sealed[:-1], b"GW"):
         try:
-            await house.open([replace(record, sealed=broken)])
+            await house.open([record._replace(sealed=broken)])
         except SealBroken as error:
             shown.append("".join(traceback.TracebackException.from_exception(error, capture_locals=False).format()))
             shown.append(repr(error))
