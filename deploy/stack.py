@@ -116,6 +116,7 @@ def running(*, port: int | None = None, gateways: int = 2) -> Iterator[Stack]:
             "GATEWAY_OPA_TOKEN_FILE": str(_secret(folder / "opa_token", token)),
             "GATEWAY_POLICIES_DIR": str(POLICIES),
             "GATEWAY_KEYRING_FILE": str(folder / "keyring.json"),
+            "GATEWAY_HEADS_DIR": str(folder / "heads"),
             "GATEWAY_PASSPHRASE_FILE": str(_secret(folder / "passphrase", secrets.token_urlsafe(32))),
         }
         _initialise(folder, settings)

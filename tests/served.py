@@ -101,6 +101,12 @@ class Serving:
             self._process.join()
             self._process = None
 
+    def wait(self) -> None:
+        """Wait for an end that somebody else has brought about."""
+        if self._process is not None:
+            self._process.join()
+            self._process = None
+
     def stop(self) -> None:
         """SIGTERM: requests under way are finished."""
         if self._process is not None:

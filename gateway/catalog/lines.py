@@ -15,7 +15,9 @@ from typing import NamedTuple
 from gateway.errors import Invalid
 
 LONGEST_ROW = 1 << 20
-"""Bytes of a line, and characters of a row that spans lines."""
+"""Bytes of a line, and characters of a row that spans lines; there each line counts `_LINE_COST` more."""
+
+_LINE_COST = 64
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(r"(\r\n|\r|\n)")
@@ -170,7 +172,7 @@ class QuotedRows:
             yield line._replace(text="", refused=line.refused or "broken_quoting")
 
     def _inside(self, line: Line, pending: deque[Line]) -> Iterator[Line]:
-        self._held_length += len(line.text) + len(line.end)
+        self._held_length += len(line.text) + len(line.end) + _LINE_COST
         if line.refused == "cell_too_large" or self._held_length > LONGEST_ROW:
             began = self._held[0].number
             self._held = []

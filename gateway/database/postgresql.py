@@ -21,14 +21,21 @@ _REFUSING = (
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+_STATEMENT_MS = 5000
+_SILENCE_S = 6.0
+"""Longer than any statement may take: a server that has said nothing for so long is frozen or cut off."""
 
 
 @contextmanager
-def _deliberate_errors() -> Iterator[None]:
+def _deliberate_errors(connection: Any = None) -> Iterator[None]:
     try:
         yield
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists() from error
+    except TimeoutError as error:
+        if connection is not None:
+            connection.terminate()  # to cancel or roll back would be to wait for the silent server again
+        raise DatabaseUnavailable() from error
     except (*_REFUSING, *_LOST) as error:
         raise DatabaseUnavailable() from error
 
@@ -41,30 +48,30 @@ class _Session:
 
     async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
         text = query.postgresql
-        with _deliberate_errors():
+        with _deliberate_errors(self._connection):
             rows: list[Row] = await self._connection.fetch(text.sql, *text.arguments(given))
         return rows
 
     async def one(self, query: Query, /, **given: Any) -> Row | None:
         text = query.postgresql
-        with _deliberate_errors():
+        with _deliberate_errors(self._connection):
             row: Row | None = await self._connection.fetchrow(text.sql, *text.arguments(given))
         return row
 
     async def run(self, query: Query, /, **given: Any) -> int:
         text = query.postgresql
-        with _deliberate_errors():
+        with _deliberate_errors(self._connection):
             status: str = await self._connection.execute(text.sql, *text.arguments(given))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def many(self, query: Query, rows: Sequence[dict[str, Any]], /) -> None:
         text = query.postgresql
-        with _deliberate_errors():
+        with _deliberate_errors(self._connection):
             await self._connection.executemany(text.sql, map(text.arguments, rows))
 
 
-async def _commit(transaction: Any) -> None:
+async def _commit(connection: Any, transaction: Any) -> None:
     """Wait for the answer even when the caller is cancelled: the connection is not free before."""
     committing = asyncio.ensure_future(transaction.commit())
     try:
@@ -73,6 +80,7 @@ async def _commit(transaction: Any) -> None:
         await asyncio.wait([committing])
         raise
     except _LOST as error:
+        connection.terminate()
         raise CommitUnknown("The connection was lost around COMMIT.") from error
     except _REFUSING as error:
         raise DatabaseUnavailable() from error
@@ -92,10 +100,16 @@ class PostgreSQLDatabase:
     @classmethod
     async def connect(cls, dsn: str, *, connections: int = 8) -> PostgreSQLDatabase:
         """Connect, or raise `DatabaseUnavailable`."""
-        settings = {"synchronous_commit": "on", "lock_timeout": "4000", "statement_timeout": "15000"}
+        settings = {"synchronous_commit": "on", "lock_timeout": "4000", "statement_timeout": str(_STATEMENT_MS)}
         with _deliberate_errors():
             pool = await asyncpg.create_pool(
-                dsn, min_size=1, max_size=connections, server_settings=settings, reset=_keep_as_it_is, timeout=5
+                dsn,
+                min_size=1,
+                max_size=connections,
+                server_settings=settings,
+                reset=_keep_as_it_is,
+                timeout=5,
+                command_timeout=_SILENCE_S,
             )
             version = await pool.fetchval("SHOW server_version")
         return cls(pool, f"PostgreSQL {version.split()[0]}")
@@ -115,19 +129,19 @@ class PostgreSQLDatabase:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
         async with self._held() as connection:
-            with _deliberate_errors():
+            with _deliberate_errors(connection):
                 transaction = connection.transaction(isolation="repeatable_read", readonly=True)
                 await transaction.start()
             try:
                 yield _Session(connection)
             finally:
-                with _deliberate_errors():
+                with _deliberate_errors(connection):
                     await transaction.rollback()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._held() as connection:
-            with _deliberate_errors():
+            with _deliberate_errors(connection):
                 transaction = connection.transaction()
                 await transaction.start()
             try:
@@ -137,7 +151,7 @@ class PostgreSQLDatabase:
                     with suppress(asyncpg.PostgresError, *_LOST):
                         await transaction.rollback()
                 raise
-            await _commit(transaction)
+            await _commit(connection, transaction)
 
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[Any]:

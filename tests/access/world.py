@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -137,11 +136,6 @@ class Shared:
             (b"dpop", member.proof("GET", f"{self.alliance.base}/v1/x", token).encode()),
         ]
         return await self.gateway.identity.authenticate("GET", "/v1/x", headers)
-
-    async def receipt_jwk(self) -> dict[str, str]:
-        """The public key of receipts."""
-        key = await self.gateway.keyring.signing_key("receipt")
-        return {"kty": "OKP", "crv": "Ed25519", "x": urlsafe_b64encode(key.public).rstrip(b"=").decode()}
 
 
 def person(number: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from itertools import combinations
@@ -14,7 +15,7 @@ from gateway.ledger import proofs, receipts
 from gateway.ledger.merkle import leaf_hash, verify_inclusion
 from gateway.ledger.stored import StoredHashes, entries, state
 from tests.access.world import ENGINES, Deal, Shared, person, records, shared_on
-from tests.alliance import PERSONAL_SCHEMA, instant
+from tests.alliance import PERSONAL_SCHEMA, b64, instant
 
 FIELDS = ("customer_no", "name", "phone", "id_number")
 CLASSES = {name: field["x-class"] for name, field in PERSONAL_SCHEMA["properties"].items()}  # type: ignore[attr-defined]
@@ -176,26 +177,30 @@ async def test_a_replaced_table_is_read_anew_and_the_old_records_are_gone(shared
     assert (await shared.hotel.get(f"{deal.path}/{next(iter(before))}", token)).status_code == 404
 
 
-async def test_a_receipt_verifies_and_its_entry_stands_in_the_log(shared: Shared) -> None:
+async def test_a_receipt_verifies_by_the_published_key_and_its_entry_stands_in_the_log(shared: Shared) -> None:
     deal = await shared.market()
     token = await shared.token(deal)
     answers = [(await shared.hotel.get(deal.path, token)).json() for _ in range(5)]
+    [key] = (await shared.alliance.http.get("/v1/jwks")).json()["keys"]
     database, log = shared.gateway.database, shared.bank.id
     size = (await state(database, log)).size
+    bodies = [bytes(row["body"]) for row in await entries(database, log, 0, size)]
     reader = StoredHashes(database, log)
     root = await proofs.root(reader, size)
     for answer in answers:
-        receipt = receipts.verify(answer["receipt"], await shared.receipt_jwk())
+        receipt = receipts.verify(answer["receipt"], key)
         assert receipt.event_id == answer["event_id"]
         assert receipt.origin == shared.gateway.ledger.origin_of(log)
         assert receipt.issued_at == shared.hotel.now
-        [row] = await entries(database, log, receipt.index, 1)
-        assert leaf_hash(bytes(row["body"])) == receipt.leaf_hash
-        proof = await proofs.inclusion(reader, receipt.index, size)
-        verify_inclusion(receipt.index, size, receipt.leaf_hash, root, proof)
-    other = {**await shared.receipt_jwk(), "x": "A" * 43}
+        index = next(n for n, body in enumerate(bodies) if json.loads(body)["event_id"] == receipt.event_id)
+        assert leaf_hash(bodies[index]) == receipt.leaf_hash
+        verify_inclusion(index, size, receipt.leaf_hash, root, await proofs.inclusion(reader, index, size))
+    for other in ({**key, "x": "A" * 43}, {"kty": "OKP", "crv": "Ed25519", "x": b64(bytes(range(32)))}):
+        with pytest.raises(receipts.ReceiptRejected):
+            receipts.verify(answers[0]["receipt"], other)
+    header, payload, signature = answers[0]["receipt"].split(".")
     with pytest.raises(receipts.ReceiptRejected):
-        receipts.verify(answers[0]["receipt"], other)
+        receipts.verify(".".join((header, answers[1]["receipt"].split(".")[1], signature)), key)
 
 
 async def test_personal_answers_are_never_cached(shared: Shared) -> None:

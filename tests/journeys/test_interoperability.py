@@ -1,0 +1,99 @@
+"""Clients that know nothing of the gateway's code get a token from a real server and read a page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.access.served import PLACES, Served
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+NODE = EXAMPLES / "oauth4webapi"
+PATIENCE_S = 120
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    server = Served()
+    asyncio.run(server.found())
+    with server:
+        yield server
+
+
+def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    alone = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "NODE_OPTIONS"}}
+    return subprocess.run(
+        command, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+
+
+def pages(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    assert done.returncode == 0, done.stderr + done.stdout
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check(found: list[dict[str, Any]]) -> None:
+    """The hotel's two reads: all places, and the one person who consented."""
+    places, people = found
+    assert (places["status"], people["status"]) == (200, 200)
+    given = sorted(json.dumps(one["fields"], sort_keys=True) for one in places["records"])
+    assert given == sorted(json.dumps({"code": p["code"], "city": p["city"]}, sort_keys=True) for p in PLACES)
+    assert [one["fields"] for one in people["records"]] == [{"name": "Person 1", "phone": "13800000001"}]
+    assert all(page["event_id"] and page["receipt"].count(".") == 2 for page in found)
+
+
+def test_a_script_with_requests_oauth2client_reads_a_page(served: Served, tmp_path: Path) -> None:
+    script = EXAMPLES / "read_a_page.py"
+    check(pages(run([sys.executable, str(script), str(served.alliance_file), "hotel"], tmp_path)))
+
+
+def test_the_script_says_how_it_is_used_and_what_went_wrong(served: Served, tmp_path: Path) -> None:
+    script = str(EXAMPLES / "read_a_page.py")
+    told = run([sys.executable, script, "--help"], tmp_path)
+    assert told.returncode == 0
+    assert "alliance.json" in told.stdout
+    nobody = run([sys.executable, script, str(served.alliance_file), "nobody"], tmp_path)
+    assert nobody.returncode != 0
+    assert "bank, hotel, stranger" in nobody.stderr
+    assert run([sys.executable, script, str(served.alliance_file), "stranger"], tmp_path).returncode == 1
+
+
+@pytest.fixture(scope="module")
+def node_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example with its one dependency installed, in a copy."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("Node.js is absent: the oauth4webapi example is not run.")
+    if int(run([node, "--version"], EXAMPLES).stdout.lstrip("v").split(".")[0]) < 20:
+        pytest.skip("Node.js 20 or newer is absent: the oauth4webapi example is not run.")
+    copy = tmp_path_factory.mktemp("node") / "example"
+    shutil.copytree(NODE, copy, ignore=shutil.ignore_patterns("node_modules"))
+    installed = run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], copy)
+    if not (copy / "node_modules" / "oauth4webapi").is_dir():
+        pytest.skip(f"oauth4webapi is absent and could not be installed: {installed.stderr.strip()[-300:]}")
+    return copy
+
+
+def test_a_script_with_oauth4webapi_reads_a_page(served: Served, node_example: Path) -> None:
+    check(pages(run(["node", "read_a_page.mjs", str(served.alliance_file), "hotel"], node_example)))
+
+
+def test_the_examples_use_no_code_of_ours_and_name_no_registry() -> None:
+    scripts = [EXAMPLES / "read_a_page.py", NODE / "read_a_page.mjs"]
+    for script in scripts:
+        assert not re.search(r"^\s*(from|import)\s+(gateway|tests)\b", script.read_text("utf-8"), re.MULTILINE)
+    lock = json.loads((NODE / "package-lock.json").read_text())
+    package = json.loads((NODE / "package.json").read_text())
+    locked = {name: one for name, one in lock["packages"].items() if name}
+    assert {name.removeprefix("node_modules/"): one["version"] for name, one in locked.items()} == package["dependencies"]
+    assert all(one["integrity"].startswith("sha512-") and "resolved" not in one for one in locked.values())

@@ -1,0 +1,366 @@
+"""What is sealed stays sealed: no canary in database, files, logs or tracebacks, in any encoding.
+
+And no secret of a client (keys, tokens, proofs, assertions), nor the passphrase, in anything that is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import resource
+import secrets
+import signal
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.alliance import PASSPHRASE, Member
+from tests.served import Site, empty_database, served
+from tests.services.postgresql import PostgreSQL, binaries
+
+MARKET = {
+    "type": "object",
+    "x-kind": "market",
+    "properties": {
+        "code": {"type": "string", "x-class": "place", "x-grade": 1, "x-filter": "equality"},
+        "note": {"type": "string", "x-class": "place", "x-grade": 1},
+        "volume": {"type": "integer", "x-class": "terms", "x-grade": 2},
+        "margin": {"type": "integer", "x-class": "secret", "x-grade": 4},
+    },
+}
+PERSONAL = {
+    "type": "object",
+    "x-kind": "personal",
+    "x-subject-field": "customer_no",
+    "x-unique": ["customer_no"],
+    "properties": {
+        "customer_no": {"type": "string", "x-class": "personal", "x-grade": 2},
+        "name": {"type": "string", "x-class": "personal", "x-grade": 3},
+        "phone": {"type": "string", "x-class": "personal_phone", "x-grade": 3, "x-filter": "equality"},
+        "balance": {"type": "integer", "x-class": "sensitive_finance", "x-grade": 4},
+    },
+}
+_CHINESE = range(0x4E00, 0x9FA5)
+
+
+def _ascii() -> str:
+    return f"CANARY{secrets.token_hex(8)}"
+
+
+def _unicode() -> str:
+    return "".join(chr(secrets.choice(_CHINESE)) for _ in range(9))
+
+
+def _number() -> int:
+    return 10**14 + secrets.randbelow(9 * 10**14)
+
+
+@dataclass
+class Canaries:
+    """Values that no one may find, by what they are."""
+
+    planted: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def plant(self, name: str, value: str | int | bytes) -> Any:
+        """Remember a value with everything that it could be written as, and return it."""
+        self.planted[f"{name} {len(self.planted)}"] = sorted(set(spellings(value)))
+        return value
+
+    def found_in(self, places: Iterable[tuple[str, bytes]]) -> list[str]:
+        """Which canary is where."""
+        return [
+            f"{name} in {place}"
+            for place, content in places
+            for name, written in self.planted.items()
+            if any(one in content for one in written)
+        ]
+
+
+def spellings(value: str | int | bytes) -> Iterator[bytes]:
+    """A value as text, UTF-16, JSON escapes, percent-encoded, hexadecimal, base64 at each offset, or binary."""
+    if isinstance(value, int):
+        for order in ("big", "little"):
+            yield value.to_bytes(8, order)
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    escaped = json.dumps(text)[1:-1]
+    upper = "".join(f"\\u{ord(c):04X}" if ord(c) > 127 else c for c in text)
+    plain = (text.encode(), text.encode("utf-16-le"), text.encode("utf-16-be"))
+    yield from plain
+    yield from (escaped.encode(), upper.encode(), quote(text).encode(), repr(text.encode())[2:-1].encode())
+    for one in plain:
+        yield from (one.hex().encode(), one.hex().upper().encode())
+        for offset in range(3):
+            whole = base64.b64encode(b"\0" * offset + one)
+            within = whole[(offset * 8 + 5) // 6 : len(whole) - (4 if (len(one) + offset) % 3 else 0)]
+            yield from (within, within.replace(b"+", b"-").replace(b"/", b"_"))
+
+
+@dataclass
+class Overheard:
+    """What members sent to prove themselves."""
+
+    secret: set[str] = field(default_factory=set)
+
+    async def note(self, request: httpx.Request) -> None:
+        """Keep tokens, proofs and assertions, each whole and by its signature."""
+        form = parse_qs(request.content.decode()) if request.url.path == "/token" else {}
+        sent = [request.headers.get("DPoP", ""), request.headers.get("Authorization", "").removeprefix("DPoP ")]
+        for jws in [*sent, *form.get("client_assertion", ())]:
+            if jws:
+                self.secret.update((jws, jws.rpartition(".")[2]))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """Settings: SQLite in the data directory, or PostgreSQL with Valkey."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    with empty_database(request.getfixturevalue("postgresql")) as url:
+        yield {"database_url": url, "valkey_url": request.getfixturevalue("valkey").url}
+
+
+@pytest.fixture
+async def site(database: dict[str, Any], tmp_path: Path) -> AsyncIterator[Site]:
+    """A server that tells all it may tell, with a folder of its own for temporary files."""
+    (tmp_path / "temporary").mkdir()
+    told = {
+        "PYTHONASYNCIODEBUG": "1",
+        "TMPDIR": str(tmp_path / "temporary"),
+        "SQLITE_TMPDIR": str(tmp_path / "temporary"),
+    }
+    async with served(tmp_path, environment=told, **database) as site:
+        yield site
+
+
+async def test_no_canary_and_no_secret_is_written_anywhere(
+    site: Site, database: dict[str, Any], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    values, overheard = Canaries(), Overheard()
+    site.alliance.http.event_hooks["request"].append(overheard.note)
+    await _use_everything(site, values)
+    await _provoke(site, values)
+    limits = resource.prlimit(site.server.pid, resource.RLIMIT_CORE) if hasattr(resource, "prlimit") else (0, 0)
+    assert limits == (0, 0), "a crash could write the memory to disk"
+
+    engine = await _postgresql(request, site) if database else []
+    running = [*_files(tmp_path), *engine]
+    secret = _secrets_of(site, overheard)
+    assert values.found_in(running) == []
+    assert secret.found_in(running) == []
+
+    await _break_inside(site, values)
+    os.kill(site.server.pid, signal.SIGABRT)
+    await asyncio.to_thread(site.server.wait)
+    told = site.server.log.read_text()
+    assert "Fatal Python error: Aborted" in told, "no traceback was written"
+    assert "Traceback (most recent call last)" in told, "no internal error was logged"
+    ended = [*_files(tmp_path), *(await _postgresql(request, site) if database else [])]
+    assert values.found_in(ended) == []
+    assert secret.found_in(ended) == []
+
+    await _plant_in_a_table(site, values)
+    if database:
+        assert any("pg_dump" in place for place in values.found_in(await _postgresql(request, site)))
+    else:
+        assert any("gateway.db" in place for place in values.found_in(_files(tmp_path)))
+    print(
+        f"\n{len(values.planted)} canaries and {len(secret.planted)} secrets, "
+        f"{sum(map(len, values.planted.values()))} spellings, in {len(ended)} places of "
+        f"{sum(len(content) for _, content in ended) >> 10} KiB"
+    )
+
+
+async def _use_everything(site: Site, values: Canaries) -> None:
+    """Upload, consent, read, filter, withdraw: everything that is meant to work."""
+    bank, hotel = site.alliance.members["bank"], site.alliance.members["hotel"]
+    places, people = await bank.declare(MARKET), await bank.declare(PERSONAL)
+    rows = [
+        {
+            "code": values.plant("market code", _ascii() if number % 2 else _unicode()),
+            "note": values.plant("market note", _unicode() + _ascii()),
+            "volume": values.plant("market volume", _number()),
+            "margin": values.plant("market margin", _number()),
+        }
+        for number in range(4)
+    ]
+    persons = [
+        {
+            "customer_no": values.plant("subject", _ascii() if number % 2 else _unicode()),
+            "name": values.plant("name", _unicode()),
+            "phone": values.plant("phone", f"1{_number()}"),
+            "balance": values.plant("balance", _number()),
+        }
+        for number in range(4)
+    ]
+    for dataset, given in ((places, rows), (people, persons)):
+        uploaded = await bank.upload(dataset, given)
+        assert (uploaded.status_code, uploaded.json()["accepted"]) == (201, 4), uploaded.text
+    subjects = [one["customer_no"] for one in persons]
+    await bank.consent(people, hotel, *subjects, fields=["name", "phone", "balance"])
+    market = await bank.agree(hotel, places, ["code", "note", "volume"])
+    referral = await bank.agree(hotel, people, ["name", "phone", "balance"], purposes=["customer_referral"])
+    for agreement, dataset, purpose, by, given in (
+        (market, places, "market_analysis", "code", rows),
+        (referral, people, "customer_referral", "phone", persons),
+    ):
+        path = f"/v1/agreements/{agreement}/datasets/{dataset}/records"
+        token = await hotel.token(hotel.under(agreement, dataset, purpose))
+        page = await hotel.get(path, token)
+        assert len(page.json()["records"]) == 4, page.text
+        for one in page.json()["records"]:
+            assert (await hotel.get(f"{path}/{one['id']}", token)).status_code == 200
+        found = await hotel.post(f"{path}/query", token, {"filters": {by: given[0][by]}})
+        assert [one["fields"][by] for one in found.json()["records"]] == [given[0][by]]
+        nothing = values.plant("filter", _ascii())
+        assert (await hotel.post(f"{path}/query", token, {"filters": {by: nothing}})).json()["records"] == []
+    assert (await bank.withdraw(people, subjects[0])).status_code == 200
+    replaced = await bank.upload(
+        places, [row | {"volume": values.plant("volume", _number())} for row in rows], "replace"
+    )
+    assert replaced.status_code == 201
+
+
+async def _provoke(site: Site, values: Canaries) -> None:
+    """Bad rows, bad bodies, bad parameters, all of them with canaries in them."""
+    bank, hotel = site.alliance.members["bank"], site.alliance.members["hotel"]
+    token = await bank.token()
+    people = await bank.declare(PERSONAL)
+    plant = values.plant
+
+    def person(**over: Any) -> dict[str, Any]:
+        return {
+            "customer_no": plant("subject", _ascii()),
+            "name": plant("name", _unicode()),
+            "phone": plant("phone", f"1{_number()}"),
+            "balance": plant("balance", _number()),
+        } | over
+
+    good = person()
+    bad = [
+        person(),
+        good,
+        good | {"name": plant("twice", _unicode())},
+        person(balance=plant("no number", _ascii())),
+        person(**{plant("field name", _ascii()): 1}),
+        person(customer_no=[plant("nested", _unicode())]),
+        {"name": plant("no subject", _unicode())},
+    ]
+    lines = [json.dumps(row, ensure_ascii=False).encode() for row in bad]
+    lines += [
+        b'{"customer_no": "' + plant("broken", _ascii()).encode(),
+        b"\xff\xfe" + plant("bytes", _ascii()).encode(),
+    ]
+    uploads = f"/v1/datasets/{people}/uploads"
+    answer = await bank.call(
+        "POST", uploads, token, content=b"\n".join(lines), headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["refused"] > 4
+    table = f'customer_no,name\n"{plant("csv", _ascii())},{plant("csv", _unicode())}\n'.encode()
+    refused = [await bank.call("POST", uploads, token, content=table, headers={"Content-Type": "text/csv"})]
+    evidence = {"evidence_sha256": "0" * 64, "notice_sha256": "0" * 64}
+    for body in (
+        {"subject": plant("subject", _ascii()), "recipient": plant("recipient", _ascii())},
+        {
+            "subject": plant("subject", _ascii()),
+            "recipient": hotel.id,
+            "fields": [plant("field", _ascii())],
+            **evidence,
+        },
+        {"subject": {plant("subject", _ascii()): 1}},
+        [plant("statement", _unicode())],
+    ):
+        refused.append(await bank.post(f"/v1/datasets/{people}/consents", token, body))
+        refused.append(await bank.post(f"/v1/datasets/{people}/withdrawals", token, body))
+        refused.append(await bank.post("/v1/datasets", token, body))
+        refused.append(await bank.post("/v1/agreements", token, body))
+    broken = b'{"subject": "' + plant("broken", _ascii()).encode()
+    for path in (f"/v1/datasets/{people}/consents", "/v1/datasets", "/v1/agreements"):
+        headers = {"Content-Type": "application/json"}
+        refused.append(await bank.call("POST", path, token, content=broken, headers=headers))
+    records = f"/v1/agreements/{'0' * 32}/datasets/{people}/records"
+    refused.append(await hotel.get(f"{records}/{plant('record', _ascii())}", await hotel.token()))
+    refused.append(
+        await hotel.get(records, await hotel.token(), cursor=plant("cursor", _ascii()), purpose="settlement")
+    )
+    refused.append(await hotel.post(f"{records}/query", token, {"filters": {"phone": [plant("filter", _ascii())]}}))
+    assert {answer.status_code for answer in refused} <= {400, 401, 403, 404, 409}, [a.text for a in refused]
+
+
+async def _break_inside(site: Site, values: Canaries) -> None:
+    """An internal error in the middle of a filtered read, while the vault holds keys and the body a canary."""
+    bank, hotel = site.alliance.members["bank"], site.alliance.members["hotel"]
+    places = await bank.declare(MARKET)
+    code = values.plant("market code", _ascii())
+    await bank.upload(places, [{"code": code, "note": values.plant("market note", _unicode())}])
+    agreement = await bank.agree(hotel, places, ["code", "note"])
+    token = await hotel.token(hotel.under(agreement, places))
+    await _execute(site, "UPDATE record SET sealed = {garbage}", "\\x00")
+    path = f"/v1/agreements/{agreement}/datasets/{places}/records/query"
+    answer = await hotel.post(path, token, {"filters": {"code": code}})
+    assert answer.status_code == 500, answer.text
+    assert code not in answer.text
+
+
+async def _plant_in_a_table(site: Site, values: Canaries) -> None:
+    """The search must find what is there."""
+    value = values.plant("planted on purpose", _unicode())
+    await _execute(site, "UPDATE alliance SET name = {value}", value)
+
+
+async def _execute(site: Site, statement: str, value: str) -> None:
+    """A statement of ours, past the gateway."""
+    if not site.settings.database_url:
+        connection = sqlite3.connect(site.settings.sqlite_path, timeout=20)
+        garbage = f"X'{value.encode().hex()}'" if "garbage" in statement else f"'{value}'"
+        connection.execute(statement.format(garbage=garbage, value=garbage))
+        connection.commit()
+        connection.close()
+        return
+    server = await asyncpg.connect(site.settings.database_url)
+    await server.execute(statement.format(garbage="'\\x00'", value=f"'{value}'"))
+    await server.close()
+
+
+def _secrets_of(site: Site, overheard: Overheard) -> Canaries:
+    """What members and the operator keep to themselves, and what proves who calls."""
+    found = Canaries()
+    found.plant("passphrase", PASSPHRASE)
+    members: Mapping[str, Member] = site.alliance.members
+    for name, member in members.items():
+        for use, key in (("client", member.client_key), ("proof", member.proof_key), ("signing", member.signing_key)):
+            found.plant(f"{use} key of {name}", str(key.as_dict(private=True)["d"]))
+    for jws in overheard.secret:
+        found.planted[f"token, proof or assertion {len(found.planted)}"] = [jws.encode()]
+    assert len(found.planted) > 100
+    return found
+
+
+def _files(folder: Path) -> list[tuple[str, bytes]]:
+    """Everything on disk but the passphrase's own file."""
+    return [
+        (str(path.relative_to(folder)), path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "passphrase"
+    ]
+
+
+async def _postgresql(request: pytest.FixtureRequest, site: Site) -> list[tuple[str, bytes]]:
+    """A dump, and the bytes of the cluster's files after a checkpoint."""
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    server.execute("CHECKPOINT")
+    command = [str(binaries() / "pg_dump"), site.settings.database_url]
+    dump = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+    assert b"COPY public.leaf" in dump.stdout
+    return [("pg_dump", dump.stdout), *_files(server.directory)]
