@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -106,6 +107,7 @@ async def _serve(gateway: Gateway) -> None:
         timeout_keep_alive=30,
         limit_concurrency=_MOST_IN_FLIGHT,
     )
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises it once more when done; first everything is closed
     await uvicorn.Server(config).serve()
 
 

@@ -40,14 +40,13 @@ UNKNOWN = {"fingerprint": "A" * 43, "path": "0/000"}
 
 def served(app: FastAPI) -> set[Operation]:
     """What the application's routers serve below /v1, but for the document itself."""
-    found = {
+    return {
         Operation(method, route.path.replace("{path:path}", "{path}"))
         for route in _walk(app.routes)
         if isinstance(route, Route) and route.path.startswith("/v1/") and route.path != app.openapi_url
         for method in route.methods or ()
         if method != "HEAD"
     }
-    return found
 
 
 def documented(document: dict[str, Any]) -> set[Operation]:

@@ -68,7 +68,9 @@ class Served(Service):
             self._write(alliance, [(market, "market_analysis"), (Deal(agreement, people), "customer_referral")])
 
     def _write(self, alliance: Alliance, deals: Sequence[tuple[Deal, str]]) -> None:
-        described = [self._member(member, deals if name == "hotel" else []) for name, member in alliance.members.items()]
+        described = [
+            self._member(member, deals if name == "hotel" else []) for name, member in alliance.members.items()
+        ]
         document = {"issuer": alliance.base, "api": f"{alliance.base}/v1", "members": described}
         self.alliance_file.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
 

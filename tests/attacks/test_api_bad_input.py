@@ -56,7 +56,9 @@ async def bodied(shared: Shared) -> list[Operation]:
 async def test_without_credentials_every_operation_is_401_whatever_else_is_wrong(shared: Shared) -> None:
     seen = set()
     for operation in operations(shared):
-        answer = await shared.alliance.http.request(operation.method, operation.at(), content=b"\xff{", params={"x": "y"})
+        answer = await shared.alliance.http.request(
+            operation.method, operation.at(), content=b"\xff{", params={"x": "y"}
+        )
         assert (answer.status_code, told(answer)["code"]) == (401, "not_authenticated")
         assert answer.headers["www-authenticate"].startswith("DPoP ")
         seen.add(answer.content)
@@ -174,7 +176,11 @@ async def test_bad_parameters_are_told_by_name(shared: Shared, real: dict[str, s
                 answer = await as_bank(shared, operation, operation.at(**real), token, params={parameter: value})
                 assert answer.status_code in {200, 400, 403, 404}, (operation, parameter, value, answer.text)
                 if answer.status_code == 400:
-                    assert parameter in told(answer)["field"] or "purpose" in told(answer)["field"] or operation.method == "POST"
+                    assert (
+                        parameter in told(answer)["field"]
+                        or "purpose" in told(answer)["field"]
+                        or operation.method == "POST"
+                    )
                 asked += 1
     assert asked > 100
 
@@ -308,8 +314,8 @@ async def test_no_problem_quotes_a_protected_value(shared: Shared) -> None:
 
 
 NAMES = st.sampled_from(
-    ["name", "schema", "owner", "recipient", "datasets", "frequency", "start", "jws", "subject", "purpose", "filters"]
-    + ["fields", "limit", "cursor", "given_at", "expires_at", "properties", "type", "x-kind", "x-class", "x-grade"]
+    "name schema owner recipient datasets frequency start jws subject purpose filters fields limit cursor given_at "
+    "expires_at properties type x-kind x-class x-grade".split()
 )
 junk = st.recursive(
     st.none()

@@ -210,7 +210,7 @@ async def test_a_stranger_an_unknown_agreement_and_another_alliance_look_the_sam
     assert [entry["actor"]["member"] for entry in ours] == [shared.stranger.id] * 4 + [shared.hotel.id] * 2
     assert [entry["actor"]["member"] for entry in theirs] == [rival.id] * 4
     for entry in ours + theirs:
-        assert (entry["effect"], reasons(entry)) == ("deny", [("NOT_A_PARTY", "5.1.1")])
+        assert (entry["effect"], reasons(entry)) == ("deny", [("NOT_A_PARTY", "1.2")])
 
 
 async def test_a_record_without_consent_and_an_unknown_record_look_the_same(shared: Shared) -> None:

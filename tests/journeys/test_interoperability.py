@@ -95,5 +95,7 @@ def test_the_examples_use_no_code_of_ours_and_name_no_registry() -> None:
     lock = json.loads((NODE / "package-lock.json").read_text())
     package = json.loads((NODE / "package.json").read_text())
     locked = {name: one for name, one in lock["packages"].items() if name}
-    assert {name.removeprefix("node_modules/"): one["version"] for name, one in locked.items()} == package["dependencies"]
+    assert {name.removeprefix("node_modules/"): one["version"] for name, one in locked.items()} == package[
+        "dependencies"
+    ]
     assert all(one["integrity"].startswith("sha512-") and "resolved" not in one for one in locked.values())
