@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,27 @@ from gateway.demo.run import run_demo
 from gateway.demo.tables import FLIGHTS, flights
 
 CONNECTIONS = 16
-PER_ROUND = {"hello": 12_000, "1 record": 3_000, "100 records": 600}
-GOALS = {"1 record": 0.20, "100 records": 0.05}
+HELLO = "hello"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One kind of read: which of the partner's reads, one record or a page, how many a round, the goal."""
+
+    name: str
+    read: int
+    single: bool
+    requests: int
+    goal: float | None = None
+
+
+CASES = (
+    Case("1 record, 1 class (airports)", 1, single=True, requests=3_000, goal=0.20),
+    Case("100 records, 1 class (airports)", 1, single=False, requests=600, goal=0.05),
+    Case("1 record, 2 classes (flights)", 0, single=True, requests=3_000),
+    Case("100 records, 2 classes (flights)", 0, single=False, requests=400),
+)
+HELLOS = 12_000
 
 
 def main(
@@ -39,7 +59,7 @@ def main(
     port: int = typer.Option(8790, help="Loopback port."),
     folder: Path | None = typer.Option(None, help="What `gateway demo --out` left; default: make it."),
 ) -> None:
-    console = Console()
+    console = Console(width=150)
     with tempfile.TemporaryDirectory() as temporary:
         if folder is None:
             folder = Path(temporary) / "alliance"
@@ -75,43 +95,42 @@ def _wait(port: int) -> None:
 async def _compare(console: Console, folder: Path, port: int, pid: int, rounds: int) -> None:
     base = f"http://127.0.0.1:{port}"
     partner, member = _partner(folder, base, "hotel")
-    path = next(read["url"] for read in member["reads"] if read["purpose"] == "market_analysis").removeprefix(base)
+    reads = [read["url"].removeprefix(base) for read in member["reads"] if read["purpose"] == "market_analysis"]
     key = ec.generate_private_key(ec.SECP256R1())
     partner.proof_key = DPoPKey(Jwk.from_cryptography_key(key), alg="ES256")
     console.print(f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; ratio to hello")
-    ratios: dict[str, list[float]] = {name: [] for name in GOALS}
-    costs: dict[str, list[Round]] = {name: [] for name in PER_ROUND}
+    measured: dict[str, list[Round]] = {HELLO: [], **{case.name: [] for case in CASES}}
     for number in range(rounds + 1):
-        prover = _prover(partner, member, key, path)
-        one = f"{path}/{_first_record(partner, member, path)}"
-        prepared = {
-            "hello": [b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"] * PER_ROUND["hello"],
-            "1 record": [prover.request("GET", base, one) for _ in range(PER_ROUND["1 record"])],
-        }
-        done = {"hello": await measure(port, pid, CONNECTIONS, prepared["hello"])}
-        done["1 record"] = await measure(port, pid, CONNECTIONS, prepared["1 record"])
-        pages = [prover.request("GET", base, path) for _ in range(PER_ROUND["100 records"])]
-        done["100 records"] = await measure(port, pid, CONNECTIONS, pages)
-        if number == 0:
-            continue
-        for name, measured in done.items():
-            costs[name].append(measured)
-            if name in ratios:
-                ratios[name].append(measured.rate / done["hello"].rate)
-    _print(console, ratios, costs)
+        prover = _prover(partner, member, key, reads[0])
+        done = {HELLO: await measure(port, pid, CONNECTIONS, [b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"] * HELLOS)}
+        for case in CASES:
+            path = reads[case.read]
+            if case.single:
+                path += f"/{_first_record(partner, member, path)}"
+            asked = [prover.request("GET", base, path) for _ in range(case.requests)]
+            done[case.name] = await measure(port, pid, CONNECTIONS, asked)
+        if number:  # the first round warms up
+            for name, one in done.items():
+                measured[name].append(one)
+    _print(console, measured)
 
 
-def _print(console: Console, ratios: dict[str, list[float]], costs: dict[str, list[Round]]) -> None:
-    table = Table("read", "ratio to hello", "range", "goal", "requests/s", "CPU µs", "p50 ms", "p99 ms")
-    for name, measured in costs.items():
-        of = ratios.get(name, [])
+def _print(console: Console, measured: dict[str, list[Round]]) -> None:
+    table = Table("read", "ratio to hello", "range", "goal", "CPU ratio", "requests/s", "CPU µs", "p50 ms", "p99 ms")
+    hello = measured[HELLO]
+    goals = {case.name: case.goal for case in CASES}
+    for name, rounds in measured.items():
+        ratios = [one.rate / beside.rate for one, beside in zip(rounds, hello, strict=True)]
+        cpu = [beside.cpu_us / one.cpu_us for one, beside in zip(rounds, hello, strict=True)]
+        goal = goals.get(name)
         table.add_row(
             name,
-            f"{median(of):.3f}" if of else "1",
-            f"{min(of):.3f}-{max(of):.3f}" if of else "",
-            f"≥ {GOALS[name]}" if name in GOALS else "",
+            f"{median(ratios):.3f}",
+            f"{min(ratios):.3f}-{max(ratios):.3f}",
+            f"≥ {goal}" if goal else "",
+            f"{median(cpu):.3f}",
             *(
-                f"{median([getattr(one, what) for one in measured]):.{digits}f}"
+                f"{median([getattr(one, what) for one in rounds]):.{digits}f}"
                 for what, digits in (("rate", 0), ("cpu_us", 0), ("p50_ms", 1), ("p99_ms", 1))
             ),
         )
@@ -119,6 +138,7 @@ def _print(console: Console, ratios: dict[str, list[float]], costs: dict[str, li
 
 
 def _upload(console: Console, folder: Path, port: int, pid: int) -> None:
+    os.sched_setaffinity(pid, range(os.cpu_count() or 1))
     base = f"http://127.0.0.1:{port}"
     partner, _ = _partner(folder, base, "airline")
     own = partner.token(partner.for_itself())

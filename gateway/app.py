@@ -36,7 +36,6 @@ from gateway.identity import (
     TokenKey,
     TokenKeys,
 )
-from gateway.identity.replay_valkey import ValkeyWindow
 from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, VerifierKey
@@ -48,7 +47,6 @@ from gateway.members.clients import Clients
 from gateway.members.directory import Directory
 from gateway.members.members import admitted_to
 from gateway.policy import DecisionPoint, Engine, load_bundle
-from gateway.policy.opa import OpaServer
 from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
@@ -190,11 +188,15 @@ async def open_database(settings: Settings) -> Database:
     """Connect to a database whose schema is this version's; `Invalid` says how to bring it there."""
     if not settings.database_url and not settings.sqlite_path.exists():
         raise Invalid("no_database", "There is no database yet.", remedy="Run `gateway init`.")
-    if await migrations.current(database_url(settings)) != migrations.newest():
-        raise Invalid("schema_differs", "The database has another version's schema.", remedy="Run `gateway migrate`.")
+    database: Database
     if settings.database_url:
-        return await PostgreSQLDatabase.connect(settings.database_url)
-    return SQLiteDatabase(settings.sqlite_path)
+        database = await PostgreSQLDatabase.connect(settings.database_url)
+    else:
+        database = SQLiteDatabase(settings.sqlite_path)
+    if await migrations.current(database) != migrations.NEWEST:
+        await database.close()
+        raise Invalid("schema_differs", "The database has another version's schema.", remedy="Run `gateway migrate`.")
+    return database
 
 
 async def initialise(settings: Settings, provider: KekProvider, clock: Clock = system_clock) -> None:
@@ -275,6 +277,8 @@ async def _decisions(settings: Settings, stack: AsyncExitStack) -> DecisionPoint
     bundle = load_bundle(settings.policies_dir)
     engine: Engine
     if settings.opa_url:
+        from gateway.policy.opa import OpaServer  # noqa: PLC0415 - its HTTP client takes long to import
+
         url = urlsplit(settings.opa_url)
         token = await asyncio.to_thread(_bearer, settings)
         opa = OpaServer(
@@ -308,6 +312,8 @@ async def _identity(
     key = await keyring.signing_key(TOKEN_KEY)
     proofs: ProofWindow
     if settings.valkey_url:
+        from gateway.identity.replay_valkey import ValkeyWindow  # noqa: PLC0415 - as above
+
         valkey = await ValkeyWindow.connect(settings.valkey_url, clock)
         stack.push_async_callback(valkey.close)
         proofs = valkey

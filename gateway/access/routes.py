@@ -74,7 +74,12 @@ def routes(
             )
         )
 
-    @router.get("/{record}", summary="Read one", openapi_extra=_parameters(_RECORD_PARAMETERS, "record"), response_class=Response)
+    @router.get(
+        "/{record}",
+        summary="Read one",
+        openapi_extra=_parameters(_RECORD_PARAMETERS, "record"),
+        response_class=Response,
+    )
     async def read_one(request: Request) -> Response:
         """One record by its id."""
         subject = await authenticate(request)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
-import uvloop
 
 from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
@@ -21,7 +19,6 @@ from gateway.errors import Invalid
 from gateway.settings import Settings
 from gateway.vault.provider import KekProvider
 from gateway.vault.providers import LocalKeyring
-from gateway.web import web
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,7 +50,7 @@ def migrate() -> None:
     """Bring the database to this version's schema, in one transaction."""
     settings = Settings.from_environment()
     asyncio.run(migrations.upgrade(database_url(settings)))
-    console.print(f"[green]✔[/] schema {migrations.newest()}")
+    console.print(f"[green]✔[/] schema {migrations.NEWEST}")
 
 
 @app.command()
@@ -62,6 +59,8 @@ def serve() -> None:
     """Serve the API on GATEWAY_HOST and GATEWAY_PORT until stopped."""
     settings = Settings.from_environment()
     provider = open_keyring(settings)
+    import uvloop  # noqa: PLC0415
+
     uvloop.run(serve_until_stopped(settings, provider))
 
 
@@ -94,6 +93,10 @@ async def serve_until_stopped(settings: Settings, provider: KekProvider) -> None
 
 async def _serve(gateway: Gateway) -> None:
     settings = gateway.settings
+    import uvicorn  # noqa: PLC0415 - only a server needs the web
+
+    from gateway.web import web  # noqa: PLC0415
+
     config = uvicorn.Config(
         web(gateway),
         host=settings.host,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.database.statements import metadata
@@ -56,6 +55,8 @@ def _alone(connection: Connection) -> None:
 
 
 async def _change_postgresql(database_url: str, change: Callable[[Connection], object]) -> None:
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - a server never needs it
+
     address = "postgresql+asyncpg://" + database_url.split("://", 1)[1]
     engine = create_async_engine(address, poolclass=NullPool)
     try:

@@ -20,6 +20,7 @@ _REFUSING = (
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.UndefinedTableError,  # not migrated yet
 )
 _STATEMENT_MS = 5000
 _SILENCE_S = 6.0

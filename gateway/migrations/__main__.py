@@ -10,16 +10,15 @@ from pathlib import Path
 from alembic import command
 
 from gateway.database.creation import change_schema, sqlite_url
-from gateway.migrations import configuration, newest, upgrade
+from gateway.migrations import NEWEST, configuration, upgrade
 
 
 async def draft(message: str) -> None:
     """Write the difference between the migrations and the tables as a new revision."""
-    number = int(newest() or "0") + 1
+    number = int(NEWEST) + 1
     with tempfile.TemporaryDirectory() as folder:
         url = sqlite_url(Path(folder) / "empty.db")
-        if number > 1:
-            await upgrade(url)
+        await upgrade(url)
         await change_schema(
             url,
             lambda connection: command.revision(

@@ -105,7 +105,7 @@ async def test_the_limit_counts_what_is_released_not_what_is_searched(shared: Sh
     token = await shared.referral_token(deal)
     sizes, cursor = [], None
     while True:
-        more = {"cursor": cursor} if cursor else {}
+        more: dict[str, Any] = {"cursor": cursor} if cursor else {}
         answer = await query(shared, deal, token, filters={"phone": same}, limit=4, **more)
         sizes.append(len(records(answer)))
         cursor = answer.json()["next"]

@@ -70,7 +70,7 @@ async def served(world: World) -> AsyncIterator[Served]:
     )  # fmt: skip
     server = uvicorn.Server(uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off"))
     running = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110
+    while not server.started:
         await asyncio.sleep(0.01)
     yield Served(world, identity, origin)
     server.should_exit = True

@@ -10,8 +10,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, TextClause, inspect, text
 
+from gateway.database import Database
 from gateway.database.creation import change_schema, create_schema, sqlite_url
-from gateway.migrations import configuration, current, newest, upgrade
+from gateway.database.postgresql import PostgreSQLDatabase
+from gateway.database.sqlite import SQLiteDatabase
+from gateway.migrations import NEWEST, configuration, current, upgrade
 from gateway.migrations.schema import complete_metadata
 from tests.services.postgresql import PostgreSQL
 
@@ -95,10 +98,22 @@ def _remove_everything(connection: Connection) -> None:
         connection.execute(text("CREATE SCHEMA public"))
 
 
+async def _revision(url: str) -> str | None:
+    database: Database
+    if url.startswith("sqlite:"):
+        database = SQLiteDatabase(Path(url.removeprefix("sqlite:///")))
+    else:
+        database = await PostgreSQLDatabase.connect(url)
+    try:
+        return await current(database)
+    finally:
+        await database.close()
+
+
 async def test_upgrading_again_changes_nothing(empty_url: str) -> None:
-    assert await current(empty_url) is None
+    assert await _revision(empty_url) is None
     await upgrade(empty_url)
-    assert await current(empty_url) == newest()
+    assert await _revision(empty_url) == NEWEST
     before = await _beyond_tables(empty_url)
     await upgrade(empty_url)
     assert await _beyond_tables(empty_url) == before
@@ -106,7 +121,7 @@ async def test_upgrading_again_changes_nothing(empty_url: str) -> None:
 
 async def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:
     await asyncio.gather(upgrade(empty_url), upgrade(empty_url))
-    assert await current(empty_url) == newest()
+    assert await _revision(empty_url) == NEWEST
 
 
 async def test_a_change_that_fails_halfway_leaves_nothing(empty_url: str) -> None:
@@ -133,4 +148,4 @@ def test_the_history_is_one_line() -> None:
     scripts = ScriptDirectory.from_config(configuration())
     revisions = [revision.revision for revision in scripts.walk_revisions()]
     assert revisions[-1] == "0001"
-    assert len(scripts.get_heads()) == 1
+    assert scripts.get_heads() == [NEWEST]
