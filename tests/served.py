@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import secrets
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -50,8 +49,6 @@ def _command(environment: Mapping[str, str], arguments: list[str], output: Path)
     with output.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115 - as at the start of a program
-    sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115
     os.environ.clear()
     os.environ.update(environment)
     import faulthandler
@@ -83,7 +80,7 @@ class Serving:
 
     def start(self) -> None:
         """Start and wait until it accepts connections."""
-        environment = environment_of(self.settings) | self.more
+        environment = {**environment_of(self.settings), **self.more}
         process = _forks.Process(target=_command, args=(environment, ["serve"], self.log))
         process.start()
         self._process = process

@@ -107,7 +107,7 @@ async def audit(load: Load, held: list[bytes]) -> int:
 
 def check_chains(bodies: list[dict[str, Any]]) -> None:
     """Each node's entries, over all its logs and boots, name the one before by its hash, without a gap."""
-    chains = defaultdict(dict)
+    chains: defaultdict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for body in bodies:
         assert body["node_seq"] not in chains[body["node"]], "a node gave a number twice"
         chains[body["node"]][body["node_seq"]] = body

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from tests.alliance import Member
+from tests.alliance import MARKET_SCHEMA, Member
 from tests.served import Site, served
 
 READS = 5

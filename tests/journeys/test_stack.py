@@ -60,8 +60,7 @@ class Operator:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        ours = {name: value for name, value in self.stack.gateways[0].environment.items()}
-        return ours | {"GATEWAY_DATA_DIR": str(self.folder / "data")}
+        return {**self.stack.gateways[0].environment, "GATEWAY_DATA_DIR": str(self.folder / "data")}
 
     async def act(self, *arguments: str) -> str:
         """Run `gateway ARGUMENTS`; what it printed."""
