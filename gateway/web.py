@@ -99,11 +99,14 @@ def fast_lane(router: APIRouter) -> list[BaseRoute]:
     They take the request and build their answer themselves, so FastAPI's own handling would only cost: half
     of a hello. The router stays included behind them, for OpenAPI.
     """
-    return [
+    lane = [
         Route(route.path, route.endpoint, methods=list(route.methods or ()))
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
+    for route in lane:
+        (route.methods or set()).discard("HEAD")  # a read without its answer would still be a release
+    return [*lane]
 
 
 class FreshNonce:

@@ -55,10 +55,11 @@ def _bits(dataset: Dataset, names: Iterable[str]) -> int:
     return sum(dataset.bit(name) for name in names)
 
 
-def _query_of(request: AccessRequest) -> bytes:
-    """What a cursor belongs to: another client, agreement, purpose, field or filter makes it void."""
+def _query_of(request: AccessRequest, use: str) -> bytes:
+    """What sealed values of a request belong to: another client, agreement, purpose, field or filter makes it void."""
     return canonical(
         {
+            "use": use,
             "client": request.subject.client,
             "agreement": request.agreement,
             "dataset": request.dataset,
@@ -70,11 +71,11 @@ def _query_of(request: AccessRequest) -> bytes:
 
 
 def _sealed_filters(request: AccessRequest, keys: MemberKeys) -> Mapping[str, str]:
-    return keys.seal_detail(canonical(dict(request.filters)), _query_of(request))
+    return keys.seal_detail(canonical(dict(request.filters)), _query_of(request, "filters"))
 
 
 def _cursor(request: AccessRequest, keys: MemberKeys, last: bytes) -> str:
-    sealed = keys.seal_detail(last, _query_of(request))
+    sealed = keys.seal_detail(last, _query_of(request, "cursor"))
     return ".".join(sealed[part] for part in _CURSOR_PARTS)
 
 
@@ -83,7 +84,7 @@ def _position(request: AccessRequest, keys: MemberKeys) -> bytes:
         return BEFORE_ALL
     try:
         sealed: Mapping[str, str] = dict(zip(_CURSOR_PARTS, request.cursor.split("."), strict=True))
-        return keys.open_detail(sealed, _query_of(request))
+        return keys.open_detail(sealed, _query_of(request, "cursor"))
     except (ValueError, GatewayError):
         raise Invalid(
             "invalid_cursor",

@@ -12,7 +12,8 @@ import asyncpg
 from gateway.database.interface import AlreadyExists, CommitUnknown, DatabaseUnavailable, Reading, Row, Transaction
 from gateway.database.statements import Query
 
-_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncio.TimeoutError)
+_BROKEN = (TimeoutError, asyncpg.InternalClientError)  # silent, or cut off in the middle of an earlier answer
+_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, *_BROKEN)
 _REFUSING = (
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.OperatorInterventionError,  # shutting down, statement_timeout
@@ -33,9 +34,9 @@ def _deliberate_errors(connection: Any = None) -> Iterator[None]:
         yield
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists() from error
-    except TimeoutError as error:
+    except _BROKEN as error:
         if connection is not None:
-            connection.terminate()  # to cancel or roll back would be to wait for the silent server again
+            connection.terminate()  # to cancel, roll back or use it again would fail in the same way
         raise DatabaseUnavailable() from error
     except (*_REFUSING, *_LOST) as error:
         raise DatabaseUnavailable() from error

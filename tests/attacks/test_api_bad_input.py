@@ -16,6 +16,7 @@ from gateway.limits import BODY_BYTES, HEADER_BYTES, TARGET_BYTES
 from gateway.web import web
 from tests.access.api import NO_SUCH, Operation, as_bank, raw, served, told
 from tests.access.world import Deal, Shared, shared_on
+from tests.alliance import MARKET_SCHEMA
 
 SECRET = "13912345678"
 OPEN = "/v1/jwks"
@@ -126,6 +127,28 @@ async def test_a_bad_body_is_told_and_changes_nothing(
         if answer.status_code == 400:
             assert problem.get("field") or "line" in problem["detail"] or problem["code"] == "invalid_json", problem
     assert await shared.entries(shared.bank.id) == before
+
+
+async def test_a_body_that_says_a_member_twice_is_refused_even_if_it_would_do_otherwise(shared: Shared) -> None:
+    deal = await shared.personal([1])
+    own, reading = await shared.bank.token(), await shared.referral_token(deal)
+    withdrawals = f"/v1/datasets/{deal.dataset}/withdrawals"
+    for member, token, path, body in (
+        (shared.bank, own, withdrawals, '{"subject": "C1"%s}'),
+        (shared.hotel, reading, f"{deal.path}/query", '{"filters": {}%s}'),
+        (shared.bank, own, "/v1/datasets", json.dumps({"name": "n", "schema": MARKET_SCHEMA})[:-1] + "%s}"),
+    ):
+        first = body[2 : body.index('"', 2)]
+        for more in (f', "{first}": null', f', "{first}": "C1"'):
+            twice = (body % more).encode()
+            answer = await member.call("POST", path, token, content=twice, headers=JSON)
+            assert (answer.status_code, told(answer)["code"], answer.json()["field"]) == (
+                400,
+                "duplicate_member",
+                first,
+            )
+        once = await member.call("POST", path, token, content=(body % "").encode(), headers=JSON)
+        assert once.status_code < 300, once.text
 
 
 async def test_a_body_of_another_kind_is_told(shared: Shared, real: dict[str, str]) -> None:

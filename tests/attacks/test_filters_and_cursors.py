@@ -124,6 +124,7 @@ async def test_filter_values_stand_sealed_in_the_entry_and_nowhere_readable(shar
     keys = await shared.gateway.keyring.unlock(shared.bank.id)
     assert wanted.encode() not in canonical(entry)
     bound = {
+        "use": "filters",
         "client": shared.hotel.client,
         "agreement": deal.agreement,
         "dataset": deal.dataset,

@@ -44,6 +44,7 @@ class Load:
     lost: int = 0
     unavailable: int = 0
     over: bool = False
+    reading: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def hotel(self) -> Member:
@@ -55,6 +56,11 @@ class Load:
         while len(self.answered) < wanted:
             assert time.monotonic() < deadline, "the gateway does not answer any more"
             await asyncio.sleep(0.005)
+
+    async def end(self) -> None:
+        """Hear what is still to be answered, and read no more."""
+        self.over = True
+        await asyncio.gather(*self.reading)
 
     async def read(self) -> None:
         """Read until the end: what is granted, and what is refused."""
@@ -83,12 +89,11 @@ async def loaded(site: Site) -> AsyncIterator[Load]:
     path, token = await site.share_places(["code", "price"])
     await site.send_operators_home()
     load = Load(site, path, token)
-    reading = [asyncio.create_task(load.read()) for _ in range(CONNECTIONS)]
+    load.reading = [asyncio.create_task(load.read()) for _ in range(CONNECTIONS)]
     try:
         yield load
     finally:
-        load.over = True
-        await asyncio.gather(*reading)
+        await load.end()
 
 
 async def audit(load: Load, held: list[bytes]) -> int:
@@ -148,7 +153,7 @@ async def test_fifty_kills_of_the_server_lose_no_answer(tmp_path: Path) -> None:
                 held.append(head.read_bytes())
             await asyncio.to_thread(site.server.start)
         await load.answers(CONNECTIONS)
-        load.over = True
+        await load.end()
         size = await audit(load, held)
     print(
         f"\n{KILLS} kills, {len(load.answered)} answers acknowledged (all in the ledger), {load.lost} lost on the way, "
@@ -161,15 +166,27 @@ async def test_fifty_kills_of_the_server_lose_no_answer(tmp_path: Path) -> None:
 
 
 async def _kill_a_backend(server: PostgreSQL) -> None:
-    """End one of the gateway's own connections; PostgreSQL then restarts all of them."""
-    connection = await asyncpg.connect(server.url())
+    """End one of the gateway's own connections; PostgreSQL then ends all of them and recovers."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (pids := await _backends(server)):
+        assert time.monotonic() < deadline, "the gateway is not connected"
+        await asyncio.sleep(0.05)
+    os.kill(random.choice(pids), signal.SIGKILL)
+
+
+async def _backends(server: PostgreSQL) -> list[int]:
+    """The processes that serve the gateway; none while the server recovers."""
+    try:
+        connection = await asyncpg.connect(server.url())
+    except (OSError, asyncpg.PostgresError):
+        return []
     try:
         rows = await connection.fetch(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname LIKE 'served_%'"
         )
     finally:
         await connection.close()
-    os.kill(random.choice(rows)["pid"], signal.SIGKILL)
+    return [row["pid"] for row in rows]
 
 
 async def _kill_the_postmaster(server: PostgreSQL) -> None:
@@ -202,7 +219,7 @@ async def test_a_killed_postgresql_loses_no_answer(
                 await asyncio.sleep(random.random() * LONGEST_LIFE_S)
                 await kill(server)
             await load.answers(CONNECTIONS)
-            load.over = True
+            await load.end()
             size = await audit(load, [])
     print(
         f"\n{DATABASE_KILLS} × {kill.__name__}, {len(load.answered)} answers acknowledged (all in the ledger), "
