@@ -81,7 +81,7 @@ def governing_row() -> Select[Any]:
         .join(_recipient, _recipient.c.id == bindparam("member", type_=SQLText))
         .join(client, and_(client.c.id == bindparam("client", type_=SQLText), client.c.member_id == _recipient.c.id))
         .join(head, head.c.log_id == agreement.c.owner_id)
-        .join(active_policy, active_policy.c.alliance_id == agreement.c.alliance_id)
+        .outerjoin(active_policy, active_policy.c.alliance_id == agreement.c.alliance_id)
         .outerjoin(
             dataset,
             and_(dataset.c.id == bindparam("dataset", type_=SQLText), dataset.c.owner_id == agreement.c.owner_id),
@@ -113,7 +113,8 @@ class Governing:
 
     versions: Versions
     owner: str
-    policy_digest: str
+    policy_digest: str | None
+    """The policy in force, None before the first activation."""
     holds: Sequence[Mapping[str, str]]
     """The active holds, as the policy's input has them."""
     last_time: int
@@ -133,6 +134,7 @@ class Governing:
         """
         known = self.dataset.class_of_field if self.dataset else {}
         wanted = request.fields or tuple(name for name in self.terms["granted_fields"] if name in known)
+        asked = dict.fromkeys([*wanted, *request.filters])  # a match tells the value: a filter is a wish to read
         revoked = self.client_version != request.subject.client_version
         return {
             "subject": {
@@ -151,7 +153,7 @@ class Governing:
                     if grant.agreement == request.agreement
                 ],
             },
-            "action": {"name": request.action, "method": request.method, "fields": list(wanted)},
+            "action": {"name": request.action, "method": request.method, "fields": list(asked)},
             "resource": {
                 "dataset": request.dataset,
                 "owner": self.owner,

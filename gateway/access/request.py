@@ -34,4 +34,5 @@ class AccessRequest:
     def question(self) -> tuple[object, ...]:
         """What of the request the policy is asked about, beside what governs it."""
         subject = self.subject
-        return subject.agreements, subject.client_version, self.action, self.method, self.purpose, self.fields
+        asked = (self.action, self.method, self.purpose, self.fields, tuple(self.filters))
+        return subject.agreements, subject.client_version, *asked

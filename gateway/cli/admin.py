@@ -143,14 +143,14 @@ def activate_policy(alliance: str) -> None:
 @told
 def adopt(log: Annotated[str, typer.Argument(help="The log's id.")]) -> None:
     """Take the database's signed head of a log as the copy outside, where that copy was lost. Check it first."""
-    act(lambda gateway: gateway.integrator.adopt(log))
+    act(lambda gateway: gateway.integrator.adopt(log), look_first=False)
 
 
 @admin.command("logs")
 @told
 def show_logs() -> None:
     """Each log's id, origin and verifier key (C2SP signed-note vkey), to be handed over out of band."""
-    for line in act(lambda gateway: gateway.verifier_keys()):
+    for line in act(lambda gateway: gateway.verifier_keys(), look_first=False):
         console.print_json(json.dumps(line))
 
 

@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Awaitable, Callable
 from getpass import getuser
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -65,13 +65,18 @@ def open_keyring(settings: Settings) -> KekProvider:
     return LocalKeyring.open(settings.keyring_path, read_passphrase(settings))
 
 
-def act(work: Callable[[Gateway], Awaitable[_Answer]], **given: Any) -> _Answer:
-    """Compose the gateway on this host, do one piece of work with it, and close it again."""
-    settings = Settings.from_environment(**given)
+def act(work: Callable[[Gateway], Awaitable[_Answer]], *, look_first: bool = True) -> _Answer:
+    """Compose the gateway on this host, do one piece of work with it, and close it again.
+
+    Every log is looked at first: nothing is written to one that is older than what was signed.
+    """
+    settings = Settings.from_environment()
     provider = open_keyring(settings)
 
     async def run() -> _Answer:
         async with compose(settings, provider, process="admin") as gateway:
+            if look_first:
+                await gateway.integrator.integrate_all()
             return await work(gateway)
 
     return asyncio.run(run())

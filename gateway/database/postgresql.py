@@ -157,8 +157,10 @@ class PostgreSQLDatabase:
 
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[Any]:
-        with _deliberate_errors():
+        try:
             connection = await self._pool.acquire(timeout=5)
+        except (asyncpg.PostgresError, *_LOST) as error:
+            raise DatabaseUnavailable() from error
         try:
             yield connection
         finally:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         LedgerUnavailable,
         StaleJudgement,
         UnknownLog,
+        WarrantExpired,
         WarrantRejected,
     )
     from gateway.ledger.ledger import Ledger
@@ -38,6 +39,7 @@ _HOMES = {
     "StaleJudgement": "errors",
     "UnknownLog": "errors",
     "Warrant": "warrant",
+    "WarrantExpired": "errors",
     "WarrantRejected": "errors",
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "StaleJudgement",
     "UnknownLog",
     "Warrant",
+    "WarrantExpired",
     "WarrantRejected",
 ]
 

@@ -19,7 +19,7 @@ from gateway.database import AlreadyExists, Database, Query, Reading, Transactio
 from gateway.errors import Conflicting, GatewayError
 from gateway.ledger.bodies import Prepared
 from gateway.ledger.entries import Effect, Recorded
-from gateway.ledger.errors import ClockBehind, StaleJudgement, UnknownLog
+from gateway.ledger.errors import ClockBehind, LedgerRolledBack, StaleJudgement, UnknownLog
 from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.quotas import Quotas
 from gateway.ledger.tables import chain, leaf
@@ -129,6 +129,22 @@ class Appender:
         self._node = node
         self._boot_id = boot_id
         self._enrolled = False
+        self._sizes: dict[str, int] = {}
+
+    async def lock(self, tx: Transaction, logs: Iterable[str]) -> dict[str, Head]:
+        """As `lock_heads`; `LedgerRolledBack` where a log is shorter than this process has made it."""
+        heads = await lock_heads(tx, logs)
+        for head in heads.values():
+            if head.size < self._sizes.get(head.log, 0):
+                raise LedgerRolledBack("The database is older than what was written to it.")
+        return heads
+
+    def remember(self, answers: Iterable[Appended | GatewayError]) -> None:
+        """Keep in mind how long the logs are, once a transaction has committed."""
+        for answer in answers:
+            if isinstance(answer, Appended):
+                log = answer.entry.draft.log
+                self._sizes[log] = max(self._sizes.get(log, 0), answer.index + 1)
 
     async def enrol(self, database: Database) -> None:
         """Give this node its place in the chain, once; its lock is held for a moment only."""

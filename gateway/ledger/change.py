@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert, select, update
 from gateway.database import Database, Query, Transaction
 from gateway.errors import GatewayError, Invalid
 from gateway.identifiers import event_id
-from gateway.ledger.appending import Appended, Appender, Head, lock_heads
+from gateway.ledger.appending import Appended, Appender, Head
 from gateway.ledger.bodies import Prepared
 from gateway.ledger.committer import is_durable
 from gateway.ledger.entries import Draft
@@ -95,7 +95,7 @@ async def changing(
     answers: list[Appended | GatewayError] = []
     try:
         async with database.transaction() as tx:
-            heads = await lock_heads(tx, {*logs, *narrows})
+            heads = await appender.lock(tx, {*logs, *narrows})
             if not heads.keys() >= {*logs, *narrows}:
                 raise UnknownLog
             for owner in sorted(narrows):
@@ -107,3 +107,4 @@ async def changing(
     except Exception:
         if not await is_durable(database, answers):
             raise
+    appender.remember(answers)

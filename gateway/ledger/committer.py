@@ -94,12 +94,13 @@ class Committer:
         try:
             await self._appender.enrol(self._database)
             async with self._database.transaction() as tx:
-                heads = await lock_heads(tx, {entry.draft.log for entry in entries})
+                heads = await self._appender.lock(tx, {entry.draft.log for entry in entries})
                 answers = await self._appender.append(tx, heads, entries)
         except Exception as error:
             if not await is_durable(self._database, answers):
                 _log.warning("Nothing of a batch of %d was appended: %s", len(entries), type(error).__name__)
                 return None
+        self._appender.remember(answers)
         return answers
 
 

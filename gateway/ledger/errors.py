@@ -45,5 +45,12 @@ class UnknownLog(Invalid):
         super().__init__("unknown_log", "There is no such log here.", field="log", remedy="Open the log first.")
 
 
+class WarrantExpired(Unavailable):
+    """The permit ran out before it was used: its seconds were over, or the agreement or a consent ended meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("warrant_expired", "The permit ran out before anything was opened.")
+
+
 class WarrantRejected(Exception):
     """A warrant was used for what it does not name, twice, or too late: a fault of the gateway, not of a caller."""

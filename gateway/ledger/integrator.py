@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from sqlalchemy import BigInteger, LargeBinary, bindparam, func, insert, or_, select, update
+from sqlalchemy import BigInteger, LargeBinary, bindparam, func, insert, select, update
 
 from gateway.clock import Clock
-from gateway.database import AlreadyExists, Database, Query
-from gateway.errors import GatewayError
+from gateway.database import AlreadyExists, Database, Query, Row
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.errors import LedgerRolledBack, LedgerUnavailable
 from gateway.ledger.note import NoteRejected, Signer, VerifierKey
@@ -28,6 +28,8 @@ from gateway.ledger.tables import checkpoint, head, node
 
 INTERVAL_S = 0.5
 """The pause between two rounds over the logs that have grown."""
+STUCK_AFTER_S = 30.0
+"""So long without a finished round is told by `check`."""
 
 _WIDTH = 256
 _LEVEL_BITS = 8
@@ -35,11 +37,9 @@ _BLOCKS = 16  # completed subtrees stored by one transaction
 _ATTEMPTS = 5  # another host may publish first
 _log = logging.getLogger(__name__)
 
-_ALL = Query(select(head.c.log_id).order_by(head.c.log_id))
-_GROWN = Query(
-    select(head.c.log_id)
+_ALL = Query(
+    select(head.c.log_id, head.c.size, checkpoint.c.size.label("signed_size"), checkpoint.c.note)
     .join(checkpoint, checkpoint.c.log_id == head.c.log_id)
-    .where(or_(head.c.size > checkpoint.c.size, checkpoint.c.note == bindparam("unsigned", type_=LargeBinary)))
     .order_by(head.c.log_id)
 )
 _NEWEST_NODE = Query(
@@ -81,12 +81,21 @@ class Integrator:
         self._signers = signers
         self._outside = OutsideHeads(heads)
         self._incidents = {} if incidents is None else incidents
+        self._largest: dict[str, int] = {}
+        self._round_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     @property
     def incidents(self) -> Mapping[str, LedgerRolledBack]:
         """The logs that are refused now, and why."""
         return self._incidents
+
+    def check(self) -> None:
+        """Raise what is wrong with the logs: an older database, or a background loop that is stuck."""
+        for incident in self._incidents.values():
+            raise LedgerRolledBack(incident.detail)
+        if self._task is not None and time.monotonic() - self._round_at > STUCK_AFTER_S:
+            raise LedgerUnavailable("The logs have not been signed for a while.")
 
     async def integrate(self, log: str) -> bytes:
         """Sign everything durable in one log and return its checkpoint.
@@ -107,15 +116,21 @@ class Integrator:
         return note
 
     async def integrate_all(self, *, grown_only: bool = False) -> None:
-        """Integrate every log, or those that have grown; what goes wrong with one does not stop the others."""
-        rows = await self._database.all(_GROWN, unsigned=b"") if grown_only else await self._database.all(_ALL)
-        for row in rows:
+        """Integrate every log, or those that have grown or shrunk; trouble with one does not stop the others."""
+        for row in await self._database.all(_ALL):
+            if grown_only and not self._needs_a_look(row):
+                continue
             try:
                 await self.integrate(row["log_id"])
             except LedgerRolledBack:  # reported by `integrate`
                 continue
             except Exception:
                 _log.exception("Log %s could not be integrated; it is tried again.", row["log_id"])
+
+    def _needs_a_look(self, row: Row) -> bool:
+        largest = self._largest.get(row["log_id"], 0)
+        self._largest[row["log_id"]] = max(largest, row["size"])
+        return row["size"] != row["signed_size"] or not row["note"] or row["size"] < largest
 
     async def adopt(self, log: str) -> None:
         """Take the database's signed head as the copy outside, where that copy is missing (a new host, a lost disk).
@@ -135,6 +150,7 @@ class Integrator:
 
     def start(self) -> None:
         """Integrate in the background until `close`, starting with a look at every log."""
+        self._round_at = time.monotonic()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-integrator")
 
     async def close(self) -> None:
@@ -149,8 +165,9 @@ class Integrator:
             try:
                 await self.integrate_all(grown_only=grown_only)
                 grown_only = True
-            except GatewayError:
-                _log.warning("The logs could not be read; they are integrated later.")
+                self._round_at = time.monotonic()
+            except Exception as error:  # the loop outlives whatever the database does
+                _log.warning("The logs could not be read (%s); they are integrated later.", type(error).__name__)
             await asyncio.sleep(INTERVAL_S)
 
     async def _integrate(self, log: str) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, final
 
-from gateway.ledger.errors import WarrantRejected
+from gateway.ledger.errors import WarrantExpired, WarrantRejected
 
 LIFETIME_S = 5.0
 """Seconds from commit within which a warrant must be redeemed; `valid_until` may shorten it."""
@@ -67,14 +67,15 @@ class Warrant:
         Any attempt spends the warrant, so that nobody can try until it fits.
 
         Raises:
-            WarrantRejected: Spent, expired, another dataset, or other records.
+            WarrantExpired: Too late.
+            WarrantRejected: Spent, another dataset, or other records.
         """
         with _REDEEMING:
             spent, self._spent = self._spent, True
         if spent:
             raise WarrantRejected("already redeemed")
         if time.monotonic() >= self._deadline:
-            raise WarrantRejected("expired")
+            raise WarrantExpired
         if dataset != self._dataset:
             raise WarrantRejected("not the dataset that was logged")
         if tuple(records) != tuple(record for group in self._groups for record in group.records):

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.clock import system_clock
 from gateway.database import Database
-from gateway.ledger import Opening, OpeningGroup, Recorded, Warrant, WarrantRejected, warrant
+from gateway.ledger import Opening, OpeningGroup, Recorded, Warrant, WarrantExpired, WarrantRejected, warrant
 from tests.ledger.builders import opened, permit
 
 _REFS = ("a@1", "b@1", "c@2")
@@ -70,7 +70,7 @@ async def test_an_expired_warrant_is_refused(sqlite_database: Database, monkeypa
     found = await _warrant(sqlite_database)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + warrant.LIFETIME_S + 0.001)
-    with pytest.raises(WarrantRejected):
+    with pytest.raises(WarrantExpired):
         found.redeem("dataset", _REFS)
 
 
@@ -79,7 +79,7 @@ async def test_a_warrant_never_outlives_what_it_was_judged_by(sqlite_database: D
     entry = await ledger.record(replace(permit(records=_REFS), valid_until_ms=system_clock() + 150))
     assert entry.warrant is not None
     await asyncio.sleep(0.16)
-    with pytest.raises(WarrantRejected):
+    with pytest.raises(WarrantExpired):
         entry.warrant.redeem("dataset", _REFS)
 
 
