@@ -22,8 +22,6 @@ NUMBERS = range(3)
 PEOPLE = [
     {"customer_no": f"C{n}", "name": f"name {n}", "phone": f"1380013800{n}", "id_number": f"{n}"} for n in NUMBERS
 ]
-    {"customer_no": f"C{n}", "name": f"name {n}", "phone": f"1380013800{n}", "id_number": f"{n}"} for n in range(3)
-]
 
 
 @asynccontextmanager
