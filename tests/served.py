@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -33,7 +34,7 @@ from tests.services.postgresql import PostgreSQL
 from tests.services.process import listens
 
 _forks = get_context("forkserver")
-_forks.set_forkserver_preload(["gateway.cli.main"])
+_forks.set_forkserver_preload(["gateway.cli.main", __name__])
 _PATIENCE_S = 30.0
 
 
@@ -49,6 +50,7 @@ def _command(environment: Mapping[str, str], arguments: list[str], output: Path)
     with output.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(output.parent / "bytecode")
     os.environ.clear()
     os.environ.update(environment)
     import faulthandler

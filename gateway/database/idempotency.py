@@ -1,6 +1,7 @@
 """`Idempotency-Key`: the same request twice is done once (draft-ietf-httpapi-idempotency-key-header).
 
-The answer is stored in the transaction that did the work, so a client that lost it gets it again.
+The answer is stored in the transaction that did the work (the last one where it took several), so a client that
+lost it gets it again.
 Two equal requests at once: the second one's insert is refused (`AlreadyExists`) and it may ask again.
 """
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
+from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
@@ -56,6 +57,28 @@ def bucket(length: int) -> int:
     return -(-length // _STEP) * _STEP
 
 
+class ClassPlan:
+    """One class's fields in ascending order of number, ready to be found in a row."""
+
+    __slots__ = ("_all", "_names", "_numbers", "number")
+
+    def __init__(self, number: bytes, numbers: list[int], names: list[str]) -> None:
+        self.number = number
+        self._numbers = numbers
+        self._names = names
+        self._all = itemgetter(*names) if len(names) > 1 else None
+
+    def found_in(self, values: Mapping[str, bytes]) -> tuple[Sequence[int], Sequence[bytes]]:
+        """Numbers and values of the class's fields that the row has; most rows have all of them."""
+        if self._all is not None:
+            try:
+                return self._numbers, self._all(values)
+            except KeyError:
+                pass
+        found = [(no, values[name]) for no, name in zip(self._numbers, self._names, strict=True) if name in values]
+        return [no for no, _ in found], [value for _, value in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one dataset's records are sealed: its place, its classes and their fields.
@@ -71,7 +94,7 @@ class Layout:
     classes: Mapping[str, int]
     fields: Mapping[str, tuple[int, str]]
     purpose: str = "records"
-    plan: tuple[tuple[bytes, tuple[tuple[str, int], ...]], ...] = field(init=False, repr=False, compare=False)
+    plan: tuple[ClassPlan, ...] = field(init=False, repr=False, compare=False)
     labels: Mapping[str, bytes] = field(init=False, repr=False, compare=False)
     _before: bytes = field(init=False, repr=False, compare=False)
     _after: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
@@ -92,9 +115,9 @@ class Layout:
     def _classes_by_number(self) -> list[tuple[str, int]]:
         return sorted(self.classes.items(), key=lambda item: item[1])
 
-    def _class_plan(self, name: str, number: int) -> tuple[bytes, tuple[tuple[str, int], ...]]:
+    def _class_plan(self, name: str, number: int) -> ClassPlan:
         members = sorted((no, field_name) for field_name, (no, of) in self.fields.items() if of == name)
-        return number.to_bytes(2, "big"), tuple((field_name, no) for no, field_name in members)
+        return ClassPlan(number.to_bytes(2, "big"), [no for no, _ in members], [member for _, member in members])
 
     def context_hash(self, record_id: bytes, version: int, pseudonym: str, present: bytes) -> bytes:
         """SHA-256 of the whole context, each part length-prefixed.
@@ -116,20 +139,15 @@ class Layout:
     def encode(self, values: Mapping[str, bytes]) -> list[tuple[bytes, bytes]]:
         """(class number as 2 bytes, padded plaintext) of every class that has a value, in ascending order."""
         classes: list[tuple[bytes, bytes]] = []
-        get, left = values.get, len(values)
-        for number, members in self.plan:
-            texts: list[bytes] = []
-            head: list[int] = []
-            for name, no in members:
-                value = get(name)
-                if value is not None:
-                    head += (no, len(value))
-                    texts.append(value)
-            if texts:
-                count = len(texts)
+        left = len(values)
+        for of_class in self.plan:
+            numbers, texts = of_class.found_in(values)
+            if count := len(texts):
                 left -= count
+                head = [0] * (2 * count)
+                head[::2], head[1::2] = numbers, map(len, texts)
                 text = _table(count).pack(count, *head) + b"".join(texts)
-                classes.append((number, text.ljust(bucket(len(text)), b"\0")))
+                classes.append((of_class.number, text.ljust(bucket(len(text)), b"\0")))
         if left or not classes:
             raise Invalid("invalid_record", "A record has no value, or one that is absent or not in its layout.")
         return classes

@@ -71,7 +71,7 @@ class Load:
                 answer = await self.hotel.get(self.path, self.token, fields="margin" if turn % 3 == 0 else "code,price")
             except httpx.TransportError:
                 self.lost += 1
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
                 continue
             if answer.status_code == 503:
                 self.unavailable += 1

@@ -303,7 +303,9 @@ async def _break_inside(site: Site, values: Canaries) -> None:
     assert (await bank.upload(places, [row])).status_code == 201
     agreement = await bank.agree(hotel, places, ["code", "note"])
     token = await hotel.token(hotel.under(agreement, places))
-    await _execute(site, sqlite="UPDATE record SET version = 'x'", postgresql="ALTER TABLE record_term RENAME TO gone")
+    await _execute(
+        site, sqlite="UPDATE record SET version = 'x'", postgresql="ALTER TABLE record_term RENAME term TO gone"
+    )
     path = f"/v1/agreements/{agreement}/datasets/{places}/records/query"
     answer = await hotel.post(path, token, {"filters": {"code": code}})
     assert answer.status_code == 500, answer.text

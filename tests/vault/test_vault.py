@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Invalid, Reason
-from gateway.ledger import Draft, Effect, Kind, Opening, OpeningGroup, WarrantRejected
+from gateway.ledger import Draft, Effect, Kind, Opening, OpeningGroup, WarrantExpired, WarrantRejected
 from gateway.vault.errors import KeysUnavailable, SealBroken
 
 from .conftest import LAYOUT, VALUES, House
@@ -143,7 +143,7 @@ async def test_a_warrant_of_another_dataset_or_a_late_one_is_refused(
     warrant = await house.warrant([record])
     later = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    with pytest.raises(WarrantRejected):
+    with pytest.raises(WarrantExpired):
         warrant.redeem("customers", [record.ref])
 
 
