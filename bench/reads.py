@@ -138,7 +138,7 @@ def _print(console: Console, measured: dict[str, list[Round]]) -> None:
 
 
 def _upload(console: Console, folder: Path, port: int, pid: int) -> None:
-    os.sched_setaffinity(pid, range(os.cpu_count() or 1))
+
     base = f"http://127.0.0.1:{port}"
     partner, _ = _partner(folder, base, "airline")
     own = partner.token(partner.for_itself())

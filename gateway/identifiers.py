@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 import uuid
 
+PURPOSE_PATTERN = "[a-z][a-z0-9_]{0,63}"
+"""The form of a purpose, wherever one is named: in terms, consents and reads alike."""
+
 
 def random_id() -> str:
     """128 random bits as 32 lower-case hexadecimal characters; says nothing about what it names."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import TracebackType
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import (
     Conflicting,
@@ -99,16 +103,65 @@ def install(app: FastAPI) -> None:
         response.headers.update(error.headers or {})
         return response
 
-    async def unexpected(request: Request, error: Exception) -> Response:
-        _logger.error("unexpected %s in %s", type(error).__name__, request.scope.get("route"), exc_info=_frames(error))
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong inside the gateway.")
-
     app.add_exception_handler(GatewayError, deliberate)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, routing)
-    app.add_exception_handler(Exception, unexpected)
 
 
-def _frames(error: BaseException) -> tuple[type[Exception], Exception, Any]:
-    """Where it happened, without the message, which might quote what it should not."""
-    return Exception, Exception(type(error).__name__), error.__traceback__
+class Unexpected:
+    """ASGI middleware, to be the outermost: what nobody foresaw is the 500 document, and ends here.
+
+    Passed on, the server would print it with its message, which may quote what a request carried.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 500 if nothing was answered yet; else the server cuts the unfinished answer off."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticed)
+        except Exception as error:
+            log_unexpected(error, f"in {scope['method']} {getattr(scope.get('route'), 'path', 'no route')}")
+            if not started:
+                detail = "Something went wrong inside the gateway."
+                answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
+                await answer(scope, receive, send)
+
+
+class FramesOnly(logging.Formatter):
+    """Prints of an exception its type and where it happened: no message, no cause, which might quote too much."""
+
+    def formatException(  # noqa: N802 - as logging names it
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        return "" if ei[0] is None else _frames(ei[0], ei[2])
+
+
+def log_unexpected(error: BaseException, where: str) -> None:
+    """Log an error's type and frames; never its message."""
+    _logger.error("unexpected %s %s\n%s", type(error).__name__, where, _frames(type(error), error.__traceback__))
+
+
+def log_background(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's exception handler: asyncio's own would print the message of what a task raised."""
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        log_unexpected(error, "beside requests")
+    else:
+        _logger.error("the event loop reports: %s", context["message"])
+
+
+def _frames(kind: type[BaseException], trace: TracebackType | None) -> str:
+    return "".join(traceback.format_tb(trace)) + kind.__name__

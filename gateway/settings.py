@@ -50,7 +50,7 @@ class Settings:
     tls_terminated: bool = False
     """A proxy with TLS stands in front; required to listen anywhere but on loopback."""
     open_logs: bool = False
-    """Serve the transparency logs to everybody; for demonstrations with made data only."""
+    """Serve the transparency logs to everybody; for demonstrations with made data on loopback only."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Self:
@@ -113,6 +113,13 @@ class Settings:
         if url.scheme != "https" and not (url.scheme == "http" and _loopback(url.hostname)):
             raise Invalid(
                 "insecure_issuer", "The issuer must be https outside loopback (RFC 8414).", field="GATEWAY_ISSUER"
+            )
+        if self.open_logs and not (_loopback(self.host) and _loopback(url.hostname)):
+            raise Invalid(
+                "open_logs_not_loopback",
+                "Logs are open to everybody on loopback only.",
+                field="GATEWAY_OPEN_LOGS",
+                remedy="Leave it unset: members read their logs with the action audit.",
             )
         if self.passphrase_file is not None and self.data_dir.resolve() in self.passphrase_file.resolve().parents:
             raise Invalid(

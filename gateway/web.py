@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -21,7 +21,6 @@ from gateway.app import Gateway
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.database import Query
-from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
@@ -54,12 +53,14 @@ def web(gateway: Gateway) -> FastAPI:
         sweeping = asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep")
         yield
         sweeping.cancel()
+        await asyncio.wait([sweeping])
 
     app = FastAPI(
         title="Alliance Gateway",
         version=_API_VERSION,
         summary="The one door through which an alliance of companies shares data.",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would repeat the Host that the caller named
         redoc_url=None,
         docs_url=None,
         openapi_url="/v1/openapi.json",
@@ -83,13 +84,13 @@ def web(gateway: Gateway) -> FastAPI:
     async def healthy() -> Response:
         """The process answers, so does its database, and every log extends what was signed before."""
         await gateway.database.one(_ALIVE)
-        for incident in gateway.integrator.incidents.values():
-            raise incident
+        gateway.integrator.check()
         return Response("ok\n", media_type="text/plain")
 
     problems.install(app)
     app.add_middleware(FreshNonce, next_nonce=identity.next_nonce)
     app.add_middleware(Limits)
+    app.add_middleware(problems.Unexpected)
     return app
 
 
@@ -131,7 +132,9 @@ class FreshNonce:
 async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
     """Delete what failed, abandoned and superseded uploads left; what can't be done now is done later."""
     while True:
-        with suppress(GatewayError):
+        try:
             await gateway.uploads.sweep(starting=starting)
             starting = False
+        except Exception as error:
+            problems.log_unexpected(error, "while sweeping")
         await asyncio.sleep(_SWEEP_PAUSE_S)

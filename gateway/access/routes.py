@@ -16,11 +16,11 @@ from gateway.access.request import MOST_RECORDS, AccessRequest
 from gateway.canonical import parse
 from gateway.catalog.declaration import MOST_FIELDS
 from gateway.errors import Invalid, NotAuthenticated, NotFound
+from gateway.identifiers import PURPOSE_PATTERN
 from gateway.identity import Subject
 
 Authenticate = Callable[[Request], Awaitable[Subject]]
 
-_NAME = r"[a-z][a-z0-9_]{0,63}"
 _LONGEST_LIMIT = len(str(MOST_RECORDS))
 _ID_LENGTH = 32
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -28,8 +28,8 @@ _PAGE_PARAMETERS = frozenset({"purpose", "fields", "limit", "cursor"})
 _RECORD_PARAMETERS = frozenset({"purpose", "fields"})
 _JSON = "application/json"
 
-Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
-_is_name = re.compile(_NAME).fullmatch
+Name = Annotated[str, StringConstraints(pattern=f"^{PURPOSE_PATTERN}$")]
+_is_name = re.compile(PURPOSE_PATTERN).fullmatch
 
 
 class RecordQuery(BaseModel):

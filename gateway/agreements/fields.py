@@ -9,10 +9,11 @@ from datetime import MAXYEAR, UTC, datetime
 from typing import Any
 
 from gateway.errors import Invalid
+from gateway.identifiers import PURPOSE_PATTERN
 
 IDENTIFIER = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 FIELD_NAME = "[A-Za-z_][A-Za-z0-9_]{0,63}"
-PURPOSE = "[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*"
+PURPOSE = PURPOSE_PATTERN
 LONGEST_PURPOSE = 64
 LONGEST_TITLE = 200
 

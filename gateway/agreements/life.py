@@ -18,7 +18,7 @@ from gateway.agreements.signatures import SignatureRefused, named_key, verify_si
 from gateway.agreements.tables import agreement, agreement_signature
 from gateway.agreements.terms import Terms, complete_proposal
 from gateway.canonical import canonical
-from gateway.database import Database, Query, Reading, Transaction
+from gateway.database import AlreadyExists, Database, Query, Reading, Transaction
 from gateway.database.idempotency import fingerprint as request_fingerprint
 from gateway.database.idempotency import recall, remember
 from gateway.errors import Conflicting, Invalid, NotFound, Reason, Refused
@@ -69,6 +69,15 @@ class AgreementLife:
             return earlier
         terms = complete_proposal(proposal, alliance=subject.alliance, agreement=random_id())
         await self._check_proposal(self._database, subject, terms)
+        try:
+            return await self._file(subject, terms, key=key, request=request)
+        except AlreadyExists:  # an equal request was done meanwhile
+            earlier = await recall(self._database, client_id=client, key=key, fingerprint=request)
+            if earlier is None:
+                raise
+            return earlier
+
+    async def _file(self, subject: Subject, terms: Terms, *, key: str | None, request: str) -> bytes:
         async with self._ledger.changing(terms.owner) as change:
             await self._check_parties_stay(change.tx, terms.alliance, terms.parties)
             await change.tx.run(
@@ -88,7 +97,7 @@ class AgreementLife:
             drafted = await _current(change.tx, terms.agreement)
             answer = canonical(drafted.describe())
             await remember(
-                change.tx, client_id=client, key=key, fingerprint=request, answer=answer, now_ms=change.now_ms
+                change.tx, client_id=subject.client, key=key, fingerprint=request, answer=answer, now_ms=change.now_ms
             )
             _enter(change, "agreement_drafted", subject, drafted)
         return answer

@@ -114,6 +114,29 @@ class Dataset:
     def _openable(self) -> dict[tuple[tuple[str, ...], int], Openable]:
         return {}
 
+    def subject_of(self, text: str, at: str = "/subject") -> str:
+        """The subject that `text` names, as `keys.pseudonym` takes it: read as a CSV cell of the subject field is.
+
+        `Invalid` at the pointer `at` if no row can have this subject.
+        """
+        try:
+            return self.subject_in(self._subject_column.of_text(text))
+        except CellRefused as refused:
+            raise Invalid("invalid_subject", "The subject field cannot have this value.", field=at) from refused
+
+    def subject_in(self, value: bytes) -> str:
+        """The subject that a row names by the encoded value of its subject field; `CellRefused` if it is empty."""
+        text = text_of(value)
+        if not text or text.isspace():
+            raise CellRefused("missing_value")
+        return text
+
+    @cached_property
+    def _subject_column(self) -> Column:
+        if self.subject_field is None:
+            raise Invalid("not_personal", "The dataset is about no persons.", field="dataset")
+        return Column(self.fields[self.subject_field])
+
     def filter_terms(self, filters: Mapping[str, Any], keys: MemberKeys) -> list[tuple[int, bytes]]:
         """(field number, blind index term) per filter; equality only, on fields declared with `x-filter`.
 

@@ -90,6 +90,9 @@ class Datasets:
                     now_ms=change.now_ms,
                 )
         except AlreadyExists:
+            known = await recall(self._database, client_id=subject.client, key=key, fingerprint=digest)
+            if known is not None:
+                return known
             raise Conflicting(
                 "name_taken", "You have a dataset of this name.", field="/name", remedy="Choose another."
             ) from None

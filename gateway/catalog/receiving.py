@@ -13,6 +13,7 @@ from typing import Literal
 import orjson
 from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, case, insert, or_, select, update
 
+from gateway.catalog.blocks import blocks_of
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.reading import Batch, reader_of
 from gateway.catalog.report import Report
@@ -23,16 +24,14 @@ from gateway.catalog.subject_keys import subject_keys
 from gateway.catalog.tables import KEY_TERM, record_term, upload
 from gateway.catalog.uniqueness import Seen
 from gateway.clock import Clock
-from gateway.database import AlreadyExists, Database, Query, Reading
+from gateway.database import Database, Query, Reading
 from gateway.database.idempotency import fingerprint, recall, remember
-from gateway.errors import Conflicting, GatewayError, Invalid, TooLarge
+from gateway.errors import Conflicting, GatewayError, Invalid
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 from gateway.ledger import Draft, Kind, Ledger
 from gateway.vault.keyring import KeyRing
 
-BLOCK = 512 * 1024
-LARGEST_UPLOAD = 4 << 30
 _TERMS_AT_ONCE = 5000
 _NEW = Query(insert(upload))
 _PUBLISHED = Query(
@@ -137,7 +136,7 @@ class Receiving:
 
     async def run(self, body: AsyncIterator[bytes]) -> bytes:
         """See `Uploads.receive`."""
-        blocks = _blocks(body, self._content)
+        blocks = blocks_of(body, self._content)
         try:
             if await self._key_is_known():
                 async for _ in blocks:
@@ -254,8 +253,10 @@ class Receiving:
         report = self._report
         if report.refused and (self._asked.all_or_nothing or not report.accepted):
             raise UploadFailed("rows_refused", f"{report.refused} rows were refused; nothing was published.", self._id)
+        owner = self._subject.member
+        narrows = {owner} if self._asked.mode == "replace" else ()  # no permit for superseded records follows
         try:
-            async with self._ledger.changing(self._subject.member) as change:
+            async with self._ledger.changing(owner, narrows=narrows) as change:
                 await self._refuse_if_published_meanwhile(change.tx)
                 told = self._told("published")
                 closed = await change.tx.run(
@@ -282,10 +283,12 @@ class Receiving:
                     answer=told,
                     now_ms=change.now_ms,
                 )
-        except AlreadyExists:
-            raise Conflicting(
-                "already_under_way", "An upload with this key was published meanwhile.", remedy="Ask again."
-            ) from None
+        except Conflicting:
+            known = await self._recalled()
+            if known is None:
+                raise
+            await self._fail()  # an equal upload with this key was published meanwhile: its answer is this one's
+            return known
         return told
 
     async def _refuse_if_published_meanwhile(self, reading: Reading) -> None:
@@ -336,23 +339,3 @@ class Receiving:
                     its_report=self._told("failed").decode(),
                 )
                 await tx.run(_FAIL, the_no=self._no)
-
-
-async def _blocks(body: AsyncIterator[bytes], content: hashlib._Hash) -> AsyncIterator[bytes]:
-    """The body in blocks of about half a MiB, hashed on the way; `TooLarge` past `LARGEST_UPLOAD`."""
-    waiting: list[bytes] = []
-    size = total = 0
-    async for piece in body:
-        content.update(piece)
-        waiting.append(piece)
-        size += len(piece)
-        total += len(piece)
-        if total > LARGEST_UPLOAD:
-            raise TooLarge("upload_too_large", f"An upload is at most {LARGEST_UPLOAD} bytes.", remedy="Split it.")
-        if size >= BLOCK:
-            block = b"".join(waiting)
-            waiting, size = [], 0
-            for at in range(0, len(block), BLOCK):
-                yield block[at : at + BLOCK]
-    if waiting:
-        yield b"".join(waiting)

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalog.columns import REMEMBERED
+from gateway.catalog.columns import REMEMBERED, CellRefused
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.reading import RefusedRow, Row, text_of
 from gateway.catalog.spool import Term
 from gateway.catalog.tables import KEY_TERM
 from gateway.catalog.uniqueness import Seen, without_duplicates
-from gateway.errors import Invalid
 from gateway.vault.keyring import MemberKeys, SubjectKey
 
 ID_BYTES = 16
@@ -70,9 +69,9 @@ def prepare(dataset: Dataset, keys: MemberKeys, seen: Seen | None, rows: list[Ro
         return prepared
     for row, term in keyed:
         try:
-            pseudonym = keys.pseudonym(text_of(row.values[dataset.subject_field]) or "")
-        except Invalid:
-            prepared.refused.append(RefusedRow(row.line, dataset.subject_field, "missing_value"))
+            pseudonym = keys.pseudonym(dataset.subject_in(row.values[dataset.subject_field]))
+        except CellRefused as refused:
+            prepared.refused.append(RefusedRow(row.line, dataset.subject_field, refused.code))
             continue
         prepared.rows.append((row, pseudonym, term))
         prepared.scopes.add(pseudonym)

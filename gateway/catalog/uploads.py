@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from weakref import WeakValueDictionary
 
 import orjson
 from sqlalchemy import bindparam, select
@@ -22,7 +23,7 @@ from gateway.vault.keyring import KeyRing
 __all__ = ["Upload", "UploadFailed", "Uploads"]
 
 ABANDONED_AFTER_MS = 15 * 60 * 1000
-_AT_ONCE = 4
+_AT_ONCE_OF_MEMBER = 2
 _BY_ID = Query(select(upload).where(upload.c.id == bindparam("id"), upload.c.dataset_no == bindparam("dataset_no")))
 
 
@@ -35,7 +36,7 @@ class Uploads:
         self._keyring = keyring
         self._ledger = ledger
         self._clock = clock
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._rooms: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of members now uploading
 
     async def receive(self, subject: Subject, asked: Upload, body: AsyncIterator[bytes]) -> bytes:
         """Take in an upload and return its report as JSON; needs the action `upload`, and the dataset's owner.
@@ -43,13 +44,15 @@ class Uploads:
         Good rows are published although others were refused, unless `all_or_nothing`. The same key with the same
         content answers with the first report; `Conflicting` with other content. `Invalid` names what makes the
         file unreadable as a whole; `UploadFailed` that nothing was published; then nothing has changed.
+        A member has two uploads under way at most, the next one waits; one that falls silent is `UploadStalled`.
         """
         subject.require("upload")
         dataset = await self._datasets.owned(subject, asked.dataset_id)
         receiving = Receiving(
             self._database, self._keyring, self._ledger, self._clock, subject=subject, asked=asked, dataset=dataset
         )
-        async with self._room:
+        room = self._rooms.setdefault(subject.member, asyncio.Semaphore(_AT_ONCE_OF_MEMBER))
+        async with room:
             return await receiving.run(body)
 
     async def report(self, subject: Subject, dataset_id: str, upload_id: str) -> bytes:

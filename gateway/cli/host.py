@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from gateway.app import Gateway, compose
 from gateway.errors import GatewayError, Invalid
@@ -27,17 +28,21 @@ _Answer = TypeVar("_Answer")
 
 
 def told(command: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
-    """A deliberate error becomes a sentence with its remedy, and exit code 1; never a traceback."""
+    """A deliberate error, or the system's, becomes a sentence and exit code 1; never a traceback."""
 
     @functools.wraps(command)
     def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
         try:
             return command(*args, **kwargs)
         except GatewayError as error:
-            field = f" [dim]({error.field})[/]" if error.field else ""
-            errors.print(f"[red]✘[/] {error.detail}{field} [dim]{error.code}[/]", highlight=False)
+            field = f" [dim]({escape(error.field)})[/]" if error.field else ""
+            errors.print(f"[red]✘[/] {escape(error.detail)}{field} [dim]{error.code}[/]", highlight=False)
             if error.remedy:
-                errors.print(f"  {error.remedy}", highlight=False)
+                errors.print(f"  {escape(error.remedy)}", highlight=False)
+            raise typer.Exit(1) from None
+        except OSError as error:
+            about = f": {error.filename}" if error.filename else ""
+            errors.print(f"[red]✘[/] {escape(f'{error.strerror or type(error).__name__}{about}')}", highlight=False)
             raise typer.Exit(1) from None
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
 from gateway.cli.evidence import export_command, verify_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
+from gateway.cli.serving import alone
 from gateway.errors import Invalid
 from gateway.settings import Settings
 from gateway.vault.provider import KekProvider
@@ -61,7 +63,8 @@ def serve() -> None:
     provider = open_keyring(settings)
     import uvloop  # noqa: PLC0415
 
-    uvloop.run(serve_until_stopped(settings, provider))
+    with alone(settings):
+        uvloop.run(serve_until_stopped(settings, provider))
 
 
 @app.command()
@@ -95,14 +98,20 @@ async def _serve(gateway: Gateway) -> None:
     settings = gateway.settings
     import uvicorn  # noqa: PLC0415 - only a server needs the web
 
+    from gateway.problems import FramesOnly, log_background  # noqa: PLC0415
     from gateway.web import web  # noqa: PLC0415
 
+    printed = logging.StreamHandler()
+    printed.setFormatter(FramesOnly("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[printed])
+    asyncio.get_running_loop().set_exception_handler(log_background)
     config = uvicorn.Config(
         web(gateway),
         host=settings.host,
         port=settings.port,
         http="httptools",
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         date_header=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -23,7 +23,7 @@ from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import Clock, seconds
 from gateway.consents.statement import Statement, stated
 from gateway.consents.tables import consent, withdrawal
-from gateway.database import Database, Query, Row
+from gateway.database import AlreadyExists, Database, Query, Row
 from gateway.database.idempotency import recall, remember
 from gateway.errors import Conflicting, Invalid, NotFound, TooLarge
 from gateway.identifiers import random_id
@@ -89,6 +89,10 @@ class _Item:
     pseudonym: str
 
 
+_Keep = Callable[[Change, list[dict[str, Any]]], Awaitable[None]]
+"""Called in each transaction with its change and outcomes."""
+
+
 class _Narrows(Exception):
     """A consent under way supersedes another, so the change must narrow."""
 
@@ -122,19 +126,13 @@ class Consents:
         if len(given) > MOST_AT_ONCE:
             raise TooLarge("too_many_consents", f"At most {MOST_AT_ONCE} at once.", field="/consents")
         items = await self._checked(subject, dataset, given)
-        outcomes: list[dict[str, Any]] = []
-        while len(outcomes) < len(items):
-            left = items[len(outcomes) :]
-            try:
-                outcomes += await self._record_some(subject, dataset, left, narrows=False)
-            except _Narrows:
-                outcomes += await self._record_some(subject, dataset, left, narrows=True)
-        answer = orjson.dumps({"dataset": dataset.id, "consents": outcomes})
-        async with self._database.transaction() as tx:
-            await remember(
-                tx, client_id=subject.client, key=key, fingerprint=fingerprint, answer=answer, now_ms=self._clock()
-            )
-        return answer
+        try:
+            return await self._record_all(subject, dataset, items, key=key, fingerprint=fingerprint)
+        except AlreadyExists:  # an equal request was done meanwhile
+            known = await recall(self._database, client_id=subject.client, key=key, fingerprint=fingerprint)
+            if known is None:
+                raise
+            return known
 
     async def withdraw(self, subject: Subject, consent_id: str) -> bytes:
         """Withdraw one consent; needs the action `withdraw`. Whoever withdraws twice gets the same answer."""
@@ -151,12 +149,14 @@ class Consents:
         """Withdraw every consent of a person, or those for one recipient or purpose; needs the action `withdraw`.
 
         It stands against consents given earlier and recorded later, too. The answer is the same whether anything
-        stood or not, but for the number withdrawn.
+        stood or not, but for the number withdrawn. `person` is read as a row's subject is; `Invalid` names
+        /subject where no row can have it.
         """
         subject.require("withdraw")
         dataset = await self._personal(subject, dataset_id)
+        named = dataset.subject_of(person)
         keys = await self._keyring.unlock(dataset.owner)
-        ids = await self._withdraw(subject, dataset, keys.pseudonym(person), recipient, purpose)
+        ids = await self._withdraw(subject, dataset, keys.pseudonym(named), recipient, purpose)
         return orjson.dumps({"dataset": dataset.id, "withdrawn": ids})
 
     async def show(self, subject: Subject, consent_id: str) -> bytes:
@@ -192,8 +192,30 @@ class Consents:
         keys = await self._keyring.unlock(dataset.owner)
         return [_Item(index, one, keys.pseudonym(one.subject)) for index, one in enumerate(statements)]
 
+    async def _record_all(
+        self, subject: Subject, dataset: Dataset, items: Sequence[_Item], *, key: str | None, fingerprint: str
+    ) -> bytes:
+        """Record in as many transactions as it takes; the last one keeps the answer too."""
+        told: list[dict[str, Any]] = []
+        answer = b""
+
+        async def keep(change: Change, outcomes: list[dict[str, Any]]) -> None:
+            nonlocal answer
+            if len(told) + len(outcomes) == len(items):
+                answer = orjson.dumps({"dataset": dataset.id, "consents": told + outcomes})
+                by, at = subject.client, change.now_ms
+                await remember(change.tx, client_id=by, key=key, fingerprint=fingerprint, answer=answer, now_ms=at)
+
+        while len(told) < len(items):
+            left = items[len(told) :]
+            try:
+                told += await self._record_some(subject, dataset, left, keep, narrows=False)
+            except _Narrows:
+                told += await self._record_some(subject, dataset, left, keep, narrows=True)
+        return answer
+
     async def _record_some(
-        self, subject: Subject, dataset: Dataset, items: Sequence[_Item], *, narrows: bool
+        self, subject: Subject, dataset: Dataset, items: Sequence[_Item], keep: _Keep, *, narrows: bool
     ) -> list[dict[str, Any]]:
         """Record as many as fit in one short transaction, with the one entry that names them."""
         owner = dataset.owner
@@ -212,6 +234,7 @@ class Consents:
                     await asyncio.sleep(0)
             if recorded:
                 change.enter(_recorded_entry(subject, dataset, recorded))
+            await keep(change, outcomes)
         return outcomes
 
     async def _withdraw(

@@ -1,5 +1,6 @@
 """Consents over HTTP: recorded and withdrawn by the dataset's owner alone."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ Authenticate = Callable[[Request], Awaitable[Subject]]
 
 LONGEST_BODY = 4 << 20
 LONGEST_WITHDRAWAL = 16 * 1024
+_PARSED_AT_ONCE = 64 * 1024  # longer bodies would hold up the event loop
 _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
 _WITHDRAWAL: dict[str, Any] = {
@@ -53,13 +55,10 @@ def routes(authenticate: Authenticate, consents: Consents) -> APIRouter:
         """
         body = await read_body(request, LONGEST_BODY)
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type == _NDJSON:
-            given = [_line(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
-        elif media_type == _JSON:
-            parsed = parse(body)
-            given = parsed if isinstance(parsed, list) else [parsed]
-        else:
+        if media_type not in (_JSON, _NDJSON):
             raise Invalid("unsupported_media_type", "Consents are JSON or NDJSON.", field="Content-Type")
+        given_in = _lines if media_type == _NDJSON else _items
+        given = given_in(body) if len(body) <= _PARSED_AT_ONCE else await asyncio.to_thread(given_in, body)
         mark = fingerprint("POST consents", dataset_id, media_type, body)
         answer = await consents.record(subject, dataset_id, given, key=idempotency_key, fingerprint=mark)
         return Response(answer, status.HTTP_201_CREATED, media_type=_JSON)
@@ -92,6 +91,15 @@ def routes(authenticate: Authenticate, consents: Consents) -> APIRouter:
         return Response(answer, media_type=_JSON)
 
     return router
+
+
+def _items(body: bytes) -> list[Any]:
+    parsed = parse(body)
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
+def _lines(body: bytes) -> list[Any]:
+    return [_line(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
 
 
 def _line(number: int, line: bytes) -> object:

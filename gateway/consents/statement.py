@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.catalog.dataset import Dataset
 from gateway.errors import Invalid
+from gateway.identifiers import PURPOSE_PATTERN
 
 DEFAULT_TERM_S = 365 * 24 * 3600
 LONGEST_TERM_S = 3 * 365 * 24 * 3600
@@ -17,7 +18,7 @@ LONGEST_SUBJECT = 1024
 _KNOWN = frozenset(
     ["subject", "recipient", "purpose", "fields", "given_at", "expires_at", "evidence_sha256", "notice_sha256"]
 )
-_PURPOSE = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
+_PURPOSE = re.compile(PURPOSE_PATTERN)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEMBER = re.compile(r"[0-9a-f]{32}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:[0-9]{2})")
@@ -25,7 +26,7 @@ _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One consent as stated. `subject` is the value of the dataset's subject field; it is never stored."""
+    """One consent as stated. `subject` is as `Dataset.subject_of` reads it; it is never stored."""
 
     subject: str
     recipient: str
@@ -60,7 +61,7 @@ def stated(dataset: Dataset, given: Any, now_s: int, at: str = "") -> Statement:
     if expires_at <= now_s:
         raise _wrong(at, "expires_at", "The consent has expired already.")
     return Statement(
-        subject=subject_of(given, at),
+        subject=dataset.subject_of(subject_of(given, at), f"{at}/subject"),
         recipient=_matching(given, "recipient", _MEMBER, at, "The recipient is the id of one member."),
         purpose=purpose_of(given, at),
         fields=_fields(dataset, given.get("fields"), at),
@@ -72,7 +73,7 @@ def stated(dataset: Dataset, given: Any, now_s: int, at: str = "") -> Statement:
 
 
 def subject_of(given: Mapping[str, Any], at: str = "") -> str:
-    """The subject that a body names."""
+    """The subject that a body names, as it is written there (`Dataset.subject_of` reads it)."""
     subject = given.get("subject")
     if (
         not isinstance(subject, str)
@@ -86,7 +87,7 @@ def subject_of(given: Mapping[str, Any], at: str = "") -> str:
 
 def purpose_of(given: Mapping[str, Any], at: str = "") -> str:
     """The purpose that a body names."""
-    return _matching(given, "purpose", _PURPOSE, at, "A purpose is a-z, then a-z, 0-9 and _.:-, at most 64.")
+    return _matching(given, "purpose", _PURPOSE, at, "A purpose is a-z, then a-z, 0-9 and _, at most 64.")
 
 
 def recipient_of(given: Mapping[str, Any], at: str = "") -> str:

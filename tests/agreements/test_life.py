@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
@@ -121,6 +122,13 @@ async def test_an_equal_request_with_the_same_key_gets_the_same_draft(world: Wor
     assert await draft(None) != await draft(None)
     with pytest.raises(Conflicting, match="idempotency_key_reused"):
         await world.life.draft(world.airline.subject, world.proposal(title="Other"), idempotency_key="one")
+
+
+async def test_equal_requests_at_once_with_the_same_key_get_the_same_draft(world: World) -> None:
+    drafting = (world.life.draft(world.airline.subject, world.proposal(), idempotency_key="one") for _ in range(3))
+    first, *others = await asyncio.gather(*drafting)
+    assert others == [first, first]
+    assert sum(entry.get("act") == "agreement_drafted" for entry in await world.entries()) == 1
 
 
 async def test_a_draft_that_breaks_a_rule_is_refused_by_name(sqlite_world: World) -> None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from gateway.agreements.fields import years_after
 from gateway.agreements.terms import LONGEST_TEXT, complete_proposal
 from gateway.canonical import canonical
 from gateway.errors import GatewayError, Invalid, TooLarge
+from gateway.identifiers import PURPOSE_PATTERN
 
 TERMS: dict[str, Any] = {
     "v": 1,
@@ -92,6 +95,8 @@ REFUSED: list[tuple[str, str, Change]] = [
     ("terms_repeated", "/datasets/0/purposes", _set("datasets", 0, "purposes", ["a", "a"])),
     ("terms_purpose_malformed", "/datasets/0/purposes/0", _set("datasets", 0, "purposes", ["Any Purpose"])),
     ("terms_purpose_malformed", "/datasets/0/purposes/0", _set("datasets", 0, "purposes", ["a" * 65])),
+    ("terms_purpose_malformed", "/datasets/0/purposes/0", _set("datasets", 0, "purposes", ["market.analysis"])),
+    ("terms_purpose_malformed", "/datasets/0/purposes/0", _set("datasets", 0, "purposes", ["market-analysis"])),
     ("terms_out_of_range", "/datasets/0/purposes", _set("datasets", 0, "purposes", [f"p{i}" for i in range(33)])),
     ("terms_empty", "/datasets/0/methods", _set("datasets", 0, "methods", [])),
     ("terms_word_unknown", "/datasets/0/methods/0", _set("datasets", 0, "methods", ["push"])),
@@ -305,3 +310,10 @@ def test_years_keep_the_day_and_a_leap_day_becomes_the_first_of_march(start: str
 def test_years_beyond_the_calendar_are_refused() -> None:
     with pytest.raises(Invalid, match="instant_out_of_range"):
         years_after(_s("9950-01-01T00:00:00Z"), 100)
+
+
+def test_every_registered_purpose_has_the_form_that_terms_consents_and_reads_share() -> None:
+    rules = (Path(__file__).resolve().parents[2] / "policies/gateway/access/purpose.rego").read_text()
+    registered = re.findall(r'^\t"(.+)",$', rules, re.MULTILINE)
+    assert len(registered) >= 8
+    assert [one for one in registered if not re.fullmatch(PURPOSE_PATTERN, one)] == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.catalog.columns import CellRefused, Column
 from gateway.catalog.declaration import declare
-from gateway.errors import Invalid
+from gateway.errors import Conflicting, Invalid
 from tests.catalog.conftest import Shop
 
 PLAIN = {"type": "string", "x-class": "open", "x-grade": 1}
@@ -68,6 +69,14 @@ def test_a_schema_that_breaks_a_rule_is_refused_by_name(wrong: dict[str, Any], f
 def test_persons_stand_in_personal_datasets_only(wrong: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match=r"CLASS_NOT_SHAREABLE.*4\.1\.1"):
         declare(wrong)
+
+
+async def test_equal_declarations_at_once_with_one_key_are_done_once_and_answered_alike(shop_on_both: Shop) -> None:
+    datasets, owner = shop_on_both.datasets, shop_on_both.owner
+    first, *others = await asyncio.gather(*(datasets.declare(owner, "t", document(a=PLAIN), key="k") for _ in range(3)))
+    assert others == [first, first]
+    with pytest.raises(Conflicting, match="name_taken"):
+        await datasets.declare(owner, "t", document(a=PLAIN), key="other")
 
 
 async def test_a_filter_is_refused_where_the_schema_declares_none(shop: Shop) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import traceback
 from collections.abc import AsyncIterator
@@ -13,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.catalog import Upload, UploadFailed
+from gateway.catalog.blocks import UploadStalled
 from gateway.catalog.declaration import declare
 from gateway.catalog.reading import reader_of
 from gateway.catalog.uploads import ABANDONED_AFTER_MS
 from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused
+from gateway.ledger import Draft, Effect, Kind, StaleJudgement
 from tests.catalog.conftest import AIRLINE, BANK, Shop, pieces, subject_of
 
 PLANE = {
@@ -61,7 +64,7 @@ async def test_good_rows_are_published_and_bad_ones_named_by_line_and_field(shop
 
 
 async def test_a_published_record_opens_to_the_rows_values(shop: Shop, sqlite_path: Path) -> None:
-    from gateway.ledger import Draft, Effect, Kind, Opening, OpeningGroup
+    from gateway.ledger import Opening, OpeningGroup
     from gateway.vault.sealed import SealedRecord
     from gateway.vault.vault import Vault
 
@@ -213,13 +216,17 @@ async def test_the_same_key_and_content_answer_with_the_first_report(shop: Shop,
     assert count(sqlite_path) == 1
 
 
-async def test_two_equal_uploads_at_once_are_published_once(shop: Shop, sqlite_path: Path) -> None:
-    dataset = await shop.declare(PLANE)
-    content = b"tail,seats,note\n" + b"N1,1,\n" * 3000
-    told = await asyncio.gather(*(shop.upload(dataset, content, key="k") for _ in range(3)), return_exceptions=True)
-    assert sum(isinstance(one, dict) for one in told) == 1
-    assert all(isinstance(one, dict | Conflicting) for one in told)
+@pytest.mark.parametrize("unique", [(), ("seats",)])
+async def test_equal_uploads_at_once_are_published_once_and_answered_alike(
+    shop: Shop, sqlite_path: Path, unique: tuple[str, ...]
+) -> None:
+    seats = {"type": "integer", "x-class": "plane", "x-grade": 1}
+    dataset = await shop.declare(PLANE | {"seats": seats}, unique=unique)
+    content = b"tail,seats,note\n" + b"".join(b"N1,%d,\n" % n for n in range(3000))
+    told = await asyncio.gather(*(shop.upload(dataset, content, key="k") for _ in range(3)))
+    assert told[0] == told[1] == told[2]
     assert count(sqlite_path) == 3000
+    assert count(sqlite_path, "SELECT count(*) FROM upload WHERE state = 'staged'") == 0
 
 
 async def test_uploads_at_once_keep_their_rows_apart(shop_on_both: Shop) -> None:
@@ -228,6 +235,88 @@ async def test_uploads_at_once_keep_their_rows_apart(shop_on_both: Shop) -> None
     contents = [b"tail,seats,note\n" + b"N1,1,\n" * (500 + n) for n in range(4)]
     told = await asyncio.gather(*(shop.upload(dataset, content) for content in contents))
     assert [one["accepted"] for one in told] == [500, 501, 502, 503]
+
+
+async def test_idle_uploads_of_one_member_hold_up_nobody_else(shop: Shop) -> None:
+    mine, theirs = await shop.declare(PLANE), Shop(**{**vars(shop), "owner": subject_of(BANK)})
+    dataset = await theirs.declare(PLANE)
+
+    async def idle() -> AsyncIterator[bytes]:
+        yield b"tail,seats,note\n"
+        await asyncio.Event().wait()
+
+    wanted = Upload(dataset_id=mine.id, media_type="text/csv")
+    idling = [asyncio.create_task(shop.uploads.receive(shop.owner, wanted, idle())) for _ in range(8)]
+    await asyncio.sleep(0.5)
+    try:
+        async with asyncio.timeout(10):
+            assert (await theirs.upload(dataset, b"tail,seats,note\nN1,1,\n"))["accepted"] == 1
+    finally:
+        for one in idling:
+            one.cancel()
+        await asyncio.gather(*idling, return_exceptions=True)
+
+
+async def test_a_member_has_two_uploads_under_way_at_most_and_no_trace_after_them(shop: Shop) -> None:
+    dataset = await shop.declare(PLANE)
+    under_way, most = 0, 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        yield b"tail,seats,note\n"
+        await asyncio.sleep(0.05)
+        yield b"N1,1,\n"
+        under_way -= 1
+
+    wanted = Upload(dataset_id=dataset.id, media_type="text/csv")
+    await asyncio.gather(*(shop.uploads.receive(shop.owner, wanted, body()) for _ in range(5)))
+    assert most == 2
+    gc.collect()
+    assert not shop.uploads._rooms
+
+
+async def test_a_silent_body_is_given_up_and_nothing_of_it_published(
+    shop: Shop, sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.catalog.blocks.LONGEST_SILENCE_S", 0.3)
+    dataset = await shop.declare(PLANE)
+
+    async def slow() -> AsyncIterator[bytes]:
+        for piece in (b"tail,seats,note\n", b"N1,1,\n", b"N2,2,\n"):
+            yield piece
+            await asyncio.sleep(0.2)
+
+    async def silent() -> AsyncIterator[bytes]:
+        yield b"tail,seats,note\n" + ROW * 8000
+        await asyncio.Event().wait()
+
+    wanted = Upload(dataset_id=dataset.id, media_type="text/csv")
+    with pytest.raises(UploadStalled, match="upload_stalled"):
+        async with asyncio.timeout(10):
+            await shop.uploads.receive(shop.owner, wanted, silent())
+    assert count(sqlite_path) == 0
+    assert count(sqlite_path, "SELECT count(*) FROM upload WHERE state = 'failed'") == 1
+    assert orjson.loads(await shop.uploads.receive(shop.owner, wanted, slow()))["accepted"] == 2
+
+
+async def test_no_permit_judged_before_a_replacement_follows_it_in_the_ledger(shop_on_both: Shop) -> None:
+    shop = shop_on_both
+    dataset = await shop.declare(PLANE)
+    rows = b"tail,seats,note\nN1,1,\n"
+
+    async def permit(narrowing: int) -> None:
+        permitted = Draft(log=AIRLINE, kind=Kind.ACCESS, facts={}, effect=Effect.PERMIT, narrowing=narrowing)
+        await shop.ledger.record(permitted)
+
+    judged_by = await shop.ledger.narrowing(AIRLINE)
+    await shop.upload(dataset, rows)
+    await permit(judged_by)
+    await shop.upload(dataset, rows, mode="replace")
+    with pytest.raises(StaleJudgement):
+        await permit(judged_by)
+    await permit(await shop.ledger.narrowing(AIRLINE))
 
 
 async def test_a_row_that_repeats_its_unique_fields_is_refused(shop_on_both: Shop) -> None:

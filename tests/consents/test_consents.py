@@ -1,23 +1,29 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
+from fastapi import FastAPI, Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, bindparam, select
 
+from gateway.canonical import parse
 from gateway.catalog import Dataset
 from gateway.clock import seconds
 from gateway.consents import Consents
+from gateway.consents.routes import routes
 from gateway.consents.tables import consent, live
 from gateway.database import Query
-from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from gateway.errors import Conflicting, Invalid, NotFound, Refused, Unavailable
 from gateway.identity.subject import Subject
 from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of
 
@@ -161,6 +167,59 @@ async def test_many_are_recorded_in_order_and_a_repetition_changes_nothing(shop_
     assert {one["result"] for one in again} == {"unchanged"}
 
 
+async def test_equal_requests_at_once_with_one_key_are_answered_alike(shop_on_both: Shop) -> None:
+    desk = await opened_desk(shop_on_both)
+    many = [statement(desk.now - 5, subject=f"C{n}") for n in range(120)]
+    first, *others = await asyncio.gather(*(desk.record(*many, key="k") for _ in range(3)))
+    assert others == [first, first]
+    assert await desk.live() == 120
+    assert await desk.record(*many, key="k") == first
+
+
+async def test_an_answer_that_cannot_be_kept_leaves_nothing_recorded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened_desk(shop)
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise Unavailable("database_unavailable", "Not now.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("gateway.consents.consents.remember", refuse)
+        with pytest.raises(Unavailable):
+            await desk.record(statement(desk.now - 5), key="k")
+    assert await desk.live() == 0
+    assert [one["result"] for one in await desk.record(statement(desk.now - 5), key="k")] == ["recorded"]
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-ndjson"])
+@pytest.mark.parametrize(("many", "aside"), [(1, False), (400, True)])
+async def test_long_bodies_are_parsed_beside_the_event_loop(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, media_type: str, many: int, aside: bool
+) -> None:
+    desk = await opened_desk(shop)
+    threads: set[int] = set()
+
+    def watched(body: bytes) -> Any:
+        threads.add(threading.get_ident())
+        return parse(body)
+
+    async def owner(_: Request) -> Subject:
+        return shop.owner
+
+    monkeypatch.setattr("gateway.consents.routes.parse", watched)
+    app = FastAPI()
+    app.include_router(routes(owner, desk.consents))
+    given = [statement(desk.now - 5, subject=f"C{n}") for n in range(many)]
+    lines = b"\n".join(orjson.dumps(one) for one in given)
+    body = lines if media_type.endswith("ndjson") else orjson.dumps(given)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        path = f"/v1/datasets/{desk.dataset.id}/consents"
+        answer = await client.post(path, content=body, headers={"content-type": media_type})
+    assert (answer.status_code, len(answer.json()["consents"])) == (201, many)
+    assert (threading.get_ident() not in threads) == aside
+
+
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
@@ -179,6 +238,10 @@ async def test_many_are_recorded_in_order_and_a_repetition_changes_nothing(shop_
         ({"subject": ""}, "subject"),
         ({"subject": "\ud800"}, "subject"),
         ({"purpose": ["a"]}, "purpose"),
+        ({"purpose": "a.b"}, "purpose"),
+        ({"purpose": "a-b"}, "purpose"),
+        ({"purpose": "a:b"}, "purpose"),
+        ({"purpose": "a" * 65}, "purpose"),
         ({"more": 1}, "more"),
     ],
 )
@@ -190,6 +253,47 @@ async def test_a_consent_that_breaks_a_rule_is_named_and_none_is_recorded(
         await desk.record(statement(desk.now - 5), statement(desk.now - 5, **changed))
     assert refused.value.field == f"/consents/1/{field}"
     assert await desk.live() == 0
+
+
+_TEXT = {"x-class": "personal", "x-grade": 3, "type": "string"}
+_SUBJECTS: list[tuple[dict[str, Any], str, str, str]] = [
+    ({**_TEXT, "type": "integer"}, "5", "05", "five"),
+    ({**_TEXT, "type": "integer"}, "5", " +5 ", "5.0"),
+    ({**_TEXT, "x-format": "phone", "pattern": "^[0-9]+$"}, "13800000000", "１３８００００００００", "138-0000"),
+    ({**_TEXT, "pattern": "^C[0-9]$"}, "C1", "C1", "C1 "),
+    ({**_TEXT, "enum": ["C1", "C2"]}, "C1", "C1", "C3"),
+]
+
+
+@pytest.mark.parametrize(("field", "row", "written", "_"), _SUBJECTS)
+async def test_a_subject_is_read_as_the_rows_was_when_recording_and_withdrawing(
+    shop: Shop, sqlite_path: Path, field: dict[str, Any], row: str, written: str, _: str
+) -> None:
+    desk = Desk(shop, await shop.declare({"number": field, "city": PERSON["city"]}, person="number"))
+    await shop.upload(desk.dataset, f"number,city\n{row},x\n".encode())
+    [told] = await desk.record(statement(desk.now - 5, subject=written))
+    [standing] = await shop.database.all(_LIVE, now=desk.now)
+    with sqlite3.connect(sqlite_path) as connection:
+        assert connection.execute("SELECT pseudonym FROM record").fetchall() == [(standing["pseudonym"],)]
+    connection.close()
+    assert await desk.withdraw(row) == [told["id"]]
+    assert await desk.live() == 0
+    shop.clock.now += 10_000
+    [again] = await desk.record(statement(desk.now - 1, subject=row))
+    assert await desk.withdraw(written) == [again["id"]]
+
+
+@pytest.mark.parametrize(("field", "_", "__", "never"), _SUBJECTS)
+async def test_a_subject_that_no_row_can_have_is_refused_by_name(
+    shop: Shop, field: dict[str, Any], _: str, __: str, never: str
+) -> None:
+    desk = Desk(shop, await shop.declare({"number": field, "city": PERSON["city"]}, person="number"))
+    with pytest.raises(Invalid) as refused:
+        await desk.withdraw(never)
+    assert (refused.value.field, never in str(refused.value)) == ("/subject", False)
+    with pytest.raises(Invalid) as refused:
+        await desk.record(statement(desk.now - 5, subject=never))
+    assert refused.value.field == "/consents/0/subject"
 
 
 async def test_only_the_owner_of_a_personal_dataset_records_or_sees(shop: Shop) -> None:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway.cli import app
+from gateway.settings import Settings
+from tests.alliance import settings_for
+from tests.served import environment_of
+
+Gateway = Callable[..., Result]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A folder with a passphrase and no data yet."""
+    return settings_for(tmp_path)
+
+
+@pytest.fixture
+def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """`gateway ARGUMENTS` in this process, on `settings`; keywords are more of its environment."""
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str, **environment: str) -> Result:
+        return CliRunner().invoke(app, arguments, env=environment)
+
+    return run

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.cli.admin import admin
+from tests.cli.conftest import Gateway
+
+_ADMIN = [str(command.name) for command in admin.registered_commands]
+
+
+def test_help_lists_every_command(gateway: Gateway) -> None:
+    answer = gateway("--help")
+    assert answer.exit_code == 0
+    for name in ("init", "migrate", "serve", "demo", "export", "verify", "admin"):
+        assert name in answer.output
+
+
+def test_help_of_admin_lists_every_act(gateway: Gateway) -> None:
+    answer = gateway("admin", "--help")
+    assert answer.exit_code == 0
+    assert {"alliance", "member", "client", "hold", "lift", "adopt", "logs"} <= set(_ADMIN)
+    assert [name for name in _ADMIN if name not in answer.output] == []
+
+
+@pytest.mark.parametrize("name", _ADMIN)
+def test_every_act_explains_itself(gateway: Gateway, name: str) -> None:
+    answer = gateway("admin", name, "--help")
+    assert answer.exit_code == 0
+    assert f"admin {name}" in answer.output
+    described = next(command.callback for command in admin.registered_commands if command.name == name)
+    assert described is not None
+    assert str(described.__doc__).split(".")[0][:60] in answer.output
+
+
+def test_an_act_without_its_arguments_is_a_usage_error(gateway: Gateway) -> None:
+    assert gateway("admin", "alliance").exit_code == 2
