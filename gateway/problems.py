@@ -164,4 +164,4 @@ def log_background(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 
 
 def _frames(kind: type[BaseException], trace: TracebackType | None) -> str:
-    return "".join(traceback.format_tb(trace)) + kind.__name__
+    return "Traceback (most recent call last):\n" + "".join(traceback.format_tb(trace)) + kind.__name__
