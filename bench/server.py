@@ -48,7 +48,7 @@ async def main(folder: Path, port: int) -> None:
     settings = Settings.from_environment(
         {}, data_dir=folder / "data", passphrase_file=folder / "passphrase", port=port, open_logs=True
     )
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
     async with compose(settings, open_keyring(settings)) as gateway:
         config = uvicorn.Config(
             Beside(hello_app(), web(gateway)),

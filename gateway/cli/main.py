@@ -32,7 +32,7 @@ app.command("export")(export_command)
 app.command("verify")(verify_command)
 
 _MOST_IN_FLIGHT = 1024
-_GARBAGE_THRESHOLDS = (20_000, 20, 20)
+_GARBAGE_THRESHOLDS = (100_000, 20, 20)
 """An upload makes many short-lived rows; the default thresholds spend a tenth of its time looking at them."""
 
 
