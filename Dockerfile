@@ -3,7 +3,7 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/gateway
 COPY deploy/requirements.lock ./deploy/
-RUN /opt/gateway/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r deploy/requirements.lock
+RUN /opt/gateway/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway ./gateway
 RUN /opt/gateway/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \

@@ -38,6 +38,15 @@ def test_a_lock_holds_no_address(lock: str) -> None:
     assert re.findall(r"\w+://\S+|--index|--find-links|@ ", text) == []
 
 
+@pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
+def test_what_is_installed_is_the_lock_and_nothing_beside_it(file: str) -> None:
+    """Without `--no-deps` pip looks for `coverage[toml]` beside the pinned `coverage`, finds a newer one and stops."""
+    installing = [line for line in (ROOT / file).read_text().splitlines() if "install" in line and ".lock" in line]
+    from_lock = [line for line in installing if " -r " in line]
+    assert len(from_lock) == 1
+    assert all("--no-deps --require-hashes" in line for line in from_lock)
+
+
 def test_the_lock_holds_every_dependency() -> None:
     wanted = [*_PROJECT["dependencies"], *(r for extra in _PROJECT["optional-dependencies"].values() for r in extra)]
     assert len(wanted) > 20
