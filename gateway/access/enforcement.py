@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
@@ -19,8 +19,7 @@ from gateway.ledger.receipts import Receipt, ReceiptSigner
 from gateway.vault.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Opened records as (id, JSON object), by id, with the entry that names them and its receipt."""
 
     records: Sequence[tuple[str, bytes]]

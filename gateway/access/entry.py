@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from gateway.access.judgement import Judgement
 from gateway.access.request import AccessRequest
-from gateway.canonical import canonical
+from gateway.canonical import Canonical, canonical
 from gateway.clock import MILLISECONDS
 from gateway.errors import Reason
 from gateway.ledger import Draft, Effect, Kind, Opening, Quota
@@ -58,30 +59,55 @@ def describe_stranger(request: AccessRequest) -> Draft:
     )
 
 
-def _facts(request: AccessRequest, judgement: Judgement) -> dict[str, Any]:
-    subject, terms = request.subject, judgement.governing.terms
-    facts: dict[str, Any] = {
-        "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
-        "agreement": f"{request.agreement}@{terms['version']}",
-        "action": request.action,
-        "dataset": request.dataset,
-        "purpose": request.purpose,
-        "judged_at": judgement.now_s,
-        "policy": {
-            "digest": judgement.governing.policy_digest,
-            "engine": judgement.engine,
-            "case_sha256": judgement.decision.case_sha256,
-            "input_sha256": judgement.decision.input_sha256,
-            "valid_until": judgement.decision.valid_until,
-        },
-        "query_sha256": _shape(
-            request.fields, tuple(sorted(request.filters)), request.limit, request.record is not None
+def _facts(request: AccessRequest, judgement: Judgement) -> Mapping[str, Any]:
+    subject, decision = request.subject, judgement.decision
+    facts = _written(
+        actor=_actor(subject.member, subject.client, subject.token, subject.jkt),
+        agreement=f"{request.agreement}@{judgement.governing.terms['version']}",
+        action=request.action,
+        dataset=request.dataset,
+        purpose=request.purpose,
+        judged_at=judgement.now_s,
+        policy=_policy(
+            judgement.governing.policy_digest,
+            judgement.engine,
+            decision.case_sha256,
+            decision.input_sha256,
+            decision.valid_until,
         ),
+        query_sha256=_shape(request.fields, tuple(sorted(request.filters)), request.limit, request.record is not None),
+    )
+    consents = sorted([one.consent for one in judgement.selection.records if one.consent])
+    if not consents:
+        return facts
+    return {
+        **facts,
+        "consents": {"count": len(consents), "sha256": hashlib.sha256(canonical(consents)).hexdigest()},
     }
-    consents = sorted(one.consent for one in judgement.selection.records if one.consent)
-    if consents:
-        facts["consents"] = {"count": len(consents), "sha256": hashlib.sha256(canonical(consents)).hexdigest()}
-    return facts
+
+
+@lru_cache(maxsize=1024)
+def _written(**facts: Canonical | str | int) -> Mapping[str, Canonical]:
+    """The facts as they will stand in the body: within a second, a client's requests differ in their records alone."""
+    return {name: fact if type(fact) is Canonical else Canonical.of(fact) for name, fact in facts.items()}
+
+
+@lru_cache(maxsize=4096)
+def _actor(member: str, client: str, token: str, jkt: str) -> Canonical:
+    return Canonical.of({"member": member, "client": client, "token": token, "jkt": jkt})
+
+
+@lru_cache(maxsize=1024)
+def _policy(digest: str | None, engine: str, case_sha256: str, input_sha256: str, valid_until: int) -> Canonical:
+    return Canonical.of(
+        {
+            "digest": digest,
+            "engine": engine,
+            "case_sha256": case_sha256,
+            "input_sha256": input_sha256,
+            "valid_until": valid_until,
+        }
+    )
 
 
 @lru_cache(maxsize=1024)

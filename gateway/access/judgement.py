@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.access.governing import Governing
 from gateway.access.selection import NOTHING, Selected, Selection
@@ -18,8 +17,7 @@ from gateway.vault.sealed import Layout
 _consented = attrgetter("consented")
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """One request's decision, its input, and the sealed records that it covers."""
 
     governing: Governing
@@ -57,7 +55,7 @@ class Judgement:
     def without_answer(self) -> Judgement:
         """The same request, with no usable answer."""
         decision = indeterminate("MOVED", self.decision.input_sha256)
-        return replace(self, decision=decision, selection=NOTHING, cursor=None, sealed_query=None)
+        return self._replace(decision=decision, selection=NOTHING, cursor=None, sealed_query=None)
 
     def in_logged_order(self) -> list[Selected]:
         """The selected records as their groups name them: by consent, then by id."""

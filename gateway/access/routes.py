@@ -127,6 +127,8 @@ def _answer(release: Release) -> Response:
 
 def _asked(request: Request, known: frozenset[str]) -> Mapping[str, str]:
     """The query parameters, each known and given once."""
+    if not request.scope["query_string"]:
+        return {}
     asked: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from gateway.access.judgement import Judgement
 from gateway.access.request import AccessRequest
@@ -40,8 +39,7 @@ class Search:
         )
         selection = await select_records(self._database, request, dataset, sought, judgement.now_s)
         more = selection.more and request.record is None
-        return replace(
-            judgement,
+        return judgement._replace(
             selection=selection,
             cursor=_cursor(request, keys, selection.records[-1].sealed.id) if more else None,
             sealed_query=_sealed_filters(request, keys) if request.filters else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.errors import Reason
 from gateway.ledger.warrant import OpeningGroup, Warrant
@@ -37,16 +37,14 @@ class Kind(StrEnum):
     QUERY = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """Everything that a permit lets the vault open, in order."""
 
     dataset: str
     groups: tuple[OpeningGroup, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """A count that the ledger's transaction checks and advances; `window_start` in epoch seconds.
 
     A key belongs to one log: the lock on that log's head is what makes the count exact.
@@ -58,11 +56,11 @@ class Quota:
     amount: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """An entry to be.
 
-    `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused).
+    `log` is a log's id; `facts` become members of the body (canonical JSON subset, or `Canonical` text of it;
+    reserved names refused).
     A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
     by, and a `quota` with the refusal (`overdrawn`, same log) that is entered instead once it is spent.
     `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.

@@ -12,13 +12,13 @@ this one message, and the commitment that is compared before anything is decrypt
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import pairwise
+from functools import cache, lru_cache
+from hashlib import sha256
+from itertools import accumulate, compress, pairwise
 from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
@@ -36,6 +36,8 @@ LABEL = b"gw1" + bytes((SUITE,))
 NONCE = bytes(12)
 CLASS_OF_FIELDS = b"\x01"
 _HEADER = Struct(">2sBBI16s24s")
+KEY_ID, SALT = slice(8, 24), slice(24, HEADER_BYTES)
+_KNOWN = MAGIC + bytes((FORMAT, SUITE))
 _PART_HEAD = 6
 _RECORD = Struct(">I16sIQI")
 _MOST_FIELDS = 1023
@@ -49,6 +51,7 @@ def _table(count: int) -> Struct:
     return Struct(">H" + "HI" * count)
 
 
+@lru_cache(maxsize=4096)
 def bucket(length: int) -> int:
     """The padded length: 16, 32, 64, 128, then whole steps of 128 bytes."""
     for size in _SMALL_BUCKETS:
@@ -134,7 +137,7 @@ class Layout:
             raise Invalid("invalid_record_id", "A record id is 16 bytes.", field="record_id")
         who = pseudonym.encode()
         middle = _RECORD.pack(16, record_id, 8, version, len(who))
-        return hashlib.sha256(self._before + middle + who + after).digest()
+        return sha256(self._before + middle + who + after).digest()
 
     def encode(self, values: Mapping[str, bytes]) -> list[tuple[bytes, bytes]]:
         """(class number as 2 bytes, padded plaintext) of every class that has a value, in ascending order."""
@@ -191,7 +194,7 @@ class Sealer:
         salt = os.urandom(SALT_BYTES)
         header = self._head + salt
         context = layout.context_hash(record_id, version, pseudonym, b"".join([number for number, _ in classes]))
-        bound = hashlib.sha256(header).digest()
+        bound = sha256(header).digest()
         parts = [header]
         for number, plaintext in classes:
             material = derive(LABEL + salt + number + context)
@@ -226,33 +229,45 @@ class Parsed(NamedTuple):
     """A sealed record taken apart; nothing is verified yet."""
 
     header: bytes
-    key_version: int
-    key_id: str
-    salt: bytes
     present: bytes
+    """The numbers of its classes in ascending order, 2 bytes each."""
     parts: dict[bytes, tuple[int, int]]
     """Class number as 2 bytes -> where its commitment starts and its ciphertext ends."""
+
+    @property
+    def key_version(self) -> int:
+        """The version of the member key that wrapped the subject key when this was sealed."""
+        return int.from_bytes(self.header[4:8])
+
+    @property
+    def key_id(self) -> str:
+        """The subject key's id."""
+        return self.header[KEY_ID].hex()
+
+    @property
+    def salt(self) -> bytes:
+        """What makes this record's class keys its own."""
+        return self.header[SALT]
 
 
 def parse(sealed: bytes) -> Parsed:
     """Take a sealed record apart, or `SealBroken`: unknown format or suite, lengths or order that do not fit."""
-    if len(sealed) < HEADER_BYTES:
+    end = len(sealed)
+    if end <= HEADER_BYTES:
         raise SealBroken
-    magic, form, suite, key_version, key_id, salt = _HEADER.unpack_from(sealed)
-    if magic != MAGIC or form != FORMAT or suite != SUITE:
+    if not sealed.startswith(_KNOWN):
         raise SealBroken("A sealed record is of a format that this gateway does not know.")
     parts: dict[bytes, tuple[int, int]] = {}
-    at, end, last = HEADER_BYTES, len(sealed), b""
+    at, last = HEADER_BYTES, b""
     while at < end:
-        number, start = sealed[at : at + 2], at + _PART_HEAD
-        at = start + int.from_bytes(sealed[at + 2 : start], "big")
+        start = at + _PART_HEAD
+        number = sealed[at : at + 2]
+        at = start + int.from_bytes(sealed[at + 2 : start])
         if number <= last or at > end or at - start <= COMMITMENT_BYTES + TAG_BYTES:
             raise SealBroken
         parts[number] = (start, at)
         last = number
-    if not parts:
-        raise SealBroken
-    return Parsed(sealed[:HEADER_BYTES], key_version, key_id.hex(), salt, b"".join(parts), parts)
+    return Parsed(sealed[:HEADER_BYTES], b"".join(parts), parts)
 
 
 class Granted:
@@ -262,28 +277,32 @@ class Granted:
 
     def __init__(self, labels: Mapping[int, bytes]) -> None:
         self._labels = labels
-        self._plans: dict[tuple[int, ...], list[bytes | None]] = {}
+        self._plans: dict[tuple[int, ...], _Plan] = {}
 
-    def fields_of(self, plaintext: bytes, into: list[bytes]) -> None:
-        """Append label and value of each granted field; step over every other. `SealBroken` unless canonical."""
-        end = len(plaintext)
-        table = _table(int.from_bytes(plaintext[:2], "big"))
-        if table.size > end:
+    def fields_of(self, plaintext: bytes) -> bytes:
+        """Label and value of each granted field, with commas between; `SealBroken` unless canonical."""
+        table = _table(int.from_bytes(plaintext[:2]))
+        if table.size > len(plaintext):
             raise SealBroken
         head = table.unpack_from(plaintext)
-        at = table.size
-        for label, length in zip(self._plan(head[1::2]), head[2::2], strict=True):
-            if label is not None:
-                into.append(label + plaintext[at : at + length])
-            at += length
-        if at > end or plaintext.count(0, at) != end - at or bucket(at) != end:
+        ends = list(accumulate(head[2::2], initial=table.size))
+        at = ends[-1]
+        if bucket(at) != len(plaintext) or plaintext.count(0, at) != len(plaintext) - at:
             raise SealBroken
+        text, granted = self._plans.get(head[1::2]) or self._plan(head[1::2])
+        values = [plaintext[start:end] for start, end in pairwise(ends)]
+        return text % tuple(values if granted is None else compress(values, granted))
 
-    def _plan(self, numbers: tuple[int, ...]) -> list[bytes | None]:
-        """Per field its label, or None where it is not granted; most records have the same fields."""
-        plan = self._plans.get(numbers)
-        if plan is None:
-            if any(before >= after for before, after in pairwise(numbers)):
-                raise SealBroken
-            plan = self._plans[numbers] = [self._labels.get(number) for number in numbers]
+    def _plan(self, numbers: tuple[int, ...]) -> _Plan:
+        """How a class with these fields is written; most records of a dataset have the same."""
+        if any(before >= after for before, after in pairwise(numbers)):
+            raise SealBroken
+        granted = [number in self._labels for number in numbers]
+        labels = [self._labels[number].replace(b"%", b"%%") for number in compress(numbers, granted)]
+        text = b",".join([label + b"%b" for label in labels])
+        plan = self._plans[numbers] = (text, None if all(granted) else granted)
         return plan
+
+
+_Plan = tuple[bytes, list[bool] | None]
+"""The granted fields' labels with a place for each value, and which fields those are (None: all)."""

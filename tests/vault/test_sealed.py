@@ -156,7 +156,7 @@ def test_arbitrary_bytes_are_refused_by_the_parsers_in_one_way(noise: bytes) -> 
 )
 def test_a_class_plaintext_that_is_not_canonical_is_refused(plaintext: bytes) -> None:
     with pytest.raises(SealBroken):
-        Granted({1: b"a", 2: b"b"}).fields_of(plaintext.ljust(16, b"\0") if plaintext else b"", [])
+        Granted({1: b"a", 2: b"b"}).fields_of(plaintext.ljust(16, b"\0") if plaintext else b"")
 
 
 def test_a_truncated_record_is_refused_at_every_length() -> None:
