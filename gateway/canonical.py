@@ -30,17 +30,6 @@ def canonical(value: Any) -> bytes:
         raise _not_canonical("A string holds a lone surrogate, or the value is nested too deeply.", "") from None
 
 
-class Canonical(bytes):
-    """The canonical text of one value, made once and written many times."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, value: Any) -> Canonical:
-        """See `canonical`."""
-        return cls(canonical(value))
-
-
 def parse(text: bytes) -> Any:
     """Parse JSON strictly: duplicate members, NaN, bad UTF-8 and too deep nesting are `Invalid`."""
     try:

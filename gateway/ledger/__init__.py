@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.ledger.change import Change
-    from gateway.ledger.entries import Draft, Effect, Kind, Opening, Quota, Recorded
+    from gateway.ledger.entries import Draft, Effect, Kind, Opening, Quota, Recorded, SharedFacts
     from gateway.ledger.errors import (
         ClockBehind,
         LedgerRolledBack,
@@ -36,6 +36,7 @@ _HOMES = {
     "OpeningGroup": "warrant",
     "Quota": "entries",
     "Recorded": "entries",
+    "SharedFacts": "entries",
     "StaleJudgement": "errors",
     "UnknownLog": "errors",
     "Warrant": "warrant",
@@ -56,6 +57,7 @@ __all__ = [
     "OpeningGroup",
     "Quota",
     "Recorded",
+    "SharedFacts",
     "StaleJudgement",
     "UnknownLog",
     "Warrant",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from gateway.canonical import canonical
 from gateway.errors import Reason
 from gateway.ledger.warrant import OpeningGroup, Warrant
 
@@ -59,8 +60,8 @@ class Quota(NamedTuple):
 class Draft(NamedTuple):
     """An entry to be.
 
-    `log` is a log's id; `facts` become members of the body (canonical JSON subset, or `Canonical` text of it;
-    reserved names refused).
+    `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused), and so do
+    `shared`, which have other names.
     A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
     by, and a `quota` with the refusal (`overdrawn`, same log) that is entered instead once it is spent.
     `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.
@@ -78,6 +79,16 @@ class Draft(NamedTuple):
     sealed: Mapping[str, Any] | None = None
     valid_until_ms: int | None = None
     event_id: str = ""
+    shared: SharedFacts | None = None
+
+
+class SharedFacts:
+    """Facts that many entries have in common, each text made once. Equal to itself alone, and never changed."""
+
+    __slots__ = ("texts",)
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.texts: Mapping[str, bytes] = {name: canonical(fact) for name, fact in facts.items()}
 
 
 @dataclass(frozen=True, slots=True)
