@@ -12,7 +12,7 @@ from gateway.access.selection import NOTHING, Selected, Selection
 from gateway.catalog import Dataset
 from gateway.ledger import Effect, OpeningGroup
 from gateway.policy import Decision, indeterminate
-from gateway.vault.sealed import Layout
+from gateway.vault.sealed import Layout, refs
 
 _consented = attrgetter("consented")
 
@@ -69,6 +69,6 @@ class Judgement(NamedTuple):
         groups = []
         for consented, selected in groupby(self.in_logged_order(), key=_consented):
             fields, classes, withheld = self.dataset.openable(self.decision.fields, consented)
-            records = tuple([one.sealed.ref for one in selected])
+            records = tuple(refs([sealed for sealed, _, _, _ in selected]))
             groups.append(OpeningGroup(classes=classes, fields=fields, withheld=withheld, records=records))
         return tuple(groups)

@@ -138,13 +138,13 @@ async def select_records(
         given[f"field_{number}"] = field
         given[f"term_{number}"] = term
     rows = await database.all(_statement(shape), **given)
-    judged = [row for row in rows if row[0] is not None]
-    if not judged:
+    judged = next((row for row in rows if row[0] is not None), None)
+    if judged is None:
         return NOTHING
     selected = _of_person if shape.personal else _of_nobody
-    found = sorted([selected(row) for row in rows if row[0] is None], key=_record_id)
+    found = sorted([selected(row) for row in rows if row is not judged])  # by id, the first column
     shown = tuple(found[: request.limit])
-    return Selection(judged[0][0], judged[0][1], shown, more=len(found) > request.limit)
+    return Selection(judged[0], judged[1], shown, more=len(found) > request.limit)
 
 
 def _of_nobody(row: Any) -> Selected:
@@ -153,7 +153,3 @@ def _of_nobody(row: Any) -> Selected:
 
 def _of_person(row: Any) -> Selected:
     return Selected(SealedRecord._make(row[2:9]), *row[9:])
-
-
-def _record_id(selected: Selected) -> bytes:
-    return selected.sealed.id

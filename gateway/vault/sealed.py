@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -174,8 +174,13 @@ class SealedRecord(NamedTuple):
 
     @property
     def ref(self) -> str:
-        """`id@version`, as entries name records."""
-        return f"{self.id.hex()}@{self.version}"
+        """See `refs`."""
+        return refs([self])[0]
+
+
+def refs(records: Iterable[SealedRecord]) -> list[str]:
+    """`id@version` of each, as entries name records."""
+    return [f"{record[0].hex()}@{record[1]}" for record in records]
 
 
 class Sealer:
@@ -195,12 +200,11 @@ class Sealer:
         salt = os.urandom(SALT_BYTES)
         header = self._head + salt
         context = layout.context_hash(record_id, version, pseudonym, b"".join([number for number, _ in classes]))
-        bound = sha256(header).digest()
         parts = [header]
         for number, plaintext in classes:
             material = derive(LABEL + salt + number + context)
             length = (COMMITMENT_BYTES + len(plaintext) + TAG_BYTES).to_bytes(4, "big")
-            sealed = AESGCM(material[:32]).encrypt(NONCE, plaintext, bound + number + CLASS_OF_FIELDS)
+            sealed = AESGCM(material[:32]).encrypt(NONCE, plaintext, header + number + CLASS_OF_FIELDS)
             parts += (number, length, material[32:], sealed)
         return b"".join(parts)
 
@@ -253,6 +257,11 @@ class Parsed(NamedTuple):
 
 def parse(sealed: bytes) -> Parsed:
     """Take a sealed record apart, or `SealBroken`: unknown format or suite, lengths or order that do not fit."""
+    return Parsed(*parts_of(sealed))
+
+
+def parts_of(sealed: bytes) -> tuple[bytes, bytes, dict[bytes, tuple[int, int]]]:
+    """The members of `Parsed`, for whoever opens many."""
     end = len(sealed)
     if end <= HEADER_BYTES:
         raise SealBroken
@@ -268,7 +277,7 @@ def parse(sealed: bytes) -> Parsed:
             raise SealBroken
         parts[number] = (start, at)
         last = number
-    return Parsed(sealed[:HEADER_BYTES], b"".join(parts), parts)
+    return sealed[:HEADER_BYTES], b"".join(parts), parts
 
 
 class Granted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from hashlib import sha256
 from hmac import compare_digest
 from itertools import islice
 
@@ -26,7 +25,8 @@ from gateway.vault.sealed import (
     Granted,
     Layout,
     SealedRecord,
-    parse,
+    parts_of,
+    refs,
 )
 from gateway.vault.subject_key import DATASET_SCOPE, SubjectKey, WrappedSubjectKey
 
@@ -49,15 +49,16 @@ class Vault:
         """
         if type(warrant) is not Warrant:
             raise WarrantRejected("only the ledger mints warrants")
-        groups = warrant.redeem(layout.dataset, [record.ref for record in records])
+        groups = warrant.redeem(layout.dataset, refs(records))
         subject_key = _SubjectKeys(await self._keyring.unlock(layout.owner), layout).of
         opened: list[bytes] = []
         left = iter(records)
         for group in groups:
             open_one = self._opening(layout, group).open
-            for record in islice(left, len(group.records)):
-                opened.append(open_one(record, subject_key(record)))
-                if not len(opened) % _AT_ONCE:
+            of_group = islice(left, len(group.records))
+            while batch := list(islice(of_group, _AT_ONCE)):
+                opened += [open_one(record, subject_key(record)) for record in batch]
+                if len(batch) == _AT_ONCE:
                     await asyncio.sleep(0)
         return opened
 
@@ -75,19 +76,23 @@ class Vault:
 class _SubjectKeys:
     """The subject keys of one call: each unwrapped once from the row that came with its record, then dropped."""
 
-    __slots__ = ("_dataset", "_keys", "_unwrapped")
+    __slots__ = ("_dataset", "_keys", "_last", "_unwrapped")
 
     def __init__(self, keys: MemberKeys, layout: Layout) -> None:
         self._keys = keys
         self._dataset = DATASET_SCOPE + layout.dataset
         self._unwrapped: dict[tuple[str, str, int, bytes], SubjectKey] = {}
+        self._last: tuple[tuple[str, str, int, bytes], SubjectKey] | None = None
 
     def of(self, record: SealedRecord) -> SubjectKey:
         _, _, pseudonym, _, key_id, wrapped, key_version = record
         stored = (key_id, pseudonym or self._dataset, key_version, wrapped)
+        if self._last is not None and self._last[0] == stored:
+            return self._last[1]
         key = self._unwrapped.get(stored)
         if key is None:
             key = self._unwrapped[stored] = self._keys.unwrap_subject_key(WrappedSubjectKey(*stored))
+        self._last = stored, key
         return key
 
 
@@ -113,7 +118,7 @@ class _Opening:
         one commitment of those it has is compared all the same, so that a class cannot be taken away unnoticed.
         """
         record_id, version, pseudonym, sealed, _, _, _ = record
-        header, present, parts = parse(sealed)
+        header, present, parts = parts_of(sealed)
         if header[KEY_ID] != key.identity:
             raise SealBroken("A sealed record names another subject key than its row.")
         context = self.layout.context_hash(record_id, version, pseudonym, present)
@@ -127,9 +132,8 @@ class _Opening:
             if not compare_digest(material[32:], sealed[start:at]):
                 raise SealBroken
             if numbers:
-                aad = sha256(header).digest() + number + CLASS_OF_FIELDS
                 try:
-                    plaintext = AESGCM(material[:32]).decrypt(NONCE, sealed[at:end], aad)
+                    plaintext = AESGCM(material[:32]).decrypt(NONCE, sealed[at:end], header + number + CLASS_OF_FIELDS)
                 except InvalidTag:
                     raise SealBroken from None
                 texts.append(self._granted.fields_of(plaintext))

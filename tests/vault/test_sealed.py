@@ -236,7 +236,7 @@ def test_format_2_can_be_opened_from_its_description_alone() -> None:
         message = b"gw1\x01" + header[24:] + number + context
         material = hmac.digest(bytes.fromhex(GOLDEN["subject_key"]), message, "sha512")
         assert material[32:] == commitment
-        aad = hashlib.sha256(header).digest() + number + b"\1"
+        aad = header + number + b"\1"
         plain = AESGCM(material[:32]).decrypt(bytes(12), ciphertext, aad)
         count = int.from_bytes(plain[:2], "big")
         numbers = [int.from_bytes(plain[at : at + 2], "big") for at in range(2, 2 + 2 * count, 2)]
