@@ -135,7 +135,6 @@ class Settings:
                 field="GATEWAY_HOST",
                 remedy="Put a TLS proxy in front and set GATEWAY_TLS_TERMINATED=true.",
             )
-        self._check_proxy()
         url = urlsplit(self.base_url)
         if url.username or url.query or url.fragment or url.path.endswith("/") or not url.hostname:
             raise Invalid("invalid_issuer", "The issuer is not a plain URL.", field="GATEWAY_ISSUER")
@@ -166,6 +165,7 @@ class Settings:
                 field="GATEWAY_VALKEY_URL",
                 remedy="Name a Valkey or Redis server.",
             )
+        self._check_proxy()
 
     def _check_proxy(self) -> None:
         """Who speaks for a connection is settled before the first one, and nobody guesses."""
