@@ -119,6 +119,7 @@ class ClientAuthentication:
         client, assertion = caller.client.id, caller.assertion
         self._floods.allow(client)
         if assertion and not await self._window.reserve("assertion", client, assertion.jti, assertion.until):
+            self._floods.disallow(client)
             raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
         self._floods.served(caller.address, client)
 

@@ -124,15 +124,19 @@ class Floods:
         self._proven[name] = self._clock()
 
     def allow(self, client: str) -> None:
-        """Before the client's assertion is spent; `TokenRefused` where it has had its share."""
+        """Take one of the client's share before its assertion is spent; `TokenRefused` where it had it all."""
         wait = self._clients.wait(client)
         if wait:
             raise _refused("FLOOD_OF_CLIENT", wait)
+        self._clients.take(client)
+
+    def disallow(self, client: str) -> None:
+        """It was no fresh assertion: somebody else may have sent it, and the client keeps its share."""
+        self._clients.give_back(client)
 
     def served(self, address: str, client: str) -> None:
-        """The client spent what nobody else could have: the attempt was none, and its share is one less."""
+        """The client spent what nobody else could have, so its attempt was none."""
         self._attempts.give_back(f"{_site(address)} {client}")
-        self._clients.take(client)
 
     def _was_proven(self, name: str) -> bool:
         return self._clock() - self._proven.get(name, -_PROVEN_MS) < _PROVEN_MS
