@@ -148,8 +148,7 @@ async def test_a_client_of_the_first_schema_goes_on_as_it_was(empty_url: str) ->
 
 _FIRST_CLIENT = (
     "INSERT INTO alliance (id, name, created_at) VALUES ('a', 'A', 0)",
-    "INSERT INTO member (id, alliance_id, name, uscc, industry, state, version, created_at)"
-    " VALUES ('m', 'a', 'M', 'U', 'bank', 'admitted', 1, 0)",
+    "INSERT INTO member VALUES ('m', 'a', 'M', 'U', 'bank', 'admitted', 1, 0)",
     "INSERT INTO client (id, member_id, name, state, version, created_at) VALUES ('c', 'm', 'C', 'active', 1, 0)",
 )
 
