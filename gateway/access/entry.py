@@ -54,7 +54,7 @@ def describe_stranger(request: AccessRequest) -> Draft:
         effect=Effect.DENY,
         reasons=(NOT_A_PARTY,),
         facts={
-            "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
+            "actor": subject.actor(),
             "agreement": request.agreement,
             "action": request.action,
             "dataset": request.dataset,
@@ -65,7 +65,7 @@ def describe_stranger(request: AccessRequest) -> Draft:
 def _shared(request: AccessRequest, judgement: Judgement) -> SharedFacts:
     subject, governing, decision = request.subject, judgement.governing, judgement.decision
     return _written(
-        (subject.member, subject.client, subject.token, subject.jkt),
+        tuple(subject.actor().items()),
         (request.agreement, governing.terms["version"], request.action, request.dataset, request.purpose),
         judgement.now_s,
         (
@@ -81,7 +81,7 @@ def _shared(request: AccessRequest, judgement: Judgement) -> SharedFacts:
 
 @lru_cache(maxsize=1024)
 def _written(
-    actor: tuple[str, str, str, str],
+    actor: tuple[tuple[str, str], ...],
     asked: tuple[str, int, str, str, str],
     judged_at: int,
     policy: tuple[str | None, str, str, str, int],
@@ -91,7 +91,7 @@ def _written(
     agreement, version, action, dataset, purpose = asked
     return SharedFacts(
         {
-            "actor": dict(zip(("member", "client", "token", "jkt"), actor, strict=True)),
+            "actor": dict(actor),
             "agreement": f"{agreement}@{version}",
             "action": action,
             "dataset": dataset,

@@ -1,31 +1,25 @@
-"""The token endpoint: `client_credentials` with private_key_jwt and DPoP, and nothing else."""
+"""The token endpoint: `client_credentials` for authenticated clients, bound to a key or certificate of theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gateway.canonical import canonical
 from gateway.clock import Clock, seconds
-from gateway.database import Database
-from gateway.errors import Unavailable
-from gateway.identity import assertions, grants
-from gateway.identity.assertions import ASSERTION_TYPE, Assertion, Claimed
-from gateway.identity.clients import KnownClient, find_client
-from gateway.identity.forms import parse_form
+from gateway.identity import grants
+from gateway.identity.authentication import Caller, ClientAuthentication, Headers, RefusalRecord
+from gateway.identity.methods import Binding
 from gateway.identity.nonces import Nonces
 from gateway.identity.proofs import Proof, ProofCheck, ProofRefused
 from gateway.identity.refusals import TokenRefused
-from gateway.identity.replay import ProofWindow, ReplayWindow
-from gateway.identity.security_log import SecurityLog
+from gateway.identity.replay import ProofWindow
 from gateway.identity.subject import Subject
 from gateway.identity.tokens import Minted, Tokens
 
 PATH: Final = "/token"
 _DETAILS_BYTES: Final = 6 * 1024
-_SAME_REFUSAL_SECONDS: Final = 60
-_OTHER_CREDENTIALS: Final = ("client_secret", "username", "password")
 
 
 class Membership(Protocol):
@@ -35,19 +29,19 @@ class Membership(Protocol):
         """The alliance in which the member is admitted now; None for unknown and suspended members."""
 
 
-class TokenRecord(Protocol):
+class TokenRecord(RefusalRecord, Protocol):
     """Where token events of known clients go on record; an `Unavailable` from it becomes 503."""
 
     async def on_granted(self, subject: Subject) -> None:
         """A token is about to be handed out."""
 
-    async def on_refused(self, client: KnownClient, code: str) -> None:
-        """A client that proved its key was refused; the same code of a client comes at most once a minute."""
-
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """A success of the token endpoint (RFC 6749 section 5.1, RFC 9396 section 7)."""
+    """A success of the token endpoint (RFC 6749 section 5.1, RFC 9396 section 7).
+
+    `token_type` is `DPoP`, or `Bearer` where the token is bound to a certificate (RFC 8705 names no type of its own).
+    """
 
     body: Mapping[str, Any]
     nonce: str
@@ -58,85 +52,44 @@ class TokenEndpoint:
 
     def __init__(
         self,
-        database: Database,
+        clients: ClientAuthentication,
         clock: Clock,
         tokens: Tokens,
         *,
         issuer: str,
         resource: str,
         proofs: ProofWindow,
-        assertions: ReplayWindow,
         terms: grants.AgreementTerms,
         membership: Membership,
         record: TokenRecord,
-        log: SecurityLog,
     ) -> None:
-        self._database = database
+        self._clients = clients
         self._clock = clock
         self._tokens = tokens
         self._issuer = issuer
         self._resource = resource
         self._proof_window = proofs
-        self._assertion_window = assertions
         self._terms = terms
         self._membership = membership
         self._record = record
-        self._log = log
         self._nonces = Nonces("token", proofs.nonce_secret, clock)
         self._proofs = ProofCheck(self._nonces, clock)
-        self._minute = 0
-        self._entered: set[tuple[str, str]] = set()
 
     def next_nonce(self) -> str:
         """The nonce that a proof for the token endpoint needs now."""
         return self._nonces.current()
 
-    async def answer(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> TokenAnswer:
-        """A token, or `TokenRefused`. Nothing is spent before assertion and proof both hold, nonce included."""
-        try:
-            return await self._answer(headers, body)
-        except Unavailable as unavailable:
-            raise TokenRefused("temporarily_unavailable", unavailable.code) from None
-
-    async def _answer(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> TokenAnswer:
-        claimed = None
-        try:
-            form = _form(headers, body)
-            claimed = assertions.claimed(form["client_assertion"])
-            client = await self._known(claimed)
-        except TokenRefused as refused:
-            self._log.note(refused.code, client=claimed.client if claimed else "")
-            raise
-        try:
-            return await self._serve(client, claimed, form, headers)
-        except TokenRefused as refused:
-            if refused.error != "use_dpop_nonce":
-                await self._enter(client, refused.code)
-            raise
-
-    async def _known(self, claimed: Claimed) -> KnownClient:
-        """The client, once one of its keys is seen to have signed: until here everybody is a stranger."""
-        client = await find_client(self._database, claimed.client)
-        if client is None:
-            raise TokenRefused("invalid_client", "CLIENT_UNKNOWN")
-        if not assertions.signed_by(claimed, client):
-            raise TokenRefused("invalid_client", "ASSERTION_SIGNATURE")
-        return client
-
-    async def _serve(
-        self, client: KnownClient, claimed: Claimed, form: Mapping[str, str], headers: Sequence[tuple[bytes, bytes]]
-    ) -> TokenAnswer:
-        if client.state != "active":
-            raise TokenRefused("invalid_client", "CLIENT_REVOKED")
-        if form.get("client_id", client.id) != client.id:
-            raise TokenRefused("invalid_client", "CLIENT_MISMATCH")
-        assertion = assertions.check(claimed, client, issuer=self._issuer, now=seconds(self._clock()))
-        self._check_request(form)
-        proof = self._proof(headers)
-        await self._spend(client, assertion, proof)
-        minted = await self._mint(client, form, proof)
-        await self._record.on_granted(minted.subject)
-        return TokenAnswer(_body(minted), self.next_nonce())
+    async def answer(self, headers: Headers, body: bytes, peer: str = "") -> TokenAnswer:
+        """A token, or `TokenRefused`. Nothing is spent before client and proof both hold, nonce included."""
+        async with self._clients.calling(headers, body, peer) as caller:
+            self._check_request(caller.form)
+            proof = self._proof(caller, headers)
+            if proof and not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
+                raise TokenRefused("invalid_dpop_proof", "PROOF_REPLAYED")
+            await self._clients.spend(caller)
+            minted = await self._mint(caller, proof)
+            await self._record.on_granted(minted.subject)
+            return TokenAnswer(_body(minted), self.next_nonce())
 
     def _check_request(self, form: Mapping[str, str]) -> None:
         if form.get("grant_type") != "client_credentials":
@@ -146,8 +99,13 @@ class TokenEndpoint:
         if form.get("resource", self._resource) != self._resource:
             raise TokenRefused("invalid_target", "RESOURCE")
 
-    def _proof(self, headers: Sequence[tuple[bytes, bytes]]) -> Proof:
+    def _proof(self, caller: Caller, headers: Headers) -> Proof | None:
+        """The proof whose key the token is bound to; None where it is bound to the caller's certificate."""
         found = [value for name, value in headers if name == b"dpop"]
+        if caller.client.method.binding is Binding.CERTIFICATE:
+            if found:
+                raise TokenRefused("invalid_dpop_proof", "PROOF_UNEXPECTED")
+            return None
         if len(found) != 1:
             raise TokenRefused("invalid_dpop_proof", "PROOF_COUNT")
         try:
@@ -155,19 +113,14 @@ class TokenEndpoint:
         except ProofRefused as refused:
             raise TokenRefused(refused.error, refused.code, nonce=self._nonces.current()) from None
 
-    async def _spend(self, client: KnownClient, assertion: Assertion, proof: Proof) -> None:
-        if not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
-            raise TokenRefused("invalid_dpop_proof", "PROOF_REPLAYED")
-        if not await self._assertion_window.reserve("assertion", client.id, assertion.jti, assertion.until):
-            raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
-
-    async def _mint(self, client: KnownClient, form: Mapping[str, str], proof: Proof) -> Minted:
+    async def _mint(self, caller: Caller, proof: Proof | None) -> Minted:
+        client = caller.client
         alliance = await self._membership.alliance_of(client.member)
         if alliance is None:
             raise TokenRefused("unauthorized_client", "MEMBER_NOT_ADMITTED")
         now = seconds(self._clock())
         granted = await grants.granted(
-            _asked(form.get("authorization_details", "")), member=client.member, terms=self._terms, now_s=now
+            _asked(caller.form.get("authorization_details", "")), member=client.member, terms=self._terms, now_s=now
         )
         details = canonical(granted.details())
         if not granted.agreements and not granted.actions:
@@ -179,31 +132,17 @@ class TokenEndpoint:
             member=client.member,
             client=client.id,
             version=client.version,
-            jkt=proof.jkt,
             grants=granted,
             now=now,
+            **_binding(caller, proof),
         )
 
-    async def _enter(self, client: KnownClient, code: str) -> None:
-        """On record once a minute per client and code; in the security log every time."""
-        self._log.note(code, client=client.id)
-        minute = seconds(self._clock()) // _SAME_REFUSAL_SECONDS
-        if minute != self._minute:
-            self._minute, self._entered = minute, set()
-        if (client.id, code) not in self._entered:
-            self._entered.add((client.id, code))
-            await self._record.on_refused(client, code)
 
-
-def _form(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> dict[str, str]:
-    """The form, once it carries exactly one way to authenticate: a client assertion."""
-    types = [value for name, value in headers if name == b"content-type"]
-    form = parse_form(types[0] if len(types) == 1 else b"", body)
-    if any(name == b"authorization" for name, _ in headers) or not form.keys().isdisjoint(_OTHER_CREDENTIALS):
-        raise TokenRefused("invalid_client", "CLIENT_METHOD")
-    if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
-        raise TokenRefused("invalid_client", "ASSERTION_MISSING")
-    return form
+def _binding(caller: Caller, proof: Proof | None) -> dict[str, str]:
+    if proof is not None:
+        return {"jkt": proof.jkt}
+    assert caller.certificate is not None
+    return {"certificate": caller.certificate.thumbprint}
 
 
 def _asked(parameter: str) -> grants.Grants:
@@ -220,7 +159,7 @@ def _asked(parameter: str) -> grants.Grants:
 def _body(minted: Minted) -> dict[str, Any]:
     return {
         "access_token": minted.text,
-        "token_type": "DPoP",
+        "token_type": "DPoP" if minted.subject.jkt else "Bearer",
         "expires_in": minted.expires_in,
         "authorization_details": minted.details,
     }

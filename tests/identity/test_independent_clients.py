@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse
 from requests_oauth2client import DPoPToken, OAuth2Client, PrivateKeyJwt
 
 from gateway.identity import Challenge, Identity, Subject
+from gateway.identity.proxy import peer_of
 from gateway.identity.routes import routes
 from tests.identity.world import JWT_BEARER, MEMBER_DETAILS, World, build_identity
 from tests.services import free_port
@@ -35,7 +36,7 @@ def application(identity: Identity) -> FastAPI:
 
     async def authenticate(request: Request) -> Subject:
         subject = await identity.authenticate(
-            request.method, request.scope["raw_path"].decode(), request.scope["headers"]
+            request.method, request.scope["raw_path"].decode(), request.scope["headers"], peer_of(request.scope)
         )
         await identity.require_active(subject)
         return subject
@@ -68,7 +69,9 @@ async def served(world: World) -> AsyncIterator[Served]:
         world.database, world.clock, world.token_key, world.terms, world.members, world.record,
         issuer=origin, resource=f"{origin}/v1",
     )  # fmt: skip
-    server = uvicorn.Server(uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off", proxy_headers=False)
+    )
     running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
