@@ -14,10 +14,11 @@ from urllib.parse import urlencode
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey, OKPKey
 from joserfc.jws import JWSRegistry
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from gateway.database import Database, Query
 from gateway.identity import (
+    Admission,
     Challenge,
     DatabaseWindow,
     Identity,
@@ -38,11 +39,13 @@ from gateway.identity import (
 from gateway.identity.base64url import encode
 from gateway.identity.endpoint import TokenAnswer
 from gateway.identity.jws import PrivateKey, take_apart
+from gateway.identity.revoked import revoke
 from gateway.members.tables import alliance, member
 
 ISSUER = "https://gateway.example"
 RESOURCE = "https://gateway.example/v1"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+FORM_TYPE = (b"content-type", b"application/x-www-form-urlencoded")
 NOW = 1_800_000_000
 MEMBER_DETAILS = [{"type": "alliance_member", "actions": ["draft", "sign"]}]
 
@@ -78,16 +81,20 @@ class Members:
     """What the members package would say."""
 
     admitted: dict[str, str] = field(default_factory=dict)
+    suspended: set[str] = field(default_factory=set)
 
-    async def alliance_of(self, member: str) -> str | None:
-        return self.admitted.get(member)
+    async def admission(self, member: str) -> Admission | None:
+        alliance = self.admitted.get(member)
+        return Admission(alliance, suspended=member in self.suspended) if alliance else None
 
 
 @dataclass
 class Record:
     """The operator's log, as a list."""
 
+    database: Database
     granted: list[Subject] = field(default_factory=list)
+    revoked: list[Subject] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: Exception | None = None
 
@@ -100,6 +107,13 @@ class Record:
         if self.error:
             raise self.error
         self.refused.append((client.id, code))
+
+    async def on_revoked(self, subject: Subject) -> None:
+        if self.error:
+            raise self.error
+        async with self.database.transaction() as tx:
+            if await revoke(tx, subject):
+                self.revoked.append(subject)
 
 
 @dataclass
@@ -193,6 +207,44 @@ class World:
         proof = proof or self.proof("POST", f"{ISSUER}/token", nonce=self.token_nonce(server))
         given = headers or [(b"content-type", b"application/x-www-form-urlencoded"), (b"dpop", proof.encode())]
         return await server.token_endpoint.answer(given, urlencode(sent).encode() if body is None else body, peer)
+
+    def form(self, form: Mapping[str, str | None] | None = None, **assertion: Any) -> bytes:
+        """The body of a request to an endpoint that wants no proof; parameters set to None are left out."""
+        parameters = {
+            "client_assertion_type": JWT_BEARER,
+            "client_assertion": None if form and "client_assertion" in form else self.assertion(**assertion),
+            **(form or {}),
+        }
+        return urlencode({name: value for name, value in parameters.items() if value is not None}).encode()
+
+    async def revoke(
+        self, token: str | None, *, identity: Identity | None = None, form: Mapping[str, str | None] | None = None
+    ) -> None:
+        """One revocation by this client."""
+        endpoint = (identity or self.identity).revocation_endpoint
+        await endpoint.answer([FORM_TYPE], self.form({"token": token, **(form or {})}))
+
+    async def introspect(self, token: str | None, *, identity: Identity | None = None) -> dict[str, Any]:
+        """What this client is told of a token."""
+        endpoint = (identity or self.identity).introspection_endpoint
+        answer = await endpoint.answer([FORM_TYPE], self.form({"token": token}))
+        assert answer.media_type == "application/json"
+        told: dict[str, Any] = json.loads(answer.body)
+        return told
+
+    async def introspect_signed(self, token: str) -> str:
+        """The same as a JWT."""
+        headers = [FORM_TYPE, (b"accept", b"application/token-introspection+jwt")]
+        answer = await self.identity.introspection_endpoint.answer(headers, self.form({"token": token}))
+        assert answer.media_type == "application/token-introspection+jwt"
+        return answer.body.decode()
+
+    async def suspend(self, name: str = "bank") -> None:
+        """The member is suspended, on the roll and in its table."""
+        self.members.suspended.add(name)
+        async with self.database.transaction() as tx:
+            suspended = update(member).where(member.c.id == name).values(state="suspended")
+            assert await tx.run(Query(suspended)) == 1
 
     async def refusal(self, **request: Any) -> TokenRefused:
         """The refusal of a request that must be refused."""
@@ -295,7 +347,7 @@ async def admit(database: Database, members: Members, name: str) -> str:
 async def build_world(database: Database, clock: MovableClock | None = None) -> World:
     """See `World`."""
     clock = clock or MovableClock()
-    terms, members, record = Terms(), Members(), Record()
+    terms, members, record = Terms(), Members(), Record(database)
     token_key = TokenKey.of(Ed25519PrivateKey.generate())
     await admit(database, members, "bank")
     key = OKPKey.generate_key("Ed25519")
