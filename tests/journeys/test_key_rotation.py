@@ -58,7 +58,8 @@ class Processes:
     async def turn(self, gateway: Gateway) -> None:
         """What a server does every `REREAD_S` seconds, in the order in which it does it."""
         await gateway.signing.follow()
-        await gateway.key_rotation.turn()
+        for use in RotatedKey:
+            await gateway.key_rotation.turn(use)
 
     async def states(self, use: str) -> list[str]:
         """The states of a use's keys, the oldest key first."""
@@ -340,7 +341,7 @@ async def test_a_token_by_a_key_that_a_process_does_not_know_is_looked_up_once(p
     processes.shared.clock.pass_seconds(WINDOWS.published_s)
     await two.signing.follow()
     _forget_published(two)
-    await one.key_rotation.turn()
+    await one.key_rotation.turn(RotatedKey.TOKEN)
     await one.signing.follow()
     deal = processes.deal
     token = await processes.hotels[0].token(processes.hotels[0].under(deal.agreement, deal.dataset))
@@ -393,7 +394,7 @@ async def test_a_key_that_cannot_be_unlocked_is_not_activated(processes: Process
     for gateway in (one, two):
         await gateway.signing.follow()
         with pytest.raises(KeysUnavailable):
-            await gateway.key_rotation.turn()
+            await gateway.key_rotation.turn(RotatedKey.TOKEN)
     assert await processes.states("token") == ["active", "published"]
     await processes.hotels[0].token()
 
@@ -414,6 +415,33 @@ async def test_without_an_active_key_nothing_is_signed(processes: Processes) -> 
     assert (asked.status_code, asked.json()["error"]) == (503, "temporarily_unavailable")
     read = await processes.hotels[0].get(deal.path, token)
     assert (read.status_code, read.json()["code"]) == (503, "keys_unavailable")
+
+
+async def test_a_compromised_key_ends_at_once_with_all_that_it_signed(processes: Processes) -> None:
+    one, two = processes.gateways
+    deal, clock = processes.deal, processes.shared.clock
+    await one.key_rotation.begin(RotatedKey.TOKEN, operator="anna")
+    token = await processes.hotels[0].token(processes.hotels[0].under(deal.agreement, deal.dataset))
+    for hotel in processes.hotels:
+        assert (await hotel.get(deal.path, token)).status_code == 200
+    clock.pass_seconds(1)
+    made = await one.key_rotation.replace(RotatedKey.TOKEN, operator="anna")
+    assert made.signs_from == clock.ms
+    assert sorted(await processes.states("token")) == ["active", "retired", "retired"]
+    assert all(bytes(row["wrapped"]) == b"" for row in await one.database.all(_KEYS) if row["state"] == "retired")
+    clock.pass_seconds(REREAD_S)
+    for gateway in (one, two):
+        await processes.turn(gateway)
+    for hotel in processes.hotels:
+        assert (await hotel.get(deal.path, token)).status_code == 401, "also where it was verified before"
+        [published] = (await hotel.alliance.http.get("/jwks")).json()["keys"]
+        assert published["kid"] == made.kid
+        new = await hotel.token(hotel.under(deal.agreement, deal.dataset))
+        assert (await hotel.get(deal.path, new)).status_code == 200
+    assert [(act, actor) for act, _, actor in await processes.acts()][1:] == [
+        *[("key_compromised", {"operator": "anna"})] * 2,
+        ("key_activated", {"operator": "anna"}),
+    ]
 
 
 # ── with real processes ────────────────────────────────────────────────────────────────────────────────────────
