@@ -298,7 +298,7 @@ def sign_raw(header: str, payload: str, key: Any) -> str:
     """A compact JWS of any header text, signed by joserfc's algorithm of that name, else by one that the key has."""
     signed = f"{encode(header.encode())}.{encode(payload.encode())}"
     named = [model for name, model in JWSRegistry.algorithms.items() if f'"alg": "{name}"' in header]
-    fitting = [model for model in named if key.key_type in (model.key_type, "oct")]
+    fitting = [model for model in named if model.name == "none" or model.key_type == key.key_type]
     model = fitting[0] if fitting else JWSRegistry.algorithms[_ALGORITHMS[key.key_type]]
     return f"{signed}.{encode(model.sign(signed.encode(), key))}"
 
