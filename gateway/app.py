@@ -14,7 +14,9 @@ from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.governing import GoverningFacts
+from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
+from gateway.access.signing import Signing
 from gateway.agreements import AgreementLife, Agreements, Holds
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -31,6 +33,7 @@ from gateway.identity import (
     KnownClient,
     MemoryWindow,
     ProofWindow,
+    ResponseSigner,
     SecurityLog,
     Subject,
     TokenKey,
@@ -58,6 +61,7 @@ from gateway.vault.vault import Vault
 
 TOKEN_KEY = "token"  # noqa: S105 - the use of a key
 RECEIPT_KEY = "receipt"
+MESSAGE_KEY = "message"
 _LONGEST_BEARER = 4096
 
 
@@ -87,6 +91,9 @@ class Gateway:
     tiles: Tiles
     log_signers: LogSigners
     receipt_jwk: Mapping[str, str]
+    message_jwk: Mapping[str, str]
+    messages: KeptMessages
+    signing: Signing
 
     async def activate_policy(self, alliance: str, *, operator: str) -> str:
         """Put the policy that this process has loaded in force; returns its digest.
@@ -205,7 +212,7 @@ async def initialise(settings: Settings, provider: KekProvider, clock: Clock = s
     database = await open_database(settings)
     try:
         keyring = KeyRing(database, provider, clock)
-        for use in (TOKEN_KEY, RECEIPT_KEY):
+        for use in (TOKEN_KEY, RECEIPT_KEY, MESSAGE_KEY):
             try:
                 await keyring.signing_key(use)
             except KeysUnavailable:
@@ -233,12 +240,18 @@ async def compose(
         ledger = Ledger(database, clock, origin=urlsplit(settings.base_url).netloc, node=node, incidents=incidents)
         stack.push_async_callback(ledger.close)
         receipt_key = await keyring.signing_key(RECEIPT_KEY)
+        message_key = await keyring.signing_key(MESSAGE_KEY)
         log_signers = LogSigners(database, keyring)
         integrator = Integrator(database, clock, log_signers.of, settings.heads_path, incidents=incidents)
         stack.push_async_callback(integrator.close)
         decisions = await _decisions(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
+        identity = await _identity(settings, database, keyring, ledger, agreements, clock, stack)
+        signer, messages = (
+            ResponseSigner(message_key.jwk(), message_key.sign, clock),
+            KeptMessages(database, keyring, clock),
+        )
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -266,10 +279,13 @@ async def compose(
                 vault=Vault(keyring),
                 receipts=ReceiptSigner(receipt_key.private, receipt_key.kid),
             ),
-            identity=await _identity(settings, database, keyring, ledger, agreements, clock, stack),
+            identity=identity,
             tiles=Tiles(database),
             log_signers=log_signers,
             receipt_jwk=receipt_key.jwk(),
+            message_jwk=message_key.jwk(),
+            messages=messages,
+            signing=Signing(identity, signer, messages, ledger),
         )
 
 

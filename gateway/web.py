@@ -57,7 +57,7 @@ def web(gateway: Gateway) -> FastAPI:
         sweeping.cancel()
         await asyncio.wait([sweeping])
 
-    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
+    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed, gateway.signing)
     app = Application(
         reads,
         next_nonce=identity.next_nonce,
@@ -78,10 +78,10 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(consent_routes(authenticate_active, gateway.consents))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
-    @app.get("/v1/jwks", summary="The key that signs receipts", tags=["reads"])
+    @app.get("/v1/jwks", summary="The keys that sign receipts and answers", tags=["reads"])
     async def resource_keys() -> dict[str, list[dict[str, str]]]:
-        """The public keys of the API itself (RFC 9728 `jwks_uri`): what verifies an access receipt."""
-        return {"keys": [dict(gateway.receipt_jwk)]}
+        """The public keys of the API itself (RFC 9728 `jwks_uri`), one per use; receipts and signatures name theirs."""
+        return {"keys": [dict(gateway.receipt_jwk), dict(gateway.message_jwk)]}
 
     @app.get("/healthz", include_in_schema=False)
     async def healthy() -> Response:

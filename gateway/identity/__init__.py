@@ -10,14 +10,18 @@ from gateway.identity.clients import (
 )
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
+from gateway.identity.message_signatures import SignedMessage
 from gateway.identity.refusals import Challenge, TokenRefused
 from gateway.identity.replay import DatabaseWindow, MemoryWindow, ProofWindow, ReplayWindow
 from gateway.identity.security_log import SecurityLog
+from gateway.identity.signed_requests import PROFILE, SignedRequest
+from gateway.identity.signed_responses import ResponseSigner, SignedResponse
 from gateway.identity.subject import MEMBER_ACTIONS, AgreementGrant, MemberGrant, Subject
 from gateway.identity.tokens import TokenKey, TokenKeys
 
 __all__ = [
     "MEMBER_ACTIONS",
+    "PROFILE",
     "AgreementGrant",
     "AgreementTerms",
     "Challenge",
@@ -31,7 +35,11 @@ __all__ = [
     "Offer",
     "ProofWindow",
     "ReplayWindow",
+    "ResponseSigner",
     "SecurityLog",
+    "SignedMessage",
+    "SignedRequest",
+    "SignedResponse",
     "Subject",
     "TokenKey",
     "TokenKeys",

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.clock import Clock
+from gateway.clock import Clock, seconds
 from gateway.database import Database
 from gateway.errors import Invalid
-from gateway.identity import clients, metadata
+from gateway.identity import clients, metadata, signed_requests
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
 from gateway.identity.grants import AgreementTerms
+from gateway.identity.message_signatures import Request
 from gateway.identity.refusals import Challenge
 from gateway.identity.replay import ProofWindow, ReplayWindow
 from gateway.identity.resource import ResourceCheck
 from gateway.identity.security_log import SecurityLog
+from gateway.identity.signed_requests import SignatureRefused, SignedRequest
 from gateway.identity.subject import Subject
 from gateway.identity.tokens import TokenKeys, Tokens
 
@@ -51,6 +53,7 @@ class Identity:
         self.resource = resource
         self.log = log
         self._database = database
+        self._clock = clock
         self._keys = keys
         tokens = Tokens(keys, issuer=issuer, resource=resource)
         self._check = ResourceCheck(
@@ -89,6 +92,27 @@ class Identity:
         """Raise `Challenge` unless the client is active and unchanged since the token was issued. One query."""
         if not await clients.stands(self._database, subject.client, subject.client_version):
             raise self.challenge_changed()
+
+    async def verify_signature(
+        self, subject: Subject, method: str, target: str, headers: Sequence[tuple[bytes, bytes]], content: bytes
+    ) -> SignedRequest | None:
+        """The subject's request with its message signature; `Challenge` if that does not hold. One query.
+
+        `target` is the request's path and query as they were sent. None where the client has changed since its
+        token was issued: its keys say nothing any more, and the seam refuses it on the record.
+        """
+        client = await clients.find_client(self._database, subject.client)
+        if client is None or client.state != "active" or client.version != subject.client_version:
+            return None
+        request = Request(method, metadata.origin(self.resource) + target, headers, content)
+        try:
+            return signed_requests.verify(request, client.keys, seconds(self._clock()))
+        except SignatureRefused as refused:
+            raise self.challenge_signature(refused.code) from None
+
+    def challenge_signature(self, reason: str) -> Challenge:
+        """The 401 for a message signature that does not count; `reason` goes to the security log alone."""
+        return self._check.challenge("invalid_signature", reason)
 
     def challenge_changed(self) -> Challenge:
         """The 401 for a token whose client or keys have changed since; for callers that compared the version."""

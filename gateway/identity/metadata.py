@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from gateway.identity.endpoint import PATH as TOKEN_PATH
 from gateway.identity.grants import TYPES
 from gateway.identity.keys import ALGORITHMS
+from gateway.identity.signed_requests import PROFILE
 
 JWKS_PATH = "/jwks"
 RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
@@ -41,7 +42,10 @@ def server(issuer: str, resource: str) -> dict[str, Any]:
 
 
 def protected_resource(issuer: str, resource: str) -> dict[str, Any]:
-    """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound."""
+    """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound.
+
+    `http_message_signature_profiles_supported` is ours: by which drafts requests may be signed (RFC 9421).
+    """
     return {
         "resource": resource,
         "jwks_uri": f"{resource}/jwks",
@@ -50,4 +54,6 @@ def protected_resource(issuer: str, resource: str) -> dict[str, Any]:
         "authorization_details_types_supported": list(TYPES),
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "dpop_bound_access_tokens_required": True,
+        "resource_signing_alg_values_supported": ["Ed25519"],
+        "http_message_signature_profiles_supported": [PROFILE],
     }

@@ -44,4 +44,4 @@ signing_key = Table(
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
-"""The gateway's own Ed25519 keys. `use`: token, receipt, log:<log id>. `state`: active, retired."""
+"""The gateway's own Ed25519 keys. `use`: token, receipt, message, log:<log id>. `state`: active, retired."""

@@ -181,7 +181,7 @@ async def test_a_receipt_verifies_by_the_published_key_and_its_entry_stands_in_t
     deal = await shared.market()
     token = await shared.token(deal)
     answers = [(await shared.hotel.get(deal.path, token)).json() for _ in range(5)]
-    [key] = (await shared.alliance.http.get("/v1/jwks")).json()["keys"]
+    keys = (await shared.alliance.http.get("/v1/jwks")).json()["keys"]
     database, log = shared.gateway.database, shared.bank.id
     size = (await state(database, log)).size
     bodies = [bytes(row["body"]) for row in await entries(database, log, 0, size)]
