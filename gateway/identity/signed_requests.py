@@ -55,8 +55,11 @@ class _Stated:
     label: str
     components: Sequence[str]
     parameters: dict[str, Any]
-    input: str
     signature: bytes
+
+    def serialised(self) -> str:
+        """The value of `@signature-params`."""
+        return serialised(([(name, {}) for name in self.components], self.parameters))
 
 
 def verify(request: Request, keys: Sequence[tuple[str, PublicKey]], now: int) -> SignedRequest:
@@ -73,7 +76,7 @@ def verify(request: Request, keys: Sequence[tuple[str, PublicKey]], now: int) ->
         covered = [(serialised(name), request.component(name)) for name in stated.components]
     except FieldRefused:
         raise SignatureRefused("SIGNATURE_COMPONENT") from None
-    base, algorithm = signature_base(covered, stated.input), stated.parameters.get("alg")
+    base, algorithm = signature_base(covered, stated.serialised()), stated.parameters.get("alg")
     found = [key for kid, key in keys if stated.parameters["keyid"] in (kid, key.thumbprint)]
     if not found:
         raise SignatureRefused("SIGNATURE_KEY")
@@ -99,7 +102,7 @@ def _stated(request: Request) -> _Stated:
         raise SignatureRefused("SIGNATURE_FIELDS")
     if any(type(name) is not str or given for name, given in components):  # a parameter would change what is covered
         raise SignatureRefused("SIGNATURE_COMPONENT")
-    return _Stated(label, [name for name, _ in components], parameters, serialised(stated), signature)
+    return _Stated(label, [name for name, _ in components], parameters, signature)
 
 
 def _check_parameters(parameters: dict[str, Any], now: int) -> None:

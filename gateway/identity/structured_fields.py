@@ -46,4 +46,4 @@ def dictionary(value: str, *, field: str) -> dict[str, tuple[Any, dict[str, Any]
 
 def serialised(value: Any) -> str:
     """The one text of an item, an inner list or a Dictionary (RFC 9651 section 4.1)."""
-    return http_sf.ser(value)
+    return http_sf.ser(value if isinstance(value, dict) else [value])
