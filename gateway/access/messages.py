@@ -41,13 +41,14 @@ class KeptMessages:
                 kept_at=self._clock(),
             )
 
-    async def read(self, sha256: str) -> bytes:
-        """The document of a kept message, for `SignedMessage.read`; `NotFound` if there is none of that digest."""
+    async def read(self, sha256: str) -> tuple[str, bytes]:
+        """The member that asked, and the message's document for `SignedMessage.read`; `NotFound` for no such digest."""
         row = await self._database.one(_KEPT, sha256=sha256)
         if row is None:
             raise NotFound
-        keys = await self._keyring.unlock(row["member_id"])
-        return keys.open_detail(json.loads(row["sealed"]), _bound(row["member_id"], sha256))
+        member: str = row["member_id"]
+        keys = await self._keyring.unlock(member)
+        return member, keys.open_detail(json.loads(row["sealed"]), _bound(member, sha256))
 
 
 def _bound(member: str, sha256: str) -> bytes:

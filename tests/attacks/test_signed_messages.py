@@ -6,17 +6,16 @@ Every answer is the same 401; which check stopped it stands in the security log 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from joserfc.jwk import ECKey
 
 from gateway.identity import Challenge
-from gateway.identity.security_log import SecurityLog
 from gateway.web import web
 from tests.access.api import raw
 from tests.access.world import Deal, Shared, records, second_process, shared_on
@@ -27,32 +26,41 @@ OTHER_BODY = json.dumps({"filters": {"code": "SHA"}}).encode()
 USUAL = ["@method", "@target-uri", "authorization", "dpop", "content-digest"]
 
 
-@pytest.fixture
-async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shared]:
-    async with shared_on(request, tmp_path, "sqlite") as alliance:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+Stopped = Callable[[httpx.Response, str], Awaitable[None]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
+    async with shared_on(request, tmp_path_factory.mktemp("signed"), "sqlite") as alliance:
         yield alliance
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def deal(shared: Shared) -> Deal:
     return await shared.market(signed_messages={"profile": PROFILE, "actions": ["read"]})
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stopped(shared: Shared) -> Stopped:
+    """Checks that an answer is the one 401, unsigned; the security log knows why; the seam never heard of it."""
+    before = len(await shared.accesses())
+
+    async def check(answer: httpx.Response, code: str) -> None:
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_signature"), answer.text
+        assert answer.json()["detail"] == "The credentials are missing or do not hold."
+        assert 'error="invalid_signature"' in answer.headers["www-authenticate"]
+        assert code not in answer.text
+        assert not is_signed(answer)
+        assert shared.gateway.identity.log.recent()[-1].code == code
+        assert len(await shared.accesses()) == before
+
+    return check
 
 
 async def query(shared: Shared, deal: Deal, token: str = "", **how: Any) -> httpx.Response:
     """A filtered read by the hotel, with a signature that is good unless `how` says otherwise."""
     return await send_signed(shared.hotel, "POST", f"{deal.path}/query", token or await shared.token(deal), BODY, **how)
-
-
-async def stopped(shared: Shared, answer: httpx.Response, code: str) -> None:
-    """The answer is the one 401, unsigned; the security log knows why; the seam never heard of the request."""
-    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_signature"), answer.text
-    assert answer.json()["detail"] == "The credentials are missing or do not hold."
-    assert 'error="invalid_signature"' in answer.headers["www-authenticate"]
-    assert code not in answer.text
-    assert not is_signed(answer)
-    log: SecurityLog = shared.gateway.identity.log
-    assert log.recent()[-1].code == code
-    assert await shared.accesses() == []
 
 
 def put(name: str, value: str) -> Callable[[Message], None]:
@@ -139,90 +147,95 @@ ON_THE_WAY: dict[str, tuple[Callable[[Message], None], str]] = {
 
 
 @pytest.mark.parametrize("name", ON_THE_WAY)
-async def test_a_message_changed_on_its_way_is_stopped(shared: Shared, deal: Deal, name: str) -> None:
+async def test_a_message_changed_on_its_way_is_stopped(shared: Shared, deal: Deal, stopped: Stopped, name: str) -> None:
     change, code = ON_THE_WAY[name]
-    await stopped(shared, await query(shared, deal, after=change), code)
+    await stopped(await query(shared, deal, after=change), code)
 
 
 @pytest.mark.parametrize("name", ["@method", "@target-uri", "authorization", "dpop", "content-digest"])
-async def test_a_component_dropped_is_stopped(shared: Shared, deal: Deal, name: str) -> None:
+async def test_a_component_dropped_is_stopped(shared: Shared, deal: Deal, stopped: Stopped, name: str) -> None:
     answer = await query(shared, deal, components=[one for one in USUAL if one != name])
-    await stopped(shared, answer, "SIGNATURE_COVERAGE")
+    await stopped(answer, "SIGNATURE_COVERAGE")
 
 
-async def test_a_header_swapped_is_stopped(shared: Shared, deal: Deal) -> None:
+async def test_a_header_swapped_is_stopped(shared: Shared, deal: Deal, stopped: Stopped) -> None:
     def change(message: Message) -> None:
         message.headers["content-type"] = "text/plain"
 
-    await stopped(
-        shared, await query(shared, deal, components=[*USUAL, "content-type"], after=change), "SIGNATURE_MISMATCH"
-    )
+    await stopped(await query(shared, deal, components=[*USUAL, "content-type"], after=change), "SIGNATURE_MISMATCH")
 
 
-async def test_another_good_proof_does_not_fit_the_signature(shared: Shared, deal: Deal) -> None:
+async def test_another_good_proof_does_not_fit_the_signature(shared: Shared, deal: Deal, stopped: Stopped) -> None:
     token = await shared.token(deal)
 
     def change(message: Message) -> None:
         message.headers["dpop"] = shared.hotel.proof("POST", message.url, token)
 
-    await stopped(shared, await query(shared, deal, token, after=change), "SIGNATURE_MISMATCH")
+    await stopped(await query(shared, deal, token, after=change), "SIGNATURE_MISMATCH")
 
 
-async def test_another_good_token_does_not_fit_the_signature(shared: Shared, deal: Deal) -> None:
+async def test_another_good_token_does_not_fit_the_signature(shared: Shared, deal: Deal, stopped: Stopped) -> None:
     mine, other = await shared.token(deal), await shared.token(deal)
 
     def change(message: Message) -> None:
         message.headers["authorization"] = f"DPoP {other}"
         message.headers["dpop"] = shared.hotel.proof("POST", message.url, other)
 
-    await stopped(shared, await query(shared, deal, mine, after=change), "SIGNATURE_MISMATCH")
+    await stopped(await query(shared, deal, mine, after=change), "SIGNATURE_MISMATCH")
 
 
 @pytest.mark.parametrize("tag", [None, "fapi-2-response", "FAPI-2-REQUEST", "web-bot-auth"])
-async def test_a_wrong_tag_is_stopped(shared: Shared, deal: Deal, tag: str | None) -> None:
+async def test_a_wrong_tag_is_stopped(shared: Shared, deal: Deal, stopped: Stopped, tag: str | None) -> None:
     answer = await query(shared, deal, tag=tag)
-    await stopped(shared, answer, "SIGNATURE_PARAMETERS" if tag is None else "SIGNATURE_TAG")
+    await stopped(answer, "SIGNATURE_PARAMETERS" if tag is None else "SIGNATURE_TAG")
 
 
 @pytest.mark.parametrize("away", [-61, 11, -(10**6), 10**9])
-async def test_created_too_old_or_in_the_future_is_stopped(shared: Shared, deal: Deal, away: int) -> None:
-    await stopped(shared, await query(shared, deal, created=shared.hotel.now + away), "SIGNATURE_TIME")
+async def test_created_too_old_or_in_the_future_is_stopped(
+    shared: Shared, deal: Deal, stopped: Stopped, away: int
+) -> None:
+    await stopped(await query(shared, deal, created=shared.hotel.now + away), "SIGNATURE_TIME")
 
 
-async def test_created_left_out_is_stopped(shared: Shared, deal: Deal) -> None:
-    await stopped(shared, await query(shared, deal, without=["created"]), "SIGNATURE_PARAMETERS")
+async def test_created_left_out_is_stopped(shared: Shared, deal: Deal, stopped: Stopped) -> None:
+    await stopped(await query(shared, deal, without=["created"]), "SIGNATURE_PARAMETERS")
 
 
-async def test_another_clients_key_is_stopped(shared: Shared, deal: Deal) -> None:
+async def test_another_clients_key_is_stopped(shared: Shared, deal: Deal, stopped: Stopped) -> None:
     key = shared.bank.client_key
-    await stopped(shared, await query(shared, deal, key=key, keyid=key.thumbprint()), "SIGNATURE_KEY")
-    await stopped(shared, await query(shared, deal, key=key), "SIGNATURE_MISMATCH")
+    await stopped(await query(shared, deal, key=key, keyid=key.thumbprint()), "SIGNATURE_KEY")
+    await stopped(await query(shared, deal, key=key), "SIGNATURE_MISMATCH")
 
 
-async def test_the_proofs_own_key_and_the_agreements_key_are_stopped(shared: Shared, deal: Deal) -> None:
+async def test_the_proofs_own_key_and_the_agreements_key_are_stopped(
+    shared: Shared, deal: Deal, stopped: Stopped
+) -> None:
     for key in (shared.hotel.proof_key, shared.hotel.signing_key):
-        await stopped(shared, await query(shared, deal, key=key, keyid=key.thumbprint()), "SIGNATURE_KEY")
+        await stopped(await query(shared, deal, key=key, keyid=key.thumbprint()), "SIGNATURE_KEY")
 
 
 async def test_a_retired_key_is_stopped(shared: Shared, deal: Deal) -> None:
     spare = ECKey.generate_key("P-256")
     clients, hotel = shared.gateway.clients, shared.hotel
+    before = len(await shared.accesses())
     added = await clients.add_key(hotel.client, spare.as_dict(private=False), operator="test")
     await check_answer(shared.alliance, await query(shared, deal, key=spare, keyid=added))
     await clients.retire_key(hotel.client, added, operator="test")
     answer = await query(shared, deal, key=spare, keyid=added)
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_signature")
     assert shared.gateway.identity.log.recent()[-1].code == "SIGNATURE_KEY"
-    assert len(await shared.accesses()) == 1
+    assert len(await shared.accesses()) == before + 1
 
 
 @pytest.mark.parametrize("alg", ["rsa-pss-sha512", "ed25519", "hmac-sha256", "ES256", "none", "rsa-v1_5-sha256"])
-async def test_algorithm_confusion_is_stopped(shared: Shared, deal: Deal, alg: str) -> None:
-    await stopped(shared, await query(shared, deal, alg=alg, jose="ES256"), "SIGNATURE_MISMATCH")
+async def test_algorithm_confusion_is_stopped(shared: Shared, deal: Deal, stopped: Stopped, alg: str) -> None:
+    await stopped(await query(shared, deal, alg=alg, jose="ES256"), "SIGNATURE_MISMATCH")
 
 
 @pytest.mark.parametrize("second", ["bad", "good", "foreign"])
-async def test_two_signatures_are_stopped_whichever_is_bad(shared: Shared, deal: Deal, second: str) -> None:
+async def test_two_signatures_are_stopped_whichever_is_bad(
+    shared: Shared, deal: Deal, stopped: Stopped, second: str
+) -> None:
     def beside(message: Message) -> None:
         hotel, key = shared.hotel, shared.bank.client_key if second == "foreign" else shared.hotel.client_key
         made = Signature(key=key, created=hotel.now, keyid=key.thumbprint(), label="sig2")
@@ -232,7 +245,7 @@ async def test_two_signatures_are_stopped_whichever_is_bad(shared: Shared, deal:
         message.headers["signature-input"] += f", {stated}"
         message.headers["signature"] += f", {signature}"
 
-    await stopped(shared, await query(shared, deal, after=beside), "SIGNATURE_COUNT")
+    await stopped(await query(shared, deal, after=beside), "SIGNATURE_COUNT")
 
 
 async def test_both_fields_dropped_make_an_unsigned_request_which_the_agreement_refuses(

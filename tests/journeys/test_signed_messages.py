@@ -114,15 +114,16 @@ async def test_both_messages_are_on_record_and_verify_by_their_public_keys_alone
     sent = answer.headers["signature"].removeprefix("gateway=:").removesuffix(":")
     assert delivery["message"]["signature"] == sent
     for stated in (access["message"], delivery["message"]):
-        document = await shared.gateway.messages.read(stated["base_sha256"])
+        member, document = await shared.gateway.messages.read(stated["base_sha256"])
+        assert member == shared.hotel.id
         message = SignedMessage.read(document)
         assert message.describe() == {name: stated[name] for name in message.describe()}
         assert sha256(message.base).hexdigest() == stated["base_sha256"]
-        for member, value in json.loads(document).items():
-            if member in ("base", "signature"):
+        for name, value in json.loads(document).items():
+            if name in ("base", "signature"):
                 forged = bytearray(b64decode(value))
                 forged[-1] ^= 1
-                altered = json.loads(document) | {member: b64encode(forged).decode()}
+                altered = json.loads(document) | {name: b64encode(forged).decode()}
                 with pytest.raises(Invalid):
                     SignedMessage.read(json.dumps(altered, separators=(",", ":"), sort_keys=True).encode())
     with pytest.raises(NotFound):
