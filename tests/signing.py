@@ -115,7 +115,11 @@ async def send_signed(
             message.headers |= {"content-type": "application/json", "content-digest": digest(content)}
         if before is not None:
             before(message)
-        usual = {"key": member.client_key, "created": member.now, "keyid": member.client_key.thumbprint()}
+        usual: dict[str, Any] = {
+            "key": member.client_key,
+            "created": member.now,
+            "keyid": member.client_key.thumbprint(),
+        }
         signed = Signature(**(usual | how))
         message.headers["signature-input"], message.headers["signature"] = signed.write(message)
         if after is not None:
