@@ -101,6 +101,33 @@ def test_a_script_with_npms_http_message_signatures_signs_and_checks_the_answers
     check(pages(run(["node", "read_signed.mjs", str(served.alliance_file), "hotel"], folder)))
 
 
+_PRELUDE = """
+import json, sys
+import requests
+from jwskate import Jwk
+from read_a_page import find, obtain_token
+from pathlib import Path
+file = Path(sys.argv[1])
+alliance = json.loads(file.read_text())
+ISSUER, member = alliance["issuer"], find(alliance["members"], "hotel")
+client_key = Jwk(json.loads((file.parent / member["jwk_file"]).read_text())).with_kid_thumbprint()
+reading = obtain_token(ISSUER, member, client_key)
+path, api = member["reads"][0]["url"], requests.Session()
+api.get(path, auth=reading)
+"""
+
+
+def test_the_guides_example_of_a_signed_query_works_as_printed(served: Served, tmp_path: Path) -> None:
+    guide = (EXAMPLES.parent / "docs" / "guides" / "partner-systems.md").read_text("utf-8")
+    printed = re.findall(r"```python\n(.*?)```", guide.partition("## 10. ")[2], re.DOTALL)
+    [example] = printed
+    script = tmp_path / "guide.py"
+    script.write_text(_PRELUDE + example.replace('"B"', '"PEK"') + "print(answer.text)\n")
+    shutil.copy(EXAMPLES / "read_a_page.py", tmp_path)
+    [page] = pages(run([sys.executable, str(script), str(served.alliance_file)], tmp_path))
+    assert [one["fields"]["code"] for one in page["records"]] == ["PEK"]
+
+
 def test_the_examples_use_no_code_of_ours_and_name_no_registry() -> None:
     scripts = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*/*.mjs")]
     assert len(scripts) >= 4
