@@ -1,4 +1,4 @@
-"""The package's front: what the gateway asks of identity, in four questions."""
+"""The package's front: what the gateway asks of identity, in five questions."""
 
 from __future__ import annotations
 

@@ -26,6 +26,8 @@ TAG: Final = "fapi-2-request"
 _PARAMETERS: Final = frozenset(("created", "expires", "nonce", "alg", "keyid", "tag"))
 _TEXT: Final = range(1, 257)
 _MOST_COMPONENTS: Final = 32
+_LONGEST_LABEL: Final = 64
+"""The answer's signature names the request's label twice."""
 
 
 class SignatureRefused(GatewayError):
@@ -37,11 +39,15 @@ class SignatureRefused(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request whose signature holds. `label` is its name in the two fields, which say no more than it."""
+    """A request whose signature holds.
+
+    `label` is its name in the two fields, which hold nothing but it; `input` is its member of `Signature-Input`.
+    """
 
     request: Request
     message: SignedMessage
     label: str
+    input: str
 
     def describe(self) -> dict[str, str]:
         """What the entry of an access states."""
@@ -76,7 +82,8 @@ def verify(request: Request, keys: Sequence[tuple[str, PublicKey]], now: int) ->
         covered = [(serialised(name), request.component(name)) for name in stated.components]
     except FieldRefused:
         raise SignatureRefused("SIGNATURE_COMPONENT") from None
-    base, algorithm = signature_base(covered, stated.serialised()), stated.parameters.get("alg")
+    parameters, algorithm = stated.serialised(), stated.parameters.get("alg")
+    base = signature_base(covered, parameters)
     found = [key for kid, key in keys if stated.parameters["keyid"] in (kid, key.thumbprint)]
     if not found:
         raise SignatureRefused("SIGNATURE_KEY")
@@ -84,7 +91,8 @@ def verify(request: Request, keys: Sequence[tuple[str, PublicKey]], now: int) ->
         if algorithm in (None, REGISTERED[key.algorithm]):
             name = algorithm or key.algorithm
             if holds(base, stated.signature, name, key):
-                return SignedRequest(request, SignedMessage(base, stated.signature, name, key), stated.label)
+                message = SignedMessage(base, stated.signature, name, key)
+                return SignedRequest(request, message, stated.label, parameters)
     raise SignatureRefused("SIGNATURE_MISMATCH")
 
 
@@ -98,7 +106,7 @@ def _stated(request: Request) -> _Stated:
         raise SignatureRefused("SIGNATURE_COUNT")
     [(label, stated)], [(signature, more)] = inputs.items(), signatures.values()
     components, parameters = stated
-    if not isinstance(components, list) or not isinstance(signature, bytes) or more:
+    if not isinstance(components, list) or not isinstance(signature, bytes) or more or len(label) > _LONGEST_LABEL:
         raise SignatureRefused("SIGNATURE_FIELDS")
     if any(type(name) is not str or given for name, given in components):  # a parameter would change what is covered
         raise SignatureRefused("SIGNATURE_COMPONENT")

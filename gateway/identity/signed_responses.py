@@ -11,11 +11,10 @@ from gateway.identity import digests
 from gateway.identity.keys import public_key
 from gateway.identity.message_signatures import SignedMessage, signature_base
 from gateway.identity.signed_requests import PROFILE, SignedRequest
-from gateway.identity.structured_fields import dictionary, field_value, serialised
+from gateway.identity.structured_fields import serialised
 
 TAG: Final = "fapi-2-response"
 _LABEL: Final = "gateway"
-_FIELDS: Final = ("signature", "signature-input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,8 @@ class ResponseSigner:
         covered += [(_item(name, req=True), request.component(name)) for name in ("@method", "@target-uri")]
         if any(name == digests.FIELD.encode() for name, _ in request.headers):
             covered.append((_item(digests.FIELD, req=True), request.component(digests.FIELD)))
-        for name in _FIELDS:
-            member = dictionary(field_value(request.headers, name), field=name)[answered.label]
-            covered.append((_item(name, req=True, key=answered.label), serialised(member)))
+        covered.append((_item("signature", req=True, key=answered.label), serialised(answered.message.signature)))
+        covered.append((_item("signature-input", req=True, key=answered.label), answered.input))
         parameters = {"created": seconds(self._clock()), "keyid": self._kid, "tag": TAG}
         stated = ([item for item, _ in covered], parameters)
         base = signature_base([(serialised(item), value) for item, value in covered], serialised(stated))

@@ -117,6 +117,11 @@ def test_more_may_be_covered_than_is_asked_for() -> None:
     assert b'"accept": application/json' in checked(sent, components=names, more={"nonce": '"n"'}).message.base
 
 
+def test_a_label_has_at_most_64_characters() -> None:
+    assert checked(message(), label="s" * 64).label == "s" * 64
+    assert refusal(message(), label="s" * 65) == "SIGNATURE_FIELDS"
+
+
 def test_without_a_proof_none_need_be_covered() -> None:
     sent = message()
     del sent.headers["dpop"]
