@@ -174,7 +174,8 @@ def test_a_parameter_that_must_be_there_is(name: str) -> None:
     ],
 )
 def test_a_component_that_is_not_plain_or_not_there_is_refused(name: str) -> None:
-    names = ["@method", "@target-uri", "authorization", "dpop", name]
+    usual = ["@method", "@target-uri", "authorization", "dpop"]
+    names = [*(one for one in usual if f'"{one}"' not in name), name]
     assert refusal(message(), components=names) == "SIGNATURE_COMPONENT"
 
 
