@@ -14,9 +14,9 @@ from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.governing import GoverningFacts
+from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.access.signing import Signing
 from gateway.agreements import AgreementLife, Agreements, Holds
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -93,7 +93,7 @@ class Gateway:
     receipt_jwk: Mapping[str, str]
     message_jwk: Mapping[str, str]
     messages: KeptMessages
-    signing: Signing
+    message_signing: MessageSigning
 
     async def activate_policy(self, alliance: str, *, operator: str) -> str:
         """Put the policy that this process has loaded in force; returns its digest.
@@ -285,7 +285,7 @@ async def compose(
             receipt_jwk=receipt_key.jwk(),
             message_jwk=message_key.jwk(),
             messages=messages,
-            signing=Signing(identity, signer, messages, ledger),
+            message_signing=MessageSigning(identity, signer, messages, ledger),
         )
 
 

@@ -57,7 +57,7 @@ def web(gateway: Gateway) -> FastAPI:
         sweeping.cancel()
         await asyncio.wait([sweeping])
 
-    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed, gateway.signing)
+    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed, gateway.message_signing)
     app = Application(
         reads,
         next_nonce=identity.next_nonce,

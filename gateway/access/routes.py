@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.access.enforcement import EnforcementPoint, Release
+from gateway.access.message_signing import Answer, MessageSigning
 from gateway.access.refusal import ClientChanged
 from gateway.access.request import MOST_RECORDS, AccessRequest
-from gateway.access.signing import Answer, Signing
 from gateway.canonical import parse
 from gateway.catalog.declaration import MOST_FIELDS
 from gateway.errors import GatewayError, Invalid, NotAuthenticated, NotFound, Refused, Unavailable
@@ -52,7 +52,7 @@ def routes(
     enforcement: EnforcementPoint,
     authenticate: Authenticate,
     client_changed: Callable[[], NotAuthenticated],
-    signing: Signing,
+    signing: MessageSigning,
 ) -> APIRouter:
     """The read routes. `client_changed` gives the 401 for a client that was revoked after its token was issued."""
 

@@ -271,7 +271,7 @@ async def test_a_signed_request_is_accepted_once(shared: Shared, deal: Deal) -> 
     async with second_process(shared) as elsewhere:
         for gateway in (shared.gateway, elsewhere):
             with pytest.raises(Challenge) as refused:
-                await gateway.signing.verify(_Arrived(message), subject)
+                await gateway.message_signing.verify(_Arrived(message), subject)
             assert refused.value.reason == "SIGNATURE_REPLAYED"
 
 

@@ -40,7 +40,7 @@ class Answer:
     access: str | None = None
 
 
-class Signing:
+class MessageSigning:
     """The message signatures of one gateway's reads."""
 
     def __init__(self, identity: Identity, signer: ResponseSigner, messages: KeptMessages, ledger: Ledger) -> None:
