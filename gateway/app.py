@@ -14,6 +14,8 @@ from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.governing import GoverningFacts
+from gateway.access.message_signing import MessageSigning
+from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Holds
 from gateway.catalog import Datasets, Uploads
@@ -91,6 +93,8 @@ class Gateway:
     log_signers: LogSigners
     signing: Signing
     key_rotation: KeyRotation
+    messages: KeptMessages
+    message_signing: MessageSigning
 
     async def activate_policy(self, alliance: str, *, operator: str) -> str:
         """Put the policy that this process has loaded in force; returns its digest.
@@ -256,6 +260,8 @@ async def compose(
         decisions = await _decisions(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
+        identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
+        messages = (KeptMessages(database, keyring, clock),)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -283,11 +289,13 @@ async def compose(
                 vault=Vault(keyring),
                 receipts=signing.receipts,
             ),
-            identity=await _identity(settings, database, signing, ledger, agreements, clock, stack),
+            identity=identity,
             tiles=Tiles(database),
             log_signers=log_signers,
             signing=signing,
             key_rotation=key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days),
+            messages=messages,
+            message_signing=MessageSigning(identity, signing.answers, messages, ledger),
         )
 
 

@@ -79,7 +79,7 @@ def web(gateway: Gateway) -> FastAPI:
             task.cancel()
         await asyncio.wait(beside)
 
-    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
+    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed, gateway.message_signing)
     app = Application(
         reads,
         next_nonce=identity.next_nonce,
@@ -100,10 +100,10 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
-    @app.get("/v1/jwks", summary="The keys that verify receipts", tags=["reads"])
+    @app.get("/v1/jwks", summary="The keys that verify receipts and signed answers", tags=["reads"])
     async def resource_keys() -> Response:
         """The public keys of the API itself (RFC 9728 `jwks_uri`); those with `exp` sign no more."""
-        return JSONResponse(await gateway.signing.receipt_jwks(), headers=_KEY_SET, media_type=JWK_SET)
+        return JSONResponse(await gateway.signing.resource_jwks(), headers=_KEY_SET, media_type=JWK_SET)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthy() -> Response:

@@ -14,17 +14,21 @@ from gateway.identity.endpoint import Admission
 from gateway.identity.floods import Rate, Rates
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
+from gateway.identity.message_signatures import SignedMessage
 from gateway.identity.methods import PRIVATE_KEY_JWT, Binding, Method, MethodName
 from gateway.identity.proxy import TrustedProxy
 from gateway.identity.refusals import Challenge, TokenRefused
 from gateway.identity.replay import DatabaseWindow, MemoryWindow, ProofWindow, ReplayWindow
 from gateway.identity.security_log import SecurityLog
+from gateway.identity.signed_requests import PROFILE, SignedRequest
+from gateway.identity.signed_responses import ResponseSigner, SignedResponse
 from gateway.identity.subject import MEMBER_ACTIONS, AgreementGrant, MemberGrant, Subject
 from gateway.identity.token_keys import TokenKey, TokenKeys
 
 __all__ = [
     "MEMBER_ACTIONS",
     "PRIVATE_KEY_JWT",
+    "PROFILE",
     "Admission",
     "AgreementGrant",
     "AgreementTerms",
@@ -44,7 +48,11 @@ __all__ = [
     "Rate",
     "Rates",
     "ReplayWindow",
+    "ResponseSigner",
     "SecurityLog",
+    "SignedMessage",
+    "SignedRequest",
+    "SignedResponse",
     "Subject",
     "TokenKey",
     "TokenKeys",

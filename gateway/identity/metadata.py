@@ -12,6 +12,7 @@ from gateway.identity.introspection import PATH as INTROSPECTION_PATH
 from gateway.identity.keys import ALGORITHMS
 from gateway.identity.methods import MethodName
 from gateway.identity.revocation import PATH as REVOCATION_PATH
+from gateway.identity.signed_requests import PROFILE
 
 JWKS_PATH = "/jwks"
 RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
@@ -71,7 +72,10 @@ def _authentication(endpoint: str, methods: list[str]) -> dict[str, list[str]]:
 
 
 def protected_resource(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
-    """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound."""
+    """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound.
+
+    `http_message_signature_profiles_supported` is ours: by which drafts requests may be signed (RFC 9421).
+    """
     return {
         "resource": resource,
         "resource_name": "Alliance Gateway",
@@ -83,4 +87,5 @@ def protected_resource(issuer: str, resource: str, mtls: str = "") -> dict[str, 
         "dpop_bound_access_tokens_required": not mtls,
         "tls_client_certificate_bound_access_tokens": bool(mtls),
         "resource_signing_alg_values_supported": list(SIGNED_BY),
+        "http_message_signature_profiles_supported": [PROFILE],
     }

@@ -235,6 +235,7 @@ async def test_the_case_for_the_policy_is_sliced_to_one_dataset_and_true_of_draf
         "frequency": {"reads": 100, "per_seconds": 60},
         "confidentiality_years": 3,
         "onward": "forbidden",
+        "signed_messages": {"profile": "none", "actions": []},
     }
     found = await world.agreements.load(agreement)
     assert found is not None
