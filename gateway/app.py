@@ -261,7 +261,7 @@ async def compose(
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
         identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
-        messages = (KeptMessages(database, keyring, clock),)
+        messages = KeptMessages(database, keyring, clock)
         yield Gateway(
             settings=settings,
             clock=clock,
