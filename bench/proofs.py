@@ -17,6 +17,11 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def _compact(members: dict[str, object]) -> bytes:
+    """JSON without spaces, as JOSE libraries write it."""
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
 class Prover:
     """Signs proofs for one access token with one ES256 key."""
 
@@ -30,13 +35,13 @@ class Prover:
         }
         self._key = key
         self._token = token
-        self._header = b64(json.dumps({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}).encode())
+        self._header = b64(_compact({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}))
         self._ath = b64(hashlib.sha256(token.encode()).digest())
         self.nonce = ""
 
     def request(self, method: str, base: str, path: str) -> bytes:
         """A whole HTTP request with a fresh proof."""
-        claims = {
+        claims: dict[str, object] = {
             "jti": secrets.token_urlsafe(16),
             "htm": method,
             "htu": base + path.partition("?")[0],
@@ -44,7 +49,7 @@ class Prover:
             "ath": self._ath,
             "nonce": self.nonce,
         }
-        signed = f"{self._header}.{b64(json.dumps(claims).encode())}"
+        signed = f"{self._header}.{b64(_compact(claims))}"
         r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
         proof = f"{signed}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
         lines = (

@@ -71,6 +71,32 @@ def test_a_malformed_header_is_refused(header: str) -> None:
         verify_compact(sign_raw(header, "{}", KEY), PUBLIC, typ="t")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":1,"a":1}', b'{"a":1,"a":2}', b'{"a": 1, "a": 1}', b'{"b":{"a":1,"a":1}}', b'[{"a":1,"a":1}]', b"[1]",
+        b'{"a":1,"\\u0061":1}', b'{"a":NaN}', b'{"a":1}x', b'{"a":1', b'\xef\xbb\xbf{"a":1}', b'{"a":"\xff"}', b'"a"',
+    ],
+)  # fmt: skip
+def test_json_with_a_member_twice_or_no_object_is_refused(text: bytes) -> None:
+    with pytest.raises(jws.JwsRefused):
+        jws.json_object(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":1,"b":{"a":1}}',
+        b'{ "a": 1 }',
+        b'{"a":1e400}',
+        b'{"\\u0061":1}',
+        b'{"a":' + b"[" * 400 + b"]" * 400 + b"}",
+    ],
+)
+def test_json_is_read_alike_compact_or_not(text: bytes) -> None:
+    assert jws.json_object(text) == json.loads(text)
+
+
 def test_a_key_in_the_header_is_no_key() -> None:
     stranger = ECKey.generate_key("P-256")
     text = sign_compact(b"{}", stranger, typ="t", header={"jwk": stranger.as_dict(private=False)})
