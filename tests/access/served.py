@@ -65,7 +65,11 @@ class Served(Service):
             await bank.consent(people, hotel, "C1")
             market = Deal(await bank.agree(hotel, places, ["code", "city"]), places)
             agreement = await bank.agree(hotel, people, ["name", "phone"], purposes=["customer_referral"])
+            await self.furnish(alliance)
             self._write(alliance, [(market, "market_analysis"), (Deal(agreement, people), "customer_referral")])
+
+    async def furnish(self, alliance: Alliance) -> None:
+        """Whatever else a test needs to be there before the server starts."""
 
     def _write(self, alliance: Alliance, deals: Sequence[tuple[Deal, str]]) -> None:
         described = [
