@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.database import Database
 from gateway.errors import Invalid
 from gateway.identity import clients, metadata
+from gateway.identity.authentication import ClientAuthentication
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
 from gateway.identity.grants import AgreementTerms
 from gateway.identity.refusals import Challenge
@@ -61,18 +62,19 @@ class Identity:
             origin=metadata.origin(resource),
             metadata=metadata.resource_metadata_url(resource),
         )
+        self.client_authentication = ClientAuthentication(
+            database, clock, issuer=issuer, window=assertions, record=record, log=log
+        )
         self.token_endpoint = TokenEndpoint(
-            database,
+            self.client_authentication,
             clock,
             tokens,
             issuer=issuer,
             resource=resource,
             proofs=proofs,
-            assertions=assertions,
             terms=terms,
             membership=membership,
             record=record,
-            log=log,
         )
 
     async def authenticate(self, method: str, url: str, headers: Sequence[tuple[bytes, bytes]]) -> Subject:
