@@ -103,17 +103,17 @@ def test_access_token_type_header_case_sensitivity(suite: Suite) -> None:
 
 
 def test_check_dpop_proof_nbf_exp(suite: Suite) -> None:
-    times = {"nbf": int(time.time()), "exp": int(time.time()) + 300}
+    times: dict[str, Any] = {"nbf": int(time.time()), "exp": int(time.time()) + 300}
     assert suite.call(suite.token(proof=times), **times).status_code == 200
 
 
 def test_ensure_dpopproof_with_iat_10seconds_before_succeeds(suite: Suite) -> None:
-    issued = {"iat": int(time.time()) - 10}
+    issued: dict[str, Any] = {"iat": int(time.time()) - 10}
     assert suite.call(suite.token(proof=issued), **issued).status_code == 200
 
 
 def test_ensure_dpopproof_with_iat_10seconds_after_succeeds(suite: Suite) -> None:
-    issued = {"iat": int(time.time()) + 10}
+    issued: dict[str, Any] = {"iat": int(time.time()) + 10}
     assert suite.call(suite.token(proof=issued), **issued).status_code == 200
 
 
@@ -250,7 +250,8 @@ def test_par_token_endpoint_as_audience_fails(suite: Suite) -> None:
 
 def test_par_nbf_over_60_seconds_in_the_future_fails(suite: Suite) -> None:
     ahead = int(time.time()) + 61
-    for times in ({"nbf": ahead}, {"iat": ahead}, {"nbf": ahead, "iat": ahead}):
+    ahead_in: list[dict[str, Any]] = [{"nbf": ahead}, {"iat": ahead}, {"nbf": ahead, "iat": ahead}]
+    for times in ahead_in:
         check_error(suite.ask(exp=ahead + 60, **times), ["invalid_client"])
 
 
