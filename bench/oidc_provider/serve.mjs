@@ -1,0 +1,49 @@
+// npm's oidc-provider, doing what the gateway's token endpoint does: private_key_jwt (ES256), DPoP with a nonce of the
+// server's, a JWT access token for one resource, signed with Ed25519 and bound to the proof's key. Its in-memory adapter
+// keeps what was used; nothing is written to a disk.
+//
+//   node serve.mjs '{"issuer": "http://127.0.0.1:PORT", "port": PORT, "resource": "...", "client_id": "...", "jwk": {}}'
+
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import { Provider } from 'oidc-provider'
+
+const { issuer, port, resource, client_id, jwk } = JSON.parse(process.argv[2])
+const LIFETIME_S = 300
+
+const provider = new Provider(issuer, {
+  clients: [
+    {
+      client_id,
+      jwks: { keys: [jwk] },
+      grant_types: ['client_credentials'],
+      response_types: [],
+      redirect_uris: [],
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: 'ES256',
+      id_token_signed_response_alg: 'EdDSA',
+      dpop_bound_access_tokens: true,
+    },
+  ],
+  jwks: { keys: [{ ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'EdDSA' }] },
+  ttl: { ClientCredentials: LIFETIME_S },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => resource,
+      useGrantedResource: () => true,
+      getResourceServerInfo: () => ({
+        scope: '',
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: LIFETIME_S,
+        jwt: { sign: { alg: 'EdDSA' } },
+      }),
+    },
+  },
+})
+provider.on('server_error', (_, error) => console.error(error))
+createServer(provider.callback()).listen(port, '127.0.0.1')

