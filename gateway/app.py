@@ -32,11 +32,12 @@ from gateway.identity import (
     MemoryWindow,
     ProofWindow,
     SecurityLog,
+    Spending,
     Subject,
     TokenKey,
     TokenKeys,
 )
-from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack
+from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack, UsedBefore
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, VerifierKey
 from gateway.ledger.receipts import ReceiptSigner
@@ -160,7 +161,7 @@ class TokenEvents:
         self._ledger = ledger
         self._members = members
 
-    async def on_granted(self, subject: Subject) -> None:
+    async def on_granted(self, subject: Subject, spending: Spending) -> bool:
         """What a token grants, before it is handed out."""
         facts = {
             "act": "token_granted",
@@ -169,7 +170,11 @@ class TokenEvents:
             "actions": sorted(subject.actions),
             "expires_at": subject.expires_at,
         }
-        await self._ledger.record(Draft(log=subject.alliance, kind=Kind.ADMIN, facts=facts))
+        try:
+            await self._ledger.record(Draft(log=subject.alliance, kind=Kind.ADMIN, facts=facts, once=spending))
+        except UsedBefore:
+            return False
+        return True
 
     async def on_refused(self, client: KnownClient, code: str) -> None:
         """Why a client that proved its key got no token; of a suspended member only the security log tells."""

@@ -23,6 +23,7 @@ from gateway.consents.routes import routes as consent_routes
 from gateway.database import Query
 from gateway.identity import Subject
 from gateway.identity.routes import routes as identity_routes
+from gateway.identity.routes import token_route
 from gateway.limits import Limits
 from gateway.members.routes import routes as member_routes
 
@@ -66,8 +67,10 @@ def web(gateway: Gateway) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
-    app.router.routes[:0] = fast_lane(reads)
+    tokens = token_route(identity)
+    app.router.routes[:0] = [*fast_lane(reads), *fast_lane(tokens)]
     app.include_router(reads)
+    app.include_router(tokens)
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))

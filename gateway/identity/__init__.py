@@ -11,7 +11,14 @@ from gateway.identity.clients import (
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
 from gateway.identity.refusals import Challenge, TokenRefused
-from gateway.identity.replay import DatabaseWindow, MemoryWindow, ProofWindow, ReplayWindow
+from gateway.identity.replay import (
+    AssertionWindow,
+    DatabaseWindow,
+    MemoryWindow,
+    ProofWindow,
+    ReplayWindow,
+    Spending,
+)
 from gateway.identity.security_log import SecurityLog
 from gateway.identity.subject import MEMBER_ACTIONS, AgreementGrant, MemberGrant, Subject
 from gateway.identity.tokens import TokenKey, TokenKeys
@@ -20,6 +27,7 @@ __all__ = [
     "MEMBER_ACTIONS",
     "AgreementGrant",
     "AgreementTerms",
+    "AssertionWindow",
     "Challenge",
     "DatabaseWindow",
     "Grants",
@@ -32,6 +40,7 @@ __all__ = [
     "ProofWindow",
     "ReplayWindow",
     "SecurityLog",
+    "Spending",
     "Subject",
     "TokenKey",
     "TokenKeys",

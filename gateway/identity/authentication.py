@@ -15,7 +15,7 @@ from gateway.identity.assertions import ASSERTION_TYPE, Assertion, Claimed
 from gateway.identity.clients import KnownClient, find_client
 from gateway.identity.forms import parse_form
 from gateway.identity.refusals import TokenRefused
-from gateway.identity.replay import ReplayWindow
+from gateway.identity.replay import AssertionWindow, Spending
 from gateway.identity.security_log import SecurityLog
 
 _SAME_REFUSAL_SECONDS: Final = 60
@@ -42,7 +42,7 @@ class ClientAuthentication:
     """Tells who calls an OAuth endpoint. One instance per process, shared by the endpoints.
 
     An endpoint serves inside `async with clients.calling(headers, body) as caller`, makes every check that may
-    end in a challenge, then calls `spend`, and only then acts.
+    end in a challenge, then calls `spend`, and only then acts; or hands `spending` to the transaction that acts.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ClientAuthentication:
         clock: Clock,
         *,
         issuer: str,
-        window: ReplayWindow,
+        window: AssertionWindow,
         record: RefusalRecord,
         log: SecurityLog,
     ) -> None:
@@ -89,6 +89,11 @@ class ClientAuthentication:
         assertion = caller.assertion
         if not await self._window.reserve("assertion", caller.client.id, assertion.jti, assertion.until):
             raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
+
+    def spending(self, caller: Caller) -> Spending:
+        """As `spend`, left to the transaction of what the caller asked for."""
+        assertion = caller.assertion
+        return self._window.spending("assertion", caller.client.id, assertion.jti, assertion.until)
 
     async def _known(
         self, headers: Sequence[tuple[bytes, bytes]], body: bytes

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from gateway.canonical import canonical
+import orjson
+
 from gateway.clock import Clock, seconds
 from gateway.identity import grants
 from gateway.identity.authentication import ClientAuthentication, RefusalRecord
@@ -14,7 +15,7 @@ from gateway.identity.clients import KnownClient
 from gateway.identity.nonces import Nonces
 from gateway.identity.proofs import Proof, ProofCheck, ProofRefused
 from gateway.identity.refusals import TokenRefused
-from gateway.identity.replay import ProofWindow
+from gateway.identity.replay import ProofWindow, Spending
 from gateway.identity.subject import Subject
 from gateway.identity.tokens import Minted, Tokens
 
@@ -32,8 +33,9 @@ class Membership(Protocol):
 class TokenRecord(RefusalRecord, Protocol):
     """Where token events of known clients go on record; an `Unavailable` from it becomes 503."""
 
-    async def on_granted(self, subject: Subject) -> None:
-        """A token is about to be handed out."""
+    async def on_granted(self, subject: Subject, spending: Spending) -> bool:
+        """A token is about to be handed out: on record together with the assertion's end, durably. False, and
+        nothing on record, where the assertion was used before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,22 @@ class TokenEndpoint:
         return self._nonces.current()
 
     async def answer(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> TokenAnswer:
-        """A token, or `TokenRefused`. Nothing is spent before assertion and proof both hold, nonce included."""
+        """A token, or `TokenRefused`. Nothing is spent before assertion and proof both hold, nonce included.
+
+        From then on the assertion is used up whatever the answer: with the grant's entry, in one transaction, or alone.
+        """
         async with self._clients.calling(headers, body) as caller:
             self._check_request(caller.form)
             proof = self._proof(headers)
             if not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
                 raise TokenRefused("invalid_dpop_proof", "PROOF_REPLAYED")
-            await self._clients.spend(caller)
-            minted = await self._mint(caller.client, caller.form, proof)
-            await self._record.on_granted(minted.subject)
+            try:
+                minted = await self._mint(caller.client, caller.form, proof)
+            except TokenRefused:
+                await self._clients.spend(caller)
+                raise
+            if not await self._record.on_granted(minted.subject, self._clients.spending(caller)):
+                raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
             return TokenAnswer(_body(minted), self.next_nonce())
 
     def _check_request(self, form: Mapping[str, str]) -> None:
@@ -113,10 +122,9 @@ class TokenEndpoint:
         granted = await grants.granted(
             _asked(form.get("authorization_details", "")), member=client.member, terms=self._terms, now_s=now
         )
-        details = canonical(granted.details())
         if not granted.agreements and not granted.actions:
             raise TokenRefused("invalid_authorization_details", "DETAILS_NOTHING_GRANTED")
-        if len(details) > _DETAILS_BYTES:
+        if len(orjson.dumps(granted.details())) > _DETAILS_BYTES:
             raise TokenRefused("invalid_authorization_details", "DETAILS_TOO_LARGE")
         return self._tokens.mint(
             alliance=alliance,

@@ -14,7 +14,7 @@ from gateway.identity.authentication import ClientAuthentication
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
 from gateway.identity.grants import AgreementTerms
 from gateway.identity.refusals import Challenge
-from gateway.identity.replay import ProofWindow, ReplayWindow
+from gateway.identity.replay import AssertionWindow, ProofWindow
 from gateway.identity.resource import ResourceCheck
 from gateway.identity.security_log import SecurityLog
 from gateway.identity.subject import Subject
@@ -40,7 +40,7 @@ class Identity:
         issuer: str,
         resource: str,
         proofs: ProofWindow,
-        assertions: ReplayWindow,
+        assertions: AssertionWindow,
         terms: AgreementTerms,
         membership: Membership,
         record: TokenRecord,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from gateway.identity import metadata
@@ -19,7 +20,7 @@ _FIVE_MINUTES = {"Cache-Control": "public, max-age=300"}
 
 
 def routes(identity: Identity) -> APIRouter:
-    """Metadata, key set and token endpoint of one `Identity`, at the paths that its URLs ask for."""
+    """Metadata and key set of one `Identity`, at the paths that its URLs ask for."""
     router = APIRouter(tags=["OAuth"])
     server, resource = identity.server_metadata(), identity.resource_metadata()
 
@@ -35,20 +36,28 @@ def routes(identity: Identity) -> APIRouter:
         """The public keys that verify access tokens (RFC 7517)."""
         return JSONResponse(identity.jwks(), headers=_FIVE_MINUTES, media_type="application/jwk-set+json")
 
-    async def token(request: Request) -> JSONResponse:
+    for path in ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"):
+        router.add_api_route(path, server_metadata, methods=["GET"], name=path, include_in_schema=False)
+    for path in {metadata.RESOURCE_METADATA_PATH, urlsplit(metadata.resource_metadata_url(identity.resource)).path}:
+        router.add_api_route(path, resource_metadata, methods=["GET"], name=path, include_in_schema=False)
+    router.add_api_route(metadata.JWKS_PATH, jwks, methods=["GET"], include_in_schema=False)
+    return router
+
+
+def token_route(identity: Identity) -> APIRouter:
+    """The token endpoint alone; it takes the request as it is, and builds its answer itself."""
+    router = APIRouter(tags=["OAuth"])
+
+    async def token(request: Request) -> Response:
         """`client_credentials` with private_key_jwt and DPoP; asks are `authorization_details` (RFC 9396)."""
         try:
             body = await _capped_body(request)
             answer = await identity.token_endpoint.answer(request.scope["headers"], body)
         except TokenRefused as refused:
             return _refusal(refused)
-        return JSONResponse(dict(answer.body), headers={**_NO_STORE, "DPoP-Nonce": answer.nonce})
+        headers = {**_NO_STORE, "DPoP-Nonce": answer.nonce}
+        return Response(orjson.dumps(answer.body), headers=headers, media_type="application/json")
 
-    for path in ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"):
-        router.add_api_route(path, server_metadata, methods=["GET"], name=path, include_in_schema=False)
-    for path in {metadata.RESOURCE_METADATA_PATH, urlsplit(metadata.resource_metadata_url(identity.resource)).path}:
-        router.add_api_route(path, resource_metadata, methods=["GET"], name=path, include_in_schema=False)
-    router.add_api_route(metadata.JWKS_PATH, jwks, methods=["GET"], include_in_schema=False)
     router.add_api_route(TOKEN_PATH, token, methods=["POST"], include_in_schema=False)
     return router
 

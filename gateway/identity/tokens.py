@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from joserfc.jwk import OKPKey
 
-from gateway.canonical import canonical
 from gateway.errors import GatewayError, Invalid
 from gateway.identity import base64url, jws
 from gateway.identity.claims import numeric_date
@@ -31,7 +32,7 @@ class TokenInvalid(GatewayError):
         super().__init__(code, "The access token does not hold.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenKey:
     """An Ed25519 signing key of the gateway and its `kid`."""
 
@@ -43,6 +44,11 @@ class TokenKey:
         """Wrap a `cryptography` key; without a `kid` its RFC 7638 thumbprint serves."""
         key = OKPKey.import_key(private)
         return cls(kid or public_key(key.as_dict(private=False)).thumbprint, key)
+
+    @cached_property
+    def signer(self) -> jws.Signer:
+        """Signs access tokens with it."""
+        return jws.Signer(self.private, typ=_TYPE, header={"kid": self.kid})
 
     def public(self) -> PublicKey:
         """The public half."""
@@ -106,8 +112,7 @@ class Tokens:
             "member": member,
             "client_version": version,
         }
-        key = self.keys.current
-        text = jws.sign_compact(canonical(claims), key.private, typ=_TYPE, header={"kid": key.kid})
+        text = self.keys.current.signer.sign(orjson.dumps(claims))
         subject = Subject(
             alliance, member, client, grants.agreements, grants.actions, _name(jti), jkt, expires, version
         )

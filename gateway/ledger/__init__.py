@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.ledger.change import Change
-    from gateway.ledger.entries import Draft, Effect, Kind, Opening, Quota, Recorded
+    from gateway.ledger.entries import Draft, Effect, Kind, Once, Opening, Quota, Recorded
     from gateway.ledger.errors import (
         ClockBehind,
         LedgerRolledBack,
         LedgerUnavailable,
         StaleJudgement,
         UnknownLog,
+        UsedBefore,
         WarrantExpired,
         WarrantRejected,
     )
@@ -32,12 +33,14 @@ _HOMES = {
     "Ledger": "ledger",
     "LedgerRolledBack": "errors",
     "LedgerUnavailable": "errors",
+    "Once": "entries",
     "Opening": "entries",
     "OpeningGroup": "warrant",
     "Quota": "entries",
     "Recorded": "entries",
     "StaleJudgement": "errors",
     "UnknownLog": "errors",
+    "UsedBefore": "errors",
     "Warrant": "warrant",
     "WarrantExpired": "errors",
     "WarrantRejected": "errors",
@@ -52,12 +55,14 @@ __all__ = [
     "Ledger",
     "LedgerRolledBack",
     "LedgerUnavailable",
+    "Once",
     "Opening",
     "OpeningGroup",
     "Quota",
     "Recorded",
     "StaleJudgement",
     "UnknownLog",
+    "UsedBefore",
     "Warrant",
     "WarrantExpired",
     "WarrantRejected",

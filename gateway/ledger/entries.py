@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
+from gateway.database import Transaction
 from gateway.errors import Reason
 from gateway.ledger.warrant import OpeningGroup, Warrant
 
@@ -58,6 +59,13 @@ class Quota:
     amount: int = 1
 
 
+class Once(Protocol):
+    """Something that may be used a single time, and is used up by the transaction that appends the entry."""
+
+    async def use(self, tx: Transaction) -> bool:
+        """Use it up; False where it was used before. A lock it waits for belongs to the entry's log alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An entry to be.
@@ -65,6 +73,7 @@ class Draft:
     `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused).
     A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
     by, and a `quota` with the refusal (`overdrawn`, same log) that is entered instead once it is spent.
+    With `once` the entry is appended only if that had not been used; both become durable together.
     `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.
     """
 
@@ -77,6 +86,7 @@ class Draft:
     narrowing: int | None = None
     quota: Quota | None = None
     overdrawn: Draft | None = None
+    once: Once | None = None
     sealed: Mapping[str, Any] | None = None
     valid_until_ms: int | None = None
     event_id: str = ""

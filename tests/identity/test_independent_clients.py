@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 from requests_oauth2client import DPoPToken, OAuth2Client, PrivateKeyJwt
 
 from gateway.identity import Challenge, Identity, Subject
-from gateway.identity.routes import routes
+from gateway.identity.routes import routes, token_route
 from tests.identity.world import JWT_BEARER, MEMBER_DETAILS, World, build_identity
 from tests.services import free_port
 
@@ -32,6 +32,7 @@ def application(identity: Identity) -> FastAPI:
     """The OAuth endpoints and one protected resource."""
     app = FastAPI()
     app.include_router(routes(identity))
+    app.include_router(token_route(identity))
 
     async def authenticate(request: Request) -> Subject:
         subject = await identity.authenticate(

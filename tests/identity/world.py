@@ -25,6 +25,7 @@ from gateway.identity import (
     Offer,
     ProofWindow,
     SecurityLog,
+    Spending,
     Subject,
     TokenKey,
     TokenKeys,
@@ -84,14 +85,19 @@ class Members:
 class Record:
     """The operator's log, as a list."""
 
+    database: Database
     granted: list[Subject] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: Exception | None = None
 
-    async def on_granted(self, subject: Subject) -> None:
+    async def on_granted(self, subject: Subject, spending: Spending) -> bool:
         if self.error:
             raise self.error
+        async with self.database.transaction() as tx:
+            if not await spending.use(tx):
+                return False
         self.granted.append(subject)
+        return True
 
     async def on_refused(self, client: KnownClient, code: str) -> None:
         if self.error:
@@ -239,7 +245,11 @@ def sign(claims: Mapping[str, Any], key: Any, *, typ: str | None, header: Mappin
 def sign_raw(header: str, payload: str, key: Any) -> str:
     """A compact JWS of any header text, signed by joserfc's algorithm of that name (its key's own where unknown)."""
     signed = f"{encode(header.encode())}.{encode(payload.encode())}"
-    names = [name for name in JWSRegistry.algorithms if f'"alg": "{name}"' in header]
+    names = [
+        name
+        for name, algorithm in JWSRegistry.algorithms.items()
+        if f'"alg": "{name}"' in header and algorithm.key_type == key.key_type
+    ]
     signature = JWSRegistry.algorithms[names[0] if names else _ALGORITHMS[key.key_type]].sign(signed.encode(), key)
     return f"{signed}.{encode(signature)}"
 
@@ -286,7 +296,7 @@ async def admit(database: Database, members: Members, name: str) -> str:
 async def build_world(database: Database, clock: MovableClock | None = None) -> World:
     """See `World`."""
     clock = clock or MovableClock()
-    terms, members, record = Terms(), Members(), Record()
+    terms, members, record = Terms(), Members(), Record(database)
     token_key = TokenKey.of(Ed25519PrivateKey.generate())
     await admit(database, members, "bank")
     key = OKPKey.generate_key("Ed25519")
