@@ -87,12 +87,13 @@ class Stack:
         """Where everything listens, for people."""
         lines = {
             "public, TLS": f"{self.issuer}  (trust {self.nginx.certificate})",
+            "by certificate": self.nginx.mtls_url,
             **{f"gateway {number}": f"http://127.0.0.1:{g.port}" for number, g in enumerate(self.gateways, start=1)},
             "PostgreSQL": f"127.0.0.1:{self.postgresql.port}",
             "OPA": f"{self.opa.url}  (policy {self.opa.digest[:16]})",
             "Valkey": f"127.0.0.1:{self.valkey.port}",
         }
-        return "\n".join(f"  {name:<12} {where}" for name, where in lines.items())
+        return "\n".join(f"  {name:<14} {where}" for name, where in lines.items())
 
 
 @contextmanager
@@ -105,10 +106,14 @@ def running(*, port: int | None = None, gateways: int = 2) -> Iterator[Stack]:
         valkey = started.enter_context(Valkey())
         opa = started.enter_context(OPA(token=token))
         port = port or free_port()
+        mtls_port, proxy = free_port(), secrets.token_hex(32)
         postgresql.execute("CREATE DATABASE gateway")
         settings = {
             "GATEWAY_ISSUER": f"https://127.0.0.1:{port}",
+            "GATEWAY_MTLS_ISSUER": f"https://127.0.0.1:{mtls_port}",
             "GATEWAY_TLS_TERMINATED": "true",
+            "GATEWAY_PROXY_ADDRESSES": "127.0.0.1",
+            "GATEWAY_PROXY_SECRET_FILE": str(_secret(folder / "proxy_secret", proxy)),
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_DATABASE_URL": postgresql.url("gateway"),
             "GATEWAY_VALKEY_URL": valkey.url,
@@ -121,7 +126,9 @@ def running(*, port: int | None = None, gateways: int = 2) -> Iterator[Stack]:
         }
         _initialise(folder, settings)
         nodes = tuple(started.enter_context(Gateway(settings)) for _ in range(gateways))
-        nginx = started.enter_context(Nginx([node.port for node in nodes], port=port))
+        nginx = started.enter_context(
+            Nginx([node.port for node in nodes], port=port, mtls_port=mtls_port, secret=proxy)
+        )
         yield Stack(nginx, nodes, postgresql, opa, valkey, settings)
 
 

@@ -31,11 +31,14 @@ from gateway.identity import (
     KnownClient,
     MemoryWindow,
     ProofWindow,
+    Rate,
+    Rates,
     SecurityLog,
     Spending,
     Subject,
     TokenKey,
     TokenKeys,
+    TrustedProxy,
 )
 from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack, UsedBefore
 from gateway.ledger.integrator import Integrator
@@ -60,6 +63,7 @@ from gateway.vault.vault import Vault
 TOKEN_KEY = "token"  # noqa: S105 - the use of a key
 RECEIPT_KEY = "receipt"
 _LONGEST_BEARER = 4096
+_SHORTEST_PROXY_SECRET = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +165,11 @@ class TokenEvents:
         self._ledger = ledger
         self._members = members
 
-    async def on_granted(self, subject: Subject, spending: Spending) -> bool:
+    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
         """What a token grants, before it is handed out."""
         facts = {
             "act": "token_granted",
-            "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
+            "actor": subject.actor(),
             "agreements": sorted({grant.agreement for grant in subject.agreements}),
             "actions": sorted(subject.actions),
             "expires_at": subject.expires_at,
@@ -325,6 +329,7 @@ async def _identity(
     else:
         proofs = MemoryWindow(clock)
     members = AdmittedMembers(database)
+    secret = await asyncio.to_thread(_proxy_secret, settings)
     return Identity(
         database,
         clock,
@@ -337,4 +342,24 @@ async def _identity(
         membership=members,
         record=TokenEvents(ledger, members),
         log=SecurityLog(clock),
+        proxy=TrustedProxy(settings.proxy_networks, secret),
+        mtls=settings.mtls_issuer,
+        rates=Rates(
+            client=Rate(settings.client_rate, settings.client_burst),
+            stranger=Rate(settings.stranger_rate, settings.stranger_burst),
+        ),
     )
+
+
+def _proxy_secret(settings: Settings) -> bytes:
+    if settings.proxy_secret_file is None:
+        return b""
+    secret = read_secret(settings.proxy_secret_file, limit=_LONGEST_BEARER).strip()
+    if len(secret) < _SHORTEST_PROXY_SECRET:
+        raise Invalid(
+            "proxy_secret_too_short",
+            f"The proxy's secret has at least {_SHORTEST_PROXY_SECRET} characters.",
+            field="GATEWAY_PROXY_SECRET_FILE",
+            remedy="Make one: openssl rand -hex 32.",
+        )
+    return secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -48,7 +48,21 @@ class Settings:
     issuer: str = ""
     """Public base URL; default `http://host:port` on loopback, required elsewhere, and https there."""
     tls_terminated: bool = False
-    """A proxy with TLS stands in front; required to listen anywhere but on loopback."""
+    """A proxy with TLS stands in front; required to listen anywhere but on loopback. Then it must be known."""
+    proxy_addresses: str = ""
+    """The proxy's addresses or networks, comma-separated: who may say where a request comes from."""
+    proxy_secret_file: Path | None = None
+    """A 0600 file with what the proxy sends as `Gateway-Proxy`; an address alone proves nothing."""
+    mtls_issuer: str = ""
+    """Public origin at which the proxy asks for client certificates (RFC 8705); empty: they are not accepted."""
+    client_rate: int = 50
+    """Token requests a second that a client gets served by this process, after `client_burst`."""
+    client_burst: int = 500
+    """So many token requests of a client at once."""
+    stranger_rate: int = 10
+    """Failures a second that strangers of one address may have, after `stranger_burst`."""
+    stranger_burst: int = 200
+    """So many failures of strangers of one address at once."""
     open_logs: bool = False
     """Serve the transparency logs to everybody; for demonstrations with made data on loopback only."""
 
@@ -99,6 +113,20 @@ class Settings:
         """The last signed heads, outside the database."""
         return self.heads_dir or self.data_dir / "heads"
 
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Where the proxy may be."""
+        names = [name for name in self.proxy_addresses.split(",") if name.strip()]
+        try:
+            return tuple(ip_network(name.strip()) for name in names)
+        except ValueError:
+            raise Invalid(
+                "invalid_proxy_addresses",
+                "Not a list of addresses and networks.",
+                field="GATEWAY_PROXY_ADDRESSES",
+                remedy="Name them as in 10.0.0.7,10.1.0.0/28.",
+            ) from None
+
     def _check(self) -> None:
         if not _loopback(self.host) and not self.tls_terminated:
             raise Invalid(
@@ -137,6 +165,30 @@ class Settings:
                 field="GATEWAY_VALKEY_URL",
                 remedy="Name a Valkey or Redis server.",
             )
+        self._check_proxy()
+
+    def _check_proxy(self) -> None:
+        """Who speaks for a connection is settled before the first one, and nobody guesses."""
+        if bool(self.proxy_networks) != bool(self.proxy_secret_file):
+            raise Invalid(
+                "half_a_proxy",
+                "A proxy is trusted by its address and by a secret, not by one of them.",
+                field="GATEWAY_PROXY_SECRET_FILE",
+                remedy="Set both GATEWAY_PROXY_ADDRESSES and GATEWAY_PROXY_SECRET_FILE.",
+            )
+        if (self.tls_terminated or self.mtls_issuer) and not self.proxy_networks:
+            raise Invalid(
+                "proxy_not_trusted",
+                "A proxy stands in front, and the gateway would not know its word from a stranger's.",
+                field="GATEWAY_PROXY_ADDRESSES",
+                remedy="Set GATEWAY_PROXY_ADDRESSES and GATEWAY_PROXY_SECRET_FILE.",
+            )
+        if self.mtls_issuer:
+            url = urlsplit(self.mtls_issuer)
+            if url.scheme != "https" or not url.hostname or url.path or url.query or "@" in url.netloc:
+                raise Invalid("invalid_mtls_issuer", "Not an https origin.", field="GATEWAY_MTLS_ISSUER")
+        if min(self.client_rate, self.client_burst, self.stranger_rate, self.stranger_burst) < 1:
+            raise Invalid("invalid_rate", "A rate and a burst are at least 1.", field="GATEWAY_CLIENT_RATE")
 
 
 def _loopback(host: str) -> bool:

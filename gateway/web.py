@@ -22,6 +22,7 @@ from gateway.catalog.routes import routes as catalog_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.database import Query
 from gateway.identity import Subject
+from gateway.identity.proxy import peer_of
 from gateway.identity.routes import routes as identity_routes
 from gateway.identity.routes import token_route
 from gateway.limits import Limits
@@ -38,7 +39,10 @@ def web(gateway: Gateway) -> FastAPI:
 
     async def authenticate(request: Request) -> Subject:
         """Token and proof hold. The seam compares the client's version in its own snapshot."""
-        return await identity.authenticate(request.method, request.scope["raw_path"].decode(), request.scope["headers"])
+        scope = request.scope
+        return await identity.authenticate(
+            scope["method"], scope["raw_path"].decode(), scope["headers"], peer_of(scope)
+        )
 
     async def authenticate_active(request: Request) -> Subject:
         """As above, and the client stands unchanged; for every route that is not the seam."""

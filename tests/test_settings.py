@@ -11,6 +11,8 @@ from gateway.errors import Invalid
 from gateway.settings import Settings
 
 _TLS = {"GATEWAY_TLS_TERMINATED": "true", "GATEWAY_ISSUER": "https://gateway.example"}
+_PROXY = {"GATEWAY_PROXY_ADDRESSES": "10.0.0.7, 10.1.0.0/28", "GATEWAY_PROXY_SECRET_FILE": "proxy_secret"}
+_MTLS = "https://gateway.example:9443"
 _DATABASE = {"GATEWAY_DATABASE_URL": "postgresql://gateway@db/gateway"}
 
 
@@ -63,6 +65,16 @@ def test_a_secret_in_the_environment_is_refused_and_not_quoted() -> None:
                 "GATEWAY_ISSUER": "http://localhost:8700",
             },
         ),
+        ("proxy_not_trusted", {"GATEWAY_HOST": "0.0.0.0", **_TLS}),
+        ("proxy_not_trusted", {"GATEWAY_MTLS_ISSUER": _MTLS}),
+        ("half_a_proxy", {"GATEWAY_PROXY_ADDRESSES": "10.0.0.7"}),
+        ("half_a_proxy", {"GATEWAY_PROXY_SECRET_FILE": "proxy_secret"}),
+        ("invalid_proxy_addresses", {**_PROXY, "GATEWAY_PROXY_ADDRESSES": "the proxy"}),
+        ("invalid_proxy_addresses", {**_PROXY, "GATEWAY_PROXY_ADDRESSES": "10.1.0.1/28"}),
+        ("invalid_mtls_issuer", {**_PROXY, "GATEWAY_MTLS_ISSUER": "http://gateway.example:9443"}),
+        ("invalid_mtls_issuer", {**_PROXY, "GATEWAY_MTLS_ISSUER": f"{_MTLS}/"}),
+        ("invalid_rate", {"GATEWAY_CLIENT_RATE": "0"}),
+        ("invalid_rate", {"GATEWAY_STRANGER_BURST": "0"}),
     ],
 )
 def test_an_insecure_or_mistaken_setting_is_refused(code: str, environment: dict[str, str]) -> None:
@@ -75,7 +87,8 @@ def test_an_insecure_or_mistaken_setting_is_refused(code: str, environment: dict
 @pytest.mark.parametrize(
     "environment",
     [
-        {"GATEWAY_HOST": "0.0.0.0", **_TLS},
+        {"GATEWAY_HOST": "0.0.0.0", **_TLS, **_PROXY},
+        {**_PROXY, "GATEWAY_MTLS_ISSUER": _MTLS},
         {**_DATABASE, "GATEWAY_VALKEY_URL": "valkey://v:6379/0"},
         {"GATEWAY_OPEN_LOGS": "true"},
         {"GATEWAY_OPEN_LOGS": "true", "GATEWAY_HOST": "::1", "GATEWAY_ISSUER": "http://localhost:8700"},

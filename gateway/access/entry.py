@@ -50,7 +50,7 @@ def describe_stranger(request: AccessRequest) -> Draft:
         effect=Effect.DENY,
         reasons=(NOT_A_PARTY,),
         facts={
-            "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
+            "actor": subject.actor(),
             "agreement": request.agreement,
             "action": request.action,
             "dataset": request.dataset,
@@ -61,7 +61,7 @@ def describe_stranger(request: AccessRequest) -> Draft:
 def _facts(request: AccessRequest, judgement: Judgement) -> dict[str, Any]:
     subject, terms = request.subject, judgement.governing.terms
     facts: dict[str, Any] = {
-        "actor": {"member": subject.member, "client": subject.client, "token": subject.token, "jkt": subject.jkt},
+        "actor": subject.actor(),
         "agreement": f"{request.agreement}@{terms['version']}",
         "action": request.action,
         "dataset": request.dataset,

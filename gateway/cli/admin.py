@@ -11,8 +11,10 @@ import typer
 from gateway.agreements import HoldSubject
 from gateway.app import Gateway
 from gateway.canonical import parse
+from gateway.cli import methods
 from gateway.cli.host import act, console, operator, told
 from gateway.errors import Invalid
+from gateway.identity.certificates import NAME_KINDS
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
@@ -68,12 +70,45 @@ def readmit(member: str, case: Annotated[str, typer.Option(help="The case that d
 @told
 def register_client(
     member: Annotated[str, typer.Argument(help="The member's id.")],
-    jwk: JwkFile,
     name: Annotated[str, typer.Option(help="What the client is called.")],
+    jwk: Annotated[
+        Path | None, typer.Argument(help="A file with its first public JWK (RFC 7517).", exists=True, dir_okay=False)
+    ] = None,
+    subject_dn: methods.SubjectDn = None,
+    san_dns: methods.SanDns = None,
+    san_uri: methods.SanUri = None,
+    san_ip: methods.SanIp = None,
+    san_email: methods.SanEmail = None,
+    certificate: methods.Certificates = None,
+    bind_certificate: methods.BindCertificate = False,
+    strict_typ: methods.StrictTyp = False,
 ) -> None:
-    """Register an OAuth client of a member with its first public key; prints its id."""
-    key = _jwk(jwk)
-    console.print(act(lambda gateway: gateway.clients.register(member, name=name, jwk=key, operator=operator())))
+    """Register an OAuth client of a member, by its first public key or by certificate; prints its id."""
+    key = None if jwk is None else _jwk(jwk)
+    names = _names(subject_dn, san_dns, san_uri, san_ip, san_email)
+    method = methods.method_of(names, certificate, bind_certificate=bind_certificate, strict_typ=strict_typ)
+    console.print(
+        act(lambda gateway: gateway.clients.register(member, name=name, jwk=key, operator=operator(), method=method))
+    )
+
+
+@admin.command("client-method")
+@told
+def change_client_method(
+    client: str,
+    subject_dn: methods.SubjectDn = None,
+    san_dns: methods.SanDns = None,
+    san_uri: methods.SanUri = None,
+    san_ip: methods.SanIp = None,
+    san_email: methods.SanEmail = None,
+    certificate: methods.Certificates = None,
+    bind_certificate: methods.BindCertificate = False,
+    strict_typ: methods.StrictTyp = False,
+) -> None:
+    """Say anew how a client authenticates (without options: by its keys); its tokens end at the next request."""
+    names = _names(subject_dn, san_dns, san_uri, san_ip, san_email)
+    method = methods.method_of(names, certificate, bind_certificate=bind_certificate, strict_typ=strict_typ)
+    act(lambda gateway: gateway.clients.change_method(client, method, operator=operator()))
 
 
 @admin.command("client-key")
@@ -152,6 +187,10 @@ def show_logs() -> None:
     """Each log's id, origin and verifier key (C2SP signed-note vkey), to be handed over out of band."""
     for line in act(lambda gateway: gateway.verifier_keys(), look_first=False):
         console.print_json(json.dumps(line))
+
+
+def _names(*texts: str | None) -> dict[str, str | None]:
+    return dict(zip(NAME_KINDS, texts, strict=True))
 
 
 def _jwk(path: Path) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from gateway.identity.clients import (
     KnownClient,
     add_key,
+    change_method,
     is_client_key,
     register_client,
     retire_key,
     revoke_client,
 )
+from gateway.identity.floods import Rate, Rates
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
+from gateway.identity.methods import PRIVATE_KEY_JWT, Binding, Method, MethodName
+from gateway.identity.proxy import TrustedProxy
 from gateway.identity.refusals import Challenge, TokenRefused
 from gateway.identity.replay import (
     AssertionWindow,
@@ -25,9 +29,11 @@ from gateway.identity.tokens import TokenKey, TokenKeys
 
 __all__ = [
     "MEMBER_ACTIONS",
+    "PRIVATE_KEY_JWT",
     "AgreementGrant",
     "AgreementTerms",
     "AssertionWindow",
+    "Binding",
     "Challenge",
     "DatabaseWindow",
     "Grants",
@@ -36,8 +42,12 @@ __all__ = [
     "MemberGrant",
     "Membership",
     "MemoryWindow",
+    "Method",
+    "MethodName",
     "Offer",
     "ProofWindow",
+    "Rate",
+    "Rates",
     "ReplayWindow",
     "SecurityLog",
     "Spending",
@@ -46,7 +56,9 @@ __all__ = [
     "TokenKeys",
     "TokenRecord",
     "TokenRefused",
+    "TrustedProxy",
     "add_key",
+    "change_method",
     "is_client_key",
     "register_client",
     "retire_key",

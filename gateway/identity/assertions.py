@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gateway.errors import Invalid
 from gateway.identity import jws
-from gateway.identity.claims import numeric_date, text
+from gateway.identity.claims import CLIENT_ID, numeric_date, text
 from gateway.identity.clients import KnownClient
 from gateway.identity.refusals import TokenRefused
 
@@ -15,9 +15,10 @@ ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_BYTES: Final = 8192
 MAX_LIFETIME_SECONDS: Final = 300
 MAX_AHEAD_SECONDS: Final = 10
-_TYPES: Final = (None, "jwt", "client-authentication+jwt")
-_JTI: Final = range(16, 257)
-_CLIENT: Final = range(1, 129)
+_JTI: Final = range(20, 257)
+"""Fewer than 20 printable characters cannot carry 128 bits (FAPI 2.0 section 5.4.1-4); a proof's 96 are RFC 9449's."""
+_EXPLICIT_TYPE: Final = "client-authentication+jwt"
+_TYPES: Final = (None, "jwt", _EXPLICIT_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def claimed(assertion: str) -> Claimed:
         claims = jws.json_object(parts.payload)
     except Invalid:
         raise _refused("ASSERTION_MALFORMED") from None
-    client = text(claims.get("iss"), _CLIENT)
+    client = text(claims.get("iss"), CLIENT_ID)
     if client is None:
         raise _refused("ASSERTION_ISSUER")
     return Claimed(client, parts, claims)
@@ -62,7 +63,8 @@ def signed_by(claimed: Claimed, client: KnownClient) -> bool:
 def check(assertion: Claimed, client: KnownClient, *, issuer: str, now: int) -> Assertion:
     """Every other rule, for an assertion whose signature holds: only then may the answer tell more."""
     header, claims = assertion.parts.header, assertion.claims
-    if ("typ" in header and jws.media_type(header["typ"]) is None) or jws.media_type(header.get("typ")) not in _TYPES:
+    types = (_EXPLICIT_TYPE,) if client.method.strict_typ else _TYPES
+    if ("typ" in header and jws.media_type(header["typ"]) is None) or jws.media_type(header.get("typ")) not in types:
         raise _refused("ASSERTION_TYPE")
     if claims.get("sub") != client.id or claims.get("iss") != client.id:
         raise _refused("ASSERTION_SUBJECT")

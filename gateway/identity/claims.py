@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+CLIENT_ID: Final = range(1, 129)
+"""Lengths of a client's id."""
+
 _LATEST: Final = 2**53
 
 

@@ -19,6 +19,7 @@ from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.identity.claims import text
 from gateway.identity.keys import PublicKey, public_key
+from gateway.identity.methods import PRIVATE_KEY_JWT, Method, set_method
 from gateway.identity.tables import client, client_key
 
 _NAME: Final = 200
@@ -40,7 +41,11 @@ _RETIRE = Query(
 )
 _KEY = Query(select(client_key.c.client_id).where(client_key.c.thumbprint == bindparam("thumbprint")))
 _WITH_KEYS = Query(
-    select(client.c.id, client.c.member_id, client.c.state, client.c.version, client_key.c.kid, client_key.c.jwk)
+    select(
+        *(client.c.id, client.c.member_id, client.c.state, client.c.version),
+        *(client.c.method, client.c.binding, client.c.certificate_name, client.c.certificates, client.c.assertion_typ),
+        *(client_key.c.kid, client_key.c.jwk),
+    )
     .select_from(
         client.outerjoin(client_key, and_(client_key.c.client_id == client.c.id, client_key.c.state == "active"))
     )
@@ -58,16 +63,28 @@ class KnownClient:
     state: str
     version: int
     keys: tuple[tuple[str, PublicKey], ...] = ()
+    method: Method = PRIVATE_KEY_JWT
 
 
-async def register_client(tx: Transaction, *, member_id: str, name: str, now_ms: int) -> str:
-    """Create an active client of a member and return its id. It cannot authenticate before it has a key."""
+async def register_client(
+    tx: Transaction, *, member_id: str, name: str, now_ms: int, method: Method = PRIVATE_KEY_JWT
+) -> str:
+    """Create an active client of a member and return its id. With private_key_jwt it first needs a key, too."""
     if not name.strip() or len(name) > _NAME:
         raise Invalid("invalid_name", f"A client's name has 1 to {_NAME} characters.", field="name")
     client_id = random_id()
     await tx.run(
-        _INSERT_CLIENT, id=client_id, member_id=member_id, name=name, state="active", version=1, created_at=now_ms
+        _INSERT_CLIENT,
+        id=client_id,
+        member_id=member_id,
+        name=name,
+        state="active",
+        version=1,
+        created_at=now_ms,
+        **PRIVATE_KEY_JWT.columns(),
     )
+    if method != PRIVATE_KEY_JWT:
+        await set_method(tx, client_id, method)
     return client_id
 
 
@@ -98,6 +115,12 @@ async def add_key(tx: Transaction, *, client_id: str, jwk: Mapping[str, Any], no
     return key.thumbprint
 
 
+async def change_method(tx: Transaction, *, client_id: str, method: Method) -> None:
+    """Change how an active client authenticates. Tokens that it holds are refused from the next request on."""
+    await _active(tx, client_id)
+    await set_method(tx, client_id, method)
+
+
 async def retire_key(tx: Transaction, *, client_id: str, thumbprint: str) -> None:
     """End a key for ever. Tokens that the client holds are refused from the next request on."""
     await _active(tx, client_id)
@@ -125,7 +148,7 @@ async def find_client(reading: Reading, client_id: str) -> KnownClient | None:
         return None
     keys = tuple((row["kid"], _stored_key(row["jwk"])) for row in rows if row["kid"] is not None)
     first = rows[0]
-    return KnownClient(first["id"], first["member_id"], first["state"], first["version"], keys)
+    return KnownClient(first["id"], first["member_id"], first["state"], first["version"], keys, Method.of(first))
 
 
 async def stands(reading: Reading, client_id: str, version: int) -> bool:

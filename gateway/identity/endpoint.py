@@ -1,8 +1,8 @@
-"""The token endpoint: `client_credentials` for authenticated clients, bound by DPoP, and nothing else."""
+"""The token endpoint: `client_credentials` for authenticated clients, bound to a key or certificate of theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -10,8 +10,8 @@ import orjson
 
 from gateway.clock import Clock, seconds
 from gateway.identity import grants
-from gateway.identity.authentication import ClientAuthentication, RefusalRecord
-from gateway.identity.clients import KnownClient
+from gateway.identity.authentication import Caller, ClientAuthentication, Headers, RefusalRecord
+from gateway.identity.methods import Binding
 from gateway.identity.nonces import Nonces
 from gateway.identity.proofs import Proof, ProofCheck, ProofRefused
 from gateway.identity.refusals import TokenRefused
@@ -33,14 +33,17 @@ class Membership(Protocol):
 class TokenRecord(RefusalRecord, Protocol):
     """Where token events of known clients go on record; an `Unavailable` from it becomes 503."""
 
-    async def on_granted(self, subject: Subject, spending: Spending) -> bool:
-        """A token is about to be handed out: on record together with the assertion's end, durably. False, and
-        nothing on record, where the assertion was used before."""
+    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
+        """A token is about to be handed out: on record together with what is spent for it, durably. False, and
+        nothing on record, where that was spent before."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """A success of the token endpoint (RFC 6749 section 5.1, RFC 9396 section 7)."""
+    """A success of the token endpoint (RFC 6749 section 5.1, RFC 9396 section 7).
+
+    `token_type` is `DPoP`, or `Bearer` where the token is bound to a certificate (RFC 8705 names no type of its own).
+    """
 
     body: Mapping[str, Any]
     nonce: str
@@ -78,23 +81,23 @@ class TokenEndpoint:
         """The nonce that a proof for the token endpoint needs now."""
         return self._nonces.current()
 
-    async def answer(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> TokenAnswer:
-        """A token, or `TokenRefused`. Nothing is spent before assertion and proof both hold, nonce included.
+    async def answer(self, headers: Headers, body: bytes, peer: str = "") -> TokenAnswer:
+        """A token, or `TokenRefused`. Nothing is spent before client and proof both hold, nonce included.
 
         From then on the assertion is used up whatever the answer: with the grant's entry, in one transaction, or alone.
         """
-        async with self._clients.calling(headers, body) as caller:
+        async with self._clients.calling(headers, body, peer) as caller:
             self._check_request(caller.form)
-            proof = self._proof(headers)
-            if not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
+            proof = self._proof(caller, headers)
+            if proof and not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
                 raise TokenRefused("invalid_dpop_proof", "PROOF_REPLAYED")
+            spending = self._clients.spending(caller)
             try:
-                minted = await self._mint(caller.client, caller.form, proof)
+                minted = await self._mint(caller, proof)
             except TokenRefused:
                 await self._clients.spend(caller)
                 raise
-            if not await self._record.on_granted(minted.subject, self._clients.spending(caller)):
-                raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
+            self._clients.spent(caller, fresh=await self._record.on_granted(minted.subject, spending))
             return TokenAnswer(_body(minted), self.next_nonce())
 
     def _check_request(self, form: Mapping[str, str]) -> None:
@@ -105,8 +108,13 @@ class TokenEndpoint:
         if form.get("resource", self._resource) != self._resource:
             raise TokenRefused("invalid_target", "RESOURCE")
 
-    def _proof(self, headers: Sequence[tuple[bytes, bytes]]) -> Proof:
+    def _proof(self, caller: Caller, headers: Headers) -> Proof | None:
+        """The proof whose key the token is bound to; None where it is bound to the caller's certificate."""
         found = [value for name, value in headers if name == b"dpop"]
+        if caller.client.method.binding is Binding.CERTIFICATE:
+            if found:
+                raise TokenRefused("invalid_dpop_proof", "PROOF_UNEXPECTED")
+            return None
         if len(found) != 1:
             raise TokenRefused("invalid_dpop_proof", "PROOF_COUNT")
         try:
@@ -114,13 +122,14 @@ class TokenEndpoint:
         except ProofRefused as refused:
             raise TokenRefused(refused.error, refused.code, nonce=self._nonces.current()) from None
 
-    async def _mint(self, client: KnownClient, form: Mapping[str, str], proof: Proof) -> Minted:
+    async def _mint(self, caller: Caller, proof: Proof | None) -> Minted:
+        client = caller.client
         alliance = await self._membership.alliance_of(client.member)
         if alliance is None:
             raise TokenRefused("unauthorized_client", "MEMBER_NOT_ADMITTED")
         now = seconds(self._clock())
         granted = await grants.granted(
-            _asked(form.get("authorization_details", "")), member=client.member, terms=self._terms, now_s=now
+            _asked(caller.form.get("authorization_details", "")), member=client.member, terms=self._terms, now_s=now
         )
         if not granted.agreements and not granted.actions:
             raise TokenRefused("invalid_authorization_details", "DETAILS_NOTHING_GRANTED")
@@ -131,10 +140,17 @@ class TokenEndpoint:
             member=client.member,
             client=client.id,
             version=client.version,
-            jkt=proof.jkt,
             grants=granted,
             now=now,
+            **_binding(caller, proof),
         )
+
+
+def _binding(caller: Caller, proof: Proof | None) -> dict[str, str]:
+    if proof is not None:
+        return {"jkt": proof.jkt}
+    assert caller.certificate is not None
+    return {"certificate": caller.certificate.thumbprint}
 
 
 def _asked(parameter: str) -> grants.Grants:
@@ -151,7 +167,7 @@ def _asked(parameter: str) -> grants.Grants:
 def _body(minted: Minted) -> dict[str, Any]:
     return {
         "access_token": minted.text,
-        "token_type": "DPoP",
+        "token_type": "DPoP" if minted.subject.jkt else "Bearer",
         "expires_in": minted.expires_in,
         "authorization_details": minted.details,
     }

@@ -12,7 +12,9 @@ from gateway.errors import Invalid
 from gateway.identity import clients, metadata
 from gateway.identity.authentication import ClientAuthentication
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
+from gateway.identity.floods import USUAL_RATES, Rates
 from gateway.identity.grants import AgreementTerms
+from gateway.identity.proxy import NO_PROXY, TrustedProxy
 from gateway.identity.refusals import Challenge
 from gateway.identity.replay import AssertionWindow, ProofWindow
 from gateway.identity.resource import ResourceCheck
@@ -28,7 +30,8 @@ class Identity:
 
     `issuer` is an origin (`https://host[:port]`, RFC 8414 section 2); `resource` the URL of the API below which
     every request lies (RFC 9728 section 1.2). DPoP `htu` is compared with the public origin of `resource`, never
-    with a Host header. `proofs` remembers DPoP proofs, `assertions` client assertions.
+    with a Host header. `proofs` remembers DPoP proofs, `assertions` client assertions. `mtls` is the origin at
+    which the trusted `proxy` asks for client certificates; '' where it does not.
     """
 
     def __init__(
@@ -45,11 +48,15 @@ class Identity:
         membership: Membership,
         record: TokenRecord,
         log: SecurityLog,
+        proxy: TrustedProxy = NO_PROXY,
+        mtls: str = "",
+        rates: Rates = USUAL_RATES,
     ) -> None:
         _check_url(issuer, "issuer", path=False)
         _check_url(resource, "resource", path=True)
         self.issuer = issuer
         self.resource = resource
+        self.mtls = mtls
         self.log = log
         self._database = database
         self._keys = keys
@@ -61,9 +68,17 @@ class Identity:
             log,
             origin=metadata.origin(resource),
             metadata=metadata.resource_metadata_url(resource),
+            proxy=proxy,
         )
         self.client_authentication = ClientAuthentication(
-            database, clock, issuer=issuer, window=assertions, record=record, log=log
+            database,
+            clock,
+            issuer=issuer,
+            window=assertions,
+            record=record,
+            log=log,
+            proxy=proxy,
+            rates=rates,
         )
         self.token_endpoint = TokenEndpoint(
             self.client_authentication,
@@ -77,15 +92,18 @@ class Identity:
             record=record,
         )
 
-    async def authenticate(self, method: str, url: str, headers: Sequence[tuple[bytes, bytes]]) -> Subject:
+    async def authenticate(
+        self, method: str, url: str, headers: Sequence[tuple[bytes, bytes]], peer: str = ""
+    ) -> Subject:
         """The subject of a request, or `Challenge` (a `NotAuthenticated` that knows its 401 headers).
 
         `headers` are raw ASGI headers (lower-case names). `url` is the request's path as it was sent (still
-        percent-encoded), or an absolute URL of which only the path is used. No database is asked when the token
-        was verified before: the caller compares the client's state and `Subject.client_version` in its own
-        snapshot, or calls `require_active`. `Unavailable` where the replay window cannot answer.
+        percent-encoded), or an absolute URL of which only the path is used. `peer` is the address of the
+        connection's other end: only the trusted proxy is believed about a client certificate. No database is asked
+        when the token was verified before: the caller compares the client's state and `Subject.client_version` in
+        its own snapshot, or calls `require_active`. `Unavailable` where the replay window cannot answer.
         """
-        return await self._check.authenticate(method, url, headers)
+        return await self._check.authenticate(method, url, headers, peer)
 
     async def require_active(self, subject: Subject) -> None:
         """Raise `Challenge` unless the client is active and unchanged since the token was issued. One query."""
@@ -106,11 +124,11 @@ class Identity:
 
     def server_metadata(self) -> dict[str, Any]:
         """RFC 8414 metadata."""
-        return metadata.server(self.issuer, self.resource)
+        return metadata.server(self.issuer, self.resource, self.mtls)
 
     def resource_metadata(self) -> dict[str, Any]:
         """RFC 9728 metadata."""
-        return metadata.protected_resource(self.issuer, self.resource)
+        return metadata.protected_resource(self.issuer, self.resource, self.mtls)
 
 
 def _check_url(url: str, field: str, *, path: bool) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from gateway.identity.endpoint import PATH as TOKEN_PATH
 from gateway.identity.grants import TYPES
 from gateway.identity.keys import ALGORITHMS
+from gateway.identity.methods import MethodName
 
 JWKS_PATH = "/jwks"
 RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
@@ -24,23 +25,31 @@ def resource_metadata_url(resource: str) -> str:
     return origin(resource) + RESOURCE_METADATA_PATH + urlsplit(resource).path
 
 
-def server(issuer: str, resource: str) -> dict[str, Any]:
-    """RFC 8414 section 2, with RFC 9396 section 10, RFC 9449 section 5.1 and RFC 9728 section 4."""
-    return {
+def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
+    """RFC 8414 section 2, with RFC 9396 section 10, RFC 9449 section 5.1 and RFC 9728 section 4.
+
+    With `mtls`, the origin that asks for client certificates, also RFC 8705 sections 3.3 and 5.
+    """
+    methods = [name.value for name in MethodName] if mtls else [MethodName.PRIVATE_KEY_JWT.value]
+    described: dict[str, Any] = {
         "issuer": issuer,
         "token_endpoint": issuer + TOKEN_PATH,
         "jwks_uri": issuer + JWKS_PATH,
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_details_types_supported": list(TYPES),
         "protected_resources": [resource],
     }
+    if mtls:
+        described["tls_client_certificate_bound_access_tokens"] = True
+        described["mtls_endpoint_aliases"] = {"token_endpoint": mtls + TOKEN_PATH}
+    return described
 
 
-def protected_resource(issuer: str, resource: str) -> dict[str, Any]:
+def protected_resource(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
     """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound."""
     return {
         "resource": resource,
@@ -49,5 +58,6 @@ def protected_resource(issuer: str, resource: str) -> dict[str, Any]:
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": list(TYPES),
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
-        "dpop_bound_access_tokens_required": True,
+        "dpop_bound_access_tokens_required": not mtls,
+        "tls_client_certificate_bound_access_tokens": bool(mtls),
     }

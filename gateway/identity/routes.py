@@ -12,6 +12,7 @@ from gateway.identity import metadata
 from gateway.identity.endpoint import PATH as TOKEN_PATH
 from gateway.identity.forms import BODY_BYTES
 from gateway.identity.identity import Identity
+from gateway.identity.proxy import peer_of
 from gateway.identity.refusals import TokenRefused
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -49,10 +50,10 @@ def token_route(identity: Identity) -> APIRouter:
     router = APIRouter(tags=["OAuth"])
 
     async def token(request: Request) -> Response:
-        """`client_credentials` with private_key_jwt and DPoP; asks are `authorization_details` (RFC 9396)."""
+        """`client_credentials` by private_key_jwt or certificate; asks are `authorization_details` (RFC 9396)."""
         try:
             body = await _capped_body(request)
-            answer = await identity.token_endpoint.answer(request.scope["headers"], body)
+            answer = await identity.token_endpoint.answer(request.scope["headers"], body, peer_of(request.scope))
         except TokenRefused as refused:
             return _refusal(refused)
         headers = {**_NO_STORE, "DPoP-Nonce": answer.nonce}
@@ -72,6 +73,10 @@ async def _capped_body(request: Request) -> bytes:
 
 
 def _refusal(refused: TokenRefused) -> JSONResponse:
-    nonce = {"DPoP-Nonce": refused.nonce} if refused.nonce else {}
+    headers = dict(_NO_STORE)
+    if refused.nonce:
+        headers["DPoP-Nonce"] = refused.nonce
+    if refused.retry_after:
+        headers["Retry-After"] = str(refused.retry_after)
     body = {"error": refused.error, "error_description": refused.description}
-    return JSONResponse(body, status_code=refused.status, headers={**_NO_STORE, **nonce})
+    return JSONResponse(body, status_code=refused.status, headers=headers)

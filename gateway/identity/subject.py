@@ -33,9 +33,10 @@ class Subject:
     """The client behind one request and what its token grants.
 
     `agreements` may name one agreement several times: a detail is split where its datasets have different
-    purposes. `actions` are those of `MemberGrant`. `token` is the base64url SHA-256 of the token's `jti`, `jkt`
-    the thumbprint of the DPoP key, `expires_at` in epoch seconds. `client_version` is the version of the client's
-    row when the token was issued: any later change of client or keys refuses the token.
+    purposes. `actions` are those of `MemberGrant`. `token` is the base64url SHA-256 of the token's `jti`.
+    The token is bound to exactly one of two: `jkt` is the thumbprint of a DPoP key, `certificate` the `x5t#S256` of
+    a client certificate, and the other one is ''. `expires_at` is in epoch seconds. `client_version` is the version
+    of the client's row when the token was issued: any later change of client or keys refuses the token.
     """
 
     alliance: str
@@ -47,6 +48,16 @@ class Subject:
     jkt: str
     expires_at: int
     client_version: int
+    certificate: str = ""
+
+    @property
+    def confirmation(self) -> dict[str, str]:
+        """What the token is bound to, as `cnf` and the entries say it: `jkt` (RFC 9449) or `x5t#S256` (RFC 8705)."""
+        return {"jkt": self.jkt} if self.jkt else {"x5t#S256": self.certificate}
+
+    def actor(self) -> dict[str, str]:
+        """Who asks, as entries say it; what the token is bound to included."""
+        return {"member": self.member, "client": self.client, "token": self.token, **self.confirmation}
 
     def require(self, action: str) -> None:
         """Raise `Refused` unless the token grants this action of `alliance_member`."""

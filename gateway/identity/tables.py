@@ -15,9 +15,18 @@ client = Table(
     Column("state", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("method", Text, nullable=False, server_default="private_key_jwt"),
+    Column("binding", Text, nullable=False, server_default="dpop"),
+    Column("certificate_name", Text),
+    Column("certificates", Text, nullable=False, server_default="[]"),
+    Column("assertion_typ", Text, nullable=False, server_default="any"),
     CheckConstraint("state IN ('active', 'revoked')", name="state"),
+    Index("ix_client_certificate_name", "certificate_name", unique=True),
 )
-"""A member's OAuth client. `version` moves with every change of the client or one of its keys."""
+"""A member's OAuth client. `version` moves with every change of the client or one of its keys.
+
+`method` to `assertion_typ` are what `methods.Method` says; `certificates` is a JSON array of thumbprints.
+"""
 
 client_key = Table(
     "client_key",

@@ -1,4 +1,4 @@
-"""Access tokens (RFC 9068): DPoP-bound JWTs signed with the gateway's own Ed25519 key."""
+"""Access tokens (RFC 9068): JWTs bound to a DPoP key or a client certificate, signed by the gateway's own Ed25519."""
 
 from __future__ import annotations
 
@@ -92,12 +92,30 @@ class Tokens:
         self._resource = resource
 
     def mint(
-        self, *, alliance: str, member: str, client: str, version: int, jkt: str, grants: Grants, now: int
+        self,
+        *,
+        alliance: str,
+        member: str,
+        client: str,
+        version: int,
+        grants: Grants,
+        now: int,
+        jkt: str = "",
+        certificate: str = "",
     ) -> Minted:
-        """A token of at most 300 seconds that never outlives an agreement it names. `now` in epoch seconds."""
+        """A token of at most 300 seconds that never outlives an agreement it names. `now` in epoch seconds.
+
+        It is bound to a DPoP key (`jkt`) or to a certificate (`x5t#S256`), never to both and never to neither.
+        """
+        if bool(jkt) == bool(certificate):
+            raise TokenInvalid("TOKEN_BINDING")
         jti = secrets.token_urlsafe(16)
         expires = min([now + LIFETIME_SECONDS, *([] if grants.ends_at is None else [grants.ends_at])])
         details = grants.details()
+        subject = Subject(
+            *(alliance, member, client, grants.agreements, grants.actions, _name(jti), jkt, expires, version),
+            certificate=certificate,
+        )
         claims = {
             "iss": self._issuer,
             "aud": self._resource,
@@ -106,16 +124,13 @@ class Tokens:
             "iat": now,
             "exp": expires,
             "jti": jti,
-            "cnf": {"jkt": jkt},
+            "cnf": subject.confirmation,
             "authorization_details": details,
             "alliance": alliance,
             "member": member,
             "client_version": version,
         }
         text = self.keys.current.signer.sign(orjson.dumps(claims))
-        subject = Subject(
-            alliance, member, client, grants.agreements, grants.actions, _name(jti), jkt, expires, version
-        )
         return Minted(text=text, subject=subject, expires_in=expires - now, details=details)
 
     def verify(self, token: bytes, now: int) -> Subject:
@@ -148,12 +163,20 @@ def _subject(claims: Mapping[str, Any], expires: int) -> Subject:
             agreements=grants.agreements,
             actions=grants.actions,
             token=_name(claims["jti"]),
-            jkt=claims["cnf"]["jkt"],
             expires_at=expires,
             client_version=claims["client_version"],
+            **_bound(claims["cnf"]),
         )
-    except (KeyError, TypeError, AttributeError, GatewayError):
+    except (KeyError, TypeError, ValueError, AttributeError, GatewayError):
         raise TokenInvalid("TOKEN_CLAIMS") from None
+
+
+def _bound(confirmation: Mapping[str, str]) -> dict[str, str]:
+    """The one binding of a token; a token with none, or with more than one, is nobody's."""
+    ((name, thumbprint),) = confirmation.items()
+    if not thumbprint:
+        raise TokenInvalid("TOKEN_CLAIMS")
+    return {"jkt": thumbprint} if name == "jkt" else {"jkt": "", "certificate": {"x5t#S256": thumbprint}[name]}
 
 
 def _name(jti: str) -> str:

@@ -11,8 +11,17 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from gateway.database import Database, Query, Reading
-from gateway.errors import Conflicting, NotFound
-from gateway.identity import add_key, register_client, retire_key, revoke_client
+from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.identity import (
+    PRIVATE_KEY_JWT,
+    Method,
+    MethodName,
+    add_key,
+    change_method,
+    register_client,
+    retire_key,
+    revoke_client,
+)
 from gateway.identity.keys import public_key
 from gateway.identity.tables import client
 from gateway.ledger import Draft, Kind, Ledger
@@ -37,16 +46,35 @@ class Clients:
         self._database = database
         self._ledger = ledger
 
-    async def register(self, member_id: str, *, name: str, jwk: Mapping[str, Any], operator: str) -> str:
-        """A new client with its first public key; returns its id."""
+    async def register(
+        self,
+        member_id: str,
+        *,
+        name: str,
+        jwk: Mapping[str, Any] | None,
+        operator: str,
+        method: Method = PRIVATE_KEY_JWT,
+    ) -> str:
+        """A new client with its first public key, or one that authenticates by certificate; returns its id."""
+        if (jwk is None) == (method.name is MethodName.PRIVATE_KEY_JWT):
+            raise Invalid(
+                "key_or_certificate",
+                "A client is registered with a public key, or with what names its certificate.",
+                field="jwk",
+                remedy="Give a JWK for private_key_jwt, and none for the methods of RFC 8705.",
+            )
         row = await self._database.one(_MEMBER, id=member_id)
         if row is None:
             raise NotFound
-        await _refuse_signing_key(self._database, jwk)
+        if jwk is not None:
+            await _refuse_signing_key(self._database, jwk)
         async with self._ledger.changing(row["alliance_id"]) as change:
-            client_id = await register_client(change.tx, member_id=member_id, name=name, now_ms=change.now_ms)
-            key = await add_key(change.tx, client_id=client_id, jwk=jwk, now_ms=change.now_ms)
-            facts = {"member": member_id, "client": client_id, "name": name, "key": key}
+            client_id = await register_client(
+                change.tx, member_id=member_id, name=name, now_ms=change.now_ms, method=method
+            )
+            facts = {"member": member_id, "client": client_id, "name": name, **method.facts()}
+            if jwk is not None:
+                facts["key"] = await add_key(change.tx, client_id=client_id, jwk=jwk, now_ms=change.now_ms)
             change.enter(_act(row["alliance_id"], "client_registered", operator, facts))
         return client_id
 
@@ -58,6 +86,16 @@ class Clients:
             key = await add_key(change.tx, client_id=client_id, jwk=jwk, now_ms=change.now_ms)
             change.enter(_act(alliance, "client_key_added", operator, _facts(member_id, client_id, key)))
         return key
+
+    async def change_method(self, client_id: str, method: Method, *, operator: str) -> None:
+        """Another way to authenticate: no token that the client holds opens anything after this entry."""
+        member_id, alliance = await self._of(client_id)
+        owners = await self._owners(alliance)
+        facts = {"member": member_id, "client": client_id, **method.facts()}
+        async with self._ledger.changing(alliance, narrows=owners) as change:
+            await change_method(change.tx, client_id=client_id, method=method)
+            for log in (alliance, *owners):
+                change.enter(_act(log, "client_method_changed", operator, facts))
 
     async def retire_key(self, client_id: str, thumbprint: str, *, operator: str) -> None:
         """End a key: no token that the client holds opens anything after this entry."""

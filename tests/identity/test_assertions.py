@@ -17,7 +17,7 @@ from gateway.identity.tables import spent_assertion
 from tests.identity.world import ISSUER, World, build_second_client, sign_raw
 
 NOW = 1_800_000_000
-JTI = "0123456789abcdef"
+JTI = "0123456789abcdefghij"
 
 
 @pytest.mark.parametrize(

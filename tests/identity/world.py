@@ -90,11 +90,11 @@ class Record:
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: Exception | None = None
 
-    async def on_granted(self, subject: Subject, spending: Spending) -> bool:
+    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
         if self.error:
             raise self.error
         async with self.database.transaction() as tx:
-            if not await spending.use(tx):
+            if spending and not await spending.use(tx):
                 return False
         self.granted.append(subject)
         return True
@@ -248,7 +248,7 @@ def sign_raw(header: str, payload: str, key: Any) -> str:
     names = [
         name
         for name, algorithm in JWSRegistry.algorithms.items()
-        if f'"alg": "{name}"' in header and algorithm.key_type == key.key_type
+        if f'"alg": "{name}"' in header and (name == "none" or algorithm.key_type == key.key_type)
     ]
     signature = JWSRegistry.algorithms[names[0] if names else _ALGORITHMS[key.key_type]].sign(signed.encode(), key)
     return f"{signed}.{encode(signature)}"

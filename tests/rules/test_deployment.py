@@ -65,11 +65,14 @@ def test_only_the_proxy_reaches_the_outside() -> None:
 def test_the_gateway_understands_its_settings() -> None:
     environment = dict(_SERVICES["gateway-1"]["environment"])
     environment["GATEWAY_ISSUER"] = "https://gateway.example"
+    environment["GATEWAY_MTLS_ISSUER"] = "https://gateway.example:9443"
     image = re.findall(r"(GATEWAY_\w+)=(\S+)", (ROOT / "Dockerfile").read_text())
     assert len(image) == 2
     settings = Settings.from_environment({**dict(image), **environment})
     assert settings.database_url.startswith("postgresql://")
     assert settings.tls_terminated
+    front = _COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert [str(network) for network in settings.proxy_networks] == [network["subnet"] for network in front]
 
 
 def test_the_image_is_locked_and_runs_without_root() -> None:

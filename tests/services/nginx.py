@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import ssl
 from collections.abc import Sequence
@@ -16,9 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.services.process import ComponentMissing, Service, listens, version_of
+from tests.services.process import ComponentMissing, Service, free_port, listens, version_of
 
 PROXY = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "proxy.conf"
+CLIENT_CERT = PROXY.with_name("client-cert.conf")
 
 
 def binary() -> str:
@@ -65,23 +67,40 @@ def throwaway_certificate(folder: Path) -> tuple[Path, Path]:
 class Nginx(Service):
     """TLS on loopback in front of `upstreams`, loopback ports of gateways. Trust it by `trust`.
 
-    With `client_ca`, a PEM file, clients may present certificates of that authority; others are refused.
+    At `mtls_url` it asks for client certificates, as the shipped configuration does, and verifies their chains
+    against `authorities`, a PEM file (default: its own certificate, which issued none). `secret` is what the
+    gateways know it by.
     """
 
     name = "nginx"
 
-    def __init__(self, upstreams: Sequence[int], *, port: int | None = None, client_ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        upstreams: Sequence[int],
+        *,
+        port: int | None = None,
+        mtls_port: int | None = None,
+        authorities: Path | None = None,
+        secret: str = "",
+    ) -> None:
         super().__init__()
         self._program = binary()
         self._upstreams = upstreams
-        self._client_ca = client_ca
         self.port = port or self.port
+        self.mtls_port = mtls_port or free_port()
+        self.secret = secret or secrets.token_hex(32)
         self.certificate = self.directory / "certificate.pem"
+        self._authorities = authorities or self.certificate
 
     @property
     def url(self) -> str:
         """`https://127.0.0.1:port`."""
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def mtls_url(self) -> str:
+        """`https://127.0.0.1:port` of the listener that asks for certificates."""
+        return f"https://127.0.0.1:{self.mtls_port}"
 
     def trust(self) -> ssl.SSLContext:
         """A client's TLS context that trusts this proxy and nobody else."""
@@ -92,16 +111,18 @@ class Nginx(Service):
         servers = "".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;" for port in self._upstreams)
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         folders = "".join(f"{kind}_temp_path {self.directory}/{kind};" for kind in kinds)
-        clients = f"ssl_verify_client optional;ssl_client_certificate {self._client_ca};" if self._client_ca else ""
+        clients = f"ssl_verify_client optional_no_ca;ssl_trusted_certificate {self._authorities};ssl_verify_depth 4;"
+        own = f"ssl_certificate {self.certificate};ssl_certificate_key {self.directory}/key.pem;include {PROXY};"
         run_by = "user root;" if os.geteuid() == 0 else ""
         (self.directory / "nginx.conf").write_text(
             f"{run_by}\nworker_processes 1;\npid {self.directory}/nginx.pid;\nerror_log stderr warn;\n"
             "events {worker_connections 512;}\n"
             f"http {{\naccess_log off;\n{folders}\nupstream gateway {{{servers} keepalive 16;}}\n"
-            f"server {{\nlisten 127.0.0.1:{self.port} ssl http2;\n{clients}\n"
-            f"ssl_certificate {self.certificate};\nssl_certificate_key {self.directory}/key.pem;\n"
-            f"include {PROXY};\n}}\n}}\n"
+            f'map $server_port $gateway_proxy {{default "{self.secret}";}}\ninclude {CLIENT_CERT};\n'
+            f"server {{listen 127.0.0.1:{self.port} ssl http2;{own}}}\n"
+            f"server {{listen 127.0.0.1:{self.mtls_port} ssl http2;{clients}{own}}}\n}}\n"
         )
+        (self.directory / "nginx.conf").chmod(0o600)
 
     def command(self) -> Sequence[str]:
         return [
@@ -110,4 +131,4 @@ class Nginx(Service):
         ]
 
     def ready(self) -> bool:
-        return listens(self.port)
+        return listens(self.port) and listens(self.mtls_port)

@@ -47,8 +47,8 @@ def proxy(upstream: int) -> Iterator[Nginx]:
         yield server
 
 
-def _get(proxy: Nginx, context: ssl.SSLContext, headers: dict[str, str]) -> tuple[int, str]:
-    connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=5)
+def _get(proxy: Nginx, context: ssl.SSLContext, headers: dict[str, str], port: int | None = None) -> tuple[int, str]:
+    connection = http.client.HTTPSConnection("127.0.0.1", port or proxy.port, context=context, timeout=5)
     try:
         connection.request("GET", "/", headers=headers)
         answer = connection.getresponse()
@@ -65,9 +65,13 @@ def test_the_proxy_passes_to_a_gateway_that_lives(proxy: Nginx) -> None:
 
 
 def test_nobody_outside_speaks_for_the_proxy(proxy: Nginx) -> None:
-    _, said = _get(proxy, proxy.trust(), {"Client-Cert": ":forged:", "X-Forwarded-For": "203.0.113.9"})
-    assert "forged" not in said
-    assert "203.0.113.9" not in said
+    names = ("Client-Cert", "Client_Cert", "Client-Cert-Verify", "Client-Cert-Chain", "Gateway-Proxy", "Forwarded")
+    forged = {**dict.fromkeys(names, ":forged:"), "X-Forwarded-For": "203.0.113.9"}
+    for port in (proxy.port, proxy.mtls_port):
+        _, said = _get(proxy, proxy.trust(), forged, port)
+        assert "forged" not in said
+        assert "203.0.113.9" not in said
+        assert f"Gateway-Proxy: {proxy.secret}" in said
 
 
 def test_old_tls_is_refused(proxy: Nginx) -> None:
@@ -86,21 +90,26 @@ def test_the_certificate_is_trusted_by_who_was_given_it_and_nobody_else(proxy: N
         _get(proxy, ssl.create_default_context(), {})
 
 
-def test_a_client_certificate_of_a_stranger_is_refused(upstream: int, tmp_path: Path) -> None:
+def test_the_certificate_is_asked_for_at_one_listener_and_its_chain_is_judged(upstream: int, tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for folder in (ours, theirs):
         folder.mkdir()
     authority, authority_key = nginx.throwaway_certificate(ours)
     try:
-        server = Nginx([upstream], client_ca=authority)
+        server = Nginx([upstream], authorities=authority)
     except ComponentMissing as missing:
         pytest.skip(str(missing))
     with server:
         trusted, stranger = server.trust(), server.trust()
         trusted.load_cert_chain(authority, authority_key)
         stranger.load_cert_chain(*nginx.throwaway_certificate(theirs))
-        assert _get(server, trusted, {})[0] == 200
-        assert _get(server, stranger, {})[0] == 400
+        said = {port: _get(server, trusted, {}, port)[1] for port in (server.port, server.mtls_port)}
+        assert "Client-Cert: :MII" in said[server.mtls_port]
+        assert "Client-Cert-Verify: SUCCESS" in said[server.mtls_port]
+        assert "Client-Cert:" not in said[server.port]
+        assert "Client-Cert-Verify: NONE" in said[server.port]
+        assert "Client-Cert-Verify: FAILED" in _get(server, stranger, {}, server.mtls_port)[1]
+        assert "Client-Cert-Verify: NONE" in _get(server, server.trust(), {}, server.mtls_port)[1]
 
 
 def test_nginx_accepts_the_configuration_of_the_containers(tmp_path: Path) -> None:
@@ -116,12 +125,16 @@ def test_nginx_accepts_the_configuration_of_the_containers(tmp_path: Path) -> No
         "gateway-2:": "127.0.0.1:",
         "/run/secrets/tls_certificate": str(certificate),
         "/run/secrets/tls_key": str(key),
+        "/run/secrets/client_authorities": str(certificate),
+        "/run/secrets/proxy_secret.conf": str(tmp_path / "proxy_secret.conf"),
         "/etc/nginx/proxy.conf": str(nginx.PROXY),
+        "/etc/nginx/client-cert.conf": str(nginx.CLIENT_CERT),
         "/dev/stderr": "stderr",
     }
     for there, here in places.items():
         assert there in text
         text = text.replace(there, here)
+    (tmp_path / "proxy_secret.conf").write_text('map $server_port $gateway_proxy { default "secret"; }')
     (tmp_path / "nginx.conf").write_text(text)
     said = subprocess.run(
         [program, "-t", "-c", tmp_path / "nginx.conf", "-p", tmp_path, "-e", "stderr"],

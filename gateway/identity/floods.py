@@ -1,0 +1,152 @@
+"""Floods of token requests: bounded per client and per stranger, so that neither stops anybody else.
+
+Three token buckets in this process's memory, of a fixed number of keys each:
+
+- *clients*: what an authenticated client had served. Only who spends a fresh assertion draws from it, so a captured
+  one cannot use a client's allowance up.
+- *attempts*: requests that name a client, from one address, and have spent nothing (yet). It bounds signatures and
+  look-ups per claimed client without a say for other addresses; what is served is given back.
+- *strangers*: failures before a client was proven, per address. An address that is over it gets no answer but 429,
+  except to clients that proved themselves from there within the hour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from gateway.clock import MILLISECONDS, Clock
+from gateway.errors import Invalid
+from gateway.identity.refusals import TokenRefused
+
+_KEYS: Final = 65_536
+_PROVEN_MS: Final = 3_600_000
+_SITE_BITS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, and so many a second after that."""
+
+    per_second: int
+    burst: int
+
+    def __post_init__(self) -> None:
+        if self.per_second < 1 or self.burst < 1:
+            raise Invalid("invalid_rate", "A rate and its burst are at least 1.", field="rate")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one process allows: to each client, and to the strangers of each address."""
+
+    client: Rate = Rate(50, 500)
+    stranger: Rate = Rate(10, 200)
+
+
+USUAL_RATES: Final = Rates()
+
+
+class Buckets:
+    """One bucket per key, each kept as the instant at which it is full again; a full one is not kept at all.
+
+    With more keys than fit, the oldest is forgotten: memory is bounded, and a limit may open, never lock.
+    """
+
+    def __init__(self, rate: Rate, clock: Clock, keys: int = _KEYS) -> None:
+        self._interval = MILLISECONDS / rate.per_second
+        self._slack = self._interval * (rate.burst - 1)
+        self._clock = clock
+        self._keys = keys
+        self._full_at: dict[str, float] = {}
+
+    def wait(self, key: str) -> int:
+        """0 if there is one to take, else the whole seconds until there is."""
+        short = self._due(key) - self._clock() - self._slack
+        return 0 if short <= 0 else int(short // MILLISECONDS) + 1
+
+    def take(self, key: str) -> None:
+        """Take one, also from an empty bucket; it never owes more than one burst."""
+        due = self._due(key) + self._interval
+        self._full_at.pop(key, None)
+        if len(self._full_at) >= self._keys:
+            self._make_room()
+        self._full_at[key] = due
+
+    def give_back(self, key: str) -> None:
+        """Undo one `take`."""
+        if key in self._full_at:
+            self._full_at[key] -= self._interval
+
+    def _due(self, key: str) -> float:
+        now = self._clock()
+        return min(max(self._full_at.get(key, now), now), now + self._slack + self._interval)
+
+    def _make_room(self) -> None:
+        now = self._clock()
+        self._full_at = {key: due for key, due in self._full_at.items() if due > now}
+        while len(self._full_at) >= self._keys:
+            del self._full_at[next(iter(self._full_at))]
+
+
+class Floods:
+    """See the module. One instance per process."""
+
+    def __init__(self, rates: Rates, clock: Clock) -> None:
+        self._clock = clock
+        self._clients = Buckets(rates.client, clock)
+        self._attempts = Buckets(rates.client, clock)
+        self._strangers = Buckets(rates.stranger, clock)
+        self._proven: dict[str, int] = {}
+
+    def attempt(self, address: str, client: str) -> None:
+        """Before anything is looked up or verified for a claimed client; `TokenRefused` with the time to wait."""
+        name, site = f"{_site(address)} {client}", _site(address)
+        wait = self._attempts.wait(name)
+        if not wait and not self._was_proven(name):
+            wait = self._strangers.wait(site)
+        if wait:
+            raise _refused("FLOOD_OF_STRANGERS", wait)
+        self._attempts.take(name)
+
+    def failed(self, address: str) -> None:
+        """Somebody at this address proved to be nobody."""
+        self._strangers.take(_site(address))
+
+    def proven(self, address: str, client: str) -> None:
+        """The client proved itself from this address."""
+        name = f"{_site(address)} {client}"
+        self._proven.pop(name, None)
+        if len(self._proven) >= _KEYS:
+            del self._proven[next(iter(self._proven))]
+        self._proven[name] = self._clock()
+
+    def allow(self, client: str) -> None:
+        """Before the client's assertion is spent; `TokenRefused` where it has had its share."""
+        wait = self._clients.wait(client)
+        if wait:
+            raise _refused("FLOOD_OF_CLIENT", wait)
+
+    def served(self, address: str, client: str) -> None:
+        """The client spent what nobody else could have: the attempt was none, and its share is one less."""
+        self._attempts.give_back(f"{_site(address)} {client}")
+        self._clients.take(client)
+
+    def _was_proven(self, name: str) -> bool:
+        return self._clock() - self._proven.get(name, -_PROVEN_MS) < _PROVEN_MS
+
+
+def _site(address: str) -> str:
+    """The address, or the network of an IPv6 address: who has one address of it has all."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, IPv6Address):
+        return str(known.ipv4_mapped or IPv6Address(int(known) >> _SITE_BITS << _SITE_BITS))
+    return str(known)
+
+
+def _refused(code: str, wait: int) -> TokenRefused:
+    return TokenRefused("temporarily_unavailable", code, retry_after=wait)
