@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from math import ceil
 from typing import Final
 
 from gateway.clock import MILLISECONDS, Clock
@@ -64,7 +65,7 @@ class Buckets:
     def wait(self, key: str) -> int:
         """0 if there is one to take, else the whole seconds until there is."""
         short = self._due(key) - self._clock() - self._slack
-        return 0 if short <= 0 else int(short // MILLISECONDS) + 1
+        return max(0, ceil(short / MILLISECONDS))
 
     def take(self, key: str) -> None:
         """Take one, also from an empty bucket; it never owes more than one burst."""

@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse
 from requests_oauth2client import DPoPToken, OAuth2Client, PrivateKeyJwt
 
 from gateway.identity import Challenge, Identity, Subject
+from gateway.identity.proxy import peer_of
 from gateway.identity.routes import routes, token_route
 from tests.identity.world import JWT_BEARER, MEMBER_DETAILS, World, build_identity
 from tests.services import free_port
@@ -36,7 +37,7 @@ def application(identity: Identity) -> FastAPI:
 
     async def authenticate(request: Request) -> Subject:
         subject = await identity.authenticate(
-            request.method, request.scope["raw_path"].decode(), request.scope["headers"]
+            request.method, request.scope["raw_path"].decode(), request.scope["headers"], peer_of(request.scope)
         )
         await identity.require_active(subject)
         return subject

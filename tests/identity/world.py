@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from gateway.identity import (
     Identity,
     KnownClient,
     MemoryWindow,
+    Method,
     Offer,
     ProofWindow,
     SecurityLog,
@@ -30,12 +32,13 @@ from gateway.identity import (
     TokenKey,
     TokenKeys,
     TokenRefused,
+    TrustedProxy,
     add_key,
     register_client,
 )
 from gateway.identity.base64url import encode
 from gateway.identity.endpoint import TokenAnswer
-from gateway.identity.jws import PrivateKey
+from gateway.identity.jws import PrivateKey, take_apart
 from gateway.members.tables import alliance, member
 
 ISSUER = "https://gateway.example"
@@ -126,9 +129,11 @@ class World:
     def now(self) -> int:
         return self.clock.ms // 1000
 
-    def another_process(self, proofs: ProofWindow | None = None) -> Identity:
-        """A second gateway process over the same database and keys."""
-        return build_identity(self.database, self.clock, self.token_key, self.terms, self.members, self.record, proofs)
+    def another_process(self, proofs: ProofWindow | None = None, **given: Any) -> Identity:
+        """A second gateway process over the same database and keys; more is given to `Identity`."""
+        return build_identity(
+            self.database, self.clock, self.token_key, self.terms, self.members, self.record, proofs, **given
+        )
 
     def assertion(
         self,
@@ -178,6 +183,7 @@ class World:
         form: Mapping[str, str | None] | None = None,
         headers: list[tuple[bytes, bytes]] | None = None,
         body: bytes | None = None,
+        peer: str = "",
         **assertion: Any,
     ) -> TokenAnswer:
         """One token request; form parameters set to None are left out."""
@@ -192,7 +198,7 @@ class World:
         sent = {name: value for name, value in parameters.items() if value is not None}
         proof = proof or self.proof("POST", f"{ISSUER}/token", nonce=self.token_nonce(server))
         given = headers or [(b"content-type", b"application/x-www-form-urlencoded"), (b"dpop", proof.encode())]
-        return await server.token_endpoint.answer(given, urlencode(sent).encode() if body is None else body)
+        return await server.token_endpoint.answer(given, urlencode(sent).encode() if body is None else body, peer)
 
     async def refusal(self, **request: Any) -> TokenRefused:
         """The refusal of a request that must be refused."""
@@ -264,6 +270,7 @@ def build_identity(
     proofs: ProofWindow | None = None,
     issuer: str = ISSUER,
     resource: str = RESOURCE,
+    **given: Any,
 ) -> Identity:
     return Identity(
         database,
@@ -277,6 +284,7 @@ def build_identity(
         membership=members,
         record=record,
         log=SecurityLog(clock),
+        **given,
     )
 
 
@@ -306,6 +314,85 @@ async def build_world(database: Database, clock: MovableClock | None = None) -> 
     proofs = MemoryWindow(clock)
     identity = build_identity(database, clock, token_key, terms, members, record, proofs)
     return World(database, clock, identity, proofs, token_key, client, key, kid, terms, members, record)
+
+
+PROXY = "10.0.0.7"
+PROXY_SECRET = b"s" * 32
+
+
+@dataclass
+class Certified:
+    """A client that comes with a certificate, through the proxy: a process that trusts it, and what it sends."""
+
+    world: World
+    client: str
+    identity: Identity
+
+    def headers(self, certificate: bytes | None, *, verdict: bytes = b"SUCCESS") -> list[tuple[bytes, bytes]]:
+        """What the proxy sends along."""
+        certified = [] if certificate is None else [(b"client-cert", certificate)]
+        return [(b"gateway-proxy", PROXY_SECRET), (b"client-cert-verify", verdict), *certified]
+
+    async def ask(
+        self,
+        certificate: bytes | None,
+        *,
+        peer: str = PROXY,
+        verdict: bytes = b"SUCCESS",
+        more: Sequence[tuple[bytes, bytes]] = (),
+        form: Mapping[str, str | None] | None = None,
+    ) -> TokenAnswer:
+        """One token request; `form` changes parameters, those set to None are left out."""
+        headers = [(b"content-type", b"application/x-www-form-urlencoded"), *self.headers(certificate, verdict=verdict)]
+        usual = {"client_id": self.client, "client_assertion": None, "client_assertion_type": None}
+        return await self.world.ask(
+            identity=self.identity, headers=[*headers, *more], form={**usual, **(form or {})}, peer=peer
+        )
+
+    async def refusal(self, certificate: bytes | None, **request: Any) -> TokenRefused:
+        """The refusal of a request that must be refused."""
+        try:
+            await self.ask(certificate, **request)
+        except TokenRefused as refused:
+            return refused
+        raise AssertionError("a token was issued")
+
+    async def token(self, certificate: bytes) -> str:
+        """A fresh access token, bound to the certificate."""
+        text: str = (await self.ask(certificate)).body["access_token"]
+        assert "jkt" not in json.loads(take_apart(text, limit=10_000).payload)["cnf"]
+        return text
+
+    async def call(
+        self,
+        token: str,
+        certificate: bytes | None,
+        *,
+        peer: str = PROXY,
+        scheme: str = "Bearer",
+        more: Sequence[tuple[bytes, bytes]] = (),
+        identity: Identity | None = None,
+    ) -> Subject:
+        """One resource request."""
+        headers = [(b"authorization", f"{scheme} {token}".encode()), *self.headers(certificate), *more]
+        return await (identity or self.identity).authenticate("GET", "/v1/things", headers, peer)
+
+    async def challenge(self, token: str, certificate: bytes | None, **request: Any) -> Challenge:
+        """The challenge of a request that must be refused."""
+        try:
+            await self.call(token, certificate, **request)
+        except Challenge as challenge:
+            return challenge
+        raise AssertionError("the request was accepted")
+
+
+async def certified(world: World, method: Method, **given: Any) -> Certified:
+    """A client of the bank's that is registered with this method, at a process behind a trusted proxy."""
+    async with world.database.transaction() as tx:
+        client = await register_client(tx, member_id="bank", name="by certificate", now_ms=world.clock(), method=method)
+    proxy = TrustedProxy([ip_network(PROXY)], PROXY_SECRET)
+    identity = world.another_process(proxy=proxy, mtls="https://gateway.example:9443", **given)
+    return Certified(world, client, identity)
 
 
 async def build_second_client(world: World) -> World:
