@@ -5,10 +5,12 @@ from gateway.identity.clients import (
     add_key,
     change_method,
     is_client_key,
+    name_resource_server,
     register_client,
     retire_key,
     revoke_client,
 )
+from gateway.identity.endpoint import Admission
 from gateway.identity.floods import Rate, Rates
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
@@ -18,11 +20,12 @@ from gateway.identity.refusals import Challenge, TokenRefused
 from gateway.identity.replay import DatabaseWindow, MemoryWindow, ProofWindow, ReplayWindow
 from gateway.identity.security_log import SecurityLog
 from gateway.identity.subject import MEMBER_ACTIONS, AgreementGrant, MemberGrant, Subject
-from gateway.identity.tokens import TokenKey, TokenKeys
+from gateway.identity.token_keys import TokenKey, TokenKeys
 
 __all__ = [
     "MEMBER_ACTIONS",
     "PRIVATE_KEY_JWT",
+    "Admission",
     "AgreementGrant",
     "AgreementTerms",
     "Binding",
@@ -51,6 +54,7 @@ __all__ = [
     "add_key",
     "change_method",
     "is_client_key",
+    "name_resource_server",
     "register_client",
     "retire_key",
     "revoke_client",

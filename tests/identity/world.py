@@ -17,6 +17,7 @@ from sqlalchemy import insert
 
 from gateway.database import Database, Query
 from gateway.identity import (
+    Admission,
     Challenge,
     DatabaseWindow,
     Identity,
@@ -35,6 +36,7 @@ from gateway.identity import (
 from gateway.identity.base64url import encode
 from gateway.identity.endpoint import TokenAnswer
 from gateway.identity.jws import PrivateKey
+from gateway.identity.revoked import revoke
 from gateway.members.tables import alliance, member
 
 ISSUER = "https://gateway.example"
@@ -75,16 +77,20 @@ class Members:
     """What the members package would say."""
 
     admitted: dict[str, str] = field(default_factory=dict)
+    suspended: set[str] = field(default_factory=set)
 
-    async def alliance_of(self, member: str) -> str | None:
-        return self.admitted.get(member)
+    async def admission(self, member: str) -> Admission | None:
+        alliance = self.admitted.get(member)
+        return Admission(alliance, suspended=member in self.suspended) if alliance else None
 
 
 @dataclass
 class Record:
     """The operator's log, as a list."""
 
+    database: Database
     granted: list[Subject] = field(default_factory=list)
+    revoked: list[Subject] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: Exception | None = None
 
@@ -97,6 +103,13 @@ class Record:
         if self.error:
             raise self.error
         self.refused.append((client.id, code))
+
+    async def on_revoked(self, subject: Subject) -> None:
+        if self.error:
+            raise self.error
+        async with self.database.transaction() as tx:
+            if await revoke(tx, subject):
+                self.revoked.append(subject)
 
 
 @dataclass
@@ -286,7 +299,7 @@ async def admit(database: Database, members: Members, name: str) -> str:
 async def build_world(database: Database, clock: MovableClock | None = None) -> World:
     """See `World`."""
     clock = clock or MovableClock()
-    terms, members, record = Terms(), Members(), Record()
+    terms, members, record = Terms(), Members(), Record(database)
     token_key = TokenKey.of(Ed25519PrivateKey.generate())
     await admit(database, members, "bank")
     key = OKPKey.generate_key("Ed25519")
