@@ -95,7 +95,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
-    @app.get(_CACHED, summary="The keys that verify receipts", tags=["reads"])
+    @app.get("/v1/jwks", summary="The keys that verify receipts", tags=["reads"])
     async def resource_keys() -> Response:
         """The public keys of the API itself (RFC 9728 `jwks_uri`); those with `exp` sign no more."""
         return JSONResponse(await gateway.signing.receipt_jwks(), headers=_KEY_SET, media_type=JWK_SET)
