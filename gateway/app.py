@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.errors import Invalid
 from gateway.identity import (
+    Admission,
     DatabaseWindow,
     Identity,
     KnownClient,
@@ -36,32 +37,30 @@ from gateway.identity import (
     SecurityLog,
     Spending,
     Subject,
-    TokenKey,
-    TokenKeys,
     TrustedProxy,
 )
+from gateway.identity.revoked import revoke
 from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack, UsedBefore
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, VerifierKey
-from gateway.ledger.receipts import ReceiptSigner
 from gateway.ledger.stored import state as log_state
 from gateway.ledger.tiles import Tiles
 from gateway.members import Members, SigningKeys
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
-from gateway.members.members import admitted_to
+from gateway.members.members import admission
 from gateway.policy import DecisionPoint, Engine, load_bundle
 from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
+from gateway.signing import Signing, key_rotation
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
 from gateway.vault.provider import KekProvider
+from gateway.vault.rotation import KeyRotation, RotatedKey
 from gateway.vault.vault import Vault
 
-TOKEN_KEY = "token"  # noqa: S105 - the use of a key
-RECEIPT_KEY = "receipt"
 _LONGEST_BEARER = 4096
 _SHORTEST_PROXY_SECRET = 32
 
@@ -91,7 +90,8 @@ class Gateway:
     identity: Identity
     tiles: Tiles
     log_signers: LogSigners
-    receipt_jwk: Mapping[str, str]
+    signing: Signing
+    key_rotation: KeyRotation
 
     async def activate_policy(self, alliance: str, *, operator: str) -> str:
         """Put the policy that this process has loaded in force; returns its digest.
@@ -147,23 +147,24 @@ class NewKeys:
         await self._keyring.create_signing_key(tx, f"log:{log}", now_ms)
 
 
-class AdmittedMembers:
+class Roll:
     """Identity's question to the roll of members."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
-    async def alliance_of(self, member: str) -> str | None:
-        """The alliance in which the member is admitted now."""
-        return await admitted_to(self._reading, member)
+    async def admission(self, member: str) -> Admission | None:
+        """Where the member stands now."""
+        return await admission(self._reading, member)
 
 
 class TokenEvents:
-    """Tokens granted and refused to known clients, in the operator's log of their alliance."""
+    """Tokens granted, refused to known clients, and revoked, in the operator's log of their alliance."""
 
-    def __init__(self, ledger: Ledger, members: AdmittedMembers) -> None:
+    def __init__(self, ledger: Ledger, roll: Roll, agreements: Agreements) -> None:
         self._ledger = ledger
-        self._members = members
+        self._roll = roll
+        self._agreements = agreements
 
     async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
         """What a token grants, before it is handed out."""
@@ -181,11 +182,22 @@ class TokenEvents:
         return True
 
     async def on_refused(self, client: KnownClient, code: str) -> None:
-        """Why a client that proved its key got no token; of a suspended member only the security log tells."""
-        alliance = await self._members.alliance_of(client.member)
-        if alliance is not None:
+        """Why a client that proved its key was refused."""
+        admission = await self._roll.admission(client.member)
+        if admission is not None:
             facts = {"actor": {"member": client.member, "client": client.id}, "code": code}
-            await self._ledger.record(Draft(log=alliance, kind=Kind.TOKEN_REFUSED, effect=Effect.DENY, facts=facts))
+            draft = Draft(log=admission.alliance, kind=Kind.TOKEN_REFUSED, effect=Effect.DENY, facts=facts)
+            await self._ledger.record(draft)
+
+    async def on_revoked(self, subject: Subject) -> None:
+        """End a token: narrowed are the owners that it could read from, and their logs carry the entry too."""
+        owners = await self._agreements.owners({grant.agreement for grant in subject.agreements})
+        async with self._ledger.changing(subject.alliance, narrows=owners) as change:
+            if not await revoke(change.tx, subject):
+                return
+            facts = {"act": "token_revoked", "actor": subject.actor(), "expires_at": subject.expires_at}
+            for log in (subject.alliance, *sorted(owners)):
+                change.enter(Draft(log=log, kind=Kind.ADMIN, facts=facts))
 
 
 def database_url(settings: Settings) -> str:
@@ -214,7 +226,7 @@ async def initialise(settings: Settings, provider: KekProvider, clock: Clock = s
     database = await open_database(settings)
     try:
         keyring = KeyRing(database, provider, clock)
-        for use in (TOKEN_KEY, RECEIPT_KEY):
+        for use in RotatedKey:
             try:
                 await keyring.signing_key(use)
             except KeysUnavailable:
@@ -241,7 +253,8 @@ async def compose(
         incidents: dict[str, LedgerRolledBack] = {}
         ledger = Ledger(database, clock, origin=urlsplit(settings.base_url).netloc, node=node, incidents=incidents)
         stack.push_async_callback(ledger.close)
-        receipt_key = await keyring.signing_key(RECEIPT_KEY)
+        signing = Signing(database, keyring, clock)
+        await signing.follow()
         log_signers = LogSigners(database, keyring)
         integrator = Integrator(database, clock, log_signers.of, settings.heads_path, incidents=incidents)
         stack.push_async_callback(integrator.close)
@@ -273,12 +286,13 @@ async def compose(
                 search=Search(database, keyring),
                 ledger=ledger,
                 vault=Vault(keyring),
-                receipts=ReceiptSigner(receipt_key.private, receipt_key.kid),
+                receipts=signing.receipts,
             ),
-            identity=await _identity(settings, database, keyring, ledger, agreements, clock, stack),
+            identity=await _identity(settings, database, signing, ledger, agreements, clock, stack),
             tiles=Tiles(database),
             log_signers=log_signers,
-            receipt_jwk=receipt_key.jwk(),
+            signing=signing,
+            key_rotation=key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days),
         )
 
 
@@ -312,13 +326,12 @@ def _bearer(settings: Settings) -> str | None:
 async def _identity(
     settings: Settings,
     database: Database,
-    keyring: KeyRing,
+    signing: Signing,
     ledger: Ledger,
     agreements: Agreements,
     clock: Clock,
     stack: AsyncExitStack,
 ) -> Identity:
-    key = await keyring.signing_key(TOKEN_KEY)
     proofs: ProofWindow
     if settings.valkey_url:
         from gateway.identity.replay_valkey import ValkeyWindow  # noqa: PLC0415 - as above
@@ -328,19 +341,19 @@ async def _identity(
         proofs = valkey
     else:
         proofs = MemoryWindow(clock)
-    members = AdmittedMembers(database)
+    roll = Roll(database)
     secret = await asyncio.to_thread(_proxy_secret, settings)
     return Identity(
         database,
         clock,
-        TokenKeys(TokenKey.of(key.private, key.kid)),
+        signing.tokens,
         issuer=settings.base_url,
         resource=f"{settings.base_url}/v1",
         proofs=proofs,
         assertions=DatabaseWindow(database, clock),
         terms=agreements,
-        membership=members,
-        record=TokenEvents(ledger, members),
+        membership=roll,
+        record=TokenEvents(ledger, roll, agreements),
         log=SecurityLog(clock),
         proxy=TrustedProxy(settings.proxy_networks, secret),
         mtls=settings.mtls_issuer,

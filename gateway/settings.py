@@ -63,6 +63,8 @@ class Settings:
     """Failures a second that strangers of one address may have, after `stranger_burst`."""
     stranger_burst: int = 200
     """So many failures of strangers of one address at once."""
+    rotate_keys_days: int = 90
+    """How long the gateway's own keys sign before others take over; 0: by command alone."""
     open_logs: bool = False
     """Serve the transparency logs to everybody; for demonstrations with made data on loopback only."""
 

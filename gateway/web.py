@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from sqlalchemy import literal, select
 from starlette.routing import BaseRoute, Route
@@ -23,13 +24,18 @@ from gateway.consents.routes import routes as consent_routes
 from gateway.database import Query
 from gateway.identity import Subject
 from gateway.identity.proxy import peer_of
+from gateway.identity.routes import JWK_SET
+from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
-from gateway.identity.routes import token_route
+from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.limits import Limits
 from gateway.members.routes import routes as member_routes
+from gateway.vault.own_keys import REREAD_S
 
 _API_VERSION = "1"
 _SWEEP_PAUSE_S = 60
+_CACHED = "/v1/jwks"
+_KEY_SET = {"Cache-Control": f"public, max-age={KEY_SET_CACHE_SECONDS}"}
 _ALIVE = Query(select(literal(1)))
 
 
@@ -45,9 +51,15 @@ def web(gateway: Gateway) -> FastAPI:
         )
 
     async def authenticate_active(request: Request) -> Subject:
-        """As above, and the client stands unchanged; for every route that is not the seam."""
+        """As above, and client, member and token stand; for every route that is not the seam."""
         subject = await authenticate(request)
         await identity.require_active(subject)
+        return subject
+
+    async def authenticate_withdrawing(request: Request) -> Subject:
+        """As above, and the member may be suspended; for withdrawals of consent alone."""
+        subject = await authenticate(request)
+        await identity.require_active(subject, withdrawing=True)
         return subject
 
     @asynccontextmanager
@@ -55,10 +67,14 @@ def web(gateway: Gateway) -> FastAPI:
         await gateway.integrator.integrate_all()
         gateway.integrator.start()
         alone = not gateway.settings.database_url
-        sweeping = asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep")
+        beside = [
+            asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
+            asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
+        ]
         yield
-        sweeping.cancel()
-        await asyncio.wait([sweeping])
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
 
     app = FastAPI(
         title="Alliance Gateway",
@@ -71,21 +87,21 @@ def web(gateway: Gateway) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
-    tokens = token_route(identity)
-    app.router.routes[:0] = [*fast_lane(reads), *fast_lane(tokens)]
+    oauth = identity_endpoints(identity)
+    app.router.routes[:0] = [*fast_lane(reads), *fast_lane(oauth)]
     app.include_router(reads)
-    app.include_router(tokens)
+    app.include_router(oauth)
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
-    app.include_router(consent_routes(authenticate_active, gateway.consents))
+    app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
-    @app.get("/v1/jwks", summary="The key that signs receipts", tags=["reads"])
-    async def resource_keys() -> dict[str, list[dict[str, str]]]:
-        """The public keys of the API itself (RFC 9728 `jwks_uri`): what verifies an access receipt."""
-        return {"keys": [dict(gateway.receipt_jwk)]}
+    @app.get("/v1/jwks", summary="The keys that verify receipts", tags=["reads"])
+    async def resource_keys() -> Response:
+        """The public keys of the API itself (RFC 9728 `jwks_uri`); those with `exp` sign no more."""
+        return JSONResponse(await gateway.signing.receipt_jwks(), headers=_KEY_SET, media_type=JWK_SET)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthy() -> Response:
@@ -125,23 +141,35 @@ class FreshNonce:
         self._next_nonce = next_nonce
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the header to successful answers below /v1; a challenge brings its own."""
+        """Add the header to successful answers below /v1 that nobody caches; a challenge brings its own."""
 
         async def with_nonce(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] != HTTPStatus.UNAUTHORIZED:
                 message["headers"].append((b"dpop-nonce", self._next_nonce().encode()))
             await send(message)
 
-        of_api = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        of_api = scope["type"] == "http" and scope["path"].startswith("/v1/") and scope["path"] != _CACHED
         await self._app(scope, receive, with_nonce if of_api else send)
 
 
 async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
-    """Delete what failed, abandoned and superseded uploads left; what can't be done now is done later."""
+    """Delete what uploads left and tokens no longer need; what can't be done now is done later."""
     while True:
         try:
             await gateway.uploads.sweep(starting=starting)
             starting = False
+            await gateway.identity.forget_expired()
         except Exception as error:
             problems.log_unexpected(error, "while sweeping")
         await asyncio.sleep(_SWEEP_PAUSE_S)
+
+
+async def _turn_keys_for_ever(gateway: Gateway) -> None:
+    """Follow the gateway's own keys, and take the steps of a rotation that are due; each failure is for itself."""
+    while True:
+        for work in (gateway.signing.follow, gateway.key_rotation.turn):
+            try:
+                await work()
+            except Exception as error:
+                problems.log_unexpected(error, "while turning the gateway's own keys")
+        await asyncio.sleep(REREAD_S)

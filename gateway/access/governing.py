@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, func, literal, or_, select
 from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
@@ -18,7 +18,7 @@ from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
 from gateway.database import Database, Query, Row
 from gateway.errors import NotFound
-from gateway.identity.tables import client
+from gateway.identity.tables import client, is_revoked
 from gateway.ledger.tables import head
 from gateway.members.tables import member
 from gateway.policy.tables import active_policy
@@ -26,6 +26,7 @@ from gateway.policy.tables import active_policy
 Versions = str
 """Everything that a decision was judged by and that can move, in one text; equal texts mean nothing moved."""
 
+_TOKEN_REVOKED = "|revoked"  # noqa: S105 - the end of the versions where the request's own token is revoked
 _owner = member.alias("owner")
 _recipient = member.alias("recipient")
 
@@ -37,8 +38,11 @@ def _in_one_text(*columns: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def governing_row() -> Select[Any]:
-    """One row of versions for (:agreement, :dataset, :member, :client), or none for a stranger to the agreement."""
-    case = (
+    """One row of versions for (:agreement, :dataset, :member, :client), or none for a stranger to the agreement.
+
+    They end in `_TOKEN_REVOKED` where :token is revoked.
+    """
+    held = (
         select(func.min(hold.c.case_id))
         .where(
             hold.c.state == "active",
@@ -62,8 +66,10 @@ def governing_row() -> Select[Any]:
                 dataset.c.no,
                 dataset.c.version,
                 active_policy.c.digest,
-                case,
-            ).label("versions"),
+                held,
+            )
+            .concat(case((is_revoked(bindparam("token", type_=SQLText)), literal(_TOKEN_REVOKED)), else_=literal("")))
+            .label("versions"),
             agreement.c.version.label("agreement_version"),
             agreement.c.owner_id,
             _owner.c.state.label("owner_state"),
@@ -98,12 +104,14 @@ _GOVERNING = Query(governing_row())
 
 
 def key_of(request: AccessRequest) -> dict[str, str]:
-    """The names that a governing row is found by."""
+    """The names that a governing row is found by; the last tells whether the request's own token is revoked."""
+    subject = request.subject
     return {
         "agreement": request.agreement,
         "dataset": request.dataset,
-        "member": request.subject.member,
-        "client": request.subject.client,
+        "member": subject.member,
+        "client": subject.client,
+        "token": subject.token,
     }
 
 
@@ -127,6 +135,11 @@ class Governing:
     client_state: str
     client_version: int
 
+    @property
+    def token_revoked(self) -> bool:
+        """Whether the token that it was read for is revoked. Such facts are that request's alone."""
+        return self.versions.endswith(_TOKEN_REVOKED)
+
     def case(self, request: AccessRequest, now_s: int) -> dict[str, Any]:
         """The policy's input document for a request at an instant (epoch seconds).
 
@@ -135,7 +148,7 @@ class Governing:
         known = self.dataset.class_of_field if self.dataset else {}
         wanted = request.fields or tuple(name for name in self.terms["granted_fields"] if name in known)
         asked = dict.fromkeys([*wanted, *request.filters])  # a match tells the value: a filter is a wish to read
-        revoked = self.client_version != request.subject.client_version
+        revoked = self.client_version != request.subject.client_version or self.token_revoked
         return {
             "subject": {
                 "member": request.subject.member,
@@ -194,7 +207,7 @@ class GoverningFacts:
     async def read(self, request: AccessRequest, *, fresh: bool) -> Governing:
         """What governs the request; `NotFound` for a stranger to the agreement. `fresh` reads the database."""
         names = key_of(request)
-        key = tuple(names.values())
+        key = tuple(names.values())[:-1]
         if not fresh and (known := self._remembered.get(key)) is not None:
             return known
         row = await self._database.one(_GOVERNING, **names)
@@ -202,6 +215,8 @@ class GoverningFacts:
             self._remembered.pop(key, None)
             raise NotFound
         governing = await self._load(request, row)
+        if governing.token_revoked:
+            return governing
         self._remembered[key] = governing
         self._remembered.move_to_end(key)
         if len(self._remembered) > self._most:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger as SQLInteger
@@ -28,6 +28,7 @@ _OWN = Query(
     .order_by(agreement.c.id)
     .limit(bindparam("most", type_=SQLInteger))
 )
+_OWNER = Query(select(agreement.c.owner_id).where(agreement.c.id == bindparam("id")))
 
 _Key = tuple[Any, ...]
 
@@ -99,6 +100,11 @@ class Agreements:
             actions=("read",),
             ends_at=found.terms.ends_at,
         )
+
+    async def owners(self, agreements: Collection[str]) -> set[str]:
+        """Whose data these agreements are about; those that do not exist name nobody."""
+        rows = [await self._database.one(_OWNER, id=one) for one in agreements]
+        return {row["owner_id"] for row in rows if row is not None}
 
     async def _prove(self, agreement_id: str) -> Agreement | None:
         async with self._database.reading() as snapshot:

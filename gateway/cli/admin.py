@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,10 @@ from gateway.app import Gateway
 from gateway.canonical import parse
 from gateway.cli import methods
 from gateway.cli.host import act, console, operator, told
+from gateway.clock import MILLISECONDS
 from gateway.errors import Invalid
 from gateway.identity.certificates import NAME_KINDS
+from gateway.vault.rotation import RotatedKey
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
@@ -131,6 +134,22 @@ def retire_client_key(client: str, thumbprint: str) -> None:
 def revoke_client(client: str) -> None:
     """End a client, at the next request."""
     act(lambda gateway: gateway.clients.revoke(client, operator=operator()))
+
+
+@admin.command("resource-server")
+@told
+def name_resource_server(client: str) -> None:
+    """Let a client ask at /introspect about its alliance's tokens; revoking the client ends that."""
+    act(lambda gateway: gateway.clients.serve(client, resource=gateway.identity.resource, operator=operator()))
+
+
+@admin.command("rotate-key")
+@told
+def rotate_key(use: Annotated[RotatedKey, typer.Argument(help="Which of the gateway's own keys.")]) -> None:
+    """Publish a new key, which the servers use once everybody knows it; prints its kid and when that is."""
+    rotation = act(lambda gateway: gateway.key_rotation.begin(use, operator=operator()))
+    instant = datetime.fromtimestamp(rotation.signs_from / MILLISECONDS, UTC)
+    console.print(f"{rotation.kid} signs from {instant:%Y-%m-%dT%H:%M:%SZ}")
 
 
 @admin.command("signing-key")

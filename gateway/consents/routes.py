@@ -31,10 +31,10 @@ _WITHDRAWAL: dict[str, Any] = {
 _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
-def routes(authenticate: Authenticate, consents: Consents) -> APIRouter:
-    """Recording, withdrawing and looking up."""
+def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, consents: Consents) -> APIRouter:
+    """Recording, withdrawing and looking up. Whoever is `withdrawing` may be of a suspended member."""
     router = APIRouter(prefix="/v1", tags=["consents"])
-    caller = Depends(authenticate)
+    caller, withdrawing = Depends(authenticate), Depends(authenticate_withdrawing)
 
     @router.post(
         "/datasets/{dataset_id}/consents",
@@ -69,7 +69,7 @@ def routes(authenticate: Authenticate, consents: Consents) -> APIRouter:
         return Response(await consents.show(subject, consent_id), media_type=_JSON)
 
     @router.post("/consents/{consent_id}/withdrawal", summary="Withdraw one consent")
-    async def withdraw(subject: Annotated[Subject, caller], consent_id: _Id) -> Response:
+    async def withdraw(subject: Annotated[Subject, withdrawing], consent_id: _Id) -> Response:
         """No permit follows it in the ledger. Needs `withdraw`; a second time changes nothing."""
         return Response(await consents.withdraw(subject, consent_id), media_type=_JSON)
 
@@ -78,7 +78,9 @@ def routes(authenticate: Authenticate, consents: Consents) -> APIRouter:
         summary="Withdraw a person's consents",
         openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": _WITHDRAWAL}}}},
     )
-    async def withdraw_matching(request: Request, subject: Annotated[Subject, caller], dataset_id: _Id) -> Response:
+    async def withdraw_matching(
+        request: Request, subject: Annotated[Subject, withdrawing], dataset_id: _Id
+    ) -> Response:
         """`subject`, and `recipient` or `purpose` to withdraw less than everything. Needs `withdraw`."""
         body = await read_object(request, tuple(_WITHDRAWAL["properties"]), longest=LONGEST_WITHDRAWAL)
         answer = await consents.withdraw_matching(

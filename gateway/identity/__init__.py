@@ -5,10 +5,12 @@ from gateway.identity.clients import (
     add_key,
     change_method,
     is_client_key,
+    name_resource_server,
     register_client,
     retire_key,
     revoke_client,
 )
+from gateway.identity.endpoint import Admission
 from gateway.identity.floods import Rate, Rates
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
@@ -25,11 +27,12 @@ from gateway.identity.replay import (
 )
 from gateway.identity.security_log import SecurityLog
 from gateway.identity.subject import MEMBER_ACTIONS, AgreementGrant, MemberGrant, Subject
-from gateway.identity.tokens import TokenKey, TokenKeys
+from gateway.identity.token_keys import TokenKey, TokenKeys
 
 __all__ = [
     "MEMBER_ACTIONS",
     "PRIVATE_KEY_JWT",
+    "Admission",
     "AgreementGrant",
     "AgreementTerms",
     "AssertionWindow",
@@ -60,6 +63,7 @@ __all__ = [
     "add_key",
     "change_method",
     "is_client_key",
+    "name_resource_server",
     "register_client",
     "retire_key",
     "revoke_client",

@@ -20,13 +20,14 @@ from gateway.identifiers import random_id
 from gateway.identity.claims import text
 from gateway.identity.keys import PublicKey, public_key
 from gateway.identity.methods import PRIVATE_KEY_JWT, Method, set_method
-from gateway.identity.tables import client, client_key
+from gateway.identity.tables import client, client_key, resource_server
 
 _NAME: Final = 200
 _KID: Final = range(1, 129)
 
 _INSERT_CLIENT = Query(insert(client))
 _INSERT_KEY = Query(insert(client_key))
+_SERVE = Query(insert(resource_server))
 _CLIENT = Query(select(client.c.state, client.c.version).where(client.c.id == bindparam("id")))
 _BUMP = Query(update(client).where(client.c.id == bindparam("the_id")).values(version=client.c.version + 1))
 _REVOKE = Query(update(client).where(client.c.id == bindparam("the_id")).values(state="revoked"))
@@ -136,6 +137,12 @@ async def revoke_client(tx: Transaction, *, client_id: str) -> None:
     await tx.run(_BUMP, the_id=client_id)
 
 
+async def name_resource_server(tx: Transaction, *, client_id: str, resource: str, now_ms: int) -> None:
+    """Let the client ask about tokens for a resource (RFC 7662). `AlreadyExists` where it serves one already."""
+    await _active(tx, client_id)
+    await tx.run(_SERVE, client_id=client_id, resource=resource, created_at=now_ms)
+
+
 async def is_client_key(reading: Reading, thumbprint: str) -> bool:
     """Whether the key is, or once was, a client's: such a key may sign nothing else."""
     return await reading.one(_KEY, thumbprint=thumbprint) is not None
@@ -149,12 +156,6 @@ async def find_client(reading: Reading, client_id: str) -> KnownClient | None:
     keys = tuple((row["kid"], _stored_key(row["jwk"])) for row in rows if row["kid"] is not None)
     first = rows[0]
     return KnownClient(first["id"], first["member_id"], first["state"], first["version"], keys, Method.of(first))
-
-
-async def stands(reading: Reading, client_id: str, version: int) -> bool:
-    """Whether the client is active and unchanged since `version`."""
-    row = await reading.one(_CLIENT, id=client_id)
-    return row is not None and row["state"] == "active" and row["version"] == version
 
 
 @lru_cache(maxsize=4096)

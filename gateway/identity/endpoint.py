@@ -23,11 +23,19 @@ PATH: Final = "/token"
 _DETAILS_BYTES: Final = 6 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A member's place: its alliance, and whether it is suspended there."""
+
+    alliance: str
+    suspended: bool = False
+
+
 class Membership(Protocol):
     """What the members package tells identity; the app supplies it."""
 
-    async def alliance_of(self, member: str) -> str | None:
-        """The alliance in which the member is admitted now; None for unknown and suspended members."""
+    async def admission(self, member: str) -> Admission | None:
+        """Where the member stands now; None for one that is unknown."""
 
 
 class TokenRecord(RefusalRecord, Protocol):
@@ -36,6 +44,9 @@ class TokenRecord(RefusalRecord, Protocol):
     async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
         """A token is about to be handed out: on record together with what is spent for it, durably. False, and
         nothing on record, where that was spent before."""
+
+    async def on_revoked(self, subject: Subject) -> None:
+        """Revoke the client's token by `revoked.revoke`, with its entry: on return no process lets it open anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +135,23 @@ class TokenEndpoint:
 
     async def _mint(self, caller: Caller, proof: Proof | None) -> Minted:
         client = caller.client
-        alliance = await self._membership.alliance_of(client.member)
-        if alliance is None:
+        admission = await self._membership.admission(client.member)
+        if admission is None:
             raise TokenRefused("unauthorized_client", "MEMBER_NOT_ADMITTED")
         now = seconds(self._clock())
+        asked = _asked(caller.form.get("authorization_details", ""))
         granted = await grants.granted(
-            _asked(caller.form.get("authorization_details", "")), member=client.member, terms=self._terms, now_s=now
+            asked, member=client.member, terms=self._terms, now_s=now, suspended=admission.suspended
         )
         if not granted.agreements and not granted.actions:
+            if admission.suspended:
+                raise TokenRefused("unauthorized_client", "MEMBER_SUSPENDED")
             raise TokenRefused("invalid_authorization_details", "DETAILS_NOTHING_GRANTED")
         if len(orjson.dumps(granted.details())) > _DETAILS_BYTES:
             raise TokenRefused("invalid_authorization_details", "DETAILS_TOO_LARGE")
+        await self._tokens.keys.follow()
         return self._tokens.mint(
-            alliance=alliance,
+            alliance=admission.alliance,
             member=client.member,
             client=client.id,
             version=client.version,
@@ -167,7 +182,7 @@ def _asked(parameter: str) -> grants.Grants:
 def _body(minted: Minted) -> dict[str, Any]:
     return {
         "access_token": minted.text,
-        "token_type": "DPoP" if minted.subject.jkt else "Bearer",
+        "token_type": minted.subject.token_type,
         "expires_in": minted.expires_in,
         "authorization_details": minted.details,
     }

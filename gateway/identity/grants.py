@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from gateway import canonical
 from gateway.errors import Invalid
 from gateway.identity.claims import text
-from gateway.identity.subject import MEMBER_ACTIONS, AgreementGrant, MemberGrant
+from gateway.identity.subject import MEMBER_ACTIONS, SUSPENDED_ACTIONS, AgreementGrant, MemberGrant
 
 MEMBER_TYPE: Final = "alliance_member"
 AGREEMENT_TYPE: Final = "alliance_agreement"
@@ -100,8 +100,13 @@ def requested(parameter: str) -> Grants:
         raise DetailsInvalid("authorization_details is not acceptable JSON.") from None
 
 
-async def granted(asked: Grants, *, member: str, terms: AgreementTerms, now_s: int) -> Grants:
-    """The intersection of what is asked with what the member may do and its agreements offer; it may be empty."""
+async def granted(asked: Grants, *, member: str, terms: AgreementTerms, now_s: int, suspended: bool = False) -> Grants:
+    """The intersection of what is asked with what the member may do and its agreements offer; it may be empty.
+
+    Of what a suspended member asks, `SUSPENDED_ACTIONS` are left.
+    """
+    if suspended:
+        return Grants((), asked.actions & SUSPENDED_ACTIONS)
     narrowed: list[AgreementGrant] = []
     ends: list[int] = []
     for detail in asked.agreements:

@@ -1,28 +1,34 @@
-"""The package's front: what the gateway asks of identity, in four questions."""
+"""The package's front: what the gateway asks of identity, in a few questions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gateway.clock import Clock
+from gateway.clock import Clock, seconds
 from gateway.database import Database
-from gateway.errors import Invalid
-from gateway.identity import clients, metadata
+from gateway.errors import Invalid, Reason, Refused
+from gateway.identity import metadata
 from gateway.identity.authentication import ClientAuthentication
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
 from gateway.identity.floods import USUAL_RATES, Rates
 from gateway.identity.grants import AgreementTerms
+from gateway.identity.introspection import IntrospectionEndpoint
 from gateway.identity.proxy import NO_PROXY, TrustedProxy
 from gateway.identity.refusals import Challenge
 from gateway.identity.replay import AssertionWindow, ProofWindow
 from gateway.identity.resource import ResourceCheck
+from gateway.identity.revocation import RevocationEndpoint
+from gateway.identity.revoked import Standing, purge, standing
 from gateway.identity.security_log import SecurityLog
 from gateway.identity.subject import Subject
-from gateway.identity.tokens import TokenKeys, Tokens
+from gateway.identity.token_keys import TokenKeys
+from gateway.identity.tokens import Tokens
 
 __all__ = ["Identity", "Membership", "TokenRecord"]
+
+_OVER: Final = {Standing.CHANGED: "CLIENT_CHANGED", Standing.REVOKED: "TOKEN_REVOKED"}
 
 
 class Identity:
@@ -59,6 +65,7 @@ class Identity:
         self.mtls = mtls
         self.log = log
         self._database = database
+        self._clock = clock
         self._keys = keys
         tokens = Tokens(keys, issuer=issuer, resource=resource)
         self._check = ResourceCheck(
@@ -91,6 +98,19 @@ class Identity:
             membership=membership,
             record=record,
         )
+        self.revocation_endpoint = RevocationEndpoint(
+            database, self.client_authentication, clock, tokens, record=record, log=log
+        )
+        self.introspection_endpoint = IntrospectionEndpoint(
+            database,
+            self.client_authentication,
+            clock,
+            tokens,
+            issuer=issuer,
+            terms=terms,
+            membership=membership,
+            log=log,
+        )
 
     async def authenticate(
         self, method: str, url: str, headers: Sequence[tuple[bytes, bytes]], peer: str = ""
@@ -105,22 +125,34 @@ class Identity:
         """
         return await self._check.authenticate(method, url, headers, peer)
 
-    async def require_active(self, subject: Subject) -> None:
-        """Raise `Challenge` unless the client is active and unchanged since the token was issued. One query."""
-        if not await clients.stands(self._database, subject.client, subject.client_version):
-            raise self.challenge_changed()
+    async def require_active(self, subject: Subject, *, withdrawing: bool = False) -> None:
+        """Raise unless client, keys, member and token stand as when the token was issued. One query.
+
+        `Challenge` for a client that changed or a token that was revoked, `Refused` for a suspended member; where the
+        caller is `withdrawing` a person's consent, its member may be suspended.
+        """
+        stands = await standing(self._database, subject)
+        if stands in _OVER:
+            raise self._check.challenge("invalid_token", _OVER[stands], scheme=subject.token_type)
+        if stands is Standing.SUSPENDED and not withdrawing:
+            raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
 
     def challenge_changed(self) -> Challenge:
-        """The 401 for a token whose client or keys have changed since; for callers that compared the version."""
+        """The 401 for a token that is over, or whose client changed; for callers that compared it themselves."""
         return self._check.challenge("invalid_token", "CLIENT_CHANGED")
 
     def next_nonce(self) -> str:
         """To be sent as `DPoP-Nonce` with answers of the resource, so that clients need no second try."""
         return self._check.next_nonce()
 
-    def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys that verify our tokens."""
+    async def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys that verify our tokens, as they are now."""
+        await self._keys.follow()
         return self._keys.jwks()
+
+    async def forget_expired(self) -> None:
+        """Delete what is kept of tokens that have expired; to be called now and then."""
+        await purge(self._database, seconds(self._clock()))
 
     def server_metadata(self) -> dict[str, Any]:
         """RFC 8414 metadata."""

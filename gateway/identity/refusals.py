@@ -16,6 +16,7 @@ _SENTENCES: Final = {
     "use_dpop_nonce": "The DPoP proof needs the nonce of this answer.",
     "unsupported_grant_type": "Only client_credentials is offered.",
     "unauthorized_client": "The member is not admitted.",
+    "unsupported_token_type": "Tokens of this type are not issued here.",
     "invalid_authorization_details": "Nothing of what was asked can be granted.",
     "temporarily_unavailable": "Try again shortly.",
     "FLOOD_OF_CLIENT": "Too many requests; wait as long as Retry-After says.",

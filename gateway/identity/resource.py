@@ -55,10 +55,10 @@ class ResourceCheck:
         """See `Identity.authenticate`."""
         token, proof = self._credentials(headers)
         if proof is None:
-            return self._by_certificate(token, headers, peer)
+            return await self._by_certificate(token, headers, peer)
         digest = sha256(token).digest()
         try:
-            subject = self._subject(token, digest)
+            subject = await self._subject(token, digest)
             checked = self._proofs.check(
                 proof, method=method, target=self._origin + _path(url), ath=base64url.encode(digest)
             )
@@ -76,10 +76,10 @@ class ResourceCheck:
         """The nonce for the caller's next proof, to be sent as `DPoP-Nonce` with any answer."""
         return self._nonces.current()
 
-    def _by_certificate(self, token: bytes, headers: Sequence[tuple[bytes, bytes]], peer: str) -> Subject:
+    async def _by_certificate(self, token: bytes, headers: Sequence[tuple[bytes, bytes]], peer: str) -> Subject:
         """The subject of a token that is bound to the certificate of this very connection."""
         try:
-            subject = self._subject(token, sha256(token).digest())
+            subject = await self._subject(token, sha256(token).digest())
             certificate = self._proxy.certificate(headers, peer)
         except TokenInvalid as refused:
             raise self.challenge("invalid_token", refused.code, scheme="Bearer") from None
@@ -116,11 +116,11 @@ class ResourceCheck:
             raise self.challenge("invalid_dpop_proof", "PROOF_COUNT")
         return token, proofs[0]
 
-    def _subject(self, token: bytes, digest: bytes) -> Subject:
+    async def _subject(self, token: bytes, digest: bytes) -> Subject:
         now = seconds(self._clock())
         subject = self._verified.find(digest, now)
         if subject is None:
-            subject = self._tokens.verify(token, now)
+            subject = (await self._tokens.recognise(token, now)).subject
             self._verified.keep(digest, subject)
         return subject
 

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
 import orjson
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
 
+from gateway.canonical import canonical
 from gateway.identity import metadata
 from gateway.identity.endpoint import PATH as TOKEN_PATH
 from gateway.identity.forms import BODY_BYTES
 from gateway.identity.identity import Identity
+from gateway.identity.introspection import PATH as INTROSPECTION_PATH
 from gateway.identity.proxy import peer_of
 from gateway.identity.refusals import TokenRefused
+from gateway.identity.revocation import PATH as REVOCATION_PATH
+from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+JWK_SET = "application/jwk-set+json"
+_JSON = "application/json"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _AN_HOUR = {"Cache-Control": "public, max-age=3600"}
-_FIVE_MINUTES = {"Cache-Control": "public, max-age=300"}
+_KEY_SET = {"Cache-Control": f"public, max-age={KEY_SET_CACHE_SECONDS}"}
+_VARIES = {"Vary": "Accept"}
 
 
 def routes(identity: Identity) -> APIRouter:
     """Metadata and key set of one `Identity`, at the paths that its URLs ask for."""
     router = APIRouter(tags=["OAuth"])
-    server, resource = identity.server_metadata(), identity.resource_metadata()
+    server, resource = canonical(identity.server_metadata()), canonical(identity.resource_metadata())
 
-    async def server_metadata() -> JSONResponse:
-        """RFC 8414 metadata."""
-        return JSONResponse(server, headers=_AN_HOUR)
+    async def server_metadata() -> Response:
+        """RFC 8414 metadata: the same bytes from every process."""
+        return Response(server, headers=_AN_HOUR, media_type=_JSON)
 
-    async def resource_metadata() -> JSONResponse:
-        """RFC 9728 metadata."""
-        return JSONResponse(resource, headers=_AN_HOUR)
+    async def resource_metadata() -> Response:
+        """RFC 9728 metadata: the same bytes from every process."""
+        return Response(resource, headers=_AN_HOUR, media_type=_JSON)
 
-    async def jwks() -> JSONResponse:
-        """The public keys that verify access tokens (RFC 7517)."""
-        return JSONResponse(identity.jwks(), headers=_FIVE_MINUTES, media_type="application/jwk-set+json")
+    async def jwks() -> Response:
+        """The public keys that verify access tokens and signed introspection (RFC 7517)."""
+        return Response(canonical(await identity.jwks()), headers=_KEY_SET, media_type=JWK_SET)
 
     for path in ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"):
         router.add_api_route(path, server_metadata, methods=["GET"], name=path, include_in_schema=False)
@@ -45,31 +55,51 @@ def routes(identity: Identity) -> APIRouter:
     return router
 
 
-def token_route(identity: Identity) -> APIRouter:
-    """The token endpoint alone; it takes the request as it is, and builds its answer itself."""
+def endpoints(identity: Identity) -> APIRouter:
+    """The OAuth endpoints; each takes the request as it is, and builds its answer itself."""
     router = APIRouter(tags=["OAuth"])
 
     async def token(request: Request) -> Response:
         """`client_credentials` by private_key_jwt or certificate; asks are `authorization_details` (RFC 9396)."""
-        try:
-            body = await _capped_body(request)
-            answer = await identity.token_endpoint.answer(request.scope["headers"], body, peer_of(request.scope))
-        except TokenRefused as refused:
-            return _refusal(refused)
+        answer = await identity.token_endpoint.answer(*await _received(request))
         headers = {**_NO_STORE, "DPoP-Nonce": answer.nonce}
-        return Response(orjson.dumps(answer.body), headers=headers, media_type="application/json")
+        return Response(orjson.dumps(answer.body), headers=headers, media_type=_JSON)
 
-    router.add_api_route(TOKEN_PATH, token, methods=["POST"], include_in_schema=False)
+    async def revoke(request: Request) -> Response:
+        """RFC 7009: ends a token of the caller's own, at once."""
+        await identity.revocation_endpoint.answer(*await _received(request))
+        return Response(headers=_NO_STORE)
+
+    async def introspect(request: Request) -> Response:
+        """RFC 7662; signed (RFC 9701) where `Accept` asks for it."""
+        answer = await identity.introspection_endpoint.answer(*await _received(request))
+        return Response(answer.body, headers={**_NO_STORE, **_VARIES}, media_type=answer.media_type)
+
+    for path, endpoint in ((TOKEN_PATH, token), (REVOCATION_PATH, revoke), (INTROSPECTION_PATH, introspect)):
+        router.add_api_route(path, _refusing(endpoint), methods=["POST"], name=path, include_in_schema=False)
     return router
 
 
-async def _capped_body(request: Request) -> bytes:
+def _refusing(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, answering its refusals as RFC 6749 section 5.2 words them."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except TokenRefused as refused:
+            return _refusal(refused)
+
+    return answer
+
+
+async def _received(request: Request) -> tuple[Sequence[tuple[bytes, bytes]], bytes, str]:
+    """Headers, capped body, and the connection's other end."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_BYTES:
             raise TokenRefused("invalid_request", "FORM_TOO_LARGE")
-    return bytes(body)
+    return request.scope["headers"], bytes(body), peer_of(request.scope)
 
 
 def _refusal(refused: TokenRefused) -> JSONResponse:

@@ -10,6 +10,9 @@ from gateway.errors import Reason, Refused
 MEMBER_ACTIONS: Final = frozenset(("draft", "sign", "upload", "consent", "withdraw", "audit"))
 """What a member may do for itself (`authorization_details` type `alliance_member`)."""
 
+SUSPENDED_ACTIONS: Final = frozenset(("withdraw",))
+"""What is left of them to a suspended member: a dispute between companies never stands in a person's way."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgreementGrant:
@@ -54,6 +57,11 @@ class Subject:
     def confirmation(self) -> dict[str, str]:
         """What the token is bound to, as `cnf` and the entries say it: `jkt` (RFC 9449) or `x5t#S256` (RFC 8705)."""
         return {"jkt": self.jkt} if self.jkt else {"x5t#S256": self.certificate}
+
+    @property
+    def token_type(self) -> str:
+        """The scheme that the token is presented under (RFC 9449 section 5, RFC 8705 section 3)."""
+        return "DPoP" if self.jkt else "Bearer"
 
     def actor(self) -> dict[str, str]:
         """Who asks, as entries say it; what the token is bound to included."""

@@ -1,8 +1,21 @@
-"""Clients of members, their public keys, and the assertions they have spent."""
+"""Clients of members, their public keys, the assertions they have spent, and the tokens they have revoked."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Exists,
+    ForeignKey,
+    Index,
+    Table,
+    Text,
+    column,
+    exists,
+    table,
+)
 
 from gateway.database import metadata
 
@@ -54,3 +67,28 @@ spent_assertion = Table(
     Index("ix_spent_assertion_expires_at", "expires_at"),
 )
 """Client assertions that were used, until they have expired."""
+
+revoked_token = Table(
+    "revoked_token",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+"""Access tokens that were revoked, named as in entries, until they would have expired (epoch seconds)."""
+
+resource_server = Table(
+    "resource_server",
+    metadata,
+    Column("client_id", Text, ForeignKey("client.id"), primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""Clients that serve a resource, and so may ask whether tokens for it are active (RFC 7662)."""
+
+roll = table("member", column("id"), column("state"))
+"""Of the members package's table what identity reads in its own statements."""
+
+
+def is_revoked(token: ColumnElement[str]) -> Exists:
+    """Whether the token of that name is revoked, as part of a statement."""
+    return exists().where(revoked_token.c.token == token)

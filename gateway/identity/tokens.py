@@ -5,24 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
 import orjson
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from joserfc.jwk import OKPKey
 
 from gateway.errors import GatewayError, Invalid
 from gateway.identity import base64url, jws
 from gateway.identity.claims import numeric_date
 from gateway.identity.grants import Grants
-from gateway.identity.keys import PublicKey, public_key
 from gateway.identity.subject import Subject
+from gateway.identity.token_keys import TYPE, TokenKeys
 
 LIFETIME_SECONDS: Final = 300
 TOKEN_BYTES: Final = 16 * 1024
-_TYPE: Final = "at+jwt"
 
 
 class TokenInvalid(GatewayError):
@@ -32,45 +28,12 @@ class TokenInvalid(GatewayError):
         super().__init__(code, "The access token does not hold.")
 
 
-@dataclass(frozen=True)
-class TokenKey:
-    """An Ed25519 signing key of the gateway and its `kid`."""
+class UnknownKey(TokenInvalid):
+    """The token names a key that this process does not know; another may have made it since."""
 
-    kid: str
-    private: OKPKey
-
-    @classmethod
-    def of(cls, private: Ed25519PrivateKey, kid: str = "") -> TokenKey:
-        """Wrap a `cryptography` key; without a `kid` its RFC 7638 thumbprint serves."""
-        key = OKPKey.import_key(private)
-        return cls(kid or public_key(key.as_dict(private=False)).thumbprint, key)
-
-    @cached_property
-    def signer(self) -> jws.Signer:
-        """Signs access tokens with it."""
-        return jws.Signer(self.private, typ=_TYPE, header={"kid": self.kid})
-
-    def public(self) -> PublicKey:
-        """The public half."""
-        return public_key(self.private.as_dict(private=False))
-
-
-class TokenKeys:
-    """The key that signs now, and the public halves that still verify (published before use, kept after)."""
-
-    def __init__(self, current: TokenKey, others: Mapping[str, Ed25519PublicKey] | None = None) -> None:
-        self.current = current
-        halves = {kid: public_key(OKPKey.import_key(key).as_dict(private=False)) for kid, key in (others or {}).items()}
-        self._public = {**halves, current.kid: current.public()}
-
-    def find(self, kid: object) -> PublicKey | None:
-        """The public key of a `kid`, if it is ours."""
-        return self._public.get(kid) if isinstance(kid, str) else None
-
-    def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public JWK Set (RFC 7517 section 5)."""
-        keys = self._public.items()
-        return {"keys": [{**key.jwk, "kid": kid, "use": "sig", "alg": key.algorithm} for kid, key in keys]}
+    def __init__(self, kid: str) -> None:
+        super().__init__("TOKEN_SIGNATURE")
+        self.kid = kid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +44,14 @@ class Minted:
     subject: Subject
     expires_in: int
     details: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that holds: whom it stands for, and all that it says."""
+
+    subject: Subject
+    claims: Mapping[str, Any]
 
 
 class Tokens:
@@ -133,14 +104,28 @@ class Tokens:
         text = self.keys.current.signer.sign(orjson.dumps(claims))
         return Minted(text=text, subject=subject, expires_in=expires - now, details=details)
 
+    async def recognise(self, token: bytes, now: int) -> Verified:
+        """As `read`; a key that this process does not know is looked up first, in bounded numbers."""
+        try:
+            return self.read(token, now)
+        except UnknownKey as unknown:
+            await self.keys.follow(unknown.kid)
+            return self.read(token, now)
+
     def verify(self, token: bytes, now: int) -> Subject:
-        """The subject of a token that we signed, `at+jwt`, for this resource, unexpired; else `TokenInvalid`."""
+        """The subject of `read`."""
+        return self.read(token, now).subject
+
+    def read(self, token: bytes, now: int) -> Verified:
+        """A token that we signed, `at+jwt`, for this resource, unexpired; else `TokenInvalid`."""
         try:
             parts = jws.take_apart(token, limit=TOKEN_BYTES)
             key = self.keys.find(parts.header.get("kid"))
-            if jws.media_type(parts.header.get("typ")) != _TYPE:
+            if jws.media_type(parts.header.get("typ")) != TYPE:
                 raise TokenInvalid("TOKEN_TYPE")
-            if key is None or not jws.signature_holds(parts, key):
+            if key is None:
+                raise UnknownKey(str(parts.header.get("kid")))
+            if not jws.signature_holds(parts, key):
                 raise TokenInvalid("TOKEN_SIGNATURE")
             claims = jws.json_object(parts.payload)
         except Invalid:
@@ -150,7 +135,7 @@ class Tokens:
         expires = numeric_date(claims.get("exp"))
         if expires is None or expires <= now:
             raise TokenInvalid("TOKEN_EXPIRED")
-        return _subject(claims, int(expires))
+        return Verified(_subject(claims, int(expires)), claims)
 
 
 def _subject(claims: Mapping[str, Any], expires: int) -> Subject:

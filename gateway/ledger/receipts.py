@@ -20,7 +20,7 @@ from joserfc.jwk import OKPKey
 
 from gateway.canonical import canonical, parse
 from gateway.clock import seconds
-from gateway.errors import Invalid
+from gateway.errors import Invalid, Unavailable
 from gateway.ledger.entries import Recorded
 from gateway.ledger.merkle import HASH_SIZE
 
@@ -52,18 +52,24 @@ class Receipt:
 
 
 class ReceiptSigner:
-    """Signs receipts with one key, named by `kid`.
+    """Signs receipts with one key, named by `kid`: the one that `hold` gave it last.
 
     The header never changes and Ed25519 is one call, so the text is put together here: every answer carries a
     receipt, and a JOSE library's way costs as much again as the signature. `verify` goes through the library.
     """
 
-    def __init__(self, private_key: Ed25519PrivateKey, kid: str) -> None:
+    def __init__(self, private_key: Ed25519PrivateKey | None = None, kid: str = "") -> None:
+        self.hold(private_key, kid)
+
+    def hold(self, private_key: Ed25519PrivateKey | None, kid: str) -> None:
+        """Sign with this key from now on; with None nothing is signed."""
         self._key = private_key
         self._header = _base64url(canonical({"alg": _ALGORITHM, "kid": kid, "typ": TYPE}))
 
     def sign(self, receipt: Receipt) -> str:
-        """The compact JWS."""
+        """The compact JWS; `Unavailable` without a key."""
+        if self._key is None:
+            raise Unavailable("keys_unavailable", "There is no key to sign receipts with now.")
         payload = {
             "event_id": receipt.event_id,
             "log": receipt.origin,

@@ -18,6 +18,7 @@ from gateway.identity import (
     MethodName,
     add_key,
     change_method,
+    name_resource_server,
     register_client,
     retire_key,
     revoke_client,
@@ -114,6 +115,17 @@ class Clients:
             await revoke_client(change.tx, client_id=client_id)
             for log in (alliance, *owners):
                 change.enter(_act(log, "client_revoked", operator, {"member": member_id, "client": client_id}))
+
+    async def serve(self, client_id: str, *, resource: str, operator: str) -> None:
+        """Name a client as a server of a resource: it may ask whether its alliance's tokens for it are active.
+
+        `Conflicting` where it is one already, or is revoked. Revoking the client ends it.
+        """
+        member_id, alliance = await self._of(client_id)
+        async with self._ledger.changing(alliance) as change:
+            await name_resource_server(change.tx, client_id=client_id, resource=resource, now_ms=change.now_ms)
+            facts = {"member": member_id, "client": client_id, "resource": resource}
+            change.enter(_act(alliance, "resource_server_named", operator, facts))
 
     async def _of(self, client_id: str) -> tuple[str, str]:
         row = await self._database.one(_CLIENT, id=client_id)

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, select, update
 from gateway.database import Database, Query, Reading, Row, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
+from gateway.identity import Admission
 from gateway.ledger import Draft, Kind, Ledger
 from gateway.members.tables import alliance, member
 from gateway.members.uscc import checked_uscc
@@ -140,10 +141,10 @@ class Members:
         return row
 
 
-async def admitted_to(reading: Reading, member_id: str) -> str | None:
-    """The alliance that a member is admitted to, None for an unknown or a suspended one."""
+async def admission(reading: Reading, member_id: str) -> Admission | None:
+    """The alliance that a member belongs to and whether it is suspended there; None for one that is unknown."""
     row = await reading.one(_MEMBER, id=member_id)
-    return None if row is None or row["state"] != "admitted" else str(row["alliance_id"])
+    return None if row is None else Admission(row["alliance_id"], suspended=row["state"] != "admitted")
 
 
 async def is_admitted(reading: Reading, *, alliance_id: str, member_id: str) -> bool:

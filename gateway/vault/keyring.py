@@ -18,7 +18,7 @@ from gateway.vault.encoding import length_prefixed
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.member_keys import KeyState, MemberKeys, Use
 from gateway.vault.provider import KekProvider
-from gateway.vault.signing import SigningKey
+from gateway.vault.signing import SigningKey, SigningState
 from gateway.vault.subject_key import KEY_BYTES, SubjectKey, WrappedSubjectKey, check_value
 from gateway.vault.tables import member_key, signing_key
 
@@ -43,9 +43,9 @@ _SET_STATE = Query(
 )
 _NEW_SIGNING = Query(insert(signing_key))
 _SIGNING = Query(
-    select(signing_key.c.kid, signing_key.c.public, signing_key.c.provider_key_id, signing_key.c.wrapped)
-    .where(signing_key.c.use == bindparam("use"), signing_key.c.state == KeyState.ACTIVE.value)
-    .order_by(signing_key.c.created_at.desc())
+    select(
+        signing_key.c.kid, signing_key.c.use, signing_key.c.public, signing_key.c.provider_key_id, signing_key.c.wrapped
+    ).where(signing_key.c.use == bindparam("use"), signing_key.c.state == SigningState.ACTIVE.value)
 )
 
 
@@ -131,8 +131,10 @@ class KeyRing:
         state = KeyState.DISABLED.value
         return await tx.run(_SET_STATE, new_state=state, of_member=member_id, not_state=state)
 
-    async def create_signing_key(self, tx: Transaction, use: str, now_ms: int) -> SigningKey:
-        """Draw an Ed25519 key and store its private half wrapped."""
+    async def create_signing_key(
+        self, tx: Transaction, use: str, now_ms: int, *, state: SigningState = SigningState.ACTIVE
+    ) -> SigningKey:
+        """Draw an Ed25519 key and store its private half wrapped. `AlreadyExists` if the use has one in that state."""
         key = SigningKey(use, Ed25519PrivateKey.generate())
         provider_key_id = self._provider.key_id
         aad = _signing_bound(key.kid, use, provider_key_id)
@@ -144,19 +146,26 @@ class KeyRing:
             public=key.public,
             provider_key_id=provider_key_id,
             wrapped=wrapped,
-            state=KeyState.ACTIVE.value,
+            state=state.value,
             created_at=now_ms,
+            active_at=now_ms if state is SigningState.ACTIVE else None,
+            retiring_at=None,
+            retired_at=None,
         )
         return key
 
     async def signing_key(self, use: str, *, reading: Reading | None = None) -> SigningKey:
-        """The newest active key of a use, or `KeysUnavailable`. `reading`: the transaction that has just made it."""
+        """The active key of a use, or `KeysUnavailable`. `reading`: the transaction that has just made it."""
         row = await (reading or self._database).one(_SIGNING, use=use)
         if row is None:
             raise KeysUnavailable("There is no active signing key for this use.")
-        aad = _signing_bound(row["kid"], use, row["provider_key_id"])
+        return await self.unwrap_signing_key(row)
+
+    async def unwrap_signing_key(self, row: Row) -> SigningKey:
+        """The key of a row of `signing_key` with its private half, or `KeysUnavailable`."""
+        aad = _signing_bound(row["kid"], row["use"], row["provider_key_id"])
         raw = await asyncio.to_thread(self._provider.unwrap, row["wrapped"], aad)
-        key = SigningKey(use, Ed25519PrivateKey.from_private_bytes(raw))
+        key = SigningKey(row["use"], Ed25519PrivateKey.from_private_bytes(raw))
         if key.public != row["public"] or key.kid != row["kid"]:
             raise KeysUnavailable("A signing key is not the one that its row names.")
         return key

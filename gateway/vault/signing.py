@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+from enum import StrEnum
 from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.canonical import canonical
+
+
+class SigningState(StrEnum):
+    """Where a key of the gateway's own is in its life."""
+
+    PUBLISHED = "published"
+    """In the key set, so that everybody knows it before it is used."""
+    ACTIVE = "active"
+    """Signs."""
+    RETIRING = "retiring"
+    """Signs no more; what it signed may still be in use."""
+    RETIRED = "retired"
+    """Over: its private half is erased."""
 
 
 class SigningKey:
@@ -28,15 +42,20 @@ class SigningKey:
 
     def jwk(self) -> dict[str, str]:
         """The public JWK (RFC 8037 section 2)."""
-        return {
-            "kty": "OKP", "crv": "Ed25519", "x": _text(self.public), "kid": self.kid, "use": "sig", "alg": "Ed25519",
-        }  # fmt: skip
+        return public_jwk(self.public)
 
     def __repr__(self) -> str:
         return f"SigningKey({self.use}, {self.kid}, private half not shown)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Keys are never pickled.")
+
+
+def public_jwk(public: bytes) -> dict[str, str]:
+    """The JWK of an Ed25519 public key of 32 bytes (RFC 8037 section 2, RFC 9864), named by its thumbprint."""
+    return {
+        "kty": "OKP", "crv": "Ed25519", "x": _text(public), "kid": thumbprint(public), "use": "sig", "alg": "Ed25519",
+    }  # fmt: skip
 
 
 def thumbprint(public: bytes) -> str:

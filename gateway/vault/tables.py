@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+)
 
 from gateway.database import metadata
 
@@ -43,5 +53,13 @@ signing_key = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("active_at", BigInteger),
+    Column("retiring_at", BigInteger),
+    Column("retired_at", BigInteger),
+    CheckConstraint("state IN ('published', 'active', 'retiring', 'retired')", name="state"),
 )
-"""The gateway's own Ed25519 keys. `use`: token, receipt, log:<log id>. `state`: active, retired."""
+"""The gateway's own Ed25519 keys. `use`: token, receipt, log:<log id>. A retired key keeps its public half alone."""
+
+for _state in ("published", "active"):  # one key signs, and at most one waits for its turn
+    _one = signing_key.c.state == literal_column(f"'{_state}'")
+    Index(f"uq_signing_key_{_state}", signing_key.c.use, unique=True, sqlite_where=_one, postgresql_where=_one)

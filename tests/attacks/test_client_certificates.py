@@ -21,7 +21,7 @@ from cryptography.x509 import DNSName, UniformResourceIdentifier
 
 from gateway.clock import system_clock
 from gateway.database import Database
-from gateway.identity import Identity, Method, TrustedProxy
+from gateway.identity import Identity, Method, TrustedProxy, register_client
 from tests.identity.authority import Authority, Credential, self_signed
 from tests.identity.test_authentication import NAMES, PKI, _certificates
 from tests.identity.test_independent_clients import application
@@ -32,7 +32,6 @@ from tests.identity.world import (
     World,
     build_identity,
     build_world,
-    register_client,
 )
 from tests.services import ComponentMissing, free_port
 from tests.services.nginx import Nginx

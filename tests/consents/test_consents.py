@@ -209,7 +209,7 @@ async def test_long_bodies_are_parsed_beside_the_event_loop(
 
     monkeypatch.setattr("gateway.consents.routes.parse", watched)
     app = FastAPI()
-    app.include_router(routes(owner, desk.consents))
+    app.include_router(routes(owner, owner, desk.consents))
     given = [statement(desk.now - 5, subject=f"C{n}") for n in range(many)]
     lines = b"\n".join(orjson.dumps(one) for one in given)
     body = lines if media_type.endswith("ndjson") else orjson.dumps(given)

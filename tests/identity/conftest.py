@@ -9,7 +9,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.database import Database, metadata
 from gateway.database.sqlite import SQLiteDatabase
-from gateway.identity.tables import client, client_key, spent_assertion
+from gateway.identity.tables import client, client_key, resource_server, revoked_token, spent_assertion
 from gateway.members.tables import alliance, member
 from tests.identity.world import World, build_world
 
@@ -19,7 +19,8 @@ async def identity_database(tmp_path: Path) -> AsyncIterator[Database]:
     """A SQLite file with no more tables than identity needs."""
     path = tmp_path / "identity.db"
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    metadata.create_all(engine, tables=[alliance, member, client, client_key, spent_assertion])
+    tables = [alliance, member, client, client_key, spent_assertion, revoked_token, resource_server]
+    metadata.create_all(engine, tables=tables)
     database = SQLiteDatabase(path)
     yield database
     await database.close()

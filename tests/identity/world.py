@@ -18,6 +18,7 @@ from sqlalchemy import insert
 
 from gateway.database import Database, Query
 from gateway.identity import (
+    Admission,
     Challenge,
     DatabaseWindow,
     Identity,
@@ -39,6 +40,7 @@ from gateway.identity import (
 from gateway.identity.base64url import encode
 from gateway.identity.endpoint import TokenAnswer
 from gateway.identity.jws import PrivateKey, take_apart
+from gateway.identity.revoked import revoke
 from gateway.members.tables import alliance, member
 
 ISSUER = "https://gateway.example"
@@ -79,9 +81,11 @@ class Members:
     """What the members package would say."""
 
     admitted: dict[str, str] = field(default_factory=dict)
+    suspended: set[str] = field(default_factory=set)
 
-    async def alliance_of(self, member: str) -> str | None:
-        return self.admitted.get(member)
+    async def admission(self, member: str) -> Admission | None:
+        alliance = self.admitted.get(member)
+        return Admission(alliance, suspended=member in self.suspended) if alliance else None
 
 
 @dataclass
@@ -90,6 +94,7 @@ class Record:
 
     database: Database
     granted: list[Subject] = field(default_factory=list)
+    revoked: list[Subject] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: Exception | None = None
 
@@ -106,6 +111,13 @@ class Record:
         if self.error:
             raise self.error
         self.refused.append((client.id, code))
+
+    async def on_revoked(self, subject: Subject) -> None:
+        if self.error:
+            raise self.error
+        async with self.database.transaction() as tx:
+            if await revoke(tx, subject):
+                self.revoked.append(subject)
 
 
 @dataclass

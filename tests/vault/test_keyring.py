@@ -16,7 +16,7 @@ from gateway.identifiers import random_id
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import LocalKeyring
-from gateway.vault.signing import SigningKey, thumbprint
+from gateway.vault.signing import SigningKey, SigningState, thumbprint
 
 from .conftest import CHEAP, PASSPHRASE, MovableClock
 
@@ -225,16 +225,19 @@ async def test_keys_are_kept_alike_on_either_database(
         await ring.unlock("bank")
 
 
-async def test_the_newest_active_signing_key_of_a_use_is_the_one(
+async def test_a_use_has_one_active_signing_key_and_at_most_one_published(
     keyring: KeyRing, key_database: SQLiteDatabase, tmp_path: Path
 ) -> None:
     async with key_database.transaction() as tx:
-        old = await keyring.create_signing_key(tx, "token", 1)
-        new = await keyring.create_signing_key(tx, "token", 2)
-    assert (await keyring.signing_key("token")).kid == new.kid
-    change(tmp_path, "UPDATE signing_key SET state = 'retired' WHERE kid = ?", new.kid)
-    assert (await keyring.signing_key("token")).kid == old.kid
-    for use in ("receipt", "log:1"):
+        active = await keyring.create_signing_key(tx, "token", 1)
+        await keyring.create_signing_key(tx, "token", 2, state=SigningState.PUBLISHED)
+    for state in (SigningState.ACTIVE, SigningState.PUBLISHED):
+        with pytest.raises(AlreadyExists):
+            async with key_database.transaction() as tx:
+                await keyring.create_signing_key(tx, "token", 3, state=state)
+    assert (await keyring.signing_key("token")).kid == active.kid
+    change(tmp_path, "UPDATE signing_key SET state = 'retired' WHERE kid = ?", active.kid)
+    for use in ("token", "receipt", "log:1"):
         with pytest.raises(KeysUnavailable):
             await keyring.signing_key(use)
 

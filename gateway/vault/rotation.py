@@ -1,0 +1,198 @@
+"""One key takes over from another, without a request that fails (FAPI 2.0 section 5.4.2; decision 0016).
+
+published → active → retiring → retired. A key is published for longer than anybody may remember an older key set;
+only then does it sign. Its predecessor verifies for longer than anything that it signed may live.
+
+One process takes each step: under the locks of the operators' logs and of the rows, read again under them. Logs are
+not rotated: a log's key is its name to every verifier (C2SP signed-note).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import bindparam, select, update
+
+from gateway.clock import MILLISECONDS, Clock
+from gateway.database import Database, Query, Transaction
+from gateway.errors import Conflicting
+from gateway.ledger import Draft, Kind, Ledger
+from gateway.ledger.change import Change
+from gateway.vault.keyring import KeyRing
+from gateway.vault.own_keys import FOLLOW_S, OwnKey
+from gateway.vault.signing import SigningState
+from gateway.vault.tables import signing_key
+
+
+class RotatedKey(StrEnum):
+    """The gateway's own keys that others take over from, by their use."""
+
+    TOKEN = "token"  # noqa: S105 - the use of a key
+    RECEIPT = "receipt"
+
+
+_DAY_MS: Final = 86_400_000
+_SCHEDULE: Final = {"gateway": "schedule"}
+_OF_USE = select(signing_key).where(signing_key.c.use == bindparam("use")).order_by(signing_key.c.created_at)
+_LOOK = Query(_OF_USE)
+_LOCK = Query(_OF_USE.with_for_update())
+_ACTIVATE = Query(
+    update(signing_key)
+    .where(signing_key.c.kid == bindparam("the_kid"), signing_key.c.state == SigningState.PUBLISHED.value)
+    .values(state=SigningState.ACTIVE.value, active_at=bindparam("at"))
+)
+_SUPERSEDE = Query(
+    update(signing_key)
+    .where(signing_key.c.kid == bindparam("the_kid"), signing_key.c.state == SigningState.ACTIVE.value)
+    .values(state=SigningState.RETIRING.value, retiring_at=bindparam("at"))
+)
+_RETIRE = Query(
+    update(signing_key)
+    .where(signing_key.c.kid == bindparam("the_kid"), signing_key.c.state == SigningState.RETIRING.value)
+    .values(state=SigningState.RETIRED.value, retired_at=bindparam("at"), wrapped=b"")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """How long each state lasts, from what others may still remember. All in seconds.
+
+    `cache_s`: a key set may be cached. `life_s`: what a key signs is accepted for at most this long.
+    """
+
+    cache_s: int
+    life_s: int
+
+    @property
+    def published_s(self) -> int:
+        """Every process has read the key, and every cache that was filled without it has run out."""
+        return FOLLOW_S + self.cache_s
+
+    @property
+    def retiring_s(self) -> int:
+        """The last process has stopped signing with it, and what it signed last has expired, in caches too."""
+        return FOLLOW_S + self.life_s + self.cache_s
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A rotation that has begun: the new key's kid, and when it signs at the earliest (ms since the epoch)."""
+
+    kid: str
+    signs_from: int
+
+
+class KeyRotation:
+    """Takes the steps: the first by command or every `every_days` (0: by command alone), the others when they are due.
+
+    `logs` names the operators' logs that each step is entered in: all alliances share the gateway's keys.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        keyring: KeyRing,
+        clock: Clock,
+        windows: Windows,
+        *,
+        every_days: int,
+        logs: Callable[[], Awaitable[Sequence[str]]],
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._keyring = keyring
+        self._clock = clock
+        self._windows = windows
+        self._every_ms = every_days * _DAY_MS
+        self._logs = logs
+
+    async def begin(self, use: RotatedKey, *, operator: str) -> Rotation:
+        """Publish a new key; the servers take the further steps. `Conflicting` while another waits for its turn."""
+        logs = await self._logs()
+        async with self._ledger.changing(*logs) as change:
+            keys = await _locked(change.tx, use)
+            if _in_state(keys, SigningState.PUBLISHED):
+                raise Conflicting(
+                    "rotation_under_way",
+                    "A new key is published already.",
+                    field="use",
+                    remedy="It signs by itself once everybody knows it; then another may follow.",
+                )
+            kid = await self._publish(change, use, logs, {"operator": operator})
+        return Rotation(kid, change.now_ms + self._windows.published_s * MILLISECONDS)
+
+    async def turn(self) -> None:
+        """Take every step that is due. Of several processes one does; the others find it done."""
+        for use in RotatedKey:
+            rows = await self._database.all(_LOOK, use=use)
+            if self._is_due([OwnKey.of(row) for row in rows], self._clock()):
+                await self._take_steps(use)
+
+    def _is_due(self, keys: Sequence[OwnKey], now_ms: int) -> bool:
+        return bool(self._over(keys, now_ms) or self._ready(keys, now_ms)) or self._is_too_old(keys, now_ms)
+
+    async def _take_steps(self, use: str) -> None:
+        logs = await self._logs()
+        async with self._ledger.changing(*logs) as change:
+            now_ms = change.now_ms
+            keys = await _locked(change.tx, use)
+            for key in self._over(keys, now_ms):
+                await change.tx.run(_RETIRE, the_kid=key.kid, at=now_ms)
+                _enter(change, logs, "key_retired", use, key.kid, _SCHEDULE)
+            for key in self._ready(keys, now_ms):
+                await self._activate(change, use, key, keys, logs)
+            if self._is_too_old(keys, now_ms):
+                await self._publish(change, use, logs, _SCHEDULE)
+
+    def _over(self, keys: Sequence[OwnKey], now_ms: int) -> list[OwnKey]:
+        """Retiring keys that nothing in use was signed with any more."""
+        lasts = self._windows.retiring_s * MILLISECONDS
+        retiring = _in_state(keys, SigningState.RETIRING)
+        return [key for key in retiring if key.retiring_at is not None and now_ms - key.retiring_at >= lasts]
+
+    def _ready(self, keys: Sequence[OwnKey], now_ms: int) -> list[OwnKey]:
+        """The published key, once everybody knows it."""
+        lasts = self._windows.published_s * MILLISECONDS
+        return [key for key in _in_state(keys, SigningState.PUBLISHED) if now_ms - key.created_at >= lasts]
+
+    def _is_too_old(self, keys: Sequence[OwnKey], now_ms: int) -> bool:
+        """Whether the active key has served its time and no other is published."""
+        if not self._every_ms or _in_state(keys, SigningState.PUBLISHED):
+            return False
+        active = _in_state(keys, SigningState.ACTIVE)
+        return any(key.active_at is not None and now_ms - key.active_at >= self._every_ms for key in active)
+
+    async def _activate(
+        self, change: Change, use: str, key: OwnKey, keys: Sequence[OwnKey], logs: Sequence[str]
+    ) -> None:
+        """The key signs from now on. One that this process could not sign with stays published: `KeysUnavailable`."""
+        row = next(row for row in await change.tx.all(_LOOK, use=use) if row["kid"] == key.kid)
+        await self._keyring.unwrap_signing_key(row)
+        for former in _in_state(keys, SigningState.ACTIVE):
+            await change.tx.run(_SUPERSEDE, the_kid=former.kid, at=change.now_ms)
+            _enter(change, logs, "key_retiring", use, former.kid, _SCHEDULE)
+        await change.tx.run(_ACTIVATE, the_kid=key.kid, at=change.now_ms)
+        _enter(change, logs, "key_activated", use, key.kid, _SCHEDULE)
+
+    async def _publish(self, change: Change, use: str, logs: Sequence[str], actor: Mapping[str, str]) -> str:
+        key = await self._keyring.create_signing_key(change.tx, use, change.now_ms, state=SigningState.PUBLISHED)
+        _enter(change, logs, "key_published", use, key.kid, actor)
+        return key.kid
+
+
+async def _locked(tx: Transaction, use: str) -> list[OwnKey]:
+    """The keys of a use, as they stand once nobody else changes them."""
+    return [OwnKey.of(row) for row in await tx.all(_LOCK, use=use)]
+
+
+def _in_state(keys: Sequence[OwnKey], state: SigningState) -> list[OwnKey]:
+    return [key for key in keys if key.state is state]
+
+
+def _enter(change: Change, logs: Sequence[str], act: str, use: str, kid: str, actor: Mapping[str, Any]) -> None:
+    for log in logs:
+        change.enter(Draft(log=log, kind=Kind.KEY, facts={"act": act, "actor": dict(actor), "use": use, "kid": kid}))
