@@ -1,43 +1,53 @@
 """The replay window in Valkey (or Redis), shared by processes and nodes.
 
-The server keeps reservations only as long as it keeps the nonce secret: both live in the same store, and each
-reservation compares the secret in the same transaction. A server that lost its memory, or evicted, makes every
-older proof useless instead of letting it in twice. Configure it with `maxmemory-policy noeviction`.
+The server keeps reservations only as long as it keeps the nonce secret. Both live in the same store, each reservation
+compares the secret in the same transaction, and a secret belongs to one run of the server: one that was restarted, from
+whatever snapshot, or that lost or evicted keys, makes every older proof useless instead of letting it in twice.
+Configure it with `maxmemory-policy noeviction`.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from valkey.asyncio import Valkey
+from valkey.exceptions import ConnectionError as ValkeyConnectionError
 from valkey.exceptions import ValkeyError
 
 from gateway.clock import Clock, seconds
 from gateway.identity.replay import ReplayUnavailable, name_of
 
 _SECRET_BYTES: Final = 32
+_SKEW_SECONDS: Final = 30
+"""A reservation is kept so much longer, for nodes whose clocks are behind ours."""
+
+_RUN: Final = re.compile(rb"^run_id:([0-9a-f]{40})\r?$", re.MULTILINE)
 
 
 class ValkeyWindow:
     """See `ProofWindow`. `prefix` keeps several gateways apart in one store."""
 
-    def __init__(self, server: Valkey, secret: bytes, clock: Clock, prefix: str) -> None:
-        self._server = server
-        self._secret = secret
+    def __init__(self, url: str, clock: Clock, prefix: str) -> None:
         self._clock = clock
         self._prefix = prefix
+        self._run = ""
+        self._secret = b""
+        self._server = Valkey.from_url(url, socket_timeout=2, socket_connect_timeout=2, valkey_connect_func=self._greet)
 
     @classmethod
     async def connect(cls, url: str, clock: Clock, *, prefix: str = "gateway") -> ValkeyWindow:
         """Connect and agree on the nonce secret with the other processes; `ReplayUnavailable` otherwise."""
-        server = Valkey.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+        window = cls(url, clock, prefix)
         try:
-            secret = await _shared_secret(server, prefix)
+            await window._server.ping()
         except (ValkeyError, OSError, TimeoutError):
-            await server.aclose()
+            await window.close()
             raise ReplayUnavailable from None
-        return cls(server, secret, clock, prefix)
+        return window
 
     def nonce_secret(self) -> bytes:
         """See `ProofWindow`."""
@@ -51,10 +61,10 @@ class ValkeyWindow:
         name = f"{self._prefix}:replay:{name_of(kind, owner, jti).hex()}"
         try:
             async with self._server.pipeline(transaction=True) as pipe:
-                pipe.get(_secret_name(self._prefix)).set(name, b"1", nx=True, px=left * 1000)
+                pipe.get(self._secret_name(self._run)).set(name, b"1", nx=True, px=(left + _SKEW_SECONDS) * 1000)
                 secret, reserved = await pipe.execute()
             if secret != self._secret:
-                self._secret = await _shared_secret(self._server, self._prefix)
+                self._secret = await _agreed(self._server.execute_command, self._secret_name(self._run))
                 raise ReplayUnavailable
         except (ValkeyError, OSError, TimeoutError):
             raise ReplayUnavailable from None
@@ -64,15 +74,30 @@ class ValkeyWindow:
         """Close the connections."""
         await self._server.aclose()
 
+    async def _greet(self, connection: Any) -> None:
+        """On every new connection: which run of the server is this, and what is its secret?"""
+        await connection.on_connect()
+        ask = partial(_answer, connection)
+        found = _RUN.search(await ask("INFO", "server"))
+        if found is None:
+            raise ValkeyConnectionError("The server does not say which run it is.")
+        run = found[1].decode()
+        self._secret = await _agreed(ask, self._secret_name(run))
+        self._run = run
 
-def _secret_name(prefix: str) -> str:
-    return f"{prefix}:nonce-secret"
+    def _secret_name(self, run: str) -> str:
+        return f"{self._prefix}:nonce-secret:{run}"
 
 
-async def _shared_secret(server: Valkey, prefix: str) -> bytes:
-    """The first process to ask sets it."""
-    await server.set(_secret_name(prefix), secrets.token_bytes(_SECRET_BYTES), nx=True)
-    secret: Any = await server.get(_secret_name(prefix))
+async def _answer(connection: Any, *command: str | bytes) -> Any:
+    await connection.send_command(*command)
+    return await connection.read_response()
+
+
+async def _agreed(ask: Callable[..., Awaitable[Any]], name: str) -> bytes:
+    """The secret that the first process to ask has set."""
+    await ask("SET", name, secrets.token_bytes(_SECRET_BYTES), "NX")
+    secret = await ask("GET", name)
     if not isinstance(secret, bytes) or len(secret) != _SECRET_BYTES:
-        raise ReplayUnavailable
+        raise ValkeyConnectionError("The server keeps no secret.")
     return secret

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from gateway.identity import MemoryWindow, ReplayWindow
 from gateway.identity.nonces import WINDOW_SECONDS, Nonces
 from gateway.identity.replay import ReplayUnavailable
 from gateway.identity.replay_valkey import ValkeyWindow
-from tests.identity.world import MovableClock, World
+from tests.identity.world import ISSUER, MovableClock, World
 from tests.services.valkey import Valkey
 
 NOW = 1_800_000_000
@@ -126,6 +127,65 @@ async def test_a_store_that_lost_its_memory_lets_no_old_proof_in(valkey: Valkey,
             await world.call(token, proof=proof, identity=process)
         assert (await world.challenge(token, proof=proof, identity=process)).error == "use_dpop_nonce"
         await world.call(token, identity=process)
+
+
+async def test_a_store_that_comes_back_from_an_old_snapshot_lets_no_old_proof_in(world: World) -> None:
+    """The secret and everything is restored, except the reservations made since: a restart is another secret."""
+    url = "https://gateway.example/v1/things"
+    with Valkey() as server:
+        window = await ValkeyWindow.connect(server.url, world.clock)
+        process = world.another_process(window)
+        client = Client.from_url(server.url)
+        await client.save()
+        await client.aclose()
+        token = await world.token(identity=process)
+        ahead = world.proof("GET", url, nonce=process.next_nonce(), token=token, iat=world.now + 10)
+        await world.call(token, proof=ahead, identity=process)
+        server.kill()
+        server.start()
+        world.clock.pass_seconds(1)
+        for _ in range(3):
+            with suppress(ReplayUnavailable):
+                assert (await world.challenge(token, proof=ahead, identity=process)).error == "use_dpop_nonce"
+                break
+        await world.call(token, identity=process)
+        await window.close()
+
+
+async def test_a_node_whose_clock_is_behind_lets_no_proof_in_again(valkey: Valkey, world: World) -> None:
+    """The proof's time is over for the first node, and not yet for the second."""
+    behind = MovableClock()
+    async with _window(valkey, world.clock, "skew") as one, _window(valkey, behind, "skew") as two:
+        assert await one.reserve("resource", "key", "a" * 16, NOW + 1)
+        await asyncio.sleep(2.5)
+        assert not await two.reserve("resource", "key", "a" * 16, NOW + 1)
+
+
+async def test_neither_assertion_nor_proof_dated_ahead_outlives_a_restart(each_world: World) -> None:
+    """Everything in memory is gone, the database stays; both are still within their time, and neither is accepted."""
+    world = each_world
+    assertion = world.assertion(iat=NOW + 10, nbf=NOW + 10, exp=NOW + 310)
+    proof = world.proof("POST", f"{ISSUER}/token", nonce=world.token_nonce(), iat=NOW + 10)
+    await world.ask(form={"client_assertion": assertion}, proof=proof)
+    restarted = world.another_process()
+    world.clock.pass_seconds(15)
+    again: dict[str, Any] = {"identity": restarted, "form": {"client_assertion": assertion}}
+    assert (await world.refusal(proof=proof, **again)).error == "use_dpop_nonce"
+    assert (await world.refusal(**again)).code == "ASSERTION_REPLAYED"
+    world.clock.pass_seconds(294)
+    assert (await world.refusal(**again)).code == "ASSERTION_REPLAYED"
+    world.clock.pass_seconds(1)
+    assert (await world.refusal(**again)).code == "ASSERTION_EXPIRED"
+    assert len(world.record.granted) == 1
+
+
+async def test_a_nonce_is_asked_for_before_the_assertion_is_spent(world: World) -> None:
+    assertion = world.assertion()
+    challenged = await world.refusal(
+        form={"client_assertion": assertion}, proof=world.proof("POST", f"{ISSUER}/token", nonce="old")
+    )
+    assert (challenged.error, challenged.nonce) == ("use_dpop_nonce", world.token_nonce())
+    await world.ask(form={"client_assertion": assertion})
 
 
 async def test_without_its_store_nothing_is_accepted() -> None:

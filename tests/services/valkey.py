@@ -29,7 +29,7 @@ def version() -> str:
 
 
 class Valkey(Service):
-    """A server in memory, `maxmemory-policy noeviction`, nothing kept on disk."""
+    """A server in memory, `maxmemory-policy noeviction`; it keeps on disk what it is told to SAVE, and nothing else."""
 
     name = "Valkey"
 
