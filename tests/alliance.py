@@ -141,6 +141,23 @@ class Member:
                 break
         return answer
 
+    async def ask(self, path: str, *, headers: Mapping[str, str] | None = None, **form: str) -> httpx.Response:
+        """The answer of another OAuth endpoint to this member's client."""
+        return await self.alliance.http.post(
+            self.alliance.base + path,
+            data={
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion": self.assertion(),
+                **form,
+            },
+            headers=headers,
+        )
+
+    async def revoke(self, token: str) -> None:
+        """End a token (RFC 7009)."""
+        answer = await self.ask("/revoke", token=token)
+        assert (answer.status_code, answer.content) == (200, b""), answer.text
+
     def under(self, agreement: str, dataset: str, *purposes: str) -> dict[str, Any]:
         """The detail for reading one dataset under an agreement."""
         return {

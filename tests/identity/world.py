@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey, OKPKey
 from joserfc.jws import JWSRegistry
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from gateway.database import Database, Query
 from gateway.identity import (
@@ -46,6 +46,7 @@ from gateway.members.tables import alliance, member
 ISSUER = "https://gateway.example"
 RESOURCE = "https://gateway.example/v1"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+FORM_TYPE = (b"content-type", b"application/x-www-form-urlencoded")
 NOW = 1_800_000_000
 MEMBER_DETAILS = [{"type": "alliance_member", "actions": ["draft", "sign"]}]
 
@@ -211,6 +212,44 @@ class World:
         proof = proof or self.proof("POST", f"{ISSUER}/token", nonce=self.token_nonce(server))
         given = headers or [(b"content-type", b"application/x-www-form-urlencoded"), (b"dpop", proof.encode())]
         return await server.token_endpoint.answer(given, urlencode(sent).encode() if body is None else body, peer)
+
+    def form(self, form: Mapping[str, str | None] | None = None, **assertion: Any) -> bytes:
+        """The body of a request to an endpoint that wants no proof; parameters set to None are left out."""
+        parameters = {
+            "client_assertion_type": JWT_BEARER,
+            "client_assertion": None if form and "client_assertion" in form else self.assertion(**assertion),
+            **(form or {}),
+        }
+        return urlencode({name: value for name, value in parameters.items() if value is not None}).encode()
+
+    async def revoke(
+        self, token: str | None, *, identity: Identity | None = None, form: Mapping[str, str | None] | None = None
+    ) -> None:
+        """One revocation by this client."""
+        endpoint = (identity or self.identity).revocation_endpoint
+        await endpoint.answer([FORM_TYPE], self.form({"token": token, **(form or {})}))
+
+    async def introspect(self, token: str | None, *, identity: Identity | None = None) -> dict[str, Any]:
+        """What this client is told of a token."""
+        endpoint = (identity or self.identity).introspection_endpoint
+        answer = await endpoint.answer([FORM_TYPE], self.form({"token": token}))
+        assert answer.media_type == "application/json"
+        told: dict[str, Any] = json.loads(answer.body)
+        return told
+
+    async def introspect_signed(self, token: str) -> str:
+        """The same as a JWT."""
+        headers = [FORM_TYPE, (b"accept", b"application/token-introspection+jwt")]
+        answer = await self.identity.introspection_endpoint.answer(headers, self.form({"token": token}))
+        assert answer.media_type == "application/token-introspection+jwt"
+        return answer.body.decode()
+
+    async def suspend(self, name: str = "bank") -> None:
+        """The member is suspended, on the roll and in its table."""
+        self.members.suspended.add(name)
+        async with self.database.transaction() as tx:
+            suspended = update(member).where(member.c.id == name).values(state="suspended")
+            assert await tx.run(Query(suspended)) == 1
 
     async def refusal(self, **request: Any) -> TokenRefused:
         """The refusal of a request that must be refused."""
