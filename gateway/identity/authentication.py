@@ -131,6 +131,7 @@ class ClientAuthentication:
     def spent(self, caller: Caller, *, fresh: bool) -> None:
         """What came of `spending`, once it is durable; `TokenRefused` if the assertion was used before."""
         if not fresh:
+            self._floods.disallow(caller.client.id)
             raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
         self._floods.served(caller.address, caller.client.id)
 

@@ -102,12 +102,12 @@ class TokenEndpoint:
             proof = self._proof(caller, headers)
             if proof and not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
                 raise TokenRefused("invalid_dpop_proof", "PROOF_REPLAYED")
-            spending = self._clients.spending(caller)
             try:
                 minted = await self._mint(caller, proof)
             except TokenRefused:
                 await self._clients.spend(caller)
                 raise
+            spending = self._clients.spending(caller)
             self._clients.spent(caller, fresh=await self._record.on_granted(minted.subject, spending))
             return TokenAnswer(_body(minted), self.next_nonce())
 

@@ -12,6 +12,7 @@ Three token buckets in this process's memory, of a fixed number of keys each:
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from math import ceil
@@ -50,9 +51,10 @@ USUAL_RATES: Final = Rates()
 
 
 class Buckets:
-    """One bucket per key, each kept as the instant at which it is full again; a full one is not kept at all.
+    """One bucket per key, each kept as the instant at which it is full again.
 
-    With more keys than fit, the oldest is forgotten: memory is bounded, and a limit may open, never lock.
+    With more keys than fit, the one touched longest ago is forgotten: memory and the time to make room are bounded,
+    and a limit may open, never lock.
     """
 
     def __init__(self, rate: Rate, clock: Clock, keys: int = _KEYS) -> None:
@@ -60,7 +62,7 @@ class Buckets:
         self._slack = self._interval * (rate.burst - 1)
         self._clock = clock
         self._keys = keys
-        self._full_at: dict[str, float] = {}
+        self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, key: str) -> int:
         """0 if there is one to take, else the whole seconds until there is."""
@@ -69,11 +71,10 @@ class Buckets:
 
     def take(self, key: str) -> None:
         """Take one, also from an empty bucket; it never owes more than one burst."""
-        due = self._due(key) + self._interval
-        self._full_at.pop(key, None)
-        if len(self._full_at) >= self._keys:
-            self._make_room()
-        self._full_at[key] = due
+        self._full_at[key] = self._due(key) + self._interval
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._keys:
+            self._full_at.popitem(last=False)
 
     def give_back(self, key: str) -> None:
         """Undo one `take`."""
@@ -84,12 +85,6 @@ class Buckets:
         now = self._clock()
         return min(max(self._full_at.get(key, now), now), now + self._slack + self._interval)
 
-    def _make_room(self) -> None:
-        now = self._clock()
-        self._full_at = {key: due for key, due in self._full_at.items() if due > now}
-        while len(self._full_at) >= self._keys:
-            del self._full_at[next(iter(self._full_at))]
-
 
 class Floods:
     """See the module. One instance per process."""
@@ -99,7 +94,7 @@ class Floods:
         self._clients = Buckets(rates.client, clock)
         self._attempts = Buckets(rates.client, clock)
         self._strangers = Buckets(rates.stranger, clock)
-        self._proven: dict[str, int] = {}
+        self._proven: OrderedDict[str, int] = OrderedDict()
 
     def attempt(self, address: str, client: str) -> None:
         """Before anything is looked up or verified for a claimed client; `TokenRefused` with the time to wait."""
@@ -118,21 +113,25 @@ class Floods:
     def proven(self, address: str, client: str) -> None:
         """The client proved itself from this address."""
         name = f"{_site(address)} {client}"
-        self._proven.pop(name, None)
-        if len(self._proven) >= _KEYS:
-            del self._proven[next(iter(self._proven))]
         self._proven[name] = self._clock()
+        self._proven.move_to_end(name)
+        if len(self._proven) > _KEYS:
+            self._proven.popitem(last=False)
 
     def allow(self, client: str) -> None:
-        """Before the client's assertion is spent; `TokenRefused` where it has had its share."""
+        """Take one of the client's share before its assertion is spent; `TokenRefused` where it had it all."""
         wait = self._clients.wait(client)
         if wait:
             raise _refused("FLOOD_OF_CLIENT", wait)
+        self._clients.take(client)
+
+    def disallow(self, client: str) -> None:
+        """It was no fresh assertion: somebody else may have sent it, and the client keeps its share."""
+        self._clients.give_back(client)
 
     def served(self, address: str, client: str) -> None:
-        """The client spent what nobody else could have: the attempt was none, and its share is one less."""
+        """The client spent what nobody else could have, so its attempt was none."""
         self._attempts.give_back(f"{_site(address)} {client}")
-        self._clients.take(client)
 
     def _was_proven(self, name: str) -> bool:
         return self._clock() - self._proven.get(name, -_PROVEN_MS) < _PROVEN_MS

@@ -85,7 +85,9 @@ class Behind:
 
 @asynccontextmanager
 async def _listening(identity: Identity, port: int) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off", proxy_headers=False)
+    )
     running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

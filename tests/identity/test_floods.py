@@ -157,7 +157,7 @@ def test_an_ipv6_network_is_one_address() -> None:
         floods.attempt("192.0.2.1", "client")
 
 
-def test_keys_are_bounded_and_full_buckets_go_first() -> None:
+def test_keys_are_bounded_and_who_was_quiet_longest_is_forgotten() -> None:
     clock = MovableClock()
     buckets = Buckets(Rate(1, 1), clock, keys=3)
     buckets.take("a")

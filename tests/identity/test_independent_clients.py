@@ -70,7 +70,9 @@ async def served(world: World) -> AsyncIterator[Served]:
         world.database, world.clock, world.token_key, world.terms, world.members, world.record,
         issuer=origin, resource=f"{origin}/v1",
     )  # fmt: skip
-    server = uvicorn.Server(uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off", proxy_headers=False)
+    )
     running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

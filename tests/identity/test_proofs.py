@@ -30,6 +30,8 @@ KEYS: dict[str, PrivateKey] = {
     "ES256": ECKey.generate_key("P-256"),
     "Ed25519": OKPKey.generate_key("Ed25519"),
     "PS256-2048": RSAKey.generate_key(2048),
+    "PS256-3072": RSAKey.generate_key(3072),
+    "PS256-4096": RSAKey.generate_key(4096),
 }
 SAME_EVERYWHERE: list[tuple[dict[str, Any], str]] = [
     ({"htm": "get"}, "PROOF_METHOD"),

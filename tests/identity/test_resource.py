@@ -13,6 +13,7 @@ from joserfc.jwk import OKPKey
 from gateway.errors import Refused
 from gateway.identity import (
     Challenge,
+    Grants,
     MemoryWindow,
     Subject,
     TokenKey,
@@ -23,7 +24,7 @@ from gateway.identity import (
     revoke_client,
 )
 from gateway.identity.base64url import encode
-from gateway.identity.tokens import Tokens, VerifiedTokens
+from gateway.identity.tokens import TokenInvalid, Tokens, VerifiedTokens
 from tests.identity.world import ISSUER, NOW, RESOURCE, World, build_identity, build_second_client, sign
 
 
@@ -143,6 +144,11 @@ async def test_a_token_of_our_own_making_is_accepted(world: World) -> None:
         ({"cnf": ...}, "TOKEN_CLAIMS"),
         ({"cnf": {}}, "TOKEN_CLAIMS"),
         ({"cnf": {"jkt": "other"}}, "TOKEN_BINDING"),
+        ({"cnf": {"x5t#S256": "other"}}, "TOKEN_BINDING"),
+        ({"cnf": {"jkt": "other", "x5t#S256": "other"}}, "TOKEN_CLAIMS"),
+        ({"cnf": {"jkt": ""}}, "TOKEN_CLAIMS"),
+        ({"cnf": {"x5t": "other"}}, "TOKEN_CLAIMS"),
+        ({"cnf": "other"}, "TOKEN_CLAIMS"),
         ({"authorization_details": ...}, "TOKEN_CLAIMS"),
         ({"authorization_details": [{"type": "else"}]}, "TOKEN_CLAIMS"),
         ({"client_version": ...}, "TOKEN_CLAIMS"),
@@ -181,6 +187,16 @@ async def test_a_remembered_token_still_needs_its_own_key(world: World) -> None:
     token = await world.token()
     await world.call(token)
     assert (await world.challenge(token, key=OKPKey.generate_key("Ed25519"))).reason == "TOKEN_BINDING"
+
+
+@pytest.mark.parametrize("bound", [{}, {"jkt": "key", "certificate": "certificate"}])
+def test_no_token_is_minted_with_no_binding_or_two(world: World, bound: dict[str, str]) -> None:
+    tokens = Tokens(TokenKeys(world.token_key), issuer=ISSUER, resource=RESOURCE)
+    with pytest.raises(TokenInvalid):
+        tokens.mint(
+            alliance="alliance", member="bank", client="client", version=1, grants=Grants((), frozenset()), now=NOW,
+            **bound,
+        )  # fmt: skip
 
 
 def test_remembered_tokens_are_bounded_and_the_oldest_goes_first() -> None:

@@ -17,15 +17,19 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from stdnum.cn import uscc
 
 from deploy.stack import Stack, gateway_program, running
 from gateway.app import compose
+from gateway.ledger.stored import entries, state
 from gateway.settings import Settings
 from gateway.vault import passphrase
 from gateway.vault.providers import LocalKeyring
 from tests.access.world import person
 from tests.alliance import MARKET_SCHEMA, PERSONAL_SCHEMA, Alliance, Member, public
+from tests.identity.authority import Credential, certificate
 from tests.rules.sources import ROOT
 from tests.served import Spread
 from tests.services import ComponentMissing, free_port
@@ -196,6 +200,59 @@ async def test_two_gateways_are_one(stack: Stack, tmp_path: Path) -> None:
             assert both == {(200, 401): _TWICE}
 
 
+async def test_a_client_with_a_certificate_reads_without_any_key_of_its_own(stack: Stack, tmp_path: Path) -> None:
+    """Registered on the command line by a name in its certificate, and on record with what its token is bound to."""
+    async with _alliance(stack, tmp_path) as (operator, alliance):
+        bank, hotel = alliance.members["bank"], alliance.members["hotel"]
+        places = await bank.declare(MARKET_SCHEMA)
+        await bank.upload(places, [{"code": "PEK", "city": "Beijing", "price": 1, "margin": 1}])
+        agreement = await bank.agree(hotel, places, ["code"])
+        client = await operator.act(
+            "admin", "client", hotel.id, "--name", "by certificate", "--san-dns", "core.hotel.example"
+        )
+        mine = _issued_by(stack, x509.DNSName("core.hotel.example"))
+        context = stack.nginx.trust()
+        context.load_cert_chain(*mine.files(tmp_path))
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client,
+            "authorization_details": json.dumps([hotel.under(agreement, places)]),
+        }
+        alias = _metadata(stack)["mtls_endpoint_aliases"]["token_endpoint"]
+        path = f"/v1/agreements/{agreement}/datasets/{places}/records"
+        async with httpx.AsyncClient(verify=context, timeout=20) as machine:
+            answer = await machine.post(alias, data=form)
+            assert answer.status_code == 200, answer.text
+            headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+            page = await machine.get(stack.nginx.mtls_url + path, headers=headers)
+            assert [one["fields"] for one in page.json()["records"]] == [{"code": "PEK"}]
+            assert (await alliance.http.get(stack.nginx.mtls_url + path, headers=headers)).status_code == 401
+            assert (await machine.get(stack.issuer + path, headers=headers)).status_code == 401
+            for gateway in stack.gateways:
+                direct = await machine.get(f"http://127.0.0.1:{gateway.port}{path}", headers=headers)
+                assert direct.status_code == 401
+            entry = await _newest(alliance, bank.id)
+            assert entry["actor"]["x5t#S256"] == mine.thumbprint
+            assert entry["actor"].keys() == {"member", "client", "token", "x5t#S256"}
+            await operator.act("admin", "client-method", client, "--san-dns", "other.hotel.example")
+            assert (await machine.get(stack.nginx.mtls_url + path, headers=headers)).status_code == 401
+            assert (await machine.post(alias, data=form)).status_code == 401
+
+
+def _issued_by(stack: Stack, *names: x509.GeneralName) -> Credential:
+    """A client certificate of the one authority that the proxy trusts: its own."""
+    key = load_pem_private_key((stack.nginx.directory / "key.pem").read_bytes(), None)
+    own = Credential(x509.load_pem_x509_certificate(stack.nginx.certificate.read_bytes()), key)
+    return certificate("CN=core", issuer=own, names=names, begins=-60)
+
+
+async def _newest(alliance: Alliance, log: str) -> dict[str, Any]:
+    database = alliance.gateway.database
+    (row,) = await entries(database, log, (await state(database, log)).size - 1, 1)
+    found: dict[str, Any] = json.loads(row["body"])
+    return found
+
+
 def test_the_proxy_answers_as_the_issuer(stack: Stack) -> None:
     assert _metadata(stack)["issuer"] == stack.issuer
 
@@ -225,5 +282,5 @@ def test_ctrl_c_stops_everything(opa_binary: object) -> None:
     assert run.wait(60) == 0, said
     assert f"https://127.0.0.1:{port}" in said
     ports = [int(word.split(":")[-1].strip("/")) for word in said.split() if "127.0.0.1:" in word]
-    assert len(ports) == 6
+    assert len(ports) == 7
     assert [port for port in ports if listens(port)] == []

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -14,6 +17,8 @@ from gateway.database import Database
 from gateway.database.creation import change_schema, create_schema, sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
+from gateway.identity import Method
+from gateway.identity.clients import find_client
 from gateway.migrations import NEWEST, configuration, current, upgrade
 from gateway.migrations.schema import complete_metadata
 from tests.services.postgresql import PostgreSQL
@@ -98,16 +103,22 @@ def _remove_everything(connection: Connection) -> None:
         connection.execute(text("CREATE SCHEMA public"))
 
 
-async def _revision(url: str) -> str | None:
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Database]:
     database: Database
     if url.startswith("sqlite:"):
         database = SQLiteDatabase(Path(url.removeprefix("sqlite:///")))
     else:
         database = await PostgreSQLDatabase.connect(url)
     try:
-        return await current(database)
+        yield database
     finally:
         await database.close()
+
+
+async def _revision(url: str) -> str | None:
+    async with _opened(url) as database:
+        return await current(database)
 
 
 async def test_upgrading_again_changes_nothing(empty_url: str) -> None:
@@ -117,6 +128,29 @@ async def test_upgrading_again_changes_nothing(empty_url: str) -> None:
     before = await _beyond_tables(empty_url)
     await upgrade(empty_url)
     assert await _beyond_tables(empty_url) == before
+
+
+async def test_a_client_of_the_first_schema_goes_on_as_it_was(empty_url: str) -> None:
+    """It signs assertions, and its tokens are bound to its DPoP key."""
+    await change_schema(empty_url, lambda connection: command.upgrade(configuration(connection), "0001"))
+
+    def write(connection: Connection) -> None:
+        for statement in _FIRST_CLIENT:
+            connection.execute(text(statement))
+
+    await change_schema(empty_url, write)
+    await upgrade(empty_url)
+    async with _opened(empty_url) as database:
+        known = await find_client(database, "c")
+    assert known is not None
+    assert known.method == Method()
+
+
+_FIRST_CLIENT = (
+    "INSERT INTO alliance (id, name, created_at) VALUES ('a', 'A', 0)",
+    "INSERT INTO member VALUES ('m', 'a', 'M', 'U', 'bank', 'admitted', 1, 0)",
+    "INSERT INTO client (id, member_id, name, state, version, created_at) VALUES ('c', 'm', 'C', 'active', 1, 0)",
+)
 
 
 async def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:
