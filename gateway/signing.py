@@ -34,9 +34,11 @@ class Signing:
         self.tokens = TokenKeys(follow=self._token_keys.follow)
 
     async def follow(self) -> None:
-        """Read both sets now; `KeysUnavailable` where nothing can be signed."""
-        await self._token_keys.read()
-        await self._receipt_keys.read()
+        """Read both sets now, each whatever becomes of the other; `KeysUnavailable` where one cannot sign."""
+        try:
+            await self._token_keys.read()
+        finally:
+            await self._receipt_keys.read()
 
     async def receipt_jwks(self) -> dict[str, list[dict[str, str | int]]]:
         """Every key that ever signed receipts, or will: receipts are verified for years."""

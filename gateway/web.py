@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -31,6 +32,7 @@ from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.limits import Limits
 from gateway.members.routes import routes as member_routes
 from gateway.vault.own_keys import REREAD_S
+from gateway.vault.rotation import RotatedKey
 
 _API_VERSION = "1"
 _SWEEP_PAUSE_S = 60
@@ -166,8 +168,12 @@ async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:
     """Follow the gateway's own keys, and take the steps of a rotation that are due; each failure is for itself."""
+    works: list[Callable[[], Awaitable[None]]] = [
+        gateway.signing.follow,
+        *(partial(gateway.key_rotation.turn, use) for use in RotatedKey),
+    ]
     while True:
-        for work in (gateway.signing.follow, gateway.key_rotation.turn):
+        for work in works:
             try:
                 await work()
             except Exception as error:

@@ -17,7 +17,7 @@ from gateway.cli.host import act, console, operator, told
 from gateway.clock import MILLISECONDS
 from gateway.errors import Invalid
 from gateway.identity.certificates import NAME_KINDS
-from gateway.vault.rotation import RotatedKey
+from gateway.vault.rotation import RotatedKey, Rotation
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
@@ -145,11 +145,21 @@ def name_resource_server(client: str) -> None:
 
 @admin.command("rotate-key")
 @told
-def rotate_key(use: Annotated[RotatedKey, typer.Argument(help="Which of the gateway's own keys.")]) -> None:
+def rotate_key(
+    use: Annotated[RotatedKey, typer.Argument(help="Which of the gateway's own keys.")],
+    compromised: Annotated[
+        bool, typer.Option("--compromised", help="Somebody else may hold it: end it now, with all that it signed.")
+    ] = False,
+) -> None:
     """Publish a new key, which the servers use once everybody knows it; prints its kid and when that is."""
-    rotation = act(lambda gateway: gateway.key_rotation.begin(use, operator=operator()))
+
+    async def work(gateway: Gateway) -> Rotation:
+        begin = gateway.key_rotation.replace if compromised else gateway.key_rotation.begin
+        return await begin(use, operator=operator())
+
+    rotation = act(work)
     instant = datetime.fromtimestamp(rotation.signs_from / MILLISECONDS, UTC)
-    console.print(f"{rotation.kid} signs from {instant:%Y-%m-%dT%H:%M:%SZ}")
+    console.print(f"{rotation.kid} signs from {instant:%Y-%m-%dT%H:%M:%SZ}", highlight=False)
 
 
 @admin.command("signing-key")

@@ -48,6 +48,7 @@ class ResourceCheck:
         self._nonces = Nonces("resource", window.nonce_secret, clock)
         self._proofs = ProofCheck(self._nonces, clock)
         self._verified = VerifiedTokens()
+        tokens.keys.watch(self._verified.forget)
 
     async def authenticate(
         self, method: str, url: str, headers: Sequence[tuple[bytes, bytes]], peer: str = ""

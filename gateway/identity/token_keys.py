@@ -61,6 +61,7 @@ class TokenKeys:
         follow: Follow | None = None,
     ) -> None:
         self._follow = follow
+        self._watchers: list[Callable[[], None]] = []
         halves = {kid: public_key(OKPKey.import_key(key).as_dict(private=False)) for kid, key in (others or {}).items()}
         self.hold(current, [{**half.jwk, "kid": kid} for kid, half in halves.items()])
 
@@ -77,6 +78,12 @@ class TokenKeys:
         self._public = {jwk["kid"]: public_key(jwk) for jwk in public}
         if current is not None:
             self._public[current.kid] = current.public()
+        for tell in self._watchers:
+            tell()
+
+    def watch(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever the keys have changed: what was verified by them is no longer known to hold."""
+        self._watchers.append(tell)
 
     async def follow(self, kid: str | None = None) -> None:
         """Be up to date: before a token is signed, before the key set is shown, and for a `kid` that is not known."""

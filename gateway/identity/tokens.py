@@ -188,3 +188,7 @@ class VerifiedTokens:
         if len(self._subjects) >= self._capacity:
             del self._subjects[next(iter(self._subjects))]
         self._subjects[digest] = subject
+
+    def forget(self) -> None:
+        """Forget every token: each is verified anew when it comes again."""
+        self._subjects.clear()

@@ -60,7 +60,7 @@ class OwnKey:
         return public_jwk(self.public)
 
     def dated_jwk(self) -> dict[str, str | int]:
-        """The JWK, with `exp` (epoch seconds) once it signs no more, as OpenID Federation 1.0 keeps historical keys:
+        """The JWK, with `exp` (epoch seconds) once it signs no more, as OpenID Federation keeps historical keys:
         what claims to have been signed later is not ours."""
         if self.retiring_at is None:
             return {**self.jwk()}

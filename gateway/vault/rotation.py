@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import BigInteger, bindparam, func, select, update
 
 from gateway.clock import MILLISECONDS, Clock
 from gateway.database import Database, Query, Transaction
@@ -53,6 +53,16 @@ _RETIRE = Query(
     update(signing_key)
     .where(signing_key.c.kid == bindparam("the_kid"), signing_key.c.state == SigningState.RETIRING.value)
     .values(state=SigningState.RETIRED.value, retired_at=bindparam("at"), wrapped=b"")
+)
+_END = Query(
+    update(signing_key)
+    .where(signing_key.c.kid == bindparam("the_kid"), signing_key.c.state != SigningState.RETIRED.value)
+    .values(
+        state=SigningState.RETIRED.value,
+        retiring_at=func.coalesce(signing_key.c.retiring_at, bindparam("at", type_=BigInteger)),
+        retired_at=bindparam("at", type_=BigInteger),
+        wrapped=b"",
+    )
 )
 
 
@@ -125,12 +135,25 @@ class KeyRotation:
             kid = await self._publish(change, use, logs, {"operator": operator})
         return Rotation(kid, change.now_ms + self._windows.published_s * MILLISECONDS)
 
-    async def turn(self) -> None:
+    async def replace(self, use: RotatedKey, *, operator: str) -> Rotation:
+        """For a key that somebody else may hold: another signs from now on, and all former ones are retired.
+
+        Within `FOLLOW_S` no process accepts what they signed; clients get new tokens. Nothing waits for anybody.
+        """
+        logs, actor = await self._logs(), {"operator": operator}
+        async with self._ledger.changing(*logs) as change:
+            for key in await _locked(change.tx, use):
+                if await change.tx.run(_END, the_kid=key.kid, at=change.now_ms):
+                    _enter(change, logs, "key_compromised", use, key.kid, actor)
+            new = await self._keyring.create_signing_key(change.tx, use, change.now_ms)
+            _enter(change, logs, "key_activated", use, new.kid, actor)
+        return Rotation(new.kid, change.now_ms)
+
+    async def turn(self, use: RotatedKey) -> None:
         """Take every step that is due. Of several processes one does; the others find it done."""
-        for use in RotatedKey:
-            rows = await self._database.all(_LOOK, use=use)
-            if self._is_due([OwnKey.of(row) for row in rows], self._clock()):
-                await self._take_steps(use)
+        rows = await self._database.all(_LOOK, use=use)
+        if self._is_due([OwnKey.of(row) for row in rows], self._clock()):
+            await self._take_steps(use)
 
     def _is_due(self, keys: Sequence[OwnKey], now_ms: int) -> bool:
         return bool(self._over(keys, now_ms) or self._ready(keys, now_ms)) or self._is_too_old(keys, now_ms)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey
 
 from gateway.identity import (
+    Binding,
+    Challenge,
+    Method,
+    MethodName,
     Offer,
     TokenRefused,
     add_key,
@@ -21,7 +26,8 @@ from gateway.identity import (
     revoke_client,
 )
 from gateway.identity.introspection import prefers_signed
-from tests.identity.world import FORM_TYPE, ISSUER, NOW, RESOURCE, World, admit, build_second_client
+from tests.identity.authority import self_signed
+from tests.identity.world import FORM_TYPE, ISSUER, NOW, PROXY, RESOURCE, World, admit, build_second_client, certified
 
 INACTIVE = {"active": False}
 READING = {
@@ -212,3 +218,24 @@ async def test_a_suspended_members_token_is_good_for_withdrawals_alone(world: Wo
         {"type": "alliance_member", "actions": ["withdraw"]}
     ]
     assert await world.introspect(other) == INACTIVE
+
+
+async def test_a_client_with_a_certificate_asks_and_revokes_by_it(world: World) -> None:
+    mine = self_signed(now=NOW)
+    method = Method(
+        name=MethodName.SELF_SIGNED_TLS_CLIENT_AUTH, binding=Binding.CERTIFICATE, certificates=(mine.thumbprint,)
+    )
+    client = await certified(world, method)
+    token = await client.token(mine.header)
+    headers = [FORM_TYPE, *client.headers(mine.header)]
+    body = urlencode({"client_id": client.client, "token": token}).encode()
+    told = json.loads((await client.identity.introspection_endpoint.answer(headers, body, PROXY)).body)
+    assert (told["token_type"], told["cnf"]) == ("Bearer", {"x5t#S256": mine.thumbprint})
+    for endpoint in (client.identity.introspection_endpoint, client.identity.revocation_endpoint):
+        with pytest.raises(TokenRefused, match="CERTIFICATE_MISSING"):
+            await endpoint.answer([FORM_TYPE], body, PROXY)
+    await client.identity.revocation_endpoint.answer(headers, body, PROXY)
+    with pytest.raises(Challenge) as challenge:
+        await client.identity.require_active(await client.call(token, mine.header))
+    assert challenge.value.headers()[0][1].startswith("Bearer ")
+    assert json.loads((await client.identity.introspection_endpoint.answer(headers, body, PROXY)).body) == INACTIVE

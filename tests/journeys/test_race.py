@@ -27,6 +27,7 @@ PEOPLE = 20
 AGREEMENTS = 10
 REVOKED = 6
 RETIRED = 6
+TOKEN_REVOKED = 6
 READERS_EACH = 4
 LAST_READS = 12
 SHARED_FIELDS = ("code", "city", "price")
@@ -71,7 +72,7 @@ class Race:
     """The hotel's token for each agreement that will be terminated."""
     lasting: str = ""
     clients: dict[str, tuple[Member, str]] = field(default_factory=dict)
-    """Each client that will end, with its token under the lasting agreement."""
+    """Each client that will end, or whose token will: its token under the lasting agreement."""
     referral: str = ""
     reads: list[Read] = field(default_factory=list)
     narrowings: list[Narrowing] = field(default_factory=list)
@@ -102,7 +103,7 @@ class Race:
             agreement = await bank.agree(hotel, self.places, SHARED_FIELDS)
             self.agreements[agreement] = await hotel.token(hotel.under(agreement, self.places))
         self.lasting = await bank.agree(hotel, self.places, SHARED_FIELDS)
-        for number in range(REVOKED + RETIRED):
+        for number in range(REVOKED + RETIRED + TOKEN_REVOKED):
             client = await self._client(f"system {number}")
             self.clients[client.client] = client, await client.token(client.under(self.lasting, self.places))
 
@@ -179,9 +180,12 @@ class Race:
             async with self._narrowing("client", client):
                 if number < REVOKED:
                     await ending.revoke(client, operator="test")
-                else:
+                elif number < REVOKED + RETIRED:
                     key = public(self.clients[client][0].client_key)
                     await ending.retire_key(client, thumbprint(key), operator="test")
+                else:
+                    system, token = self.clients[client]
+                    await system.revoke(token)
 
     @asynccontextmanager
     async def _narrowing(self, kind: str, of: str) -> AsyncIterator[None]:
@@ -235,6 +239,8 @@ def _ended_by(body: Mapping[str, Any], race: Race) -> tuple[str, str] | None:
         return "agreement", body["agreement"]
     if act in ("client_revoked", "client_key_retired"):
         return "client", body["client"]
+    if act == "token_revoked":
+        return "client", body["actor"]["client"]
     return None
 
 
@@ -266,7 +272,7 @@ async def test_no_permit_follows_a_narrowing_and_no_answer_exceeds_its_entry(rac
         if body["kind"] == "access" and body["effect"] == "permit"
     }
     ends = {end: index for index, body in enumerate(bodies) if (end := _ended_by(body, race))}
-    assert len(ends) == len(race.narrowings) == PEOPLE + AGREEMENTS + REVOKED + RETIRED
+    assert len(ends) == len(race.narrowings) == PEOPLE + AGREEMENTS + REVOKED + RETIRED + TOKEN_REVOKED
 
     for narrowing in race.narrowings:
         at = ends[narrowing.kind, narrowing.of]

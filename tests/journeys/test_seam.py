@@ -24,7 +24,7 @@ from gateway.agreements.holds import HoldSubject
 from gateway.agreements.tables import agreement as agreement_table
 from gateway.canonical import canonical
 from gateway.database import Query
-from gateway.errors import GatewayError, Refused, Unavailable
+from gateway.errors import GatewayError, NotAuthenticated, Refused, Unavailable
 from gateway.ledger import Effect, OpeningGroup, Recorded, StaleJudgement, Warrant
 from gateway.ledger.errors import WarrantRejected
 from gateway.policy import DecisionPoint, load_bundle
@@ -270,6 +270,40 @@ async def test_a_termination_between_decision_and_selection_is_decided_anew(shar
         await rebuilt(shared, deciding=deciding).release(wish)
     assert deciding.calls == 2
     assert [entry["effect"] for entry in await shared.accesses()] == ["deny"]
+
+
+@pytest.mark.parametrize("after", ["judge", "select"])
+async def test_no_permit_follows_the_revocation_of_its_own_token(shared: Shared, after: str) -> None:
+    deal = await shared.market()
+    token = await shared.token(deal)
+    subject = await shared.subject(shared.hotel, token)
+    wish = AccessRequest(subject=subject, agreement=deal.agreement, dataset=deal.dataset, purpose="market_analysis")
+    assert len((await rebuilt(shared).release(wish)).records) == 3
+
+    async def revoking(judgement: Any, call: int) -> Any:
+        if call == 1:
+            assert judgement.permits
+            await shared.hotel.revoke(token)
+        return judgement
+
+    part = "deciding" if after == "judge" else "search"
+    watched: dict[str, Any] = {part: Counting(parts(shared)[part], after, revoking)}
+    point = rebuilt(shared, **watched)
+    with pytest.raises(NotAuthenticated):
+        await point.release(wish)
+    entries = await shared.entries(shared.bank.id)
+    revoked = next(place for place, entry in enumerate(entries) if entry.get("act") == "token_revoked")
+    later = [entry for entry in entries[revoked:] if entry["kind"] == "access"]
+    assert [(entry["effect"], reasons(entry)) for entry in later] == [("deny", [("CLIENT_REVOKED", "2.2.3")])]
+
+
+async def test_facts_read_for_a_revoked_token_are_not_those_of_another(shared: Shared) -> None:
+    deal = await shared.market()
+    revoked, standing = await shared.token(deal), await shared.token(deal)
+    await shared.hotel.revoke(revoked)
+    for _ in range(3):
+        assert (await shared.hotel.get(deal.path, revoked)).status_code == 401
+        assert len(records(await shared.hotel.get(deal.path, standing))) == 3
 
 
 @pytest.mark.parametrize(("moves", "answered"), [(1, True), (2, False)])
