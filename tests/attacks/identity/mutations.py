@@ -94,7 +94,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         _AUTHENTICATION, 'claim.form.get("client_id", client.id) != client.id'
     ),
     "test_assertion_that_can_be_used_for_ever_without_jti": _never(_ASSERTIONS, "jti is None"),
-    "test_assertion_with_a_jti_that_somebody_can_guess": Mutation(_ASSERTIONS, "range(16, 257)", "range(1, 257)"),
+    "test_assertion_with_a_jti_that_somebody_can_guess": Mutation(_ASSERTIONS, "range(20, 257)", "range(1, 257)"),
     "test_assertion_that_has_expired": _never(_ASSERTIONS, "expires <= now"),
     "test_assertion_issued_in_the_future": _never(_ASSERTIONS, "issued > now + MAX_AHEAD_SECONDS"),
     "test_assertion_not_valid_before_the_future": _never(_ASSERTIONS, "begins > now + MAX_AHEAD_SECONDS"),
