@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from sqlalchemy import literal, select
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
@@ -23,6 +24,7 @@ from gateway.app import Gateway
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.database import Query
+from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.proxy import peer_of
 from gateway.identity.routes import JWK_SET
@@ -78,7 +80,11 @@ def web(gateway: Gateway) -> FastAPI:
             task.cancel()
         await asyncio.wait(beside)
 
-    app = FastAPI(
+    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
+    oauth = identity_endpoints(identity)
+    app = Application(
+        [reads, oauth],
+        next_nonce=identity.next_nonce,
         title="Alliance Gateway",
         version=_API_VERSION,
         summary="The one door through which an alliance of companies shares data.",
@@ -88,9 +94,6 @@ def web(gateway: Gateway) -> FastAPI:
         docs_url=None,
         openapi_url="/v1/openapi.json",
     )
-    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
-    oauth = identity_endpoints(identity)
-    app.router.routes[:0] = [*fast_lane(reads), *fast_lane(oauth)]
     app.include_router(reads)
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
@@ -113,26 +116,52 @@ def web(gateway: Gateway) -> FastAPI:
         return Response("ok\n", media_type="text/plain")
 
     problems.install(app)
-    app.add_middleware(FreshNonce, next_nonce=identity.next_nonce)
-    app.add_middleware(Limits)
-    app.add_middleware(problems.Unexpected)
     return app
 
 
-def fast_lane(router: APIRouter) -> list[BaseRoute]:
-    """The router's endpoints as plain routes, to be matched before every other.
+class Application(FastAPI):
+    """FastAPI behind the gateway's own layers: errors, caps, nonce, and the lane of reads and tokens."""
 
-    They take the request and build their answer themselves, so FastAPI's own handling would only cost: half
-    of a hello. The router stays included behind them, for OpenAPI.
+    def __init__(self, lane: Sequence[APIRouter], *, next_nonce: Callable[[], str], **given: Any) -> None:
+        super().__init__(**given)
+        self._layers = problems.Unexpected(Limits(FreshNonce(Lane(lane, super().__call__), next_nonce)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the outermost layer first."""
+        await self._layers(scope, receive, send)
+
+
+class Lane:
+    """ASGI: answers the routers' endpoints before FastAPI sees the request.
+
+    They take the request and build their answer themselves, so FastAPI's own handling would only cost: more
+    than a whole hello. The routers stay included behind it, for OpenAPI and for every other method.
     """
-    lane = [
-        Route(route.path, route.endpoint, methods=list(route.methods or ()))
-        for route in router.routes
-        if isinstance(route, APIRoute)
-    ]
-    for route in lane:
-        (route.methods or set()).discard("HEAD")  # a read without its answer would still be a release
-    return [*lane]
+
+    def __init__(self, routers: Sequence[APIRouter], behind: ASGIApp) -> None:
+        self._behind = behind
+        self._routes = [
+            Route(route.path, route.endpoint, methods=list(route.methods or ()))
+            for router in routers
+            for route in router.routes
+            if isinstance(route, APIRoute)
+        ]
+        for route in self._routes:
+            (route.methods or set()).discard("HEAD")  # a read without its answer would still be a release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with the problem document of a deliberate error, or pass the request on."""
+        for route in self._routes if scope["type"] == "http" else ():
+            found = route.path_regex.match(scope["path"]) if scope["method"] in (route.methods or ()) else None
+            if found is not None:
+                scope.update(route=route, path_params=found.groupdict())
+                try:
+                    answer = await route.endpoint(Request(scope, receive))
+                except GatewayError as error:
+                    answer = problems.problem_of(error)
+                await answer(scope, receive, send)
+                return
+        await self._behind(scope, receive, send)
 
 
 class FreshNonce:

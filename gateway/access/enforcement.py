@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
@@ -19,11 +19,10 @@ from gateway.ledger.receipts import Receipt, ReceiptSigner
 from gateway.vault.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Opened records as (id, JSON object), by id, with the entry that names them and its receipt."""
 
-    records: Sequence[tuple[str, bytes]]
+    records: Sequence[tuple[bytes, bytes]]
     recorded: Recorded
     receipt: str
     cursor: str | None
@@ -60,7 +59,7 @@ class EnforcementPoint:
         opened = await self._vault.open(judgement.layout, sealed, recorded.warrant)
         if request.record is not None and not opened:
             raise NotFound
-        records = sorted(zip((one.id.hex() for one in sealed), opened, strict=True))
+        records = sorted(zip([one.id for one in sealed], opened, strict=True))
         return Release(records, recorded, self._receipts.sign(Receipt.of(recorded)), judgement.cursor)
 
     async def _judge_and_record(self, request: AccessRequest) -> tuple[Judgement, Recorded]:

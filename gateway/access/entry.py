@@ -11,7 +11,7 @@ from gateway.access.request import AccessRequest
 from gateway.canonical import canonical
 from gateway.clock import MILLISECONDS
 from gateway.errors import Reason
-from gateway.ledger import Draft, Effect, Kind, Opening, Quota
+from gateway.ledger import Draft, Effect, Kind, Opening, Quota, SharedFacts
 
 NOT_A_PARTY = Reason("NOT_A_PARTY", "1.2")
 FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
@@ -23,21 +23,25 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
     A permit carries the narrowing number it was judged by and the agreement's frequency, both checked in
     the ledger's own transaction.
     """
-    owner, facts, decision = judgement.governing.owner, _facts(request, judgement), judgement.decision
+    owner, decision, shared = judgement.governing.owner, judgement.decision, _shared(request, judgement)
     if not judgement.permits:
-        return Draft(log=owner, kind=Kind.ACCESS, effect=decision.effect, reasons=decision.reasons, facts=facts)
-    refusal = Draft(log=owner, kind=Kind.ACCESS, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,), facts=facts)
+        return Draft(
+            log=owner, kind=Kind.ACCESS, effect=decision.effect, reasons=decision.reasons, facts={}, shared=shared
+        )
     return Draft(
         log=owner,
         kind=Kind.ACCESS,
         effect=decision.effect,
-        facts=facts,
+        facts=_consents(judgement),
         opening=Opening(dataset=request.dataset, groups=judgement.groups()),
         narrowing=judgement.selection.narrowing,
         quota=_quota(request, judgement),
-        overdrawn=refusal,
+        overdrawn=Draft(
+            log=owner, kind=Kind.ACCESS, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,), facts={}, shared=shared
+        ),
         sealed=judgement.sealed_query,
         valid_until_ms=judgement.valid_until_s * MILLISECONDS,
+        shared=shared,
     )
 
 
@@ -58,37 +62,61 @@ def describe_stranger(request: AccessRequest) -> Draft:
     )
 
 
-def _facts(request: AccessRequest, judgement: Judgement) -> dict[str, Any]:
-    subject, terms = request.subject, judgement.governing.terms
-    facts: dict[str, Any] = {
-        "actor": subject.actor(),
-        "agreement": f"{request.agreement}@{terms['version']}",
-        "action": request.action,
-        "dataset": request.dataset,
-        "purpose": request.purpose,
-        "judged_at": judgement.now_s,
-        "policy": {
-            "digest": judgement.governing.policy_digest,
-            "engine": judgement.engine,
-            "case_sha256": judgement.decision.case_sha256,
-            "input_sha256": judgement.decision.input_sha256,
-            "valid_until": judgement.decision.valid_until,
-        },
-        "query_sha256": _shape(
-            request.fields, tuple(sorted(request.filters)), request.limit, request.record is not None
+def _shared(request: AccessRequest, judgement: Judgement) -> SharedFacts:
+    subject, governing, decision = request.subject, judgement.governing, judgement.decision
+    return _written(
+        tuple(subject.actor().items()),
+        (request.agreement, governing.terms["version"], request.action, request.dataset, request.purpose),
+        judgement.now_s,
+        (
+            governing.policy_digest,
+            judgement.engine,
+            decision.case_sha256,
+            decision.input_sha256,
+            decision.valid_until,
         ),
-    }
-    consents = sorted(one.consent for one in judgement.selection.records if one.consent)
-    if consents:
-        facts["consents"] = {"count": len(consents), "sha256": hashlib.sha256(canonical(consents)).hexdigest()}
-    return facts
+        (request.fields, tuple(sorted(request.filters)), request.limit, request.record is not None),
+    )
 
 
 @lru_cache(maxsize=1024)
+def _written(
+    actor: tuple[tuple[str, str], ...],
+    asked: tuple[str, int, str, str, str],
+    judged_at: int,
+    policy: tuple[str | None, str, str, str, int],
+    query: tuple[tuple[str, ...], tuple[str, ...], int, bool],
+) -> SharedFacts:
+    """Who asked for what, and by what it was judged: within a second, a client's requests differ in records alone."""
+    agreement, version, action, dataset, purpose = asked
+    return SharedFacts(
+        {
+            "actor": dict(actor),
+            "agreement": f"{agreement}@{version}",
+            "action": action,
+            "dataset": dataset,
+            "purpose": purpose,
+            "judged_at": judged_at,
+            "policy": dict(
+                zip(("digest", "engine", "case_sha256", "input_sha256", "valid_until"), policy, strict=True)
+            ),
+            "query_sha256": _shape(*query),
+        }
+    )
+
+
 def _shape(fields: tuple[str, ...], filters: tuple[str, ...], limit: int, single: bool) -> str:
     """A digest of which fields were asked and filtered on; values are no part of it."""
     shape = {"fields": fields, "filters": filters, "limit": limit, "single": single}
     return hashlib.sha256(canonical(shape)).hexdigest()
+
+
+def _consents(judgement: Judgement) -> dict[str, Any]:
+    """The consents that stand behind what will be opened: how many, and the digest of their ids."""
+    consents = sorted([one.consent for one in judgement.selection.records if one.consent])
+    if not consents:
+        return {}
+    return {"consents": {"count": len(consents), "sha256": hashlib.sha256(canonical(consents)).hexdigest()}}
 
 
 def _quota(request: AccessRequest, judgement: Judgement) -> Quota:

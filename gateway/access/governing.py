@@ -137,7 +137,7 @@ class Governing:
 
     @property
     def token_revoked(self) -> bool:
-        """Whether the token that it was read for is revoked. Such facts are that request's alone."""
+        """Whether the token that it was read for is revoked. For another token it refuses once, and is read anew."""
         return self.versions.endswith(_TOKEN_REVOKED)
 
     def case(self, request: AccessRequest, now_s: int) -> dict[str, Any]:
@@ -215,8 +215,6 @@ class GoverningFacts:
             self._remembered.pop(key, None)
             raise NotFound
         governing = await self._load(request, row)
-        if governing.token_revoked:
-            return governing
         self._remembered[key] = governing
         self._remembered.move_to_end(key)
         if len(self._remembered) > self._most:

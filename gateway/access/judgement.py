@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.access.governing import Governing
 from gateway.access.selection import NOTHING, Selected, Selection
 from gateway.catalog import Dataset
 from gateway.ledger import Effect, OpeningGroup
 from gateway.policy import Decision, indeterminate
-from gateway.vault.sealed import Layout
+from gateway.vault.sealed import Layout, refs
 
 _consented = attrgetter("consented")
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """One request's decision, its input, and the sealed records that it covers."""
 
     governing: Governing
@@ -57,7 +55,7 @@ class Judgement:
     def without_answer(self) -> Judgement:
         """The same request, with no usable answer."""
         decision = indeterminate("MOVED", self.decision.input_sha256)
-        return replace(self, decision=decision, selection=NOTHING, cursor=None, sealed_query=None)
+        return self._replace(decision=decision, selection=NOTHING, cursor=None, sealed_query=None)
 
     def in_logged_order(self) -> list[Selected]:
         """The selected records as their groups name them: by consent, then by id."""
@@ -71,6 +69,6 @@ class Judgement:
         groups = []
         for consented, selected in groupby(self.in_logged_order(), key=_consented):
             fields, classes, withheld = self.dataset.openable(self.decision.fields, consented)
-            records = tuple([one.sealed.ref for one in selected])
+            records = tuple(refs([sealed for sealed, _, _, _ in selected]))
             groups.append(OpeningGroup(classes=classes, fields=fields, withheld=withheld, records=records))
         return tuple(groups)

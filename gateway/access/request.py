@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from gateway.identity import Subject
 
@@ -11,8 +12,7 @@ MOST_RECORDS = 100
 """The largest page: its entry stays small, and a warrant is redeemed within its seconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessRequest:
+class AccessRequest(NamedTuple):
     """One wish to read records of a dataset under an agreement.
 
     `fields` empty means: all that the agreement grants. `record` names a single record by its id (32
@@ -27,7 +27,7 @@ class AccessRequest:
     method: str = "api"
     fields: tuple[str, ...] = ()
     record: str | None = None
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str] = MappingProxyType({})
     limit: int = MOST_RECORDS
     cursor: str | None = None
 

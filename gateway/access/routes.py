@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from binascii import hexlify
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
@@ -119,7 +120,7 @@ def routes(
 
 def _answer(release: Release) -> Response:
     """Prebuilt bytes: the vault's JSON fragments joined, with the entry's id and its receipt."""
-    records = b",".join(b'{"id":"%b","fields":%b}' % (name.encode(), fields) for name, fields in release.records)
+    records = b",".join([b'{"id":"%b","fields":%b}' % (hexlify(name), fields) for name, fields in release.records])
     tail = orjson.dumps({"event_id": release.recorded.event_id, "next": release.cursor, "receipt": release.receipt})
     headers = {"Cache-Control": "no-store", "Gateway-Event-Id": release.recorded.event_id}
     return Response(b'{"records":[' + records + b"]," + tail[1:], 200, headers, _JSON)
@@ -127,6 +128,8 @@ def _answer(release: Release) -> Response:
 
 def _asked(request: Request, known: frozenset[str]) -> Mapping[str, str]:
     """The query parameters, each known and given once."""
+    if not request.scope["query_string"]:
+        return {}
     asked: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in known:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 from gateway.access.judgement import Judgement
 from gateway.access.request import AccessRequest
 from gateway.access.selection import BEFORE_ALL, Sought, select_records
 from gateway.canonical import canonical
-from gateway.catalog import Dataset
 from gateway.database import Database
 from gateway.errors import GatewayError, Invalid
 from gateway.vault.keyring import KeyRing, MemberKeys
@@ -34,22 +32,17 @@ class Search:
         keys = await self._keyring.unlock(judgement.governing.owner)
         sought = Sought(
             terms=dataset.filter_terms(request.filters, keys),
-            granted=_bits(dataset, granted),
-            filtered=_bits(dataset, request.filters),
+            granted=dataset.bits(granted),
+            filtered=dataset.bits(tuple(request.filters)),
             after=_position(request, keys),
         )
         selection = await select_records(self._database, request, dataset, sought, judgement.now_s)
         more = selection.more and request.record is None
-        return replace(
-            judgement,
+        return judgement._replace(
             selection=selection,
             cursor=_cursor(request, keys, selection.records[-1].sealed.id) if more else None,
             sealed_query=_sealed_filters(request, keys) if request.filters else None,
         )
-
-
-def _bits(dataset: Dataset, names: Iterable[str]) -> int:
-    return sum(dataset.bit(name) for name in names)
 
 
 def _query_of(request: AccessRequest, use: str) -> bytes:

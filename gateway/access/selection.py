@@ -1,17 +1,16 @@
 """Step 5 of the cycle: sealed records, consent joined per subject, in one statement with the versions.
 
-The versions row is outer-joined, so it comes back when no record matches. The limit applies after the
-consent join: a row without consent leaves neither a gap nor a count.
+The first row holds the versions, so they come back when no record matches; a record's row holds no more than the
+record. The limit applies after the consent join: a row without consent leaves neither a gap nor a count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, LargeBinary, and_, bindparam, literal, null, select, true
+from sqlalchemy import BigInteger, LargeBinary, and_, bindparam, cast, null, select, union_all
 from sqlalchemy import Text as SQLText
 
 from gateway.access.governing import Versions, governing_row, key_of
@@ -26,8 +25,7 @@ from gateway.vault.tables import subject_key
 BEFORE_ALL = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What makes two selections the same statement."""
 
     personal: bool
@@ -44,8 +42,7 @@ class Selected(NamedTuple):
     consent_ends: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """Sealed records as of `versions` and the owner's `narrowing` number, all of one snapshot."""
 
     versions: Versions | None
@@ -57,8 +54,7 @@ class Selection:
 NOTHING = Selection(None, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(NamedTuple):
     """The bound part of a selection: terms of the blind index, field bits, position."""
 
     terms: Sequence[tuple[int, bytes]]
@@ -71,7 +67,7 @@ class Sought:
 
 @lru_cache(maxsize=64)
 def _statement(shape: Shape) -> Query:
-    governing = governing_row().limit(1).subquery("governing")  # the limit keeps it from being evaluated per record
+    governing = governing_row().subquery("governing")
     chosen = (
         select(
             record.c.id,
@@ -103,12 +99,6 @@ def _statement(shape: Shape) -> Query:
                 consent.c.fields.bitwise_and(filtered) == filtered,
             ),
         ).add_columns(consent.c.id.label("consent"), consent.c.fields.label("consented"), consent.c.expires_at)
-    else:
-        chosen = chosen.add_columns(
-            literal("", SQLText).label("consent"),
-            literal(-1, BigInteger).label("consented"),
-            null().label("expires_at"),
-        )
     for number in range(shape.filters):
         term = record_term.alias(f"term_{number}")
         chosen = chosen.join(
@@ -124,9 +114,9 @@ def _statement(shape: Shape) -> Query:
     position = bindparam("after", type_=LargeBinary)
     chosen = chosen.where(record.c.id == position if shape.single else record.c.id > position)
     rows = chosen.order_by(record.c.id).limit(bindparam("most", type_=BigInteger)).subquery("chosen")
-    return Query(
-        select(governing.c.versions, governing.c.narrowing, rows).select_from(governing.outerjoin(rows, true()))
-    )
+    versions = select(governing.c.versions, governing.c.narrowing, *[cast(null(), column.type) for column in rows.c])
+    records = select(cast(null(), SQLText), cast(null(), BigInteger), *rows.c)
+    return Query(union_all(versions, records))
 
 
 async def select_records(
@@ -148,22 +138,18 @@ async def select_records(
         given[f"field_{number}"] = field
         given[f"term_{number}"] = term
     rows = await database.all(_statement(shape), **given)
-    if not rows:
+    judged = next((row for row in rows if row[0] is not None), None)
+    if judged is None:
         return NOTHING
-    found = sorted((_selected(row) for row in rows if row["id"] is not None), key=_record_id)
+    selected = _of_person if shape.personal else _of_nobody
+    found = sorted([selected(row) for row in rows if row is not judged])  # by id, the first column
     shown = tuple(found[: request.limit])
-    return Selection(rows[0]["versions"], rows[0]["narrowing"], shown, more=len(found) > request.limit)
+    return Selection(judged[0], judged[1], shown, more=len(found) > request.limit)
 
 
-def _selected(row: Any) -> Selected:
-    _, _, name, version, pseudonym, sealed, key, wrapped, key_version, consent, consented, ends = row
-    return Selected(
-        SealedRecord(bytes(name), version, pseudonym, bytes(sealed), key, bytes(wrapped), key_version),
-        consent,
-        consented,
-        ends,
-    )
+def _of_nobody(row: Any) -> Selected:
+    return Selected(SealedRecord._make(row[2:9]), "", -1, None)
 
 
-def _record_id(selected: Selected) -> bytes:
-    return selected.sealed.id
+def _of_person(row: Any) -> Selected:
+    return Selected(SealedRecord._make(row[2:9]), *row[9:])

@@ -98,6 +98,19 @@ class Dataset:
             raise Invalid("unknown_field", "The dataset has no such field.", field=field[:64])
         return 1 << found.number
 
+    def bits(self, fields: tuple[str, ...]) -> int:
+        """The bits of distinct fields together."""
+        known = self._bits.get(fields)
+        if known is None:
+            known = sum(self.bit(field) for field in fields)
+            if len(self._bits) < _MOST_REMEMBERED:
+                self._bits[fields] = known
+        return known
+
+    @cached_property
+    def _bits(self) -> dict[tuple[str, ...], int]:
+        return {}
+
     def openable(self, granted: tuple[str, ...], consented: int) -> Openable:
         """What may be opened of a record whose subject consents to the fields of these bits (-1: no consent needed)."""
         known = self._openable.get((granted, consented))

@@ -14,6 +14,7 @@ from gateway.catalog.spool import Term
 from gateway.catalog.tables import KEY_TERM
 from gateway.catalog.uniqueness import Seen, without_duplicates
 from gateway.vault.keyring import MemberKeys, SubjectKey
+from gateway.vault.subject_key import DATASET_SCOPE
 
 ID_BYTES = 16
 _SHARED_BYTES = 4
@@ -113,7 +114,7 @@ def seal(
 
 def dataset_scope(dataset: Dataset) -> str:
     """The scope of the one key for data without a subject."""
-    return f"dataset:{dataset.id}"
+    return DATASET_SCOPE + dataset.id
 
 
 def _new_ids(count: int, *, together: bool) -> list[bytes]:

@@ -34,20 +34,22 @@ _SQLITE = pysqlite.dialect()
 class Text:
     """One dialect's SQL text, and how to lay out named parameters for its driver."""
 
-    __slots__ = ("_fixed", "_names", "sql")
+    __slots__ = ("_given", "_laid_out", "sql")
 
     def __init__(self, statement: ClauseElement, dialect: Any) -> None:
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         assert compiled.positiontup is not None
         self.sql = str(compiled)
-        self._names = tuple(compiled.positiontup)
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self._laid_out = [compiled.params[name] for name in compiled.positiontup]
+        self._given = [(at, name) for at, name in enumerate(compiled.positiontup) if compiled.params[name] is None]
 
     def arguments(self, given: Mapping[str, Any]) -> list[Any]:
-        """Positional arguments; a name the statement needs and nobody gave is a KeyError."""
-        fixed = self._fixed
-        return [given[name] if name in given else fixed[name] for name in self._names]
+        """Positional arguments: the statement's literals, and what is given; a name that nobody gave is a KeyError."""
+        arguments = self._laid_out.copy()
+        for at, name in self._given:
+            arguments[at] = given[name]
+        return arguments
 
 
 class Query:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Final
@@ -137,6 +138,7 @@ class Floods:
         return self._clock() - self._proven.get(name, -_PROVEN_MS) < _PROVEN_MS
 
 
+@lru_cache(maxsize=4096)
 def _site(address: str) -> str:
     """The address, or the network of an IPv6 address: who has one address of it has all."""
     try:

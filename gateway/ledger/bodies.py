@@ -10,26 +10,31 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from gateway.canonical import canonical
 from gateway.errors import Invalid, TooLarge
-from gateway.ledger.entries import Draft, Effect, Kind, Opening
+from gateway.ledger.entries import Draft, Effect, Kind, Opening, SharedFacts
 
 BODY_LIMIT = 8192
 """A body is shorter than this many bytes."""
 
 _INLINE_RECORDS = 128
-_LATE_ROOM = 16 + 43 + 16
-_IDENTITY = frozenset({"v", "log", "kind", "event_id", "time", "node", "boot_id", "node_seq", "prev_node_hash"})
+_LATE = ("node_seq", "prev_node_hash", "time")
+_LATE_ROOM = len('"node_seq":,"prev_node_hash":"","time":,') + 16 + 43 + 16
+_OWN = ("event_id", "opening", "reasons", "sealed")
+_BREAKS = sorted((*_OWN, *_LATE))
+_IDENTITY = frozenset({"v", "log", "kind", "event_id", "node", "boot_id", *_LATE})
 RESERVED = _IDENTITY | {"effect", "reasons", "opening", "sealed", "narrowing"}
 """Members of a body that the ledger writes; a fact may not have these names."""
 
+_Pieces = tuple[bytes, bytes, bytes, bytes]
+_NOTHING: Mapping[str, bytes] = {}
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+
+class Prepared(NamedTuple):
     """A checked draft whose body lacks only `node_seq`, `prev_node_hash` and `time`."""
 
     draft: Draft
@@ -38,19 +43,19 @@ class Prepared:
     detail: bytes | None
     refusal: Callable[[], Prepared] | None
     """Prepares what is entered instead, should the quota be spent."""
-    _pieces: tuple[bytes, bytes, bytes, bytes]
+    pieces: _Pieces
 
     def body(self, node_seq: int, prev_node_hash: str, time_ms: int) -> bytes:
         """The canonical bytes of the entry."""
-        before, between, after, rest = self._pieces
-        return b'%b"node_seq":%d,%b"prev_node_hash":"%b",%b"time":%d,%b' % (
+        before, between, after, rest = self.pieces
+        return b'{%b"node_seq":%d,%b"prev_node_hash":"%b",%b"time":%d,%b}' % (
             before,
             node_seq,
             between,
             prev_node_hash.encode(),
             after,
             time_ms,
-            rest,
+            rest[:-1],
         )
 
 
@@ -62,36 +67,28 @@ def prepare(draft: Draft, *, event_id: str, origin: str, node: str, boot_id: str
         TooLarge: The body reaches 8 KiB even with its records beside it.
     """
     _check(draft)
-    members: dict[str, Any] = {
-        **draft.facts,
-        "v": 1,
-        "log": origin,
-        "kind": draft.kind.value,
-        "event_id": draft.event_id or event_id,
-        "node": node,
-        "boot_id": boot_id,
-    }
-    if draft.effect is not None:
-        members["effect"] = draft.effect.value
+    event = draft.event_id or event_id
+    named = (draft.kind, draft.effect, draft.narrowing, origin, node, boot_id)
+    if draft.facts or draft.shared is None:
+        facts = {name: canonical(fact) for name, fact in draft.facts.items()}
+        runs = _runs({**facts, **(draft.shared.texts if draft.shared else _NOTHING)}, *named)
+    else:
+        runs = _shared_runs(draft.shared, *named)
+    own = {"event_id": canonical(event)}
     if draft.reasons:
-        members["reasons"] = [{"code": reason.code, "clause": reason.clause} for reason in draft.reasons]
-    if draft.narrowing is not None:
-        members["narrowing"] = draft.narrowing
+        own["reasons"] = canonical([{"code": reason.code, "clause": reason.clause} for reason in draft.reasons])
     if draft.sealed is not None:
-        members["sealed"] = dict(draft.sealed)
-    pieces, detail = _fitting(members, draft.opening)
+        own["sealed"] = canonical(dict(draft.sealed))
+    pieces, detail = _fitting(runs, own, draft.opening)
     refusal = None
     if draft.overdrawn is not None:
         refusal = partial(prepare, draft.overdrawn, event_id=event_id, origin=origin, node=node, boot_id=boot_id)
-    return Prepared(draft, members["event_id"], origin, detail, refusal, pieces)
+    return Prepared(draft, event, origin, detail, refusal, pieces)
 
 
 def _check(draft: Draft) -> None:
-    if not all(isinstance(name, str) for name in draft.facts):
-        raise Invalid("not_canonical", "A fact's name is not a string.", field="/facts")
-    taken = RESERVED.intersection(draft.facts)
-    if taken:
-        raise Invalid("reserved_member", "The ledger writes this member itself.", field=f"/facts/{min(taken)}")
+    if draft.shared is not None and not draft.shared.texts.keys().isdisjoint(draft.facts):
+        raise Invalid("repeated_fact", "A fact is given twice.", field="/facts")
     if draft.opening is not None:
         if draft.effect is not Effect.PERMIT:
             raise Invalid("opening_without_permit", "Only a permit opens anything.", field="/opening")
@@ -105,9 +102,42 @@ def _check(draft: Draft) -> None:
             raise Invalid("refusal_expected", "What is entered instead is a plain refusal.", field="/overdrawn")
 
 
-def _fitting(
-    members: dict[str, Any], opening: Opening | None
-) -> tuple[tuple[bytes, bytes, bytes, bytes], bytes | None]:
+def _runs(
+    facts: Mapping[str, bytes],
+    kind: Kind,
+    effect: Effect | None,
+    narrowing: int | None,
+    origin: str,
+    node: str,
+    boot_id: str,
+) -> tuple[bytes, ...]:
+    """The members of a body that do not differ from entry to entry, in order, broken where others stand."""
+    if not all(isinstance(name, str) and name.isascii() for name in facts):
+        raise Invalid("not_canonical", "A fact's name is not an ASCII string.", field="/facts")
+    if not RESERVED.isdisjoint(facts):
+        taken = min(RESERVED.intersection(facts))
+        raise Invalid("reserved_member", "The ledger writes this member itself.", field=f"/facts/{taken}")
+    written = {"v": 1, "log": origin, "kind": kind.value, "node": node, "boot_id": boot_id}
+    if effect is not None:
+        written["effect"] = effect.value
+    if narrowing is not None:
+        written["narrowing"] = narrowing
+    members = {**facts, **{name: canonical(value) for name, value in written.items()}}
+    names = sorted(members)
+    at = [0, *(bisect(names, name) for name in _BREAKS), len(names)]
+    return tuple(b"".join([_member(name, members[name]) for name in names[start:end]]) for start, end in pairwise(at))
+
+
+@lru_cache(maxsize=1024)
+def _shared_runs(facts: SharedFacts, *named: Any) -> tuple[bytes, ...]:
+    return _runs(facts.texts, *named)
+
+
+def _member(name: str, text: bytes) -> bytes:
+    return b"%b:%b," % (canonical(name), text)
+
+
+def _fitting(runs: tuple[bytes, ...], own: dict[str, bytes], opening: Opening | None) -> tuple[_Pieces, bytes | None]:
     """The first form of the opening that leaves the body below its limit."""
     for form in (_inline, _records_beside, _groups_beside) if opening else (None,):
         detail = None
@@ -115,9 +145,9 @@ def _fitting(
             shown = form(opening)
             if shown is None:
                 continue
-            members["opening"], detail = shown
-        pieces = _pieces(members)
-        if sum(map(len, pieces)) + len('"node_seq":,"prev_node_hash":"","time":,') + _LATE_ROOM < BODY_LIMIT:
+            own["opening"], detail = canonical(shown[0]), shown[1]
+        pieces = _pieces(runs, own)
+        if sum(map(len, pieces)) + _LATE_ROOM < BODY_LIMIT:
             return pieces, detail
     raise TooLarge("entry_too_large", f"The entry's body reaches {BODY_LIMIT} bytes.", remedy="Name less in one entry.")
 
@@ -160,17 +190,16 @@ def _reference(opening: Opening, detail: bytes) -> dict[str, Any]:
     }
 
 
-_LATE = ("node_seq", "prev_node_hash", "time")
-
-
-def _pieces(members: Mapping[str, Any]) -> tuple[bytes, bytes, bytes, bytes]:
-    """The body around its three late members, which sort as node_seq < prev_node_hash < time."""
-    runs: tuple[dict[str, Any], ...] = ({}, {}, {}, {})
-    for name, value in members.items():
-        runs[bisect(_LATE, name)][name] = value
-    before, between, after, rest = runs
-    return canonical(before)[:-1] + b",", _run(between), _run(after), canonical(rest)[1:]
-
-
-def _run(members: Mapping[str, Any]) -> bytes:
-    return canonical(members)[1:-1] + b"," if members else b""
+def _pieces(runs: tuple[bytes, ...], own: Mapping[str, bytes]) -> _Pieces:
+    """The members around the three late ones; those of this entry alone stand where the runs break."""
+    pieces, piece = [], runs[0]
+    for name, run in zip(_BREAKS, runs[1:], strict=True):
+        if name in _LATE:
+            pieces.append(piece)
+            piece = run
+        elif name in own:
+            piece += b'"%b":%b,' % (name.encode(), own[name]) + run
+        else:
+            piece += run
+    before, between, after = pieces
+    return before, between, after, piece

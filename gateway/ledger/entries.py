@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from gateway.database import Transaction
+from gateway.canonical import canonical
 from gateway.errors import Reason
 from gateway.ledger.warrant import OpeningGroup, Warrant
+
+if TYPE_CHECKING:
+    from gateway.database import Transaction
 
 
 class Effect(StrEnum):
@@ -38,16 +41,14 @@ class Kind(StrEnum):
     QUERY = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """Everything that a permit lets the vault open, in order."""
 
     dataset: str
     groups: tuple[OpeningGroup, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """A count that the ledger's transaction checks and advances; `window_start` in epoch seconds.
 
     A key belongs to one log: the lock on that log's head is what makes the count exact.
@@ -66,11 +67,11 @@ class Once(Protocol):
         """Use it up; False where it was used before. A lock it waits for belongs to the entry's log alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """An entry to be.
 
-    `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused).
+    `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused), and so do
+    `shared`, which have other names.
     A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
     by, and a `quota` with the refusal (`overdrawn`, same log) that is entered instead once it is spent.
     With `once` the entry is appended only if that had not been used; both become durable together.
@@ -90,6 +91,16 @@ class Draft:
     sealed: Mapping[str, Any] | None = None
     valid_until_ms: int | None = None
     event_id: str = ""
+    shared: SharedFacts | None = None
+
+
+class SharedFacts:
+    """Facts that many entries have in common, each text made once. Equal to itself alone, and never changed."""
+
+    __slots__ = ("texts",)
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.texts: Mapping[str, bytes] = {name: canonical(fact) for name, fact in facts.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,8 +35,7 @@ class ReceiptRejected(Invalid):
         super().__init__("receipt_rejected", detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What is vouched for: `origin` names the log; `issued_at` is in epoch seconds."""
 
     event_id: str

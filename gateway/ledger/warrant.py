@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn, final
+from typing import Any, NamedTuple, NoReturn, final
 
 from gateway.ledger.errors import WarrantExpired, WarrantRejected
 
@@ -22,8 +21,7 @@ _MINT = object()
 _REDEEMING = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningGroup:
+class OpeningGroup(NamedTuple):
     """Records (`id@version`) that open alike: these classes, of them these fields; the withheld are dropped inside."""
 
     classes: tuple[str, ...]

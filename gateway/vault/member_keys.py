@@ -16,6 +16,7 @@ from gateway.vault.keyed_hash import KeyedHash
 from gateway.vault.subject_key import SubjectKey, SubjectKeyWrap, WrappedSubjectKey
 
 TERM_BYTES = 16
+_MOST_DATASETS = 256
 _Key = TypeVar("_Key")
 
 
@@ -42,11 +43,24 @@ Usable = Mapping[Use, Mapping[int, bytes]]
 class MemberKeys:
     """One member's keys, held in cipher objects. Usable in a worker thread.
 
+    Of subject keys it holds those of datasets without persons alone, each under the whole of its row: without
+    the very row nothing is found, so deleting it is erasure here too.
+
     Every call first asks `still_valid`: when the member was forgotten (`KeyRing.forget`) or the time to live is
     over, it raises `KeysUnavailable`. So hold one for a batch, and unlock again for the next.
     """
 
-    __slots__ = ("_active", "_audit", "_pseudonyms", "_still_valid", "_term_root", "_terms", "_wraps", "member_id")
+    __slots__ = (
+        "_active",
+        "_audit",
+        "_of_datasets",
+        "_pseudonyms",
+        "_still_valid",
+        "_term_root",
+        "_terms",
+        "_wraps",
+        "member_id",
+    )
 
     def __init__(
         self, member_id: str, keys: Usable, active: Mapping[Use, int], still_valid: Callable[[], bool]
@@ -61,6 +75,7 @@ class MemberKeys:
         self._pseudonyms = KeyedHash(root.digest(b"gw1 pseudonym"), "sha256") if root else None
         self._term_root = KeyedHash(root.digest(b"gw1 term"), "sha256") if root else None
         self._terms: dict[tuple[str, int], KeyedHash] = {}
+        self._of_datasets: dict[WrappedSubjectKey, SubjectKey] = {}
 
     def pseudonym(self, subject: str) -> str:
         """64 hexadecimal characters that stand for a subject within this member, and nowhere else.
@@ -92,7 +107,14 @@ class MemberKeys:
 
     def unwrap_subject_key(self, stored: WrappedSubjectKey) -> SubjectKey:
         """The subject key of a row just read, or `KeysUnavailable`. For one batch: never keep it."""
-        return self._usable(self._wraps.get(stored.version)).unwrap(stored.key_id, stored.scope, stored.wrapped)
+        wrap = self._usable(self._wraps.get(stored.version))
+        known = self._of_datasets.get(stored)
+        if known is not None:
+            return known
+        key = wrap.unwrap(stored.key_id, stored.scope, stored.wrapped)
+        if not stored.of_a_person and len(self._of_datasets) < _MOST_DATASETS:
+            self._of_datasets[stored] = key
+        return key
 
     def seal_detail(self, plaintext: bytes, aad: bytes) -> dict[str, str]:
         """`{key_id, nonce, ciphertext}` under the active audit key, for the sealed part of an entry."""

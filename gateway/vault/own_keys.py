@@ -110,11 +110,13 @@ class OwnKeys:
 
     async def follow(self, unknown: str | None = None) -> None:
         """Read the rows if the set is older than `FOLLOW_S`, or for a kid that is not in it: once a second at most."""
-        if self._is_old():
-            await self.read()
-        elif unknown is not None and self._may_look_up(unknown):
+        if unknown is not None and self._may_look_up(unknown):
             self._looked_up_at = self._clock()
             await self.read()
+        elif self._is_old():
+            async with self._alone:
+                if self._is_old():  # of many who wait, the first has read for all
+                    await self._read()
 
     def _is_old(self) -> bool:
         return self._read_at is None or not 0 <= self._clock() - self._read_at < FOLLOW_S * MILLISECONDS

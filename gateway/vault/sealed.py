@@ -1,24 +1,24 @@
-"""Format version 1 of a sealed record: what is stored in place of a member's data.
+"""Format version 2 of a sealed record: what is stored in place of a member's data.
 
-    header 48   magic "GW" 2, format 1, suite 1, member-key version 4, subject-key id 16, salt 24
+    header 48   magic "GW" 2, format 1 (2), suite 1 (1), member-key version 4, subject-key id 16, salt 24
     class part  class number 2, length 4 of what follows, commitment 32, ciphertext, tag 16
 
-Parts stand in ascending order of class number. A class's plaintext is a count (2 bytes), then per field in
-ascending order of number: number 2, length 4; then the values as JSON in the same order; zeros fill it up to its
-bucket. Per class,
+Parts stand in ascending order of class number. A class's plaintext is a count (2 bytes) and the numbers of its
+fields (2 bytes each, ascending), then their values as JSON texts with a line feed between; zeros fill it up to its
+bucket. JSON as it is kept here holds neither line feeds nor zeros, so both can be told from values. Per class,
 HMAC-SHA512(subject key, "gw1", suite, salt, class number, SHA-256(context)) gives the AES-256-GCM key, used for
 this one message, and the commitment that is compared before anything is decrypted.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import pairwise
+from functools import lru_cache
+from hashlib import sha256
+from itertools import compress, pairwise
 from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
@@ -30,12 +30,14 @@ from gateway.vault.encoding import length_prefixed
 from gateway.vault.errors import SealBroken
 from gateway.vault.subject_key import ID_BYTES, SubjectKey, key_id_bytes
 
-MAGIC, FORMAT, SUITE = b"GW", 1, 1
+MAGIC, FORMAT, SUITE = b"GW", 2, 1
 HEADER_BYTES, SALT_BYTES, COMMITMENT_BYTES, TAG_BYTES = 48, 24, 32, 16
 LABEL = b"gw1" + bytes((SUITE,))
 NONCE = bytes(12)
 CLASS_OF_FIELDS = b"\x01"
 _HEADER = Struct(">2sBBI16s24s")
+KEY_ID, SALT = slice(8, 24), slice(24, HEADER_BYTES)
+_KNOWN = MAGIC + bytes((FORMAT, SUITE))
 _PART_HEAD = 6
 _RECORD = Struct(">I16sIQI")
 _MOST_FIELDS = 1023
@@ -43,12 +45,12 @@ _LARGEST = 65_535
 _SMALL_BUCKETS, _STEP = (16, 32, 64), 128
 
 
-@cache
-def _table(count: int) -> Struct:
-    """The head of a class's plaintext: the count, then number and length of each field."""
-    return Struct(">H" + "HI" * count)
+def _head(numbers: Sequence[int]) -> bytes:
+    """How a class's plaintext begins: the count, then the number of each field."""
+    return b"".join([number.to_bytes(2) for number in (len(numbers), *numbers)])
 
 
+@lru_cache(maxsize=4096)
 def bucket(length: int) -> int:
     """The padded length: 16, 32, 64, 128, then whole steps of 128 bytes."""
     for size in _SMALL_BUCKETS:
@@ -60,23 +62,24 @@ def bucket(length: int) -> int:
 class ClassPlan:
     """One class's fields in ascending order of number, ready to be found in a row."""
 
-    __slots__ = ("_all", "_names", "_numbers", "number")
+    __slots__ = ("_all", "_head_of_all", "_names", "_numbers", "number")
 
     def __init__(self, number: bytes, numbers: list[int], names: list[str]) -> None:
         self.number = number
         self._numbers = numbers
         self._names = names
         self._all = itemgetter(*names) if len(names) > 1 else None
+        self._head_of_all = _head(numbers)
 
-    def found_in(self, values: Mapping[str, bytes]) -> tuple[Sequence[int], Sequence[bytes]]:
-        """Numbers and values of the class's fields that the row has; most rows have all of them."""
+    def found_in(self, values: Mapping[str, bytes]) -> tuple[bytes, Sequence[bytes]]:
+        """Head and values of the class's fields that the row has; most rows have all of them."""
         if self._all is not None:
             try:
-                return self._numbers, self._all(values)
+                return self._head_of_all, self._all(values)
             except KeyError:
                 pass
         found = [(no, values[name]) for no, name in zip(self._numbers, self._names, strict=True) if name in values]
-        return [no for no, _ in found], [value for _, value in found]
+        return _head([no for no, _ in found]), [value for _, value in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +137,20 @@ class Layout:
             raise Invalid("invalid_record_id", "A record id is 16 bytes.", field="record_id")
         who = pseudonym.encode()
         middle = _RECORD.pack(16, record_id, 8, version, len(who))
-        return hashlib.sha256(self._before + middle + who + after).digest()
+        return sha256(self._before + middle + who + after).digest()
 
     def encode(self, values: Mapping[str, bytes]) -> list[tuple[bytes, bytes]]:
         """(class number as 2 bytes, padded plaintext) of every class that has a value, in ascending order."""
         classes: list[tuple[bytes, bytes]] = []
         left = len(values)
         for of_class in self.plan:
-            numbers, texts = of_class.found_in(values)
+            head, texts = of_class.found_in(values)
             if count := len(texts):
                 left -= count
-                head = [0] * (2 * count)
-                head[::2], head[1::2] = numbers, map(len, texts)
-                text = _table(count).pack(count, *head) + b"".join(texts)
+                joined = b"\n".join(texts)
+                if joined.count(b"\n") != count - 1 or b"\0" in joined or b"" in texts:
+                    raise Invalid("invalid_record", "A value is no JSON text on one line.")
+                text = head + joined
                 classes.append((of_class.number, text.ljust(bucket(len(text)), b"\0")))
         if left or not classes:
             raise Invalid("invalid_record", "A record has no value, or one that is absent or not in its layout.")
@@ -170,8 +174,13 @@ class SealedRecord(NamedTuple):
 
     @property
     def ref(self) -> str:
-        """`id@version`, as entries name records."""
-        return f"{self.id.hex()}@{self.version}"
+        """See `refs`."""
+        return refs([self])[0]
+
+
+def refs(records: Iterable[SealedRecord]) -> list[str]:
+    """`id@version` of each, as entries name records."""
+    return [f"{record[0].hex()}@{record[1]}" for record in records]
 
 
 class Sealer:
@@ -191,12 +200,11 @@ class Sealer:
         salt = os.urandom(SALT_BYTES)
         header = self._head + salt
         context = layout.context_hash(record_id, version, pseudonym, b"".join([number for number, _ in classes]))
-        bound = hashlib.sha256(header).digest()
         parts = [header]
         for number, plaintext in classes:
             material = derive(LABEL + salt + number + context)
             length = (COMMITMENT_BYTES + len(plaintext) + TAG_BYTES).to_bytes(4, "big")
-            sealed = AESGCM(material[:32]).encrypt(NONCE, plaintext, bound + number + CLASS_OF_FIELDS)
+            sealed = AESGCM(material[:32]).encrypt(NONCE, plaintext, header + number + CLASS_OF_FIELDS)
             parts += (number, length, material[32:], sealed)
         return b"".join(parts)
 
@@ -216,8 +224,8 @@ def seal(
     """Seal one record: one ciphertext per class that has a value.
 
     `record_id`: 16 random bytes; `version`: 0..2**64-1, never used twice for one record; `pseudonym`: '' without a
-    subject; `values`: field name -> the value as one JSON text, absent fields absent. `Invalid` when a field is not
-    in the layout or there is no value.
+    subject; `values`: field name -> the value as one JSON text on one line, absent fields absent. `Invalid` when a
+    field is not in the layout or there is no value.
     """
     return Sealer(layout, subject_key).seal(record_id, version, pseudonym, values)
 
@@ -226,33 +234,50 @@ class Parsed(NamedTuple):
     """A sealed record taken apart; nothing is verified yet."""
 
     header: bytes
-    key_version: int
-    key_id: str
-    salt: bytes
     present: bytes
+    """The numbers of its classes in ascending order, 2 bytes each."""
     parts: dict[bytes, tuple[int, int]]
     """Class number as 2 bytes -> where its commitment starts and its ciphertext ends."""
+
+    @property
+    def key_version(self) -> int:
+        """The version of the member key that wrapped the subject key when this was sealed."""
+        return int.from_bytes(self.header[4:8])
+
+    @property
+    def key_id(self) -> str:
+        """The subject key's id."""
+        return self.header[KEY_ID].hex()
+
+    @property
+    def salt(self) -> bytes:
+        """What makes this record's class keys its own."""
+        return self.header[SALT]
 
 
 def parse(sealed: bytes) -> Parsed:
     """Take a sealed record apart, or `SealBroken`: unknown format or suite, lengths or order that do not fit."""
-    if len(sealed) < HEADER_BYTES:
+    return Parsed(*parts_of(sealed))
+
+
+def parts_of(sealed: bytes) -> tuple[bytes, bytes, dict[bytes, tuple[int, int]]]:
+    """The members of `Parsed`, for whoever opens many."""
+    end = len(sealed)
+    if end <= HEADER_BYTES:
         raise SealBroken
-    magic, form, suite, key_version, key_id, salt = _HEADER.unpack_from(sealed)
-    if magic != MAGIC or form != FORMAT or suite != SUITE:
+    if not sealed.startswith(_KNOWN):
         raise SealBroken("A sealed record is of a format that this gateway does not know.")
     parts: dict[bytes, tuple[int, int]] = {}
-    at, end, last = HEADER_BYTES, len(sealed), b""
+    at, last = HEADER_BYTES, b""
     while at < end:
-        number, start = sealed[at : at + 2], at + _PART_HEAD
-        at = start + int.from_bytes(sealed[at + 2 : start], "big")
+        start = at + _PART_HEAD
+        number = sealed[at : at + 2]
+        at = start + int.from_bytes(sealed[at + 2 : start])
         if number <= last or at > end or at - start <= COMMITMENT_BYTES + TAG_BYTES:
             raise SealBroken
         parts[number] = (start, at)
         last = number
-    if not parts:
-        raise SealBroken
-    return Parsed(sealed[:HEADER_BYTES], key_version, key_id.hex(), salt, b"".join(parts), parts)
+    return sealed[:HEADER_BYTES], b"".join(parts), parts
 
 
 class Granted:
@@ -262,28 +287,31 @@ class Granted:
 
     def __init__(self, labels: Mapping[int, bytes]) -> None:
         self._labels = labels
-        self._plans: dict[tuple[int, ...], list[bytes | None]] = {}
+        self._plans: dict[bytes, _Plan] = {}
 
-    def fields_of(self, plaintext: bytes, into: list[bytes]) -> None:
-        """Append label and value of each granted field; step over every other. `SealBroken` unless canonical."""
-        end = len(plaintext)
-        table = _table(int.from_bytes(plaintext[:2], "big"))
-        if table.size > end:
+    def fields_of(self, plaintext: bytes) -> bytes:
+        """Label and value of each granted field, with commas between; `SealBroken` unless canonical."""
+        start = 2 + 2 * int.from_bytes(plaintext[:2])
+        text, count, granted = self._plans.get(plaintext[:start]) or self._plan(plaintext[:start], start)
+        joined = plaintext[start:].rstrip(b"\0")
+        values = joined.split(b"\n")
+        if len(values) != count or b"" in values or b"\0" in joined:
             raise SealBroken
-        head = table.unpack_from(plaintext)
-        at = table.size
-        for label, length in zip(self._plan(head[1::2]), head[2::2], strict=True):
-            if label is not None:
-                into.append(label + plaintext[at : at + length])
-            at += length
-        if at > end or plaintext.count(0, at) != end - at or bucket(at) != end:
+        if bucket(start + len(joined)) != len(plaintext):
             raise SealBroken
+        return text % tuple(values if granted is None else compress(values, granted))
 
-    def _plan(self, numbers: tuple[int, ...]) -> list[bytes | None]:
-        """Per field its label, or None where it is not granted; most records have the same fields."""
-        plan = self._plans.get(numbers)
-        if plan is None:
-            if any(before >= after for before, after in pairwise(numbers)):
-                raise SealBroken
-            plan = self._plans[numbers] = [self._labels.get(number) for number in numbers]
+    def _plan(self, head: bytes, length: int) -> _Plan:
+        """How a class whose plaintext begins like this is written; most records of a dataset have the same."""
+        numbers = [int.from_bytes(head[at : at + 2]) for at in range(2, len(head), 2)]
+        if len(head) != length or not numbers or any(before >= after for before, after in pairwise(numbers)):
+            raise SealBroken
+        granted = [number in self._labels for number in numbers]
+        labels = [self._labels[number].replace(b"%", b"%%") for number in compress(numbers, granted)]
+        text = b",".join([label + b"%b" for label in labels])
+        plan = self._plans[head] = (text, len(numbers), None if all(granted) else granted)
         return plan
+
+
+_Plan = tuple[bytes, int, list[bool] | None]
+"""The granted fields' labels with a place for each value; how many fields; which of them (None: all)."""

@@ -1,4 +1,4 @@
-"""L2, the subject key: random, wrapped by the member's key, never derived and never cached.
+"""L2, the subject key: random, wrapped by the member's key, never derived, never used without its row.
 
 Wrapped form, 96 bytes: key id 16, version 4, nonce 12, ciphertext 32, tag 16, check value 16.
 The check value ties the ciphertext to one key, which AES-GCM alone does not.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hmac
 import os
-from dataclasses import dataclass
 from struct import Struct
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,6 +21,8 @@ from gateway.vault.keyed_hash import KeyedHash
 
 KEY_BYTES = 32
 ID_BYTES = 16
+DATASET_SCOPE = "dataset:"
+"""What the scope of a dataset without persons begins with; no pseudonym holds a colon."""
 NONCE_BYTES = 12
 CHECK_BYTES = 16
 _HEAD = Struct(">16sI12s")
@@ -38,10 +39,11 @@ def check_value(key: bytes, *bound: bytes) -> bytes:
 class SubjectKey:
     """A subject key in use: it derives class keys, for one batch, then is dropped. Never pickled, never printed."""
 
-    __slots__ = ("derive", "id", "version")
+    __slots__ = ("derive", "id", "identity", "version")
 
     def __init__(self, key_id: str, version: int, key: bytes) -> None:
         self.id = key_id
+        self.identity = key_id_bytes(key_id)
         self.version = version
         self.derive = KeyedHash(key, "sha512").digest
 
@@ -52,14 +54,18 @@ class SubjectKey:
         raise TypeError("Keys are never pickled.")
 
 
-@dataclass(frozen=True, slots=True)
-class WrappedSubjectKey:
+class WrappedSubjectKey(NamedTuple):
     """A row of `subject_key`: what is stored of a subject key. `version` is that of the wrapping member key."""
 
     key_id: str
     scope: str
     version: int
     wrapped: bytes
+
+    @property
+    def of_a_person(self) -> bool:
+        """Whether its scope is a pseudonym, and no dataset."""
+        return not self.scope.startswith(DATASET_SCOPE)
 
 
 class SubjectKeyWrap:

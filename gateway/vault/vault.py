@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Sequence
+from hmac import compare_digest
+from itertools import islice
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,16 +18,20 @@ from gateway.vault.member_keys import MemberKeys
 from gateway.vault.sealed import (
     CLASS_OF_FIELDS,
     COMMITMENT_BYTES,
+    KEY_ID,
     LABEL,
     NONCE,
+    SALT,
     Granted,
     Layout,
     SealedRecord,
-    parse,
+    parts_of,
+    refs,
 )
-from gateway.vault.subject_key import SubjectKey, WrappedSubjectKey
+from gateway.vault.subject_key import DATASET_SCOPE, SubjectKey, WrappedSubjectKey
 
 _AT_ONCE = 128
+_MOST_REMEMBERED = 1024
 
 
 class Vault:
@@ -35,6 +39,7 @@ class Vault:
 
     def __init__(self, keyring: KeyRing) -> None:
         self._keyring = keyring
+        self._openings: dict[tuple[str, tuple[str, ...], tuple[str, ...]], _Opening] = {}
 
     async def open(self, layout: Layout, records: Sequence[SealedRecord], warrant: Warrant) -> list[bytes]:
         """One JSON object per record, in order, holding exactly the warrant's fields that the record has.
@@ -44,52 +49,67 @@ class Vault:
         """
         if type(warrant) is not Warrant:
             raise WarrantRejected("only the ledger mints warrants")
-        refs = [record.ref for record in records]
-        groups = warrant.redeem(layout.dataset, refs)
-        openings = {ref: one for group in groups for one in [_Opening(layout, group)] for ref in group.records}
-        keys = await self._keyring.unlock(layout.owner)
-        subjects = _SubjectKeys(keys, layout)
+        groups = warrant.redeem(layout.dataset, refs(records))
+        subject_key = _SubjectKeys(await self._keyring.unlock(layout.owner), layout).of
         opened: list[bytes] = []
-        for start in range(0, len(records), _AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            batch = zip(refs[start : start + _AT_ONCE], records[start : start + _AT_ONCE], strict=True)
-            opened += [openings[ref].open(record, subjects.of(record)) for ref, record in batch]
+        left = iter(records)
+        for group in groups:
+            open_one = self._opening(layout, group).open
+            of_group = islice(left, len(group.records))
+            while batch := list(islice(of_group, _AT_ONCE)):
+                opened += [open_one(record, subject_key(record)) for record in batch]
+                if len(batch) == _AT_ONCE:
+                    await asyncio.sleep(0)
         return opened
+
+    def _opening(self, layout: Layout, group: OpeningGroup) -> _Opening:
+        """How the group opens; groups of one layout, classes and fields open alike."""
+        key = (layout.dataset, group.classes, group.fields)
+        known = self._openings.get(key)
+        if known is None or known.layout is not layout:
+            if len(self._openings) >= _MOST_REMEMBERED:
+                self._openings.clear()
+            known = self._openings[key] = _Opening(layout, group)
+        return known
 
 
 class _SubjectKeys:
     """The subject keys of one call: each unwrapped once from the row that came with its record, then dropped."""
 
-    __slots__ = ("_dataset", "_keys", "_unwrapped")
+    __slots__ = ("_dataset", "_keys", "_last", "_unwrapped")
 
     def __init__(self, keys: MemberKeys, layout: Layout) -> None:
         self._keys = keys
-        self._dataset = f"dataset:{layout.dataset}"
+        self._dataset = DATASET_SCOPE + layout.dataset
         self._unwrapped: dict[tuple[str, str, int, bytes], SubjectKey] = {}
+        self._last: tuple[tuple[str, str, int, bytes], SubjectKey] | None = None
 
     def of(self, record: SealedRecord) -> SubjectKey:
-        scope = record.pseudonym or self._dataset
-        stored = (record.subject_key_id, scope, record.key_version, record.wrapped)
+        _, _, pseudonym, _, key_id, wrapped, key_version = record
+        stored = (key_id, pseudonym or self._dataset, key_version, wrapped)
+        if self._last is not None and self._last[0] == stored:
+            return self._last[1]
         key = self._unwrapped.get(stored)
         if key is None:
             key = self._unwrapped[stored] = self._keys.unwrap_subject_key(WrappedSubjectKey(*stored))
+        self._last = stored, key
         return key
 
 
 class _Opening:
     """What one group of a warrant opens: these classes, and of them these fields."""
 
-    __slots__ = ("_classes", "_granted", "_layout")
+    __slots__ = ("_classes", "_granted", "_numbers", "layout")
 
     def __init__(self, layout: Layout, group: OpeningGroup) -> None:
         if not set(group.classes) <= layout.classes.keys() or not set(group.fields) <= layout.fields.keys():
             raise Invalid("invalid_opening", "The warrant names a class or a field that the layout does not have.")
         if not {layout.fields[name][1] for name in group.fields} <= set(group.classes):
             raise Invalid("invalid_opening", "The warrant names a field outside its classes.")
-        self._layout = layout
+        self.layout = layout
         self._classes = tuple(number.to_bytes(2, "big") for number in sorted(layout.classes[c] for c in group.classes))
         self._granted = Granted({layout.fields[name][0]: layout.labels[name] for name in group.fields})
+        self._numbers: dict[bytes, tuple[bytes, ...]] = {}
 
     def open(self, record: SealedRecord, key: SubjectKey) -> bytes:
         """The record's granted fields as one JSON object, or `SealBroken`.
@@ -97,28 +117,35 @@ class _Opening:
         Each class's commitment is compared before its ciphertext is touched. When a record has none of the classes,
         one commitment of those it has is compared all the same, so that a class cannot be taken away unnoticed.
         """
-        sealed = record.sealed
-        parsed = parse(sealed)
-        if parsed.key_id != record.subject_key_id:
+        record_id, version, pseudonym, sealed, _, _, _ = record
+        header, present, parts = parts_of(sealed)
+        if header[KEY_ID] != key.identity:
             raise SealBroken("A sealed record names another subject key than its row.")
-        context = self._layout.context_hash(record.id, record.version, record.pseudonym, parsed.present)
-        bound = hashlib.sha256(parsed.header).digest()
-        granted = [number for number in self._classes if number in parsed.parts]
-        fields: list[bytes] = []
-        for number in granted or [parsed.present[:2]]:
-            start, end = parsed.parts[number]
-            material = key.derive(LABEL + parsed.salt + number + context)
-            if not hmac.compare_digest(material[32:], sealed[start : start + COMMITMENT_BYTES]):
+        context = self.layout.context_hash(record_id, version, pseudonym, present)
+        salted = LABEL + header[SALT]
+        numbers = self._numbers.get(present) or self._granted_of(present)
+        texts = []
+        for number in numbers or (present[:2],):
+            start, end = parts[number]
+            at = start + COMMITMENT_BYTES
+            material = key.derive(salted + number + context)
+            if not compare_digest(material[32:], sealed[start:at]):
                 raise SealBroken
-            if granted:
-                ciphertext = sealed[start + COMMITMENT_BYTES : end]
-                plaintext = _decrypted(material[:32], ciphertext, bound + number + CLASS_OF_FIELDS)
-                self._granted.fields_of(plaintext, fields)
-        return b"{" + b",".join(fields) + b"}"
+            if numbers:
+                try:
+                    plaintext = AESGCM(material[:32]).decrypt(NONCE, sealed[at:end], header + number + CLASS_OF_FIELDS)
+                except InvalidTag:
+                    raise SealBroken from None
+                texts.append(self._granted.fields_of(plaintext))
+        return b"{%b}" % (texts[0] if len(texts) == 1 else b",".join(filter(None, texts)))
+
+    def _granted_of(self, present: bytes) -> tuple[bytes, ...]:
+        """Of the classes that a record has, those to open; most records have the same."""
+        numbers = tuple(number for number in self._classes if number in _pairs(present))
+        if len(self._numbers) < _MOST_REMEMBERED:
+            self._numbers[present] = numbers
+        return numbers
 
 
-def _decrypted(key: bytes, ciphertext: bytes, aad: bytes) -> bytes:
-    try:
-        return AESGCM(key).decrypt(NONCE, ciphertext, aad)
-    except InvalidTag:
-        raise SealBroken from None
+def _pairs(present: bytes) -> set[bytes]:
+    return {present[at : at + 2] for at in range(0, len(present), 2)}

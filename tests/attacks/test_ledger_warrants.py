@@ -8,7 +8,6 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -26,7 +25,7 @@ async def _warrant(database: Database) -> Warrant:
         OpeningGroup(("basic",), ("name",), (), _REFS[:2]),
         OpeningGroup(("basic", "contact"), ("name", "phone"), (), _REFS[2:]),
     )
-    entry = await ledger.record(replace(permit(), opening=Opening("dataset", groups)))
+    entry = await ledger.record(permit()._replace(opening=Opening("dataset", groups)))
     assert isinstance(entry, Recorded)
     assert entry.warrant is not None
     return entry.warrant
@@ -76,7 +75,7 @@ async def test_an_expired_warrant_is_refused(sqlite_database: Database, monkeypa
 
 async def test_a_warrant_never_outlives_what_it_was_judged_by(sqlite_database: Database) -> None:
     ledger = await opened(sqlite_database)
-    entry = await ledger.record(replace(permit(records=_REFS), valid_until_ms=system_clock() + 150))
+    entry = await ledger.record(permit(records=_REFS)._replace(valid_until_ms=system_clock() + 150))
     assert entry.warrant is not None
     await asyncio.sleep(0.16)
     with pytest.raises(WarrantExpired):

@@ -300,15 +300,12 @@ def sign(claims: Mapping[str, Any], key: Any, *, typ: str | None, header: Mappin
 
 
 def sign_raw(header: str, payload: str, key: Any) -> str:
-    """A compact JWS of any header text, signed by joserfc's algorithm of that name (its key's own where unknown)."""
+    """A compact JWS of any header text, signed by joserfc's algorithm of that name, else by one that the key has."""
     signed = f"{encode(header.encode())}.{encode(payload.encode())}"
-    names = [
-        name
-        for name, algorithm in JWSRegistry.algorithms.items()
-        if f'"alg": "{name}"' in header and (name == "none" or algorithm.key_type == key.key_type)
-    ]
-    signature = JWSRegistry.algorithms[names[0] if names else _ALGORITHMS[key.key_type]].sign(signed.encode(), key)
-    return f"{signed}.{encode(signature)}"
+    named = [model for name, model in JWSRegistry.algorithms.items() if f'"alg": "{name}"' in header]
+    fitting = [model for model in named if key.key_type in (model.key_type, "oct")]
+    model = fitting[0] if fitting else JWSRegistry.algorithms[_ALGORITHMS[key.key_type]]
+    return f"{signed}.{encode(model.sign(signed.encode(), key))}"
 
 
 def build_identity(

@@ -181,7 +181,7 @@ async def test_with_the_refusal_line_removed_nothing_leaks(embedded: Shared) -> 
     deal = await embedded.market(frequency={"reads": 1, "per_seconds": 60})
     wish = await request_for(embedded, deal)
     assert len((await rebuilt(embedded, kind).release(wish)).records) == 3
-    refusals = [wish, replace(wish, purpose="settlement"), replace(wish, fields=("margin",))]
+    refusals = [wish, wish._replace(purpose="settlement"), wish._replace(fields=("margin",))]
     await embedded.gateway.holds.place(
         embedded.alliance.id, HoldSubject.DATASET, deal.dataset, case="case-1", operator="test"
     )
@@ -430,5 +430,5 @@ async def test_no_permit_is_answered_unless_its_entry_is_durable(embedded: Share
     ledger = Counting(embedded.gateway.ledger, "record", looked_up)
     await rebuilt(embedded, ledger=ledger).release(wish)
     with pytest.raises(GatewayError):
-        await rebuilt(embedded, ledger=ledger).release(replace(wish, purpose="settlement"))
+        await rebuilt(embedded, ledger=ledger).release(wish._replace(purpose="settlement"))
     assert seen == [True, True]

@@ -9,7 +9,6 @@ from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -80,13 +79,13 @@ async def test_a_stale_permit_is_not_appended_while_others_in_its_batch_are(data
 async def test_a_permit_that_has_run_out_is_not_appended(database: Database) -> None:
     ledger = await opened(database)
     with pytest.raises(StaleJudgement):
-        await ledger.record(replace(permit(), valid_until_ms=1))
+        await ledger.record(permit()._replace(valid_until_ms=1))
     assert await database.all(LEAVES) == []
 
 
 async def test_a_denial_is_appended_whatever_it_was_judged_by(database: Database) -> None:
     ledger = await opened(database)
-    entry = await ledger.record(replace(denial(), narrowing=77))
+    entry = await ledger.record(denial()._replace(narrowing=77))
     assert entry.index == 0
 
 
@@ -128,30 +127,30 @@ async def test_no_permit_follows_a_narrowing_that_it_did_not_know(database: Data
 async def test_a_spent_quota_is_answered_by_its_refusal(database: Database) -> None:
     ledger = await opened(database)
     await ledger.record(denial())
-    limited = replace(permit(), quota=Quota("agreement", 0, 5, 2), overdrawn=denial())
+    limited = permit()._replace(quota=Quota("agreement", 0, 5, 2), overdrawn=denial())
     answers = await asyncio.gather(*(ledger.record(limited) for _ in range(4)))
     assert [answer.effect for answer in answers] == [Effect.PERMIT, Effect.PERMIT, Effect.DENY, Effect.DENY]
     assert [answer.warrant is None for answer in answers] == [False, False, True, True]
     assert answers[3].reasons == denial().reasons
     assert [answer.index for answer in answers] == [1, 2, 3, 4]
-    later = replace(limited, quota=Quota("agreement", 60, 5, 5))
+    later = limited._replace(quota=Quota("agreement", 60, 5, 5))
     assert (await ledger.record(later)).effect is Effect.PERMIT
     assert (await ledger.record(later)).effect is Effect.DENY
 
 
 async def test_a_quota_holds_over_two_processes(database: Database) -> None:
     ledgers = [await opened(database), new_ledger(database, node="second")]
-    limited = replace(permit(), quota=Quota("agreement", 0, 25), overdrawn=denial())
+    limited = permit()._replace(quota=Quota("agreement", 0, 25), overdrawn=denial())
     answers = await asyncio.gather(*(ledgers[number % 2].record(limited) for number in range(60)))
     assert sum(answer.effect is Effect.PERMIT for answer in answers) == 25
 
 
 async def test_a_stale_permit_costs_no_quota(database: Database) -> None:
     ledger = await opened(database)
-    limited = replace(permit(narrowing=9), quota=Quota("agreement", 0, 1), overdrawn=denial())
+    limited = permit(narrowing=9)._replace(quota=Quota("agreement", 0, 1), overdrawn=denial())
     with pytest.raises(StaleJudgement):
         await ledger.record(limited)
-    assert (await ledger.record(replace(limited, narrowing=0))).effect is Effect.PERMIT
+    assert (await ledger.record(limited._replace(narrowing=0))).effect is Effect.PERMIT
 
 
 async def test_a_clock_far_behind_appends_nothing(database: Database) -> None:
@@ -229,7 +228,7 @@ async def test_a_change_names_its_entries_and_its_instant(database: Database) ->
 
 async def test_an_event_is_recorded_once(database: Database) -> None:
     ledger = await opened(database)
-    named = replace(denial(), event_id="0190a5f0-0000-7000-8000-000000000000")
+    named = denial()._replace(event_id="0190a5f0-0000-7000-8000-000000000000")
     answers = await asyncio.gather(*(ledger.record(named) for _ in range(3)), return_exceptions=True)
     assert Counter(type(answer) for answer in answers) == {Recorded: 1, Conflicting: 2}
     with pytest.raises(Conflicting):
@@ -241,7 +240,7 @@ async def test_long_record_lists_stand_beside_the_leaf(database: Database) -> No
     refs = tuple(f"{number:032x}@1" for number in range(5000))
     entry = await ledger.record(permit(records=refs))
     many = tuple(OpeningGroup(("basic",), (f"field_{number}" * 4,), (), (refs[number],)) for number in range(300))
-    grouped = await ledger.record(replace(permit(), opening=Opening("dataset", many)))
+    grouped = await ledger.record(permit()._replace(opening=Opening("dataset", many)))
     for recorded, row in zip((entry, grouped), await database.all(LEAVES), strict=True):
         body = parse_canonical(bytes(row["body"]))
         assert len(row["body"]) < 8192
@@ -258,21 +257,20 @@ async def test_long_record_lists_stand_beside_the_leaf(database: Database) -> No
 @pytest.mark.parametrize(
     ("draft", "error"),
     [
-        (replace(denial(), facts={"time": 1}), Invalid),
-        (replace(denial(), facts={"ratio": 0.5}), Invalid),
+        (denial()._replace(facts={"time": 1}), Invalid),
+        (denial()._replace(facts={"ratio": 0.5}), Invalid),
         (
-            replace(
-                denial(),
+            denial()._replace(
                 facts={7: 1},  # type: ignore[dict-item]
             ),
             Invalid,
         ),
-        (replace(denial(), facts={"text": "x" * 8192}), TooLarge),
-        (replace(permit(), effect=Effect.DENY), Invalid),
-        (replace(permit(), narrowing=None), Invalid),
-        (replace(permit(), quota=Quota("q", 0, 1)), Invalid),
-        (replace(permit(), quota=Quota("q", 0, 1), overdrawn=permit()), Invalid),
-        (replace(permit(), quota=Quota("q", 0, 1), overdrawn=denial(log=OPERATOR)), Invalid),
+        (denial()._replace(facts={"text": "x" * 8192}), TooLarge),
+        (permit()._replace(effect=Effect.DENY), Invalid),
+        (permit()._replace(narrowing=None), Invalid),
+        (permit()._replace(quota=Quota("q", 0, 1)), Invalid),
+        (permit()._replace(quota=Quota("q", 0, 1), overdrawn=permit()), Invalid),
+        (permit()._replace(quota=Quota("q", 0, 1), overdrawn=denial(log=OPERATOR)), Invalid),
         (denial(log="nowhere"), UnknownLog),
     ],
 )
@@ -394,7 +392,7 @@ async def test_heads_tell_the_size_of_their_logs(database: Database) -> None:
 
 async def test_the_kind_effect_and_reasons_stand_in_the_body(sqlite_database: Database) -> None:
     ledger = await opened(sqlite_database)
-    await ledger.record(replace(denial(), sealed={"key_id": "k", "nonce": "n", "ciphertext": "c"}))
+    await ledger.record(denial()._replace(sealed={"key_id": "k", "nonce": "n", "ciphertext": "c"}))
     body = parse_canonical(bytes((await sqlite_database.all(LEAVES))[0]["body"]))
     assert body["kind"] == Kind.ACCESS
     assert body["effect"] == Effect.DENY

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -96,11 +95,11 @@ async def test_a_subject_key_opens_only_under_its_own_id_scope_version_and_membe
     assert bank.unwrap_subject_key(stored).derive(message) == bank.unwrap_subject_key(stored).derive(message)
     other = bank.new_subject_key(random_id(), "dataset:one")
     moved = [
-        (bank, replace(stored, scope="dataset:two")),
-        (bank, replace(stored, key_id=other.key_id)),
-        (bank, replace(stored, version=2)),
-        (bank, replace(stored, wrapped=other.wrapped)),
-        (bank, replace(stored, wrapped=stored.wrapped[:16] + b"\0\0\0\2" + stored.wrapped[20:])),
+        (bank, stored._replace(scope="dataset:two")),
+        (bank, stored._replace(key_id=other.key_id)),
+        (bank, stored._replace(version=2)),
+        (bank, stored._replace(wrapped=other.wrapped)),
+        (bank, stored._replace(wrapped=stored.wrapped[:16] + b"\0\0\0\2" + stored.wrapped[20:])),
         (hotel, stored),
     ]
     for keys, row in moved:
@@ -123,10 +122,10 @@ async def test_every_altered_bit_of_a_wrapped_subject_key_is_refused(keyring: Ke
         altered = bytearray(stored.wrapped)
         altered[bit // 8] ^= 1 << bit % 8
         with pytest.raises(KeysUnavailable):
-            bank.unwrap_subject_key(replace(stored, wrapped=bytes(altered)))
+            bank.unwrap_subject_key(stored._replace(wrapped=bytes(altered)))
     for length in range(len(stored.wrapped)):
         with pytest.raises(KeysUnavailable):
-            bank.unwrap_subject_key(replace(stored, wrapped=stored.wrapped[:length]))
+            bank.unwrap_subject_key(stored._replace(wrapped=stored.wrapped[:length]))
 
 
 async def test_subject_keys_are_random_even_for_one_id_and_scope(keyring: KeyRing) -> None:
