@@ -6,7 +6,7 @@ STAMP := .venv/installed
 CODE := gateway tests bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types policies pytest bench stack bundle lock migration clean
+.PHONY: help install demo test lint types policies pytest mutation bench stack bundle lock migration clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,10 @@ policies: install ## find or build OPA, then check, format-check and test the po
 pytest: install
 	$(BIN)/python -m pytest
 
-bench: install ## measure beside FastAPI hello; prints ratios
+mutation: install ## take away one check after the other: its attack must succeed each time
+	$(BIN)/python -m tests.mutation
+
+bench: install ## measure beside FastAPI hello and npm oidc-provider; prints ratios
 	$(BIN)/python -m bench
 
 stack: install ## run the production set as local processes until Ctrl-C

@@ -1,5 +1,7 @@
 """Reads of 1 and of 100 records with DPoP beside FastAPI hello; the upload of the flights; the server's memory.
 
+Then tokens a second, and the check of a call: see `bench/tokens.py` and `bench/checks.py`.
+
 `python -m bench` makes a demo alliance in a temporary folder and prints medians of paired rounds.
 """
 
@@ -24,6 +26,7 @@ from requests_oauth2client import DPoPKey
 from rich.console import Console
 from rich.table import Table
 
+from bench import checks, tokens
 from bench.load import Round, measure, median, resident_mib
 from bench.proofs import Prover
 from gateway.demo.partner import Partner
@@ -72,6 +75,8 @@ def main(
             finally:
                 server.terminate()
                 server.wait()
+        tokens.run(console, folder, port, rounds)
+    checks.main(console)
 
 
 def _server(folder: Path, port: int) -> subprocess.Popen[bytes]:

@@ -31,7 +31,7 @@ from rich.table import Table
 
 from bench.load import Round, measure, median
 from bench.proofs import jwk_of, sign
-from tests.services import free_port, node
+from tests.services import ComponentMissing, free_port, node
 
 CONNECTIONS = 16
 TOKENS = 1_500
@@ -107,7 +107,16 @@ def main(
     rounds: int = typer.Option(7, help="Paired rounds."),
     port: int = typer.Option(8790, help="The port that the demo was made for."),
 ) -> None:
-    console = Console(width=150)
+    run(Console(width=150), folder, port, rounds)
+
+
+def run(console: Console, folder: Path, port: int, rounds: int) -> None:
+    """Measure, and print the table; without Node.js say so."""
+    try:
+        node.installed(_BESIDE)
+    except ComponentMissing as missing:
+        console.print(f"tokens: not measured. {missing}")
+        return
     with gateway(folder, port) as server:
         compare(console, folder, server.pid, port, rounds)
 

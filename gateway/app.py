@@ -37,11 +37,12 @@ from gateway.identity import (
     Rate,
     Rates,
     SecurityLog,
+    Spending,
     Subject,
     TrustedProxy,
 )
 from gateway.identity.revoked import revoke
-from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack
+from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack, UsedBefore
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, VerifierKey
 from gateway.ledger.stored import state as log_state
@@ -169,7 +170,7 @@ class TokenEvents:
         self._roll = roll
         self._agreements = agreements
 
-    async def on_granted(self, subject: Subject) -> None:
+    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
         """What a token grants, before it is handed out."""
         facts = {
             "act": "token_granted",
@@ -178,7 +179,11 @@ class TokenEvents:
             "actions": sorted(subject.actions),
             "expires_at": subject.expires_at,
         }
-        await self._ledger.record(Draft(log=subject.alliance, kind=Kind.ADMIN, facts=facts))
+        try:
+            await self._ledger.record(Draft(log=subject.alliance, kind=Kind.ADMIN, facts=facts, once=spending))
+        except UsedBefore:
+            return False
+        return True
 
     async def on_refused(self, client: KnownClient, code: str) -> None:
         """Why a client that proved its key was refused."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -28,6 +28,7 @@ from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.proxy import peer_of
 from gateway.identity.routes import JWK_SET
+from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.limits import Limits
@@ -80,8 +81,9 @@ def web(gateway: Gateway) -> FastAPI:
         await asyncio.wait(beside)
 
     reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed, gateway.message_signing)
+    oauth = identity_endpoints(identity)
     app = Application(
-        reads,
+        [reads, oauth],
         next_nonce=identity.next_nonce,
         title="Alliance Gateway",
         version=_API_VERSION,
@@ -93,6 +95,7 @@ def web(gateway: Gateway) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.include_router(reads)
+    app.include_router(oauth)
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
@@ -117,11 +120,11 @@ def web(gateway: Gateway) -> FastAPI:
 
 
 class Application(FastAPI):
-    """FastAPI behind the gateway's own layers: errors, caps, nonce, and the lane of the reads."""
+    """FastAPI behind the gateway's own layers: errors, caps, nonce, and the lane of reads and tokens."""
 
-    def __init__(self, reads: APIRouter, *, next_nonce: Callable[[], str], **given: Any) -> None:
+    def __init__(self, lane: Sequence[APIRouter], *, next_nonce: Callable[[], str], **given: Any) -> None:
         super().__init__(**given)
-        self._layers = problems.Unexpected(Limits(FreshNonce(Lane(reads, super().__call__), next_nonce)))
+        self._layers = problems.Unexpected(Limits(FreshNonce(Lane(lane, super().__call__), next_nonce)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the outermost layer first."""
@@ -129,16 +132,17 @@ class Application(FastAPI):
 
 
 class Lane:
-    """ASGI: answers the router's endpoints before FastAPI sees the request.
+    """ASGI: answers the routers' endpoints before FastAPI sees the request.
 
     They take the request and build their answer themselves, so FastAPI's own handling would only cost: more
-    than a whole hello. The router stays included behind it, for OpenAPI and for every other method.
+    than a whole hello. The routers stay included behind it, for OpenAPI and for every other method.
     """
 
-    def __init__(self, router: APIRouter, behind: ASGIApp) -> None:
+    def __init__(self, routers: Sequence[APIRouter], behind: ASGIApp) -> None:
         self._behind = behind
         self._routes = [
             Route(route.path, route.endpoint, methods=list(route.methods or ()))
+            for router in routers
             for route in router.routes
             if isinstance(route, APIRoute)
         ]

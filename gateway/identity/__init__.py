@@ -18,7 +18,14 @@ from gateway.identity.message_signatures import SignedMessage
 from gateway.identity.methods import PRIVATE_KEY_JWT, Binding, Method, MethodName
 from gateway.identity.proxy import TrustedProxy
 from gateway.identity.refusals import Challenge, TokenRefused
-from gateway.identity.replay import DatabaseWindow, MemoryWindow, ProofWindow, ReplayWindow
+from gateway.identity.replay import (
+    AssertionWindow,
+    DatabaseWindow,
+    MemoryWindow,
+    ProofWindow,
+    ReplayWindow,
+    Spending,
+)
 from gateway.identity.security_log import SecurityLog
 from gateway.identity.signed_requests import PROFILE, SignedRequest
 from gateway.identity.signed_responses import ResponseSigner, SignedResponse
@@ -32,6 +39,7 @@ __all__ = [
     "Admission",
     "AgreementGrant",
     "AgreementTerms",
+    "AssertionWindow",
     "Binding",
     "Challenge",
     "DatabaseWindow",
@@ -53,6 +61,7 @@ __all__ = [
     "SignedMessage",
     "SignedRequest",
     "SignedResponse",
+    "Spending",
     "Subject",
     "TokenKey",
     "TokenKeys",

@@ -20,7 +20,7 @@ from gateway.identity.forms import parse_form
 from gateway.identity.methods import Binding, Method, MethodName
 from gateway.identity.proxy import TrustedProxy
 from gateway.identity.refusals import TokenRefused
-from gateway.identity.replay import ReplayWindow
+from gateway.identity.replay import AssertionWindow, Spending
 from gateway.identity.security_log import SecurityLog
 
 _SAME_REFUSAL_SECONDS: Final = 60
@@ -64,7 +64,8 @@ class ClientAuthentication:
     """Tells who calls an OAuth endpoint. One instance per process, shared by the endpoints.
 
     An endpoint serves inside `async with clients.calling(headers, body, peer) as caller`, makes every check that may
-    end in a challenge, then calls `spend`, and only then acts.
+    end in a challenge, then calls `spend`, and only then acts. Or it hands `spending` to the transaction that acts, and
+    says by `spent` what came of it.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class ClientAuthentication:
         clock: Clock,
         *,
         issuer: str,
-        window: ReplayWindow,
+        window: AssertionWindow,
         record: RefusalRecord,
         log: SecurityLog,
         proxy: TrustedProxy,
@@ -118,10 +119,21 @@ class ClientAuthentication:
         """
         client, assertion = caller.client.id, caller.assertion
         self._floods.allow(client)
-        if assertion and not await self._window.reserve("assertion", client, assertion.jti, assertion.until):
-            self._floods.disallow(client)
+        fresh = not assertion or await self._window.reserve("assertion", client, assertion.jti, assertion.until)
+        self.spent(caller, fresh=fresh)
+
+    def spending(self, caller: Caller) -> Spending | None:
+        """As `spend`, left to the transaction of what the caller asked for; None where nothing is to be spent."""
+        client, assertion = caller.client.id, caller.assertion
+        self._floods.allow(client)
+        return self._window.spending("assertion", client, assertion.jti, assertion.until) if assertion else None
+
+    def spent(self, caller: Caller, *, fresh: bool) -> None:
+        """What came of `spending`, once it is durable; `TokenRefused` if the assertion was used before."""
+        if not fresh:
+            self._floods.disallow(caller.client.id)
             raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
-        self._floods.served(caller.address, client)
+        self._floods.served(caller.address, caller.client.id)
 
     async def _known(self, headers: Headers, body: bytes, peer: str, address: str) -> tuple[Claim, KnownClient]:
         """The client, once a key or certificate of its own is seen: until here everybody is a stranger."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, insert, select, update
@@ -152,9 +153,14 @@ async def find_client(reading: Reading, client_id: str) -> KnownClient | None:
     rows = await reading.all(_WITH_KEYS, id=client_id)
     if not rows:
         return None
-    keys = tuple((row["kid"], public_key(json.loads(row["jwk"]))) for row in rows if row["kid"] is not None)
+    keys = tuple((row["kid"], _stored_key(row["jwk"])) for row in rows if row["kid"] is not None)
     first = rows[0]
     return KnownClient(first["id"], first["member_id"], first["state"], first["version"], keys, Method.of(first))
+
+
+@lru_cache(maxsize=4096)
+def _stored_key(jwk: str) -> PublicKey:
+    return public_key(json.loads(jwk))
 
 
 async def _active(tx: Transaction, client_id: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from gateway.canonical import canonical
+import orjson
+
 from gateway.clock import Clock, seconds
 from gateway.identity import grants
 from gateway.identity.authentication import Caller, ClientAuthentication, Headers, RefusalRecord
@@ -14,7 +15,7 @@ from gateway.identity.methods import Binding
 from gateway.identity.nonces import Nonces
 from gateway.identity.proofs import Proof, ProofCheck, ProofRefused
 from gateway.identity.refusals import TokenRefused
-from gateway.identity.replay import ProofWindow
+from gateway.identity.replay import ProofWindow, Spending
 from gateway.identity.subject import Subject
 from gateway.identity.tokens import Minted, Tokens
 
@@ -40,8 +41,9 @@ class Membership(Protocol):
 class TokenRecord(RefusalRecord, Protocol):
     """Where token events of known clients go on record; an `Unavailable` from it becomes 503."""
 
-    async def on_granted(self, subject: Subject) -> None:
-        """A token is about to be handed out."""
+    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
+        """A token is about to be handed out: on record together with what is spent for it, durably. False, and
+        nothing on record, where that was spent before."""
 
     async def on_revoked(self, subject: Subject) -> None:
         """Revoke the client's token by `revoked.revoke`, with its entry: on return no process lets it open anything."""
@@ -91,15 +93,22 @@ class TokenEndpoint:
         return self._nonces.current()
 
     async def answer(self, headers: Headers, body: bytes, peer: str = "") -> TokenAnswer:
-        """A token, or `TokenRefused`. Nothing is spent before client and proof both hold, nonce included."""
+        """A token, or `TokenRefused`. Nothing is spent before client and proof both hold, nonce included.
+
+        From then on the assertion is used up whatever the answer: with the grant's entry, in one transaction, or alone.
+        """
         async with self._clients.calling(headers, body, peer) as caller:
             self._check_request(caller.form)
             proof = self._proof(caller, headers)
             if proof and not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
                 raise TokenRefused("invalid_dpop_proof", "PROOF_REPLAYED")
-            await self._clients.spend(caller)
-            minted = await self._mint(caller, proof)
-            await self._record.on_granted(minted.subject)
+            try:
+                minted = await self._mint(caller, proof)
+            except TokenRefused:
+                await self._clients.spend(caller)
+                raise
+            spending = self._clients.spending(caller)
+            self._clients.spent(caller, fresh=await self._record.on_granted(minted.subject, spending))
             return TokenAnswer(_body(minted), self.next_nonce())
 
     def _check_request(self, form: Mapping[str, str]) -> None:
@@ -134,12 +143,11 @@ class TokenEndpoint:
         granted = await grants.granted(
             asked, member=client.member, terms=self._terms, now_s=now, suspended=admission.suspended
         )
-        details = canonical(granted.details())
         if not granted.agreements and not granted.actions:
             if admission.suspended:
                 raise TokenRefused("unauthorized_client", "MEMBER_SUSPENDED")
             raise TokenRefused("invalid_authorization_details", "DETAILS_NOTHING_GRANTED")
-        if len(details) > _DETAILS_BYTES:
+        if len(orjson.dumps(granted.details())) > _DETAILS_BYTES:
             raise TokenRefused("invalid_authorization_details", "DETAILS_TOO_LARGE")
         await self._tokens.keys.follow()
         return self._tokens.mint(

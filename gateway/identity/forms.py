@@ -33,9 +33,12 @@ def parse_form(content_type: bytes, body: bytes) -> dict[str, str]:
 
 
 def _decoded(text: bytes) -> str:
-    if _BAD_ESCAPE.search(text):
-        raise TokenRefused("invalid_request", "FORM_ENCODING")
+    plain = text.replace(b"+", b" ")
+    if b"%" in plain:
+        if _BAD_ESCAPE.search(plain):
+            raise TokenRefused("invalid_request", "FORM_ENCODING")
+        plain = unquote_to_bytes(plain)
     try:
-        return unquote_to_bytes(text.replace(b"+", b" ")).decode()
+        return plain.decode()
     except UnicodeDecodeError:
         raise TokenRefused("invalid_request", "FORM_ENCODING") from None

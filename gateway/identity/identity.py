@@ -18,7 +18,7 @@ from gateway.identity.introspection import IntrospectionEndpoint
 from gateway.identity.message_signatures import Request
 from gateway.identity.proxy import NO_PROXY, TrustedProxy
 from gateway.identity.refusals import Challenge
-from gateway.identity.replay import ProofWindow, ReplayWindow
+from gateway.identity.replay import AssertionWindow, ProofWindow
 from gateway.identity.resource import ResourceCheck
 from gateway.identity.revocation import RevocationEndpoint
 from gateway.identity.revoked import Standing, purge, standing
@@ -51,7 +51,7 @@ class Identity:
         issuer: str,
         resource: str,
         proofs: ProofWindow,
-        assertions: ReplayWindow,
+        assertions: AssertionWindow,
         terms: AgreementTerms,
         membership: Membership,
         record: TokenRecord,

@@ -33,6 +33,7 @@ __all__ = [
     "Parts",
     "PrivateKey",
     "PublicKey",
+    "Signer",
     "public_key",
     "sign_compact",
     "signature_holds",
@@ -135,10 +136,23 @@ def verify_compact(
 
 def sign_compact(payload: bytes, key: PrivateKey, *, typ: str, header: Mapping[str, Any] | None = None) -> str:
     """Sign with the key's own algorithm (ES256, PS256, Ed25519); `header` adds members such as `kid` or `jwk`."""
-    algorithm = public_key(key.as_dict(private=False)).algorithm
-    protected = {"typ": typ, **(header or {}), "alg": algorithm}
-    registry = _Registry(algorithms=(algorithm,), strict_check_header=False)
-    return joserfc_jws.serialize_compact(protected, payload, key, registry=registry)
+    return Signer(key, typ=typ, header=header).sign(payload)
+
+
+class Signer:
+    """Signs one payload after another with one key under one header, which is written once."""
+
+    def __init__(self, key: PrivateKey, *, typ: str, header: Mapping[str, Any] | None = None) -> None:
+        algorithm = public_key(key.as_dict(private=False)).algorithm
+        protected = {"typ": typ, **(header or {}), "alg": algorithm}
+        self._head = base64url.encode(orjson.dumps(protected)) + "."
+        self._key = key
+        self._model = _REGISTRY.get_alg(algorithm)
+
+    def sign(self, payload: bytes) -> str:
+        """The compact JWS of a payload."""
+        signed = self._head + base64url.encode(payload)
+        return f"{signed}.{base64url.encode(self._model.sign(signed.encode(), self._key))}"
 
 
 def take_apart(compact: str | bytes, *, limit: int) -> Parts:

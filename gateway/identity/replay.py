@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from typing import Final, Protocol
 
-from sqlalchemy import bindparam, delete, insert
+from sqlalchemy import bindparam, delete
+from sqlalchemy.dialects.postgresql import insert
 
 from gateway.clock import Clock, seconds
-from gateway.database import AlreadyExists, Database, Query
+from gateway.database import Database, Query, Transaction
 from gateway.errors import Unavailable
 from gateway.identity.base64url import encode
 from gateway.identity.tables import spent_assertion
@@ -27,6 +29,20 @@ class ReplayWindow(Protocol):
 
     async def reserve(self, kind: str, owner: str, jti: str, until: int) -> bool:
         """True exactly once per (kind, owner, jti) before `until`; `Unavailable` where that cannot be told."""
+
+
+class Spending(Protocol):
+    """A reservation still to be made, inside the transaction of whoever acts on it."""
+
+    async def use(self, tx: Transaction) -> bool:
+        """True exactly once; it holds if the transaction commits."""
+
+
+class AssertionWindow(ReplayWindow, Protocol):
+    """A replay window for client assertions: durable, and part of a transaction where one is at hand."""
+
+    def spending(self, kind: str, owner: str, jti: str, until: int) -> Spending:
+        """What `reserve` would reserve."""
 
 
 class ProofWindow(ReplayWindow, Protocol):
@@ -81,7 +97,7 @@ def name_of(kind: str, owner: str, jti: str) -> bytes:
     return blake2b(f"{kind}\0{owner}\0{jti}".encode(), digest_size=16).digest()
 
 
-_SPEND = Query(insert(spent_assertion))
+_SPEND = Query(insert(spent_assertion).on_conflict_do_nothing())
 _PURGE = Query(delete(spent_assertion).where(spent_assertion.c.expires_at < bindparam("before")))
 _PURGE_EVERY_SECONDS: Final = 60
 _KEEP_SECONDS: Final = 3600
@@ -90,8 +106,8 @@ _KEEP_SECONDS: Final = 3600
 class DatabaseWindow:
     """Durable and shared by all processes of the database: for client assertions.
 
-    The row is committed before `reserve` answers. Rows are kept an hour past their end, so that a clock set
-    back by less opens nothing.
+    The row is committed before `reserve` answers, or with what else its transaction does. Rows are kept an hour past
+    their end, so that a clock set back by less opens nothing.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -101,16 +117,32 @@ class DatabaseWindow:
 
     async def reserve(self, kind: str, owner: str, jti: str, until: int) -> bool:
         """See `ReplayWindow`; `owner` is the client."""
+        async with self._database.transaction() as tx:
+            return await self.use(tx, kind, owner, jti, until)
+
+    def spending(self, kind: str, owner: str, jti: str, until: int) -> Spending:
+        """See `AssertionWindow`."""
+        return _Spending(self, kind, owner, jti, until)
+
+    async def use(self, tx: Transaction, kind: str, owner: str, jti: str, until: int) -> bool:
+        """As `reserve`, within a transaction; whoever comes second waits for the first one's end."""
         now = seconds(self._clock())
         if until <= now:
             return False
+        if now - self._purged >= _PURGE_EVERY_SECONDS:
+            await tx.run(_PURGE, before=(now - _KEEP_SECONDS) * 1000)
+            self._purged = now
         digest = encode(sha256(f"{kind}\0{jti}".encode()).digest())
-        try:
-            async with self._database.transaction() as tx:
-                await tx.run(_SPEND, client_id=owner, jti_sha256=digest, expires_at=until * 1000)
-                if now - self._purged >= _PURGE_EVERY_SECONDS:
-                    await tx.run(_PURGE, before=(now - _KEEP_SECONDS) * 1000)
-        except AlreadyExists:
-            return False
-        self._purged = now if now - self._purged >= _PURGE_EVERY_SECONDS else self._purged
-        return True
+        return await tx.run(_SPEND, client_id=owner, jti_sha256=digest, expires_at=until * 1000) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Spending:
+    window: DatabaseWindow
+    kind: str
+    owner: str
+    jti: str
+    until: int
+
+    async def use(self, tx: Transaction) -> bool:
+        return await self.window.use(tx, self.kind, self.owner, self.jti, self.until)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -30,7 +31,7 @@ _VARIES = {"Vary": "Accept"}
 
 
 def routes(identity: Identity) -> APIRouter:
-    """Metadata, key set and the OAuth endpoints of one `Identity`, at the paths that its URLs ask for."""
+    """Metadata and key set of one `Identity`, at the paths that its URLs ask for."""
     router = APIRouter(tags=["OAuth"])
     server, resource = canonical(identity.server_metadata()), canonical(identity.resource_metadata())
 
@@ -46,10 +47,23 @@ def routes(identity: Identity) -> APIRouter:
         """The public keys that verify access tokens and signed introspection (RFC 7517)."""
         return Response(canonical(await identity.jwks()), headers=_KEY_SET, media_type=JWK_SET)
 
+    for path in ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"):
+        router.add_api_route(path, server_metadata, methods=["GET"], name=path, include_in_schema=False)
+    for path in {metadata.RESOURCE_METADATA_PATH, urlsplit(metadata.resource_metadata_url(identity.resource)).path}:
+        router.add_api_route(path, resource_metadata, methods=["GET"], name=path, include_in_schema=False)
+    router.add_api_route(metadata.JWKS_PATH, jwks, methods=["GET"], include_in_schema=False)
+    return router
+
+
+def endpoints(identity: Identity) -> APIRouter:
+    """The OAuth endpoints; each takes the request as it is, and builds its answer itself."""
+    router = APIRouter(tags=["OAuth"])
+
     async def token(request: Request) -> Response:
         """`client_credentials` by private_key_jwt or certificate; asks are `authorization_details` (RFC 9396)."""
         answer = await identity.token_endpoint.answer(*await _received(request))
-        return JSONResponse(dict(answer.body), headers={**_NO_STORE, "DPoP-Nonce": answer.nonce})
+        headers = {**_NO_STORE, "DPoP-Nonce": answer.nonce}
+        return Response(orjson.dumps(answer.body), headers=headers, media_type=_JSON)
 
     async def revoke(request: Request) -> Response:
         """RFC 7009: ends a token of the caller's own, at once."""
@@ -61,11 +75,6 @@ def routes(identity: Identity) -> APIRouter:
         answer = await identity.introspection_endpoint.answer(*await _received(request))
         return Response(answer.body, headers={**_NO_STORE, **_VARIES}, media_type=answer.media_type)
 
-    for path in ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"):
-        router.add_api_route(path, server_metadata, methods=["GET"], name=path, include_in_schema=False)
-    for path in {metadata.RESOURCE_METADATA_PATH, urlsplit(metadata.resource_metadata_url(identity.resource)).path}:
-        router.add_api_route(path, resource_metadata, methods=["GET"], name=path, include_in_schema=False)
-    router.add_api_route(metadata.JWKS_PATH, jwks, methods=["GET"], include_in_schema=False)
     for path, endpoint in ((TOKEN_PATH, token), (REVOCATION_PATH, revoke), (INTROSPECTION_PATH, introspect)):
         router.add_api_route(path, _refusing(endpoint), methods=["POST"], name=path, include_in_schema=False)
     return router

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from joserfc.jwk import OKPKey
 
 from gateway.errors import Unavailable
+from gateway.identity import jws
 from gateway.identity.keys import PublicKey, public_key
+
+TYPE: Final = "at+jwt"
+"""The `typ` of an access token (RFC 9068 section 2.1)."""
 
 KEY_SET_CACHE_SECONDS: Final = 300
 """How long anybody may keep a key set of ours; its `Cache-Control` says so."""
@@ -19,7 +24,7 @@ Follow = Callable[[str | None], Awaitable[None]]
 """Makes sure that the keys are not out of date; given a kid, also looks for a key of that name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenKey:
     """An Ed25519 signing key of the gateway and its `kid`."""
 
@@ -31,6 +36,11 @@ class TokenKey:
         """Wrap a `cryptography` key; without a `kid` its RFC 7638 thumbprint serves."""
         key = OKPKey.import_key(private)
         return cls(kid or public_key(key.as_dict(private=False)).thumbprint, key)
+
+    @cached_property
+    def signer(self) -> jws.Signer:
+        """Signs access tokens with it."""
+        return jws.Signer(self.private, typ=TYPE, header={"kid": self.kid})
 
     def public(self) -> PublicKey:
         """The public half."""

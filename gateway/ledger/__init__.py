@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.ledger.change import Change
-    from gateway.ledger.entries import Draft, Effect, Kind, Opening, Quota, Recorded, SharedFacts
+    from gateway.ledger.entries import Draft, Effect, Kind, Once, Opening, Quota, Recorded, SharedFacts
     from gateway.ledger.errors import (
         ClockBehind,
         LedgerRolledBack,
         LedgerUnavailable,
         StaleJudgement,
         UnknownLog,
+        UsedBefore,
         WarrantExpired,
         WarrantRejected,
     )
@@ -32,6 +33,7 @@ _HOMES = {
     "Ledger": "ledger",
     "LedgerRolledBack": "errors",
     "LedgerUnavailable": "errors",
+    "Once": "entries",
     "Opening": "entries",
     "OpeningGroup": "warrant",
     "Quota": "entries",
@@ -39,6 +41,7 @@ _HOMES = {
     "SharedFacts": "entries",
     "StaleJudgement": "errors",
     "UnknownLog": "errors",
+    "UsedBefore": "errors",
     "Warrant": "warrant",
     "WarrantExpired": "errors",
     "WarrantRejected": "errors",
@@ -53,6 +56,7 @@ __all__ = [
     "Ledger",
     "LedgerRolledBack",
     "LedgerUnavailable",
+    "Once",
     "Opening",
     "OpeningGroup",
     "Quota",
@@ -60,6 +64,7 @@ __all__ = [
     "SharedFacts",
     "StaleJudgement",
     "UnknownLog",
+    "UsedBefore",
     "Warrant",
     "WarrantExpired",
     "WarrantRejected",

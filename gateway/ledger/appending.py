@@ -19,7 +19,7 @@ from gateway.database import AlreadyExists, Database, Query, Reading, Transactio
 from gateway.errors import Conflicting, GatewayError
 from gateway.ledger.bodies import Prepared
 from gateway.ledger.entries import Effect, Recorded
-from gateway.ledger.errors import ClockBehind, LedgerRolledBack, StaleJudgement, UnknownLog
+from gateway.ledger.errors import ClockBehind, LedgerRolledBack, StaleJudgement, UnknownLog, UsedBefore
 from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.quotas import Quotas
 from gateway.ledger.tables import chain, leaf
@@ -254,6 +254,8 @@ class _Judging:
                 return StaleJudgement()
         if draft.event_id and await self._is_taken(draft.event_id):
             return Conflicting("event_recorded", "An entry with this event id is already recorded.", field="/event_id")
+        if draft.once is not None and not await draft.once.use(self._tx):
+            return UsedBefore()
         if draft.quota is None or entry.refusal is None or await self.quotas.take(draft.quota):
             return entry, instant
         try:

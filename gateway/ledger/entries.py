@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gateway.canonical import canonical
 from gateway.errors import Reason
 from gateway.ledger.warrant import OpeningGroup, Warrant
+
+if TYPE_CHECKING:
+    from gateway.database import Transaction
 
 
 class Effect(StrEnum):
@@ -58,6 +61,13 @@ class Quota(NamedTuple):
     amount: int = 1
 
 
+class Once(Protocol):
+    """Something that may be used a single time, and is used up by the transaction that appends the entry."""
+
+    async def use(self, tx: Transaction) -> bool:
+        """Use it up; False where it was used before. A lock it waits for belongs to the entry's log alone."""
+
+
 class Draft(NamedTuple):
     """An entry to be.
 
@@ -65,6 +75,7 @@ class Draft(NamedTuple):
     `shared`, which have other names.
     A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
     by, and a `quota` with the refusal (`overdrawn`, same log) that is entered instead once it is spent.
+    With `once` the entry is appended only if that had not been used; both become durable together.
     `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.
     """
 
@@ -77,6 +88,7 @@ class Draft(NamedTuple):
     narrowing: int | None = None
     quota: Quota | None = None
     overdrawn: Draft | None = None
+    once: Once | None = None
     sealed: Mapping[str, Any] | None = None
     valid_until_ms: int | None = None
     event_id: str = ""

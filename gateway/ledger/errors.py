@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.errors import Invalid, Unavailable
+from gateway.errors import Conflicting, Invalid, Unavailable
 
 
 class LedgerUnavailable(Unavailable):
@@ -27,6 +27,13 @@ class StaleJudgement(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("stale_judgement", "What the permit was judged by no longer stands.")
+
+
+class UsedBefore(Conflicting):
+    """What the entry would have used up (`Draft.once`) was used before; nothing was appended."""
+
+    def __init__(self) -> None:
+        super().__init__("used_before", "It can be used once, and was.")
 
 
 class LedgerRolledBack(Unavailable):

@@ -67,6 +67,7 @@ class Ledger:
             LedgerRolledBack: The database is older than what was signed.
             ClockBehind: This machine's clock is too far behind the log.
             UnknownLog: There is no such log.
+            UsedBefore: What the draft names under `once` was used before.
             Invalid: The draft breaks a rule of `Draft`, or its event id is recorded already (`Conflicting`).
             TooLarge: The body would reach 8 KiB.
         """

@@ -142,7 +142,7 @@ async def test_without_its_store_nothing_is_accepted(world: World, monkeypatch: 
     async def lost(*_: object) -> bool:
         raise DatabaseUnavailable
 
-    monkeypatch.setattr(DatabaseWindow, "reserve", lost)
+    monkeypatch.setattr(DatabaseWindow, "use", lost)
     refused = await world.refusal()
     assert (refused.error, refused.status) == ("temporarily_unavailable", 503)
     assert world.record.granted == []

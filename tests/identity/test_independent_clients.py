@@ -22,7 +22,7 @@ from requests_oauth2client import DPoPToken, OAuth2Client, PrivateKeyJwt
 
 from gateway.identity import Challenge, Identity, Subject
 from gateway.identity.proxy import peer_of
-from gateway.identity.routes import routes
+from gateway.identity.routes import endpoints, routes
 from tests.identity.world import JWT_BEARER, MEMBER_DETAILS, World, build_identity
 from tests.services import free_port
 
@@ -33,6 +33,7 @@ def application(identity: Identity) -> FastAPI:
     """The OAuth endpoints and one protected resource."""
     app = FastAPI()
     app.include_router(routes(identity))
+    app.include_router(endpoints(identity))
 
     async def authenticate(request: Request) -> Subject:
         subject = await identity.authenticate(

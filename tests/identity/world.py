@@ -28,6 +28,7 @@ from gateway.identity import (
     Offer,
     ProofWindow,
     SecurityLog,
+    Spending,
     Subject,
     TokenKey,
     TokenKeys,
@@ -98,10 +99,14 @@ class Record:
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: Exception | None = None
 
-    async def on_granted(self, subject: Subject) -> None:
+    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
         if self.error:
             raise self.error
+        async with self.database.transaction() as tx:
+            if spending and not await spending.use(tx):
+                return False
         self.granted.append(subject)
+        return True
 
     async def on_refused(self, client: KnownClient, code: str) -> None:
         if self.error:
