@@ -25,6 +25,7 @@ from gateway.identity import Subject
 from gateway.identity.proxy import peer_of
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
+from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
 
 _API_VERSION = "1"
@@ -74,6 +75,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(reads)
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
+    app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, gateway.consents))

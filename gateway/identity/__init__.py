@@ -1,15 +1,14 @@
 """Who asks? Clients, their assertions, DPoP proofs, and the tokens that bind them to grants."""
 
+from gateway.identity.client_keys import ClientKey, is_client_key, key_set
 from gateway.identity.clients import (
     KnownClient,
     add_key,
     change_method,
-    is_client_key,
     register_client,
     retire_key,
     revoke_client,
 )
-from gateway.identity.floods import Rate, Rates
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
 from gateway.identity.methods import PRIVATE_KEY_JWT, Binding, Method, MethodName
@@ -27,6 +26,7 @@ __all__ = [
     "AgreementTerms",
     "Binding",
     "Challenge",
+    "ClientKey",
     "DatabaseWindow",
     "Grants",
     "Identity",
@@ -51,6 +51,7 @@ __all__ = [
     "add_key",
     "change_method",
     "is_client_key",
+    "key_set",
     "register_client",
     "retire_key",
     "revoke_client",

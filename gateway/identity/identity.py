@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.database import Database
 from gateway.errors import Invalid
 from gateway.identity import clients, metadata
-from gateway.identity.authentication import ClientAuthentication
+from gateway.identity.authentication import ClientAuthentication, PublishedKeys
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
 from gateway.identity.floods import USUAL_RATES, Rates
 from gateway.identity.grants import AgreementTerms
@@ -48,6 +48,7 @@ class Identity:
         membership: Membership,
         record: TokenRecord,
         log: SecurityLog,
+        published: PublishedKeys,
         proxy: TrustedProxy = NO_PROXY,
         mtls: str = "",
         rates: Rates = USUAL_RATES,
@@ -77,6 +78,7 @@ class Identity:
             window=assertions,
             record=record,
             log=log,
+            published=published,
             proxy=proxy,
             rates=rates,
         )

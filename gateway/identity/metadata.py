@@ -11,6 +11,7 @@ from gateway.identity.keys import ALGORITHMS
 from gateway.identity.methods import MethodName
 
 JWKS_PATH = "/jwks"
+CLIENTS_PATH = "/clients"
 RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
 
 
@@ -26,7 +27,7 @@ def resource_metadata_url(resource: str) -> str:
 
 
 def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
-    """RFC 8414 section 2, with RFC 9396 section 10, RFC 9449 section 5.1 and RFC 9728 section 4.
+    """RFC 8414 section 2, with RFC 7591 section 3, RFC 9396 section 10, RFC 9449 section 5.1 and RFC 9728 section 4.
 
     With `mtls`, the origin that asks for client certificates, also RFC 8705 sections 3.3 and 5.
     """
@@ -35,6 +36,7 @@ def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
         "issuer": issuer,
         "token_endpoint": issuer + TOKEN_PATH,
         "jwks_uri": issuer + JWKS_PATH,
+        "registration_endpoint": resource + CLIENTS_PATH,
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": methods,

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select
 
 from gateway.agreements import AgreementLife, Agreements, Holds, sign_terms
 from gateway.app import NewKeys
+from gateway.approvals import Approvals
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
 from gateway.identity.clients import add_key, register_client
@@ -110,6 +111,7 @@ class World:
         keyring = KeyRing(self.database, LocalKeyring("test", secrets.token_bytes(32)), self.clock)
         self.members = Members(self.database, self.ledger, NewKeys(keyring))
         self.keys = SigningKeys(self.database, self.ledger)
+        self.approvals = Approvals(self.database, self.ledger, self.clock, self.keys.acts())
         self.datasets = OwnedDatasets()
         self.restart()
         self.holds = Holds(self.database, self.ledger, self.datasets)
@@ -149,8 +151,15 @@ class World:
             client = await register_client(tx, member_id=member, name="app", now_ms=self.clock())
             await add_key(tx, client_id=client, jwk=public(client_key), now_ms=self.clock())
         signing = key or new_key()
-        fingerprint = await self.keys.add(member, public(signing), operator="root")
+        fingerprint = await self.add_signing_key(member, public(signing))
         return Company(alliance, member, client, client_key, signing, fingerprint)
+
+    async def add_signing_key(self, member: str, jwk: Mapping[str, Any]) -> str:
+        """Proposed by one operator, approved by another; returns the fingerprint."""
+        home = await self.members.home_of(member)
+        arguments = {"member": member, "jwk": dict(jwk)}
+        proposal = await self.approvals.propose(home, "add_signing_key", arguments, operator="root")
+        return await self.approvals.approve(proposal, operator="second")
 
     def proposal(self, **changes: Any) -> bytes:
         value: dict[str, Any] = {
