@@ -73,7 +73,7 @@ class Clients:
         owners = await owners_of(self._database, record.alliance) if losing else ()
         async with self._ledger.changing(record.alliance, narrows=owners) as change:
             if not await stays_admitted(change.tx, alliance_id=record.alliance, member_id=record.member):
-                raise Refused((Reason("MEMBER_NOT_ADMITTED", ""),))
+                raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
             changes = await give_keys(change, record.id, source, _caller(subject), owners)
             since = await client_keys.keys_since(change.tx, record.id, change.now_ms - A_DAY_MS)
             if changes.added and since > MOST_NEW_KEYS_A_DAY:
