@@ -280,6 +280,7 @@ class Alliance:
     http: httpx.AsyncClient
     id: str = ""
     members: dict[str, Member] = field(default_factory=dict)
+    environment: str = "production"
 
     @property
     def base(self) -> str:
@@ -301,7 +302,7 @@ class Alliance:
     async def register(self, member: Member, name: str) -> str:
         """Another client of the member's company, with the member's client key; returns its id."""
         source = KeySource.of({"jwks": {"keys": [public(member.client_key)]}}, loopback=False)
-        return await self.by_two("register_client", **registration(member.id, "production", name, source))
+        return await self.by_two("register_client", **registration(member.id, self.environment, name, source))
 
     async def by_two(self, act: str, **arguments: Any) -> str:
         """One operator proposes, another approves; returns what the act made."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, func, insert, null, or_, select, update
 
 from gateway.database import Query, Reading, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound
@@ -29,7 +29,7 @@ _REVOKE = Query(update(client).where(client.c.id == bindparam("the_id")).values(
 _POINT = Query(
     update(client)
     .where(client.c.id == bindparam("the_id"))
-    .values(jwks_uri=bindparam("uri"), keys_fetched_at=bindparam("as_of"), keys_sought_at=None)
+    .values(jwks_uri=bindparam("uri"), keys_fetched_at=bindparam("as_of"), keys_sought_at=null())
 )
 _FETCHED = Query(update(client).where(client.c.id == bindparam("the_id")).values(keys_fetched_at=bindparam("as_of")))
 _SEEK = Query(
