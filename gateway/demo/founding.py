@@ -24,7 +24,7 @@ async def found(gateway: Gateway, partners: Mapping[str, Partner]) -> list[dict[
         partner.member = await gateway.members.create_member(
             alliance, name=partner.name, uscc=partner.uscc, industry=partner.industry, operator=_OPERATOR
         )
-        keys = KeySource.of({"jwks": {"keys": [partner.client_key.public_jwk()]}}, loopback=False)
+        keys = KeySource.of({"jwks": {"keys": [dict(partner.client_key.public_jwk())]}}, loopback=False)
         wanted = registration(partner.member, "production", f"{name} systems", keys)
         partner.client = await _by_two(gateway, alliance, "register_client", wanted)
         signing = {"member": partner.member, "jwk": dict(partner.signing_key.public_jwk())}
