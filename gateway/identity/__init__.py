@@ -9,6 +9,7 @@ from gateway.identity.clients import (
     retire_key,
     revoke_client,
 )
+from gateway.identity.floods import Rate, Rates
 from gateway.identity.grants import AgreementTerms, Grants, Offer
 from gateway.identity.identity import Identity, Membership, TokenRecord
 from gateway.identity.methods import PRIVATE_KEY_JWT, Binding, Method, MethodName

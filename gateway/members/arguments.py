@@ -25,11 +25,13 @@ def said(arguments: Arguments, name: str) -> str:
 def method_of(arguments: Arguments) -> Method:
     """The argument `method`, written exactly as `Method.facts` writes it; `Invalid` for anything else."""
     given = arguments.get("method")
+    if not isinstance(given, dict):
+        raise _no_method()
     try:
-        method = Method.of({"certificate_name": None, **given})  # type: ignore[arg-type]
+        method = Method.of({"certificate_name": None, **given})
         if (named := method.certificate_name) and named != CertificateName.of(named.kind, named.text):
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, Invalid):
         raise _no_method() from None
     if method.facts() != given:
         raise _no_method()

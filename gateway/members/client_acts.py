@@ -17,7 +17,7 @@ from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.identity import clients
 from gateway.identity.client_keys import ClientKey, is_client_key
-from gateway.identity.methods import PRIVATE_KEY_JWT, Method, MethodName
+from gateway.identity.methods import PRIVATE_KEY_JWT, Method, MethodName, refuse_taken
 from gateway.ledger import Change
 from gateway.members.arguments import method_of, only, said
 from gateway.members.client_record import ClientRecord, client_record, owners_of
@@ -69,6 +69,7 @@ class ClientActs:
             await _refuse_known(reading, one)
         if not _ID.fullmatch(said(arguments, "client")):
             raise Invalid("invalid_client_id", "A client's id is 32 hexadecimal digits.", field="client")
+        await refuse_taken(reading, arguments["client"], method_of(arguments))
         checked_name(said(arguments, "name"), "name")
         row = await reading.one(_ENVIRONMENT, alliance=of, member=said(arguments, "member"))
         if row is None:
@@ -133,8 +134,8 @@ class ClientActs:
 
     async def _check_method(self, reading: Reading, of: str, arguments: Arguments) -> None:
         only(arguments, "client", "method")
-        await self._of(reading, of, arguments)
-        method_of(arguments)
+        record = await self._of(reading, of, arguments)
+        await refuse_taken(reading, record.id, method_of(arguments))
 
     async def _change_method(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
         """Another way to authenticate: no token that the client holds opens anything after this entry."""

@@ -63,7 +63,8 @@ class Clients:
 
         Raises:
             Refused: The token does not grant it, or the member is suspended.
-            Conflicting: The client authenticates by certificate. A key is or was another's, was retired, or signs agreements; or too many are new today.
+            Conflicting: A key is or was another's, was retired, or signs agreements; too many are new today; or the
+                client authenticates by certificate.
         """
         subject.require("rotate")
         record = await client_record(self._database, subject.client)

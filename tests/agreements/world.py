@@ -21,6 +21,7 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 from gateway.ledger.tables import head, leaf
 from gateway.members import Members, SigningKeys
+from gateway.members.client_acts import ClientActs
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import LocalKeyring
 
@@ -111,7 +112,8 @@ class World:
         keyring = KeyRing(self.database, LocalKeyring("test", secrets.token_bytes(32)), self.clock)
         self.members = Members(self.database, self.ledger, NewKeys(keyring))
         self.keys = SigningKeys(self.database, self.ledger)
-        self.approvals = Approvals(self.database, self.ledger, self.clock, self.keys.acts())
+        acts = ClientActs(self.database, loopback=False).acts()
+        self.approvals = Approvals(self.database, self.ledger, self.clock, [*self.keys.acts(), *acts])
         self.datasets = OwnedDatasets()
         self.restart()
         self.holds = Holds(self.database, self.ledger, self.datasets)
@@ -157,8 +159,11 @@ class World:
     async def add_signing_key(self, member: str, jwk: Mapping[str, Any]) -> str:
         """Proposed by one operator, approved by another; returns the fingerprint."""
         home = await self.members.home_of(member)
-        arguments = {"member": member, "jwk": dict(jwk)}
-        proposal = await self.approvals.propose(home, "add_signing_key", arguments, operator="root")
+        return await self.by_two(home, "add_signing_key", member=member, jwk=dict(jwk))
+
+    async def by_two(self, alliance: str, act: str, **arguments: Any) -> str:
+        """One operator proposes, another approves; returns what the act made."""
+        proposal = await self.approvals.propose(alliance, act, arguments, operator="root")
         return await self.approvals.approve(proposal, operator="second")
 
     def proposal(self, **changes: Any) -> bytes:

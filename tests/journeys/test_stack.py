@@ -211,8 +211,8 @@ async def test_a_client_with_a_certificate_reads_without_any_key_of_its_own(stac
         places = await bank.declare(MARKET_SCHEMA)
         await bank.upload(places, [{"code": "PEK", "city": "Beijing", "price": 1, "margin": 1}])
         agreement = await bank.agree(hotel, places, ["code"])
-        client = await operator.act(
-            "admin", "client", hotel.id, "--name", "by certificate", "--san-dns", "core.hotel.example"
+        client = await operator.by_two(
+            "client", hotel.id, "--name", "by certificate", "--san-dns", "core.hotel.example"
         )
         mine = _issued_by(stack, x509.DNSName("core.hotel.example"))
         context = stack.nginx.trust()
@@ -238,7 +238,7 @@ async def test_a_client_with_a_certificate_reads_without_any_key_of_its_own(stac
             entry = await _newest(alliance, bank.id)
             assert entry["actor"]["x5t#S256"] == mine.thumbprint
             assert entry["actor"].keys() == {"member", "client", "token", "x5t#S256"}
-            await operator.act("admin", "client-method", client, "--san-dns", "other.hotel.example")
+            await operator.by_two("client-method", client, "--san-dns", "other.hotel.example")
             assert (await machine.get(stack.nginx.mtls_url + path, headers=headers)).status_code == 401
             assert (await machine.post(alias, data=form)).status_code == 401
 

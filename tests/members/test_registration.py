@@ -62,6 +62,8 @@ async def test_a_client_reads_its_own_registration(shared: Shared) -> None:
         "token_endpoint_auth_method": "private_key_jwt",
         "grant_types": ["client_credentials"],
         "response_types": [],
+        "dpop_bound_access_tokens": True,
+        "tls_client_certificate_bound_access_tokens": False,
         "registration_client_uri": f"{shared.alliance.base}{_url(hotel)}",
         "alliance_member": hotel.id,
         "alliance_environment": "production",
