@@ -133,12 +133,12 @@ async def retire_key(tx: Transaction, *, client_id: str, thumbprint: str) -> Non
         raise NotFound
 
 
-async def publish_at(tx: Transaction, *, client_id: str, jwks_uri: str | None, now_ms: int) -> None:
+async def publish_at(tx: Transaction, *, client_id: str, jwks_uri: str | None, as_of_ms: int | None) -> None:
     """From now on the client's keys are those at this address, or with None those that it registers.
 
-    The keys that it has go on until the first look at the address, which is due at once.
+    The keys that it has count as found there at `as_of_ms`, and nobody has looked yet.
     """
-    await tx.run(_POINT, the_id=client_id, uri=jwks_uri, as_of=None if jwks_uri is None else now_ms)
+    await tx.run(_POINT, the_id=client_id, uri=jwks_uri, as_of=as_of_ms)
 
 
 async def seek_keys(tx: Transaction, *, client_id: str, now_ms: int, pause_ms: int) -> bool:

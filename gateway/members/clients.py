@@ -17,7 +17,7 @@ from gateway.identity.client_keys import KeyChanges
 from gateway.identity.methods import MethodName
 from gateway.ledger import Change, Draft, Kind, Ledger
 from gateway.members.client_record import ClientRecord, client_record, owners_of
-from gateway.members.key_source import KeySource
+from gateway.members.key_source import FRESH_MS, KeySource
 from gateway.members.members import stays_admitted
 
 MOST_NEW_KEYS_A_DAY: Final = 32
@@ -99,7 +99,8 @@ async def give_keys(
     record = await client_record(change.tx, client_id)
     moved = record.jwks_uri != source.jwks_uri
     if moved:
-        await clients.publish_at(change.tx, client_id=client_id, jwks_uri=source.jwks_uri, now_ms=change.now_ms)
+        as_of = None if source.jwks_uri is None else change.now_ms - FRESH_MS  # so that a look is due at once
+        await clients.publish_at(change.tx, client_id=client_id, jwks_uri=source.jwks_uri, as_of_ms=as_of)
     changes = KeyChanges()
     if source.keys:
         changes = await client_keys.replace_keys(change.tx, client_id=client_id, keys=source.keys, now_ms=change.now_ms)

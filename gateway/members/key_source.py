@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, select
 
@@ -13,6 +13,9 @@ from gateway.errors import Conflicting, Invalid
 from gateway.identity.client_keys import ClientKey, key_set
 from gateway.identity.key_address import checked_address
 from gateway.members.tables import member_signing_key
+
+FRESH_MS: Final = 5 * 60 * 1000
+"""How long keys that were found at an address are used without another look."""
 
 _SIGNING_KEY = Query(
     select(member_signing_key.c.member_id).where(member_signing_key.c.fingerprint == bindparam("fingerprint"))

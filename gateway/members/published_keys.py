@@ -26,9 +26,8 @@ from gateway.identity.key_address import KeysUnfetched, Look
 from gateway.ledger import Ledger
 from gateway.members.client_record import client_record
 from gateway.members.clients import A_DAY_MS, MOST_NEW_KEYS_A_DAY, enter
-from gateway.members.key_source import is_signing_key
+from gateway.members.key_source import FRESH_MS, is_signing_key
 
-FRESH_MS: Final = 5 * 60 * 1000
 STALE_MS: Final = 60 * 60 * 1000
 PAUSE_MS: Final = 60 * 1000
 

@@ -13,9 +13,12 @@ import pytest
 
 from gateway.errors import Invalid
 from gateway.identity.key_address import KeysUnfetched, checked_address
-from gateway.identity.key_set_client import DOCUMENT_BYTES, SECONDS, KeySetClient
+from gateway.identity.key_set_client import KeySetClient
 from gateway.settings import Settings
 from tests.identity.key_site import KeySite, Names, new_site
+
+_SECONDS = 3
+_BYTES = 64 * 1024
 
 
 @pytest.fixture
@@ -153,21 +156,21 @@ async def test_a_server_that_drips_is_left_after_three_seconds(site: KeySite) ->
     site.pause = 0.2
     began = time.monotonic()
     assert await _code(_trusting(site), site.uri) == "KEYS_TIMEOUT"
-    assert time.monotonic() - began < SECONDS + 1
+    assert time.monotonic() - began < _SECONDS + 1
 
 
 async def test_a_server_that_says_nothing_is_left_after_three_seconds(site: KeySite) -> None:
     site.delay = 30
     began = time.monotonic()
     assert await _code(_trusting(site), site.uri) == "KEYS_TIMEOUT"
-    assert time.monotonic() - began < SECONDS + 1
+    assert time.monotonic() - began < _SECONDS + 1
 
 
 async def test_a_huge_body_is_not_read(site: KeySite) -> None:
-    site.body = b'{"keys": [], "padding": "' + b"x" * DOCUMENT_BYTES + b'"}'
+    site.body = b'{"keys": [], "padding": "' + b"x" * _BYTES + b'"}'
     assert await _code(_trusting(site), site.uri) == "KEYS_TOO_LARGE"
-    site.body = b'{"keys": [], "padding": "' + b"x" * (DOCUMENT_BYTES - 27) + b'"}'
-    assert len(site.body) == DOCUMENT_BYTES
+    site.body = b'{"keys": [], "padding": "' + b"x" * (_BYTES - 27) + b'"}'
+    assert len(site.body) == _BYTES
     assert await _trusting(site).look(site.uri) == []
 
 
@@ -179,7 +182,7 @@ async def test_an_endless_body_is_not_read(site: KeySite) -> None:
 async def test_a_compressed_body_is_not_unpacked(site: KeySite) -> None:
     site.headers["Content-Encoding"] = "gzip"
     site.body = gzip.compress(json.dumps({"keys": [], "padding": "x" * 10_000_000}).encode())
-    assert len(site.body) < DOCUMENT_BYTES
+    assert len(site.body) < _BYTES
     assert await _code(_trusting(site), site.uri) == "KEYS_CONTENT"
 
 
@@ -232,7 +235,7 @@ async def test_a_server_that_is_away_is_unreachable(site: KeySite, tmp_path: Pat
 async def test_the_proxy_of_the_environment_is_not_asked(site: KeySite, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert await asyncio.wait_for(_trusting(site).look(site.uri), SECONDS) == []
+    assert await asyncio.wait_for(_trusting(site).look(site.uri), _SECONDS) == []
 
 
 @pytest.mark.parametrize(

@@ -244,14 +244,17 @@ async def test_a_client_gains_no_more_than_its_share_of_keys_in_a_day(world: Pub
 
 async def test_a_client_moves_its_keys_to_an_address_without_a_gap(world: Publishing) -> None:
     hotel, site = world.shared.hotel, world.site
-    url = f"/v1/clients/{hotel.client}"
+    url, site.status = f"/v1/clients/{hotel.client}", "503 Not yet"
     token = await hotel.token({"type": "alliance_member", "actions": ["rotate"]})
     answer = await hotel.call("PUT", url, token, json={"client_id": hotel.client, "jwks_uri": site.uri})
     assert (answer.status_code, answer.json()["jwks_uri"], "jwks" in answer.json()) == (200, site.uri, False)
     assert (await hotel.get(url, token)).status_code == 200, "nothing ended"
-    assert (await hotel.ask_token()).status_code == 200, "what it had serves until the first look"
+    assert (await hotel.ask_token()).status_code == 200, "what it had serves while nothing can be found"
+    assert world.looks == 1, "the look was due at once"
     hotel.client_key, old = new_key(), hotel.client_key
+    site.status = "200 OK"
     site.publish(public(hotel.client_key))
+    world.pass_seconds(_MINUTE)
     assert (await hotel.ask_token()).status_code == 200
     hotel.client_key = old
     assert (await hotel.ask_token()).status_code == 401

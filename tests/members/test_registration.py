@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import httpx
 import pytest
 
 from gateway.approvals import client_proposer
-from gateway.errors import Invalid, NotFound
+from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.identity import Binding, Method, MethodName
+from gateway.identity.certificates import CertificateName
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
 from tests.access.world import ENGINES, MovableClock, Shared, records, shared_on
@@ -193,6 +197,27 @@ async def test_a_member_has_several_clients_and_each_its_own_keys(shared: Shared
         assert (await system.ask_token()).status_code == 200
     await shared.gateway.clients.revoke(systems[1].client, operator="test")
     assert [(await system.ask_token()).status_code for system in systems] == [200, 401, 200]
+
+
+async def test_a_client_with_a_certificate_is_described_and_has_no_keys_to_change(shared: Shared) -> None:
+    hotel, registered = shared.hotel, shared.gateway.registration
+    method = Method(
+        name=MethodName.TLS_CLIENT_AUTH,
+        binding=Binding.CERTIFICATE,
+        certificate_name=CertificateName.of("san_dns", "core.hotel.example"),
+    )
+    wanted = registration(hotel.id, "production", "core", None, method)
+    client = await shared.alliance.by_two("register_client", **wanted)
+    await _read(hotel)  # settles the nonce
+    subject = replace(await shared.subject(hotel, await hotel.token(_ROTATE)), client=client)
+    document = await registered.read(subject, client)
+    assert document["token_endpoint_auth_method"] == "tls_client_auth"
+    assert document["tls_client_auth_san_dns"] == "core.hotel.example"
+    assert document["tls_client_certificate_bound_access_tokens"] is True
+    assert document.keys().isdisjoint(("jwks", "jwks_uri"))
+    body = json.dumps({"client_id": client, "jwks": _set(new_key())}).encode()
+    with pytest.raises(Conflicting, match="client_by_certificate"):
+        await registered.update(subject, client, body)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
