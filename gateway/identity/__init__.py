@@ -1,10 +1,10 @@
 """Who asks? Clients, their assertions, DPoP proofs, and the tokens that bind them to grants."""
 
+from gateway.identity.client_keys import ClientKey, is_client_key, key_set
 from gateway.identity.clients import (
     KnownClient,
     add_key,
     change_method,
-    is_client_key,
     name_resource_server,
     register_client,
     retire_key,
@@ -42,6 +42,7 @@ __all__ = [
     "AssertionWindow",
     "Binding",
     "Challenge",
+    "ClientKey",
     "DatabaseWindow",
     "Grants",
     "Identity",
@@ -71,6 +72,7 @@ __all__ = [
     "add_key",
     "change_method",
     "is_client_key",
+    "key_set",
     "name_resource_server",
     "register_client",
     "retire_key",

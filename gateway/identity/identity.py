@@ -10,7 +10,7 @@ from gateway.clock import Clock, seconds
 from gateway.database import Database
 from gateway.errors import Invalid, Reason, Refused
 from gateway.identity import clients, metadata, signed_requests
-from gateway.identity.authentication import ClientAuthentication
+from gateway.identity.authentication import ClientAuthentication, PublishedKeys
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
 from gateway.identity.floods import USUAL_RATES, Rates
 from gateway.identity.grants import AgreementTerms
@@ -56,6 +56,7 @@ class Identity:
         membership: Membership,
         record: TokenRecord,
         log: SecurityLog,
+        published: PublishedKeys,
         proxy: TrustedProxy = NO_PROXY,
         mtls: str = "",
         rates: Rates = USUAL_RATES,
@@ -86,6 +87,7 @@ class Identity:
             window=assertions,
             record=record,
             log=log,
+            published=published,
             proxy=proxy,
             rates=rates,
         )
@@ -147,7 +149,7 @@ class Identity:
         `target` is the request's path and query as they were sent. None where the client has changed since its
         token was issued: its keys say nothing any more, and the seam refuses it on the record.
         """
-        client = await clients.find_client(self._database, subject.client)
+        client = await clients.find_client(self._database, subject.client, self._clock())
         if client is None or client.state != "active" or client.version != subject.client_version:
             return None
         request = Request(method, metadata.origin(self.resource) + target, headers, content)

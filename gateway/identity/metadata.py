@@ -15,6 +15,7 @@ from gateway.identity.revocation import PATH as REVOCATION_PATH
 from gateway.identity.signed_requests import PROFILE
 
 JWKS_PATH = "/jwks"
+CLIENTS_PATH = "/clients"
 RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
 
 
@@ -30,7 +31,9 @@ def resource_metadata_url(resource: str) -> str:
 
 
 def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
-    """RFC 8414 section 2, with RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section 7 and RFC 9728 section 4.
+    """RFC 8414 section 2, with RFC 7591 section 3, RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section 7 and
+    RFC 9728 section 4.
+
 
     There is no authorization endpoint: no response types, and no `authorization_response_iss_parameter_supported`
     (RFC 9207), whose answers do not exist here. With `mtls`, the origin that asks for client certificates, also
@@ -43,6 +46,7 @@ def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
         "revocation_endpoint": issuer + REVOCATION_PATH,
         "introspection_endpoint": issuer + INTROSPECTION_PATH,
         "jwks_uri": issuer + JWKS_PATH,
+        "registration_endpoint": resource + CLIENTS_PATH,
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         **_authentication("token", methods),

@@ -144,7 +144,7 @@ async def test_a_signature_is_one_string_and_nothing_else(site: Site, body: byte
 
 async def test_the_directory_shows_members_and_a_confirmation_over_http(site: Site) -> None:
     world = site.world
-    fingerprint = await world.keys.add(world.bank.id, public(new_key()), operator="root")
+    fingerprint = await world.add_signing_key(world.bank.id, public(new_key()))
 
     async def confirmed() -> bool:
         items = (await site.ask(world.airline, "GET", "/members")).json()["items"]

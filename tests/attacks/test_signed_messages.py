@@ -218,7 +218,7 @@ async def test_a_retired_key_is_stopped(shared: Shared, deal: Deal) -> None:
     spare = ECKey.generate_key("P-256")
     clients, hotel = shared.gateway.clients, shared.hotel
     before = len(await shared.accesses())
-    added = await clients.add_key(hotel.client, spare.as_dict(private=False), operator="test")
+    added = await shared.alliance.by_two("add_client_key", client=hotel.client, jwk=spare.as_dict(private=False))
     await check_answer(shared.alliance, await query(shared, deal, key=spare, keyid=added))
     await clients.retire_key(hotel.client, added, operator="test")
     answer = await query(shared, deal, key=spare, keyid=added)

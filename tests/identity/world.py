@@ -121,6 +121,16 @@ class Record:
                 self.revoked.append(subject)
 
 
+class NothingPublished:
+    """No client publishes its keys by address."""
+
+    async def fresh(self, client: KnownClient) -> KnownClient:
+        return client
+
+    async def renewed(self, client: KnownClient) -> KnownClient:
+        return client
+
+
 @dataclass
 class World:
     """Identity with the client `client` of member `bank`; `key` signs assertions, `dpop` proofs."""
@@ -332,6 +342,7 @@ def build_identity(
         membership=members,
         record=record,
         log=SecurityLog(clock),
+        published=NothingPublished(),
         **given,
     )
 
@@ -340,7 +351,7 @@ async def admit(database: Database, members: Members, name: str) -> str:
     """An admitted member of the alliance `alliance`, written as its tables are."""
     async with database.transaction() as tx:
         if not members.admitted:
-            await tx.run(Query(insert(alliance)), id="alliance", name="Alliance", created_at=0)
+            await tx.run(Query(insert(alliance)), id="alliance", name="Alliance", created_at=0, environment="test")
         await tx.run(
             Query(insert(member)), id=name, alliance_id="alliance", name=name, uscc=name, industry="bank",
             state="admitted", version=1, created_at=0,
