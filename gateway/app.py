@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway import migrations
@@ -44,6 +45,9 @@ from gateway.identity import (
 )
 from gateway.identity.key_address import Look
 from gateway.identity.metadata import CLIENTS_PATH
+from gateway.identity.operators.directory import OperatorDirectory
+from gateway.identity.operators.sessions import Sessions
+from gateway.identity.operators.site import Site
 from gateway.identity.revoked import revoke
 from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack, UsedBefore
 from gateway.ledger.integrator import Integrator
@@ -69,6 +73,11 @@ from gateway.vault.provider import KekProvider
 from gateway.vault.rotation import KeyRotation, RotatedKey
 from gateway.vault.vault import Vault
 
+if TYPE_CHECKING:
+    from gateway.identity.operators.operators import Operators
+    from gateway.identity.operators.provider import ProviderSettings
+
+PROVIDER_KEY = "oidc client"
 _LONGEST_BEARER = 4096
 _SHORTEST_PROXY_SECRET = 32
 
@@ -104,6 +113,22 @@ class Gateway:
     key_rotation: KeyRotation
     messages: KeptMessages
     message_signing: MessageSigning
+    operators: OperatorDirectory
+    provider: ProviderSettings | None
+
+    def operator_sign_in(self) -> Operators:
+        """How operators sign in; for servers alone, because its libraries take long to import."""
+        from gateway.identity.operators.operators import Operators  # noqa: PLC0415 - as said
+
+        return Operators.of(
+            self.database,
+            self.ledger,
+            self.clock,
+            self.identity.log,
+            site=Site.of(self.settings.base_url),
+            directory=self.operators,
+            provider=self.provider,
+        )
 
     async def activate_policy(self, alliance: str, *, operator: str) -> str:
         """Put the policy that this process has loaded in force; returns its digest.
@@ -238,7 +263,7 @@ async def initialise(settings: Settings, provider: KekProvider, clock: Clock = s
     database = await open_database(settings)
     try:
         keyring = KeyRing(database, provider, clock)
-        for use in RotatedKey:
+        for use in (*RotatedKey, PROVIDER_KEY):
             try:
                 await keyring.signing_key(use)
             except KeysUnavailable:
@@ -320,6 +345,8 @@ async def compose(
             key_rotation=key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days),
             messages=messages,
             message_signing=MessageSigning(identity, signing.answers, messages, ledger),
+            operators=OperatorDirectory(database, ledger, Sessions(database, ledger, clock)),
+            provider=await _provider(settings, keyring),
         )
 
 
@@ -342,6 +369,18 @@ async def _decisions(settings: Settings, stack: AsyncExitStack) -> DecisionPoint
     stack.push_async_callback(decisions.close)
     await decisions.start()
     return decisions
+
+
+async def _provider(settings: Settings, keyring: KeyRing) -> ProviderSettings | None:
+    if not settings.oidc_issuer:
+        return None
+    from gateway.identity.operators.provider import ProviderSettings  # noqa: PLC0415 - as above
+
+    if settings.oidc_secret_file is not None:
+        secret = await asyncio.to_thread(read_secret, settings.oidc_secret_file, limit=_LONGEST_BEARER)
+        return ProviderSettings.of(settings, secret=secret.decode().strip())
+    own = await keyring.signing_key(PROVIDER_KEY)
+    return ProviderSettings.of(settings, key=TokenKey.of(own.private, own.kid))
 
 
 def _bearer(settings: Settings) -> str | None:

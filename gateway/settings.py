@@ -14,6 +14,7 @@ from gateway.errors import Invalid
 
 _PREFIX = "GATEWAY_"
 _SECRETS = ("GATEWAY_PASSPHRASE",)
+_OIDC_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,20 @@ class Settings:
     """How long the gateway's own keys sign before others take over; 0: by command alone."""
     open_logs: bool = False
     """Serve the transparency logs to everybody; for demonstrations with made data on loopback only."""
+    oidc_issuer: str = ""
+    """Empty: operators sign in with passkeys alone. Else the company's OpenID provider too."""
+    oidc_client_id: str = ""
+    """Who the gateway is at the provider."""
+    oidc_algorithm: str = "RS256"
+    """The one algorithm that ID tokens are signed with: RS256 (OpenID's default), PS256, ES256 or EdDSA."""
+    oidc_acr: str = ""
+    """Accepted authentication context classes, separated by blanks; one of them is required."""
+    oidc_amr: str = ""
+    """Authentication methods (RFC 8176), separated by blanks; all of them are required."""
+    oidc_secret_file: Path | None = None
+    """A 0600 file with the client secret; default: the gateway's own key (private_key_jwt)."""
+    oidc_ca_file: Path | None = None
+    """Root certificates (PEM) of the provider; default: those that `certifi` knows."""
 
     jwks_loopback: bool = False
     """Let members' key sets lie on this machine; for tests on loopback only."""
@@ -170,6 +185,7 @@ class Settings:
             )
         if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
             raise Invalid("invalid_database_url", "Only postgresql:// is understood.", field="GATEWAY_DATABASE_URL")
+        self._check_oidc()
         if self.database_url and not self.valkey_url:
             raise Invalid(
                 "replay_not_shared",
@@ -201,6 +217,31 @@ class Settings:
                 raise Invalid("invalid_mtls_issuer", "Not an https origin.", field="GATEWAY_MTLS_ISSUER")
         if min(self.client_rate, self.client_burst, self.stranger_rate, self.stranger_burst) < 1:
             raise Invalid("invalid_rate", "A rate and a burst are at least 1.", field="GATEWAY_CLIENT_RATE")
+
+    def _check_oidc(self) -> None:
+        if not self.oidc_issuer:
+            return
+        url = urlsplit(self.oidc_issuer)
+        plain = url.scheme == "http" and _loopback(url.hostname or "")
+        if not (url.scheme == "https" or plain) or not url.hostname or "@" in url.netloc or url.query or url.fragment:
+            raise Invalid(
+                "insecure_oidc_issuer", "The provider's issuer must be a plain https URL.", field="GATEWAY_OIDC_ISSUER"
+            )
+        if not self.oidc_client_id:
+            raise Invalid("oidc_client_missing", "The provider knows us by a name.", field="GATEWAY_OIDC_CLIENT_ID")
+        if self.oidc_algorithm not in _OIDC_ALGORITHMS:
+            raise Invalid(
+                "oidc_algorithm_refused",
+                f"ID tokens are signed with one of {', '.join(_OIDC_ALGORITHMS)}.",
+                field="GATEWAY_OIDC_ALGORITHM",
+            )
+        if not (self.oidc_acr.split() or self.oidc_amr.split()):
+            raise Invalid(
+                "oidc_strength_unstated",
+                "How strongly the provider must authenticate operators is not stated.",
+                field="GATEWAY_OIDC_ACR",
+                remedy="Name accepted acr values, or required methods in GATEWAY_OIDC_AMR.",
+            )
 
 
 def _loopback(host: str) -> bool:

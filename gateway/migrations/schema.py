@@ -16,7 +16,7 @@ _WITHOUT_SCHEMA = "demo"  # its tables are files
 def complete_metadata() -> MetaData:
     """`gateway.database.metadata` after every `gateway.*.tables` module was imported."""
     importlib.import_module("gateway.database.idempotency")
-    for tables in sorted(_GATEWAY.glob("*/tables.py")):
+    for tables in sorted(_GATEWAY.rglob("tables.py")):
         if tables.parent.name != _WITHOUT_SCHEMA:
-            importlib.import_module(f"gateway.{tables.parent.name}.tables")
+            importlib.import_module(".".join(("gateway", *tables.relative_to(_GATEWAY).with_suffix("").parts)))
     return metadata

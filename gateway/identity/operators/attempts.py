@@ -1,0 +1,55 @@
+"""How often one address may try. A full count stops that address alone; nobody else is locked out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from gateway.clock import Clock
+from gateway.errors import GatewayError
+
+_IPV6_PREFIX: Final = 64
+_IPV6: Final = 6
+
+
+class TooManyAttempts(GatewayError):
+    """This address has tried too often."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too_many_attempts", "Too many attempts from this address.", remedy="Wait a few minutes, then try again."
+        )
+
+
+class Attempts:
+    """At most `limit` attempts of one address within `window_ms`; remembers the `capacity` addresses seen last.
+
+    An IPv6 address counts as its /64, which one subscriber has as a whole. Counted in each process by itself.
+    """
+
+    def __init__(self, clock: Clock, *, limit: int = 30, window_ms: int = 300_000, capacity: int = 4096) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._window_ms = window_ms
+        self._capacity = capacity
+        self._tries: OrderedDict[str, deque[int]] = OrderedDict()
+
+    def count(self, address: str) -> None:
+        """Count one attempt, or raise `TooManyAttempts`: a refused attempt is not counted again."""
+        now, name = self._clock(), _network(address)
+        tries = self._tries.pop(name, None) or deque(maxlen=self._limit)
+        self._tries[name] = tries
+        if len(self._tries) > self._capacity:
+            self._tries.popitem(last=False)
+        if len(tries) == self._limit and tries[0] > now - self._window_ms:
+            raise TooManyAttempts
+        tries.append(now)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:64]
+    return str(ip_network((parsed, _IPV6_PREFIX), strict=False)) if parsed.version == _IPV6 else str(parsed)

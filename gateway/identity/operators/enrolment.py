@@ -1,0 +1,137 @@
+"""A passkey comes into being: the first with a one-time code, further ones while signed in."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.clock import Clock
+from gateway.database import AlreadyExists, Database
+from gateway.errors import Invalid, NotFound
+from gateway.identity.operators import codes, credentials, directory
+from gateway.identity.operators.ceremonies import Ceremonies, CeremonyKind
+from gateway.identity.operators.entries import Refusals, entry
+from gateway.identity.operators.operator import Operator, SignedIn
+from gateway.identity.operators.passkeys import NewPasskey, PasskeyRefused, Passkeys
+from gateway.identity.operators.sessions import Sessions
+from gateway.ledger import Ledger
+
+_LONGEST_LABEL: Final = 60
+
+
+class Enrolment:
+    """Enrols passkeys. One that comes with a code takes the place of all others: it is the first, or they are lost."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        clock: Clock,
+        passkeys: Passkeys,
+        ceremonies: Ceremonies,
+        sessions: Sessions,
+        refusals: Refusals,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._clock = clock
+        self._passkeys = passkeys
+        self._ceremonies = ceremonies
+        self._sessions = sessions
+        self._refusals = refusals
+
+    async def begin(self, typed: str) -> tuple[str, dict[str, Any]]:
+        """For a code that holds: a ticket, and what the browser is to make. Else `SignInRefused`, on record."""
+        try:
+            code = await codes.check(self._database, self._clock, typed)
+        except codes.CodeRefused as refused:
+            whose = await directory.known(self._database, refused.operator) if refused.operator else None
+            raise await self._refusals.refuse(refused.code, whose) from None
+        who = await directory.active(self._database, code.operator)
+        if who is None:
+            known = await directory.known(self._database, code.operator)
+            raise await self._refusals.refuse("OPERATOR_DISABLED", known)
+        return await self._ask(who, CeremonyKind.ENROL, known=[], detail={"code": code.id})
+
+    async def finish(self, ticket: str, answer: str, *, label: str) -> Operator:
+        """Store the passkey and spend the code, in one transaction; what was there before ends."""
+        ceremony = await self._ceremonies.redeem(ticket, CeremonyKind.ENROL)
+        who = await directory.known(self._database, ceremony.operator)
+        made = await self._made(answer, ceremony.challenge, who)
+        code = str(ceremony.detail["code"])
+        assert who is not None
+        try:
+            async with self._ledger.changing(who.alliance) as change:
+                if await directory.active(change.tx, who.id) is None or not await codes.use(
+                    change.tx, code, change.now_ms
+                ):
+                    raise _Spent
+                revoked = await credentials.revoke_all(change.tx, who.id)
+                await credentials.add(change.tx, who.id, made, label=_label(label), now_ms=change.now_ms)
+                facts = {"credential": made.id, "revoked": revoked, "backup_eligible": made.backup_eligible}
+                change.enter(entry(who.alliance, "operator_enrolled", who.id, **facts))
+                await self._sessions.end_all(change, who.id, who.alliance, by=who.id)
+        except (_Spent, AlreadyExists):
+            raise await self._refusals.refuse("CODE_USED", who) from None
+        return who
+
+    async def begin_another(self, signed_in: SignedIn) -> tuple[str, dict[str, Any]]:
+        """What the browser of a signed-in operator is to make; a passkey that is enrolled already is left out."""
+        who = signed_in.operator
+        known = [one.id for one in await credentials.of_operator(self._database, who.id)]
+        return await self._ask(who, CeremonyKind.ADD_PASSKEY, known=known, session=signed_in.session)
+
+    async def finish_another(self, signed_in: SignedIn, ticket: str, answer: str, *, label: str) -> None:
+        """Store another passkey of the operator, in the session that asked for it."""
+        who = signed_in.operator
+        ceremony = await self._ceremonies.redeem(ticket, CeremonyKind.ADD_PASSKEY)
+        if (ceremony.session, ceremony.operator) != (signed_in.session, who.id):
+            raise await self._refusals.refuse("CEREMONY_OF_ANOTHER", who)
+        made = await self._made(answer, ceremony.challenge, who)
+        try:
+            async with self._ledger.changing(who.alliance) as change:
+                await credentials.add(change.tx, who.id, made, label=_label(label), now_ms=change.now_ms)
+                facts = {"credential": made.id, "backup_eligible": made.backup_eligible}
+                change.enter(entry(who.alliance, "operator_passkey_added", who.id, **facts))
+        except AlreadyExists:
+            raise await self._refusals.refuse("PASSKEY_TAKEN", who) from None
+
+    async def revoke(self, signed_in: SignedIn, credential_id: str) -> None:
+        """End one of the operator's own passkeys; sessions that began with any of them go on until they end."""
+        who = signed_in.operator
+        async with self._ledger.changing(who.alliance) as change:
+            if not await credentials.revoke(change.tx, who.id, credential_id):
+                raise NotFound
+            change.enter(entry(who.alliance, "operator_passkey_revoked", who.id, credential=credential_id))
+
+    async def passkeys_of(self, who: Operator) -> list[credentials.Credential]:
+        """The operator's active passkeys."""
+        return list(await credentials.of_operator(self._database, who.id))
+
+    async def _ask(
+        self,
+        who: Operator,
+        kind: CeremonyKind,
+        *,
+        known: list[str],
+        session: str = "",
+        detail: dict[str, Any] | None = None,
+    ) -> tuple[str, dict[str, Any]]:
+        ticket, challenge = await self._ceremonies.begin(kind, operator=who.id, session=session, detail=detail)
+        return ticket, self._passkeys.creation(operator=who.id, name=who.name, challenge=challenge, known=known)
+
+    async def _made(self, answer: str, challenge: bytes, who: Operator | None) -> NewPasskey:
+        try:
+            return self._passkeys.created(answer, challenge=challenge)
+        except PasskeyRefused as refused:
+            raise await self._refusals.refuse(refused.code, who) from None
+
+
+class _Spent(Exception):
+    """The code was spent, or its operator disabled, in between."""
+
+
+def _label(text: str) -> str:
+    label = text.strip() or "passkey"
+    if len(label) > _LONGEST_LABEL or not label.isprintable():
+        raise Invalid("label_malformed", f"A label is at most {_LONGEST_LABEL} printable characters.", field="label")
+    return label

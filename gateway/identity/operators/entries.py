@@ -1,0 +1,53 @@
+"""What operators do, and what is tried in their name, as entries of the operator's log of their alliance."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.clock import Clock, seconds
+from gateway.errors import Reason
+from gateway.identity.operators.operator import Operator
+from gateway.identity.operators.refusals import SignInRefused
+from gateway.identity.security_log import SecurityLog
+from gateway.ledger import Draft, Effect, Kind, Ledger
+
+_SAME_REFUSAL_SECONDS: Final = 60
+
+
+def entry(alliance: str, act: str, actor: str, **facts: Any) -> Draft:
+    """What was done, by whom: an operator's id, or the host's account."""
+    return Draft(log=alliance, kind=Kind.ADMIN, facts={"act": act, "actor": {"operator": actor}, **facts})
+
+
+class Refusals:
+    """Failed attempts: an entry where they concern an operator that we know, else a note in the security log.
+
+    The same refusal of the same operator is entered at most once a minute, so that nobody can flood the log.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock, log: SecurityLog) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._log = log
+        self._minute = 0
+        self._entered: set[tuple[str, str]] = set()
+
+    async def refuse(self, code: str, operator: Operator | None = None) -> SignInRefused:
+        """Put the attempt on record and return what the browser is told."""
+        self._log.note(code)
+        if operator is not None and self._is_new(operator.id, code):
+            facts = {"act": "operator_refused", "actor": {"operator": operator.id}}
+            draft = Draft(
+                log=operator.alliance, kind=Kind.ADMIN, facts=facts, effect=Effect.DENY, reasons=(Reason(code),)
+            )
+            await self._ledger.record(draft)
+        return SignInRefused(code, operator=operator.id if operator else "")
+
+    def _is_new(self, operator: str, code: str) -> bool:
+        minute = seconds(self._clock()) // _SAME_REFUSAL_SECONDS
+        if minute != self._minute:
+            self._minute, self._entered = minute, set()
+        if (operator, code) in self._entered:
+            return False
+        self._entered.add((operator, code))
+        return True
