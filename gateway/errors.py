@@ -44,6 +44,10 @@ class Conflicting(GatewayError):
     """The input contradicts what already stands; nothing was changed."""
 
 
+class TooManyAttempts(GatewayError):
+    """Whoever asks has tried too often; nobody else is stopped."""
+
+
 class NotFound(GatewayError):
     """Not there, or not for the caller to know: both look the same."""
 

@@ -25,6 +25,7 @@ from gateway.errors import (
     OnHold,
     Refused,
     TooLarge,
+    TooManyAttempts,
     Unavailable,
 )
 
@@ -38,6 +39,7 @@ _STATUS: tuple[tuple[type[GatewayError], HTTPStatus], ...] = (
     (OnHold, HTTPStatus.LOCKED),
     (Refused, HTTPStatus.FORBIDDEN),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflicting, HTTPStatus.CONFLICT),
     (Invalid, HTTPStatus.BAD_REQUEST),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -63,9 +65,14 @@ def _sendable(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
+def status_of(error: GatewayError) -> HTTPStatus:
+    """The status of a deliberate error."""
+    return next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 def problem_of(error: GatewayError) -> Response:
     """The document and headers for a deliberate error."""
-    status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = status_of(error)
     members: dict[str, Any] = {"field": error.field, "remedy": error.remedy}
     if isinstance(error, Refused):
         members["reasons"] = [{"code": reason.code, "clause": reason.clause} for reason in error.reasons]

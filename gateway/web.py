@@ -23,6 +23,7 @@ from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.consents.routes import routes as consent_routes
+from gateway.console.routes import routes as console_routes
 from gateway.database import Query
 from gateway.errors import GatewayError
 from gateway.identity import Subject
@@ -103,6 +104,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
+    app.include_router(console_routes(gateway.operator_sign_in(), proxied=gateway.settings.tls_terminated))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
     @app.get("/v1/jwks", summary="The keys that verify receipts and signed answers", tags=["reads"])

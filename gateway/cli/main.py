@@ -16,6 +16,7 @@ from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
+from gateway.cli.operators import operators
 from gateway.cli.serving import alone
 from gateway.errors import Invalid
 from gateway.settings import Settings
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Alliance Gateway: share market data and refer customers; agreed, consented, logged before opened.",
 )
+admin.add_typer(operators)
 app.add_typer(admin, name="admin")
 app.command("export")(export_command)
 app.command("verify")(verify_command)

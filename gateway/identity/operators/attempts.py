@@ -7,19 +7,10 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.errors import GatewayError
+from gateway.errors import TooManyAttempts
 
 _IPV6_PREFIX: Final = 64
 _IPV6: Final = 6
-
-
-class TooManyAttempts(GatewayError):
-    """This address has tried too often."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "too_many_attempts", "Too many attempts from this address.", remedy="Wait a few minutes, then try again."
-        )
 
 
 class Attempts:
@@ -43,7 +34,9 @@ class Attempts:
         if len(self._tries) > self._capacity:
             self._tries.popitem(last=False)
         if len(tries) == self._limit and tries[0] > now - self._window_ms:
-            raise TooManyAttempts
+            raise TooManyAttempts(
+                "too_many_attempts", "Too many attempts from this address.", remedy="Wait a few minutes."
+            )
         tries.append(now)
 
 

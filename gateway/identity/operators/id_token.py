@@ -6,7 +6,7 @@ The issuer, the audience and the times are compared here, exactly: Authlib takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,11 +26,7 @@ _TOKEN_BYTES: Final = 16 * 1024
 _OLDEST_S: Final = 300
 _RSA_BITS: Final = 2048
 _LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
-_IMPORTS: Final[Mapping[str, Callable[[dict[str, str]], RSAKey | ECKey | OKPKey]]] = {
-    "RSA": RSAKey.import_key,
-    "EC": ECKey.import_key,
-    "OKP": OKPKey.import_key,
-}
+_KINDS: Final[Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _CURVES: Final = {"EC": "P-256", "OKP": "Ed25519"}
 
 
@@ -137,7 +133,7 @@ def _signed_by(jwk: Mapping[str, Any], parts: Parts, algorithm: str) -> bool:
     public = {name: jwk[name] for name in ("kty", "n", "e", "crv", "x", "y") if isinstance(jwk.get(name), str)}
     model = JWSRegistry(algorithms=[algorithm]).get_alg(algorithm)
     try:
-        key = _IMPORTS[kty](public)
+        key = _KINDS[kty].import_key(public)
         if isinstance(key, RSAKey) and key.raw_value.key_size < _RSA_BITS:
             return False
         return model.verify(parts.signed, parts.signature, key)

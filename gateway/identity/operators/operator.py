@@ -22,7 +22,7 @@ class Operator:
     name: str
     role: Role
 
-    def may(self, permission: Permission) -> bool:
+    def may(self, permission: str) -> bool:
         """Whether the operator's role has the permission."""
         return permission in PERMISSIONS[self.role]
 

@@ -1,0 +1,43 @@
+"""The console's router: every page and act below `/console`, and its two assets."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from starlette.routing import Route
+
+from gateway.console import account_routes, operator_routes, sign_in_routes
+from gateway.console.answers import Handler, served
+from gateway.console.browser import Browser
+from gateway.console.pages import ASSETS
+from gateway.errors import NotFound
+from gateway.identity.operators.operators import Operators
+
+PREFIX = "/console"
+_A_DAY = "public, max-age=86400"
+
+
+def routes(operators: Operators, *, proxied: bool) -> APIRouter:
+    """The pages for one gateway's operators. `proxied`: a proxy of ours stands in front."""
+    router = APIRouter()
+    for method, path, handler in _handlers(operators):
+        route = Route(PREFIX + path, served(handler, operators, proxied=proxied), methods=[method])
+        (route.methods or set()).discard("HEAD")
+        router.routes.append(route)
+    return router
+
+
+def _handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
+    return [
+        *sign_in_routes.handlers(operators),
+        *account_routes.handlers(operators),
+        *operator_routes.handlers(operators),
+        ("GET", "/static/{name}", _asset),
+    ]
+
+
+async def _asset(browser: Browser) -> Response:
+    found = ASSETS.get(str(browser.request.path_params["name"]))
+    if found is None:
+        raise NotFound
+    content, kind = found
+    return Response(content, media_type=kind, headers={"Cache-Control": _A_DAY})
