@@ -62,6 +62,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "may_propose_export": ("propose exports", "提议导出"),
     "may_decide_export": ("decide on exports", "审批导出"),
     "may_search_log": ("search the log", "检索日志"),
+    "passkey": ("Passkey", "通行密钥"),
     "passkeys": ("Your passkeys", "您的通行密钥"),
     "passkeys_lead": (
         "Keep two, on different devices. Whoever loses the last one needs a second admin.",

@@ -87,7 +87,7 @@ class Console:
 @asynccontextmanager
 async def console(folder: Path, **over: Any) -> AsyncIterator[Console]:
     """A gateway with one alliance, served on a loopback port."""
-    settings, clock = settings_for(folder, port=free_port(), **over), MovingClock()
+    settings, clock = settings_for(folder, **{"port": free_port(), **over}), MovingClock()
     async with compose(settings, await prepare(settings), clock) as gateway:
         config = uvicorn.Config(
             web(gateway), host="127.0.0.1", port=settings.port, log_level="error", lifespan="off", server_header=False

@@ -131,7 +131,8 @@ def _candidates(keys: Sequence[Mapping[str, Any]], parts: Parts, algorithm: str)
 def _signed_by(jwk: Mapping[str, Any], parts: Parts, algorithm: str) -> bool:
     kty = ALGORITHMS[algorithm]
     public = {name: jwk[name] for name in ("kty", "n", "e", "crv", "x", "y") if isinstance(jwk.get(name), str)}
-    model = JWSRegistry(algorithms=[algorithm]).get_alg(algorithm)
+    name = "Ed25519" if algorithm == "EdDSA" else algorithm
+    model = JWSRegistry(algorithms=[name]).get_alg(name)
     try:
         key = _KINDS[kty].import_key(public)
         if isinstance(key, RSAKey) and key.raw_value.key_size < _RSA_BITS:

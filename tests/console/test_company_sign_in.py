@@ -1,0 +1,289 @@
+"""Sign-in at a real OpenID provider (npm `oidc-provider`), in a real Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Route
+
+from gateway.identity.operators.roles import Role
+from tests.console.world import Console, console
+from tests.services import ComponentMissing, free_port
+from tests.services.chromium import Person, person
+from tests.services.company import CLIENT_ID, CompanyProvider
+
+OIDC = {"oidc_client_id": CLIENT_ID, "oidc_acr": "phr", "oidc_amr": "hwk"}
+
+
+@dataclass(slots=True)
+class Company:
+    """A console and the provider that its operators sign in at."""
+
+    console: Console
+    provider: CompanyProvider
+
+    async def employ(self, name: str, sub: str, role: Role = Role.ADMIN) -> None:
+        """An operator with a linked account."""
+        await self.console.add(name, role)
+        await self.console.gateway.operators.link(
+            self.console.operators[name], issuer=self.provider.issuer, subject=sub, by="host"
+        )
+
+    async def sign_in(self, person: Person) -> None:
+        """Press the button and be taken along."""
+        await person.page.goto(f"{self.console.origin}/console/sign-in")
+        await person.page.click("form[action='/console/oidc/sign-in'] button")
+
+
+@pytest.fixture
+async def company(tmp_path: Path) -> AsyncIterator[Company]:
+    """The gateway signs with its own key (private_key_jwt); the provider signs with ES256."""
+    port = free_port()
+    try:
+        provider = CompanyProvider()
+    except ComponentMissing as missing:
+        pytest.skip(str(missing))
+    settings = {"oidc_issuer": provider.issuer, "oidc_algorithm": "ES256", **OIDC}
+    async with console(tmp_path, port=port, **settings) as running:
+        assert running.gateway.provider is not None
+        assert running.gateway.provider.key is not None
+        key = running.gateway.provider.key
+        provider.register(
+            redirect_uris=[f"{running.origin}/console/oidc/callback"],
+            token_endpoint_auth_method="private_key_jwt",
+            token_endpoint_auth_signing_alg="EdDSA",
+            id_token_signed_response_alg="ES256",
+            backchannel_logout_uri=f"{running.origin}/console/oidc/logout",
+            jwks={"keys": [{**key.public().jwk, "kid": key.kid, "use": "sig", "alg": "EdDSA"}]},
+        )
+        await asyncio.to_thread(provider.__enter__)
+        try:
+            yield Company(running, provider)
+        finally:
+            await asyncio.to_thread(provider.__exit__, None, None, None)
+
+
+async def test_a_linked_account_signs_in(company: Company, someone: Person) -> None:
+    await company.employ("Ann", "ann@company")
+    company.provider.authenticate("ann@company")
+    await company.sign_in(someone)
+    await someone.page.wait_for_selector("h1:has-text('Ann')")
+    entry = (await company.console.log())[-1]
+    assert (entry["act"], entry["method"], entry["account"]) == ("operator_signed_in", "oidc", "ann@company")
+    assert entry["issuer"] == company.provider.issuer
+    cookies = {cookie["name"]: cookie for cookie in await someone.context.cookies(company.console.origin)}
+    assert cookies["session"]["sameSite"] == "Strict"
+    assert "ceremony" not in cookies
+
+
+async def _refused(company: Company, person: Person) -> None:
+    await person.page.wait_for_selector("text=Sign-in did not work")
+    assert "session" not in {cookie["name"] for cookie in await person.context.cookies() if cookie["value"]}
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.05)
+
+
+async def test_nobody_is_provisioned_by_signing_in(company: Company, someone: Person) -> None:
+    company.provider.authenticate("stranger@company")
+    await company.sign_in(someone)
+    await _refused(company, someone)
+    assert await company.console.acts() == []
+    assert company.console.gateway.identity.log.counts()["SUBJECT_UNLINKED"] == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"acr": "pwd"}, "PROVIDER_ACR"),
+        ({"amr": ["pwd"]}, "PROVIDER_AMR"),
+        ({"amr": []}, "PROVIDER_AMR"),
+    ],
+)
+async def test_a_weak_authentication_is_refused_and_on_record(
+    company: Company, someone: Person, how: dict[str, object], code: str
+) -> None:
+    await company.employ("Ann", "ann")
+    company.provider.authenticate("ann", **how)  # type: ignore[arg-type]
+    await company.sign_in(someone)
+    await _refused(company, someone)
+    assert (await company.console.reasons()) == [code]
+
+
+async def test_a_disabled_operator_is_refused_with_an_account_that_still_works(
+    company: Company, someone: Person
+) -> None:
+    await company.employ("Ann", "ann")
+    await company.console.gateway.operators.disable(company.console.operators["Ann"], by="host")
+    company.provider.authenticate("ann")
+    await company.sign_in(someone)
+    await _refused(company, someone)
+    assert (await company.console.reasons()) == ["OPERATOR_DISABLED"]
+
+
+async def test_a_dangerous_act_takes_a_fresh_authentication_for_this_act(company: Company, someone: Person) -> None:
+    console, page = company.console, someone.page
+    await company.employ("Ann", "ann")
+    await console.add("Bob", Role.SECRETARIAT)
+    company.provider.authenticate("ann")
+    await company.sign_in(someone)
+    await page.wait_for_selector("h1:has-text('Ann')")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{console.origin}/console/operators")
+    await page.select_option("select[aria-label='Role of Bob']", "officer")
+    await page.click("tr:has-text('Bob') >> text=Change role")
+    await page.wait_for_url(f"{console.origin}/console/operators")
+    sent = [url for url in asked if "/auth?" in url]
+    assert len(sent) == 1
+    assert "max_age=0" in sent[0]
+    assert "prompt=login" in sent[0]
+    assert (await console.acts())[-1] == "operator_stepped_up", "confirmed, and nothing done yet"
+    await page.select_option("select[aria-label='Role of Bob']", "admin")
+    await page.click("tr:has-text('Bob') >> text=Change role")
+    await page.wait_for_url(f"{console.origin}/console/operators")
+    assert len([url for url in asked if "/auth?" in url]) == 2, "another act asks again"
+    assert "operator_role_changed" not in await console.acts()
+    await page.select_option("select[aria-label='Role of Bob']", "officer")
+    async with page.expect_navigation(url=f"{console.origin}/console/operators"):
+        await page.click("tr:has-text('Bob') >> text=Change role")
+    changed = (await console.log())[-1]
+    assert (changed["act"], changed["role"]) == ("operator_role_changed", "officer")
+    await page.select_option("select[aria-label='Role of Bob']", "secretariat")
+    await page.click("tr:has-text('Bob') >> text=Change role")
+    await page.wait_for_url(f"{console.origin}/console/operators")
+    assert len([url for url in asked if "/auth?" in url]) == 3, "a confirmation is spent with its act"
+
+
+async def test_another_account_cannot_confirm(company: Company, someone: Person) -> None:
+    console, page = company.console, someone.page
+    await company.employ("Ann", "ann")
+    await company.employ("Bob", "bob", Role.OFFICER)
+    company.provider.authenticate("ann")
+    await company.sign_in(someone)
+    await page.wait_for_selector("h1:has-text('Ann')")
+    company.provider.authenticate("bob")
+    await page.goto(f"{console.origin}/console/operators")
+    await page.click("button[aria-label='Disable Bob']")
+    await page.wait_for_selector("text=Sign-in did not work")
+    assert "operator_disabled" not in await console.acts()
+
+
+async def test_an_old_authentication_confirms_nothing(company: Company, someone: Person) -> None:
+    console, page = company.console, someone.page
+    await company.employ("Ann", "ann")
+    await console.add("Bob", Role.OFFICER)
+    company.provider.authenticate("ann")
+    await company.sign_in(someone)
+    await page.wait_for_selector("h1:has-text('Ann')")
+    company.provider.authenticate("ann", ts=int(console.clock() / 1000) - 120)
+    await page.goto(f"{console.origin}/console/operators")
+    await page.click("button[aria-label='Disable Bob']")
+    await page.wait_for_selector("text=Sign-in did not work")
+    assert "PROVIDER_NOT_FRESH" in await console.reasons()
+
+
+async def test_signing_out_at_the_company_signs_out_here(company: Company, someone: Person) -> None:
+    console, page = company.console, someone.page
+    await company.employ("Ann", "ann")
+    company.provider.authenticate("ann")
+    await company.sign_in(someone)
+    await page.wait_for_selector("h1:has-text('Ann')")
+    console.clock.ahead_ms += 2000
+    await page.goto(f"{company.provider.issuer}/session/end")
+    await page.click("button[value=yes]")
+    await page.goto(f"{console.origin}/console")
+    assert page.url.endswith("/console/sign-in")
+    ended = (await console.log())[-1]
+    assert (ended["act"], ended["by_provider"]) == ("operator_signed_out", True)
+
+
+async def test_a_callback_without_the_browsers_ticket_is_refused(company: Company, browser: Browser) -> None:
+    """Login CSRF: somebody else's code and state are no use in this browser (CVE-2025-68158)."""
+    ann, mallory = await person(browser), await person(browser)
+    await company.employ("Mallory", "mallory")
+    company.provider.authenticate("mallory")
+    stolen: list[str] = []
+
+    async def keep(route: Route) -> None:
+        stolen.append(route.request.url)
+        await route.abort()
+
+    await mallory.page.route("**/console/oidc/callback**", keep)
+    await company.sign_in(mallory)
+    await _until(lambda: len(stolen) == 1)
+    await ann.page.goto(stolen[0])
+    await _refused(company, ann)
+    await company.sign_in(ann)
+    await ann.page.wait_for_selector("h1:has-text('Mallory')")
+
+
+async def test_a_state_of_another_flow_is_refused(company: Company, browser: Browser) -> None:
+    ann, mallory = await person(browser), await person(browser)
+    await company.employ("Mallory", "mallory")
+    company.provider.authenticate("mallory")
+    held: list[str] = []
+
+    async def keep(route: Route) -> None:
+        held.append(route.request.url)
+        await route.abort()
+
+    for one in (mallory, ann):
+        await one.page.route("**/console/oidc/callback**", keep)
+        await company.sign_in(one)
+    await _until(lambda: len(held) == 2)
+    await ann.page.unroute("**/console/oidc/callback**")
+    await ann.page.goto(held[0])
+    await _refused(company, ann)
+    await ann.page.goto(held[1])
+    await _refused(company, ann)
+    assert company.console.gateway.identity.log.counts()["PROVIDER_STATE"] == 1
+
+
+async def test_our_public_key_is_published_for_the_provider(company: Company, someone: Person) -> None:
+    answer = await someone.page.goto(f"{company.console.origin}/console/oidc/jwks")
+    assert answer is not None
+    (key,) = (await answer.json())["keys"]
+    assert key["kty"] == "OKP"
+    assert "d" not in key
+
+
+async def test_a_secret_from_a_file_works_too(tmp_path: Path, someone: Person) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text("a secret of the provider's making, long enough\n")
+    try:
+        provider = CompanyProvider()
+    except ComponentMissing as missing:
+        pytest.skip(str(missing))
+    settings = {"oidc_issuer": provider.issuer, "oidc_secret_file": secret, **OIDC}
+    async with console(tmp_path, **settings) as running:
+        provider.register(
+            redirect_uris=[f"{running.origin}/console/oidc/callback"],
+            client_secret=secret.read_text().strip(),
+            token_endpoint_auth_method="client_secret_basic",
+            id_token_signed_response_alg="RS256",
+        )
+        await asyncio.to_thread(provider.__enter__)
+        try:
+            company = Company(running, provider)
+            await company.employ("Ann", "ann")
+            provider.authenticate("ann")
+            await company.sign_in(someone)
+            await someone.page.wait_for_selector("h1:has-text('Ann')")
+        finally:
+            await asyncio.to_thread(provider.__exit__, None, None, None)
+
+
+async def test_a_provider_that_is_down_is_told_and_stops_nobody_else(company: Company, someone: Person) -> None:
+    company.provider.kill()
+    await company.sign_in(someone)
+    await someone.page.wait_for_selector("text=cannot answer now")
+    await company.console.newcomer(someone, "Ann")
