@@ -13,6 +13,7 @@ from fastapi import Response
 
 from gateway.console.answers import Handler, document, onward, set_ticket
 from gateway.console.browser import Browser
+from gateway.errors import Refused
 from gateway.identity.operators.operator import Act, SignedIn
 from gateway.identity.operators.operators import Operators
 
@@ -34,7 +35,7 @@ class Confirmed:
     async def options(self, browser: Browser) -> Response:
         """What the passkey is to answer."""
         signed_in = await browser.signed_in()
-        act = await self.build(browser, signed_in, await browser.form_of(signed_in))
+        act = await self._act(browser, signed_in, await browser.form_of(signed_in))
         ticket, options = await self.operators.passkeys.begin_step_up(signed_in, act)
         answer = document(options)
         set_ticket(answer, ticket, browser.site)
@@ -44,7 +45,7 @@ class Confirmed:
         """Do the act, if it was confirmed; else send the browser to the provider to confirm it."""
         signed_in = await browser.signed_in()
         form = await browser.form_of(signed_in)
-        act = await self.build(browser, signed_in, form)
+        act = await self._act(browser, signed_in, form)
         if await self.operators.is_confirmed(signed_in, act, browser.cookie("ceremony"), form.pop("answer", "")):
             return await self.do(browser, signed_in, act, form)
         assert self.operators.company is not None
@@ -52,6 +53,14 @@ class Confirmed:
         answer = onward(browser, url, reason="onward_confirm")
         set_ticket(answer, ticket, browser.site, returns=True)
         return answer
+
+    async def _act(self, browser: Browser, signed_in: SignedIn, form: dict[str, str]) -> Act:
+        """What is about to be done; a refusal is put on record first."""
+        try:
+            return await self.build(browser, signed_in, form)
+        except Refused as refused:
+            await self.operators.refusals.enter(refused.reasons[0].code, signed_in.operator)
+            raise
 
     def handlers(self, path: str) -> list[tuple[str, str, Handler]]:
         """Both routes."""

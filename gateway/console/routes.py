@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from starlette.routing import Route
 
-from gateway.console import account_routes, operator_routes, sign_in_routes
+from gateway.approvals import Approvals
+from gateway.console import account_routes, operator_routes, proposal_routes, sign_in_routes
 from gateway.console.answers import Handler, served
 from gateway.console.browser import Browser
 from gateway.console.pages import ASSETS
@@ -16,23 +17,29 @@ PREFIX = "/console"
 _A_DAY = "public, max-age=86400"
 
 
-def routes(operators: Operators, *, proxied: bool) -> APIRouter:
+def routes(operators: Operators, approvals: Approvals, *, proxied: bool) -> APIRouter:
     """The pages for one gateway's operators. `proxied`: a proxy of ours stands in front."""
     router = APIRouter()
-    for method, path, handler in _handlers(operators):
+    for method, path, handler in _handlers(operators, approvals):
         route = Route(PREFIX + path, served(handler, operators, proxied=proxied), methods=[method])
         (route.methods or set()).discard("HEAD")
         router.routes.append(route)
     return router
 
 
-def _handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
+def _handlers(operators: Operators, approvals: Approvals) -> list[tuple[str, str, Handler]]:
     return [
         *sign_in_routes.handlers(operators),
         *account_routes.handlers(operators),
         *operator_routes.handlers(operators),
+        *proposal_routes.handlers(operators, approvals),
         ("GET", "/static/{name}", _asset),
+        ("GET", "/{anything:path}", _nothing),
     ]
+
+
+async def _nothing(_: Browser) -> Response:
+    raise NotFound
 
 
 async def _asset(browser: Browser) -> Response:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import html
+import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.async_api import Browser, Route
 
 from gateway.identity.operators.roles import Role
 from tests.console.world import Console, console
 from tests.services import ComponentMissing, free_port
-from tests.services.chromium import Person, person
+from tests.services.chromium import Person
 from tests.services.company import CLIENT_ID, CompanyProvider
 
 OIDC = {"oidc_client_id": CLIENT_ID, "oidc_acr": "phr", "oidc_amr": "hwk"}
@@ -83,12 +85,6 @@ async def test_a_linked_account_signs_in(company: Company, someone: Person) -> N
 async def _refused(company: Company, person: Person) -> None:
     await person.page.wait_for_selector("text=Sign-in did not work")
     assert "session" not in {cookie["name"] for cookie in await person.context.cookies() if cookie["value"]}
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.05)
 
 
 async def test_nobody_is_provisioned_by_signing_in(company: Company, someone: Person) -> None:
@@ -198,53 +194,84 @@ async def test_signing_out_at_the_company_signs_out_here(company: Company, someo
     await page.wait_for_selector("h1:has-text('Ann')")
     console.clock.ahead_ms += 2000
     await page.goto(f"{company.provider.issuer}/session/end")
-    await page.click("button[value=yes]")
+    async with page.expect_navigation():
+        await page.click("button[value=yes]")
     await page.goto(f"{console.origin}/console")
     assert page.url.endswith("/console/sign-in")
     ended = (await console.log())[-1]
     assert (ended["act"], ended["by_provider"]) == ("operator_signed_out", True)
 
 
-async def test_a_callback_without_the_browsers_ticket_is_refused(company: Company, browser: Browser) -> None:
-    """Login CSRF: somebody else's code and state are no use in this browser (CVE-2025-68158)."""
-    ann, mallory = await person(browser), await person(browser)
+async def _callback(company: Company, http: httpx.AsyncClient) -> str:
+    """Begin in this browser, authenticate, and stop before the console is called back."""
+    console = company.console
+    answer = await http.post(
+        f"{console.origin}/console/oidc/sign-in",
+        headers={"origin": console.origin, "content-type": "application/x-www-form-urlencoded"},
+    )
+    found = re.search(r'<a class="button main" href="([^"]+)"', answer.text)
+    assert found is not None, answer.text
+    url = html.unescape(found[1])
+    while not url.startswith(f"{console.origin}/console/oidc/callback"):
+        answer = await http.get(url)
+        assert answer.is_redirect, answer.text
+        url = str(answer.next_request.url) if answer.next_request else ""
+    return url
+
+
+async def test_a_callback_is_good_for_the_browser_that_began_and_for_once(company: Company) -> None:
+    """Login CSRF: somebody else's code and state are no use in this browser (CVE-2025-68158, CVE-2026-41425)."""
     await company.employ("Mallory", "mallory")
     company.provider.authenticate("mallory")
-    stolen: list[str] = []
-
-    async def keep(route: Route) -> None:
-        stolen.append(route.request.url)
-        await route.abort()
-
-    await mallory.page.route("**/console/oidc/callback**", keep)
-    await company.sign_in(mallory)
-    await _until(lambda: len(stolen) == 1)
-    await ann.page.goto(stolen[0])
-    await _refused(company, ann)
-    await company.sign_in(ann)
-    await ann.page.wait_for_selector("h1:has-text('Mallory')")
+    async with httpx.AsyncClient() as mallory, httpx.AsyncClient() as ann:
+        url = await _callback(company, mallory)
+        assert (await ann.get(url)).status_code == 401
+        assert "session" not in ann.cookies
+        assert (await mallory.get(url)).status_code == 200
+        assert mallory.cookies["session"]
+        assert (await mallory.get(url)).status_code == 401
 
 
-async def test_a_state_of_another_flow_is_refused(company: Company, browser: Browser) -> None:
-    ann, mallory = await person(browser), await person(browser)
+async def test_a_stolen_state_is_refused_in_another_flow(company: Company) -> None:
     await company.employ("Mallory", "mallory")
     company.provider.authenticate("mallory")
-    held: list[str] = []
-
-    async def keep(route: Route) -> None:
-        held.append(route.request.url)
-        await route.abort()
-
-    for one in (mallory, ann):
-        await one.page.route("**/console/oidc/callback**", keep)
-        await company.sign_in(one)
-    await _until(lambda: len(held) == 2)
-    await ann.page.unroute("**/console/oidc/callback**")
-    await ann.page.goto(held[0])
-    await _refused(company, ann)
-    await ann.page.goto(held[1])
-    await _refused(company, ann)
+    async with httpx.AsyncClient() as mallory, httpx.AsyncClient() as ann:
+        stolen = await _callback(company, mallory)
+        await _callback(company, ann)
+        assert (await ann.get(stolen)).status_code == 401
+        assert "session" not in ann.cookies
     assert company.console.gateway.identity.log.counts()["PROVIDER_STATE"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("iss", "https://evil.example", "PROVIDER_ISSUER"),
+        ("iss", None, "PROVIDER_ISSUER"),
+        ("code", "guessed", "PROVIDER_CODE"),
+        ("code", None, "PROVIDER_REFUSED"),
+        ("state", None, "PROVIDER_STATE"),
+        ("error", "access_denied", "PROVIDER_REFUSED"),
+    ],
+)
+async def test_a_changed_callback_is_refused(company: Company, name: str, value: str | None, code: str) -> None:
+    """Mix-up (RFC 9207), guessed codes, refusals of the provider."""
+    await company.employ("Ann", "ann")
+    company.provider.authenticate("ann")
+    async with httpx.AsyncClient() as ann:
+        url = httpx.URL(await _callback(company, ann))
+        changed = url.copy_remove_param(name) if value is None else url.copy_set_param(name, value)
+        assert (await ann.get(changed)).status_code == 401
+        assert "session" not in ann.cookies
+    assert company.console.gateway.identity.log.counts() == {code: 1}
+
+
+async def test_a_callback_with_a_parameter_twice_is_refused(company: Company) -> None:
+    await company.employ("Ann", "ann")
+    company.provider.authenticate("ann")
+    async with httpx.AsyncClient() as ann:
+        url = await _callback(company, ann)
+        assert (await ann.get(f"{url}&state=x")).status_code == 401
 
 
 async def test_our_public_key_is_published_for_the_provider(company: Company, someone: Person) -> None:

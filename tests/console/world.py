@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from gateway.app import Gateway, compose
 from gateway.clock import system_clock
@@ -82,6 +83,16 @@ class Console:
         await self.enrol(person, await self.add(name, role))
         await person.page.wait_for_selector(".done")
         await self.sign_in(person)
+
+
+@asynccontextmanager
+async def quiet_console(folder: Path, **over: Any) -> AsyncIterator[tuple[Console, FastAPI]]:
+    """A gateway with one alliance and its application, on no port."""
+    settings, clock = settings_for(folder, **over), MovingClock()
+    async with compose(settings, await prepare(settings), clock) as gateway:
+        made = Console(gateway, clock, f"http://localhost:{settings.port}")
+        made.alliance = await gateway.members.create_alliance("Test alliance", operator="host")
+        yield made, web(gateway)
 
 
 @asynccontextmanager

@@ -54,6 +54,7 @@ class Credential:
     public_key: bytes
     sign_count: int
     backed_up: bool
+    vouched_by: str
     active: bool
     created_at: int
     used_at: int | None
@@ -70,7 +71,7 @@ async def of_operator(reading: Reading, operator_id: str) -> Sequence[Credential
     return [_credential_of(row) for row in await reading.all(_LIST, of=operator_id)]
 
 
-async def add(tx: Transaction, operator_id: str, made: NewPasskey, *, label: str, now_ms: int) -> None:
+async def add(tx: Transaction, operator_id: str, made: NewPasskey, *, label: str, vouched_by: str, now_ms: int) -> None:
     """Store a new passkey; `AlreadyExists` if its id is anybody's already."""
     await tx.run(
         _ADD,
@@ -82,6 +83,7 @@ async def add(tx: Transaction, operator_id: str, made: NewPasskey, *, label: str
         backup_eligible=int(made.backup_eligible),
         backed_up=int(made.backed_up),
         aaguid=made.aaguid,
+        vouched_by=vouched_by,
         state="active",
         created_at=now_ms,
         used_at=None,
@@ -119,6 +121,7 @@ def _credential_of(row: Row) -> Credential:
         bytes(row["public_key"]),
         row["sign_count"],
         bool(row["backed_up"]),
+        row["vouched_by"],
         row["state"] == "active",
         row["created_at"],
         row["used_at"],

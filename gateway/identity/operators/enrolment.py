@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.clock import Clock
-from gateway.database import AlreadyExists, Database
+from gateway.database import AlreadyExists, Database, Reading
 from gateway.errors import Invalid, NotFound
 from gateway.identity.operators import codes, credentials, directory
 from gateway.identity.operators.ceremonies import Ceremonies, CeremonyKind
@@ -50,14 +50,14 @@ class Enrolment:
         if who is None:
             known = await directory.known(self._database, code.operator)
             raise await self._refusals.refuse("OPERATOR_DISABLED", known)
-        return await self._ask(who, CeremonyKind.ENROL, known=[], detail={"code": code.id})
+        return await self._ask(who, CeremonyKind.ENROL, known=[], detail={"code": code.id, "by": code.issued_by})
 
     async def finish(self, ticket: str, answer: str, *, label: str) -> Operator:
         """Store the passkey and spend the code, in one transaction; what was there before ends."""
         ceremony = await self._ceremonies.redeem(ticket, CeremonyKind.ENROL)
         who = await directory.known(self._database, ceremony.operator)
         made = await self._made(answer, ceremony.challenge, who)
-        code = str(ceremony.detail["code"])
+        code, issuer = str(ceremony.detail["code"]), str(ceremony.detail["by"])
         assert who is not None
         try:
             async with self._ledger.changing(who.alliance) as change:
@@ -66,9 +66,12 @@ class Enrolment:
                 ):
                     raise _Spent
                 revoked = await credentials.revoke_all(change.tx, who.id)
-                await credentials.add(change.tx, who.id, made, label=_label(label), now_ms=change.now_ms)
-                facts = {"credential": made.id, "revoked": revoked, "backup_eligible": made.backup_eligible}
-                change.enter(entry(who.alliance, "operator_enrolled", who.id, **facts))
+                vouched_by = issuer if await directory.known(change.tx, issuer) is not None else ""
+                await credentials.add(
+                    change.tx, who.id, made, label=_label(label), vouched_by=vouched_by, now_ms=change.now_ms
+                )
+                facts = {"credential": made.id, "backup_eligible": made.backup_eligible, "revoked": revoked}
+                change.enter(entry(who.alliance, "operator_enrolled", who.id, issued_by=issuer, **facts))
                 await self._sessions.end_all(change, who.id, who.alliance, by=who.id)
         except (_Spent, AlreadyExists):
             raise await self._refusals.refuse("CODE_USED", who) from None
@@ -89,7 +92,10 @@ class Enrolment:
         made = await self._made(answer, ceremony.challenge, who)
         try:
             async with self._ledger.changing(who.alliance) as change:
-                await credentials.add(change.tx, who.id, made, label=_label(label), now_ms=change.now_ms)
+                vouched_by = await self._vouched_by(change.tx, signed_in)
+                await credentials.add(
+                    change.tx, who.id, made, label=_label(label), vouched_by=vouched_by, now_ms=change.now_ms
+                )
                 facts = {"credential": made.id, "backup_eligible": made.backup_eligible}
                 change.enter(entry(who.alliance, "operator_passkey_added", who.id, **facts))
         except AlreadyExists:
@@ -102,6 +108,10 @@ class Enrolment:
             if not await credentials.revoke(change.tx, who.id, credential_id):
                 raise NotFound
             change.enter(entry(who.alliance, "operator_passkey_revoked", who.id, credential=credential_id))
+
+    async def vouched_by(self, signed_in: SignedIn) -> str:
+        """The operator who issued the code behind the passkey of this session; '' if the host did, or the provider."""
+        return await self._vouched_by(self._database, signed_in)
 
     async def passkeys_of(self, who: Operator) -> list[credentials.Credential]:
         """The operator's active passkeys."""
@@ -118,6 +128,10 @@ class Enrolment:
     ) -> tuple[str, dict[str, Any]]:
         ticket, challenge = await self._ceremonies.begin(kind, operator=who.id, session=session, detail=detail)
         return ticket, self._passkeys.creation(operator=who.id, name=who.name, challenge=challenge, known=known)
+
+    async def _vouched_by(self, reading: Reading, signed_in: SignedIn) -> str:
+        used = await credentials.find(reading, signed_in.credential) if signed_in.method == "passkey" else None
+        return used.vouched_by if used is not None else ""
 
     async def _made(self, answer: str, challenge: bytes, who: Operator | None) -> NewPasskey:
         try:

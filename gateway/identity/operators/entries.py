@@ -34,6 +34,11 @@ class Refusals:
 
     async def refuse(self, code: str, operator: Operator | None = None) -> SignInRefused:
         """Put the attempt on record and return what the browser is told."""
+        await self.enter(code, operator)
+        return SignInRefused(code, operator=operator.id if operator else "")
+
+    async def enter(self, code: str, operator: Operator | None) -> None:
+        """Put the attempt on record."""
         self._log.note(code)
         if operator is not None and self._is_new(operator.id, code):
             facts = {"act": "operator_refused", "actor": {"operator": operator.id}}
@@ -41,7 +46,6 @@ class Refusals:
                 log=operator.alliance, kind=Kind.ADMIN, facts=facts, effect=Effect.DENY, reasons=(Reason(code),)
             )
             await self._ledger.record(draft)
-        return SignInRefused(code, operator=operator.id if operator else "")
 
     def _is_new(self, operator: str, code: str) -> bool:
         minute = seconds(self._clock()) // _SAME_REFUSAL_SECONDS

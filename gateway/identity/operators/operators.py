@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.clock import Clock
 from gateway.database import Database
@@ -34,6 +32,7 @@ class Operators:
     enrolment: Enrolment
     passkeys: PasskeySignIn
     company: CompanySignIn | None
+    refusals: Refusals
     attempts: Attempts
 
     @classmethod
@@ -62,6 +61,7 @@ class Operators:
             enrolment=Enrolment(database, ledger, clock, passkeys, ceremonies, sessions, refusals),
             passkeys=PasskeySignIn(database, ledger, clock, passkeys, ceremonies, sessions, refusals),
             company=company,
+            refusals=refusals,
             attempts=Attempts(clock),
         )
 
@@ -73,7 +73,3 @@ class Operators:
             return await self.company.confirm(signed_in, act)
         await self.passkeys.confirm(signed_in, act, ticket, answer)
         return True
-
-    async def step_up_options(self, signed_in: SignedIn, act: Act) -> tuple[str, Mapping[str, Any]]:
-        """A ticket, and what the browser's passkey is to answer for this act."""
-        return await self.passkeys.begin_step_up(signed_in, act)

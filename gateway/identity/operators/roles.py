@@ -1,4 +1,4 @@
-"""Which role may do what: the whole of it, as one table. `Operator.require` is the one place that asks."""
+"""Which role may do what: the whole of it, as two tables. `Operator.require` is the one place that asks."""
 
 from __future__ import annotations
 
@@ -17,18 +17,13 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What an operator may do. Deciding always takes another operator than the one who proposed."""
+    """What an operator may do. Deciding always takes another person than the one who proposed."""
 
     SEE_OPERATORS = "see_operators"
     MANAGE_OPERATORS = "manage_operators"
     SEE_PROPOSALS = "see_proposals"
-    PROPOSE_CLIENT = "propose_client"
     DECIDE_CLIENT = "decide_client"
-    PROPOSE_AGREEMENT = "propose_agreement"
-    DECIDE_AGREEMENT = "decide_agreement"
-    PROPOSE_EXPORT = "propose_export"
-    DECIDE_EXPORT = "decide_export"
-    SEARCH_LOG = "search_log"
+    DECIDE_KEY = "decide_key"
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -38,28 +33,31 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.SEE_OPERATORS,
                 Permission.MANAGE_OPERATORS,
                 Permission.SEE_PROPOSALS,
-                Permission.PROPOSE_CLIENT,
                 Permission.DECIDE_CLIENT,
-                Permission.PROPOSE_AGREEMENT,
-                Permission.DECIDE_AGREEMENT,
+                Permission.DECIDE_KEY,
             }
         ),
         Role.OFFICER: frozenset(
             {
                 Permission.SEE_OPERATORS,
                 Permission.SEE_PROPOSALS,
-                Permission.DECIDE_AGREEMENT,
-                Permission.PROPOSE_EXPORT,
-                Permission.DECIDE_EXPORT,
-                Permission.SEARCH_LOG,
+                Permission.DECIDE_KEY,
             }
         ),
         Role.SECRETARIAT: frozenset(
             {
                 Permission.SEE_PROPOSALS,
-                Permission.PROPOSE_CLIENT,
-                Permission.PROPOSE_AGREEMENT,
             }
         ),
     }
 )
+
+DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
+    {
+        "register_client": Permission.DECIDE_CLIENT,
+        "add_client_key": Permission.DECIDE_CLIENT,
+        "change_client_keys": Permission.DECIDE_CLIENT,
+        "add_signing_key": Permission.DECIDE_KEY,
+    }
+)
+"""What deciding on a proposed act takes. An act that is not named here is decided on the host alone."""

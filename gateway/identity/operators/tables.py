@@ -31,12 +31,16 @@ operator_credential = Table(
     Column("backup_eligible", BigInteger, nullable=False),
     Column("backed_up", BigInteger, nullable=False),
     Column("aaguid", Text, nullable=False),
+    Column("vouched_by", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
     CheckConstraint("state IN ('active', 'revoked')", name="state"),
 )
-"""A passkey: its credential id (base64url), COSE public key, signature counter and backup flags (WebAuthn 6.1)."""
+"""A passkey: its credential id (base64url), COSE public key, signature counter and backup flags (WebAuthn 6.1).
+
+`vouched_by` is the operator who issued the code that it goes back to, '' for the host.
+"""
 
 operator_subject = Table(
     "operator_subject",

@@ -72,6 +72,7 @@ def upgrade() -> None:
         sa.Column("backup_eligible", sa.BigInteger(), nullable=False),
         sa.Column("backed_up", sa.BigInteger(), nullable=False),
         sa.Column("aaguid", sa.Text(), nullable=False),
+        sa.Column("vouched_by", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),

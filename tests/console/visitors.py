@@ -1,0 +1,40 @@
+"""Fixtures: a console on no port, and two visitors of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.console.visitor import Visitor
+from tests.console.world import Console, quiet_console
+
+
+@pytest.fixture
+async def quiet(tmp_path: Path) -> AsyncIterator[tuple[Console, FastAPI]]:
+    """A console in this process, and its application."""
+    async with quiet_console(tmp_path) as made:
+        yield made
+
+
+async def _visitor(console: Console, app: FastAPI) -> AsyncIterator[Visitor]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=console.origin) as http:
+        yield Visitor(console, http)
+
+
+@pytest.fixture
+async def visitor(quiet: tuple[Console, FastAPI]) -> AsyncIterator[Visitor]:
+    """Somebody at the console."""
+    async for made in _visitor(*quiet):
+        yield made
+
+
+@pytest.fixture
+async def other(quiet: tuple[Console, FastAPI]) -> AsyncIterator[Visitor]:
+    """Somebody else at the same console."""
+    async for made in _visitor(*quiet):
+        yield made
