@@ -25,6 +25,7 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: true },
   },
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // its own refuses loopback, where the gateway is
   findAccount: (ctx, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   pkce: { required: () => true },
@@ -56,5 +57,6 @@ provider.use(async (ctx, next) => {
 });
 
 provider.on("server_error", (ctx, error) => console.error(error));
+provider.on("backchannel.error", (ctx, error) => console.error(error));
 provider.on("grant.error", (ctx, error) => console.error(error));
 provider.listen(port, "127.0.0.1", () => console.log(`listening on ${issuer}`));
