@@ -7,7 +7,7 @@ from fastapi import Response
 from gateway.console.answers import Handler, page, redirect
 from gateway.console.browser import Browser
 from gateway.console.confirmed import Confirmed
-from gateway.errors import Conflicting, Invalid
+from gateway.errors import Conflicting, Invalid, Reason, Refused
 from gateway.identity.operators.operator import Act, Operator, SignedIn
 from gateway.identity.operators.operators import Operators
 from gateway.identity.operators.roles import Permission, Role
@@ -41,6 +41,8 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
 
     async def code_act(browser: Browser, signed_in: SignedIn, _: dict[str, str]) -> Act:
         who = await subject(browser, signed_in)
+        if await operators.enrolment.vouched_by(signed_in):
+            raise Refused((Reason("VOUCHED_ISSUER"),))
         return Act(who.alliance, "issue_code", {"operator": who.id})
 
     async def issue_code(browser: Browser, signed_in: SignedIn, act: Act, _: dict[str, str]) -> Response:

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
+from tests.console.visitors import other, quiet, visitor
 from tests.console.world import Console, console
 from tests.services import ComponentMissing
 from tests.services.chromium import Person, binary, chromium, person
+
+__all__ = ["browser", "other", "quiet", "served", "someone", "visitor"]
 
 
 @pytest.fixture

@@ -73,8 +73,10 @@ class Enrolment:
                 facts = {"credential": made.id, "backup_eligible": made.backup_eligible, "revoked": revoked}
                 change.enter(entry(who.alliance, "operator_enrolled", who.id, issued_by=issuer, **facts))
                 await self._sessions.end_all(change, who.id, who.alliance, by=who.id)
-        except (_Spent, AlreadyExists):
+        except _Spent:
             raise await self._refusals.refuse("CODE_USED", who) from None
+        except AlreadyExists:
+            raise await self._refusals.refuse("PASSKEY_TAKEN", who) from None
         return who
 
     async def begin_another(self, signed_in: SignedIn) -> tuple[str, dict[str, Any]]:

@@ -66,7 +66,7 @@ def read_id_token(
     claims = _claims(parts, audience, now)
     if claims.get("nonce") != nonce:
         raise IdTokenRefused("ID_TOKEN_NONCE")
-    if not _within(claims.get("exp"), now - LEEWAY_S, None):
+    if not _within(claims.get("exp"), now - LEEWAY_S + 1, None):
         raise IdTokenRefused("ID_TOKEN_EXPIRED")
     auth_time = claims.get("auth_time", -1)
     if not _within(auth_time, 0, now + LEEWAY_S):
@@ -93,7 +93,7 @@ def read_logout_token(
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict) or "nonce" in claims:
         raise IdTokenRefused("LOGOUT_TOKEN_CLAIMS")
-    if "exp" in claims and not _within(claims["exp"], now - LEEWAY_S, None):
+    if "exp" in claims and not _within(claims["exp"], now - LEEWAY_S + 1, None):
         raise IdTokenRefused("LOGOUT_TOKEN_CLAIMS")
     subject, session, jti = (_text(claims, name) for name in ("sub", "sid", "jti"))
     if not jti or not (subject or session):

@@ -1,0 +1,125 @@
+"""Four eyes in the console: seen, confirmed, decided by somebody else, and by nobody whose role does not decide."""
+
+from __future__ import annotations
+
+import pytest
+from stdnum.cn import uscc
+
+from gateway.identity.operators.roles import Role
+from gateway.members.client_acts import registration
+from gateway.members.key_source import KeySource
+from tests.alliance import new_key, public
+from tests.console.visitor import Visitor
+
+
+async def _proposed(visitor: Visitor, by: str) -> str:
+    """A proposal to register a client of a new member."""
+    console, body = visitor.console, "91310000MA1000001"
+    member = await console.gateway.members.create_member(
+        console.alliance, name="Bank", uscc=body + uscc.calc_check_digit(body), industry="bank", operator="host"
+    )
+    keys = KeySource.of({"jwks": {"keys": [public(new_key())]}}, loopback=False)
+    return await console.gateway.approvals.propose(
+        console.alliance, "register_client", registration(member, "production", "Loyalty", keys), operator=by
+    )
+
+
+async def test_a_proposal_is_looked_at_confirmed_and_done(visitor: Visitor) -> None:
+    await visitor.join("Ann")
+    proposal = await _proposed(visitor, "host")
+    assert f'href="/console/proposals/{proposal}"' in (await visitor.get("/proposals")).text
+    shown = (await visitor.get(f"/proposals/{proposal}")).text
+    assert "Register a client" in shown
+    assert "Loyalty" in shown
+    done = await visitor.confirm(f"/proposals/{proposal}/approve")
+    assert done.status_code == 200
+    found = await visitor.console.gateway.approvals.find(proposal)
+    assert (found.state, found.decided_by) == ("approved", visitor.console.operators["Ann"])
+    assert found.made is not None
+    assert found.made in done.text
+    assert (await visitor.console.acts())[-2:] == ["operator_stepped_up", "proposal_approved"]
+    assert proposal not in (await visitor.get("/proposals")).text
+
+
+async def test_a_proposal_is_declined(visitor: Visitor) -> None:
+    await visitor.join("Ann")
+    proposal = await _proposed(visitor, "host")
+    assert (await visitor.confirm(f"/proposals/{proposal}/decline")).status_code == 200
+    assert (await visitor.console.gateway.approvals.find(proposal)).state == "declined"
+
+
+async def test_whoever_proposed_cannot_approve(visitor: Visitor) -> None:
+    await visitor.join("Ann")
+    proposal = await _proposed(visitor, visitor.console.operators["Ann"])
+    assert "/approve" not in (await visitor.get(f"/proposals/{proposal}")).text
+    for verb in ("approve", "decline"):
+        assert (await visitor.confirm(f"/proposals/{proposal}/{verb}")).status_code == 403
+    assert (await visitor.console.gateway.approvals.find(proposal)).state == "pending"
+    assert "OWN_PROPOSAL" in await visitor.console.reasons()
+    token = await visitor.form_token()
+    assert (await visitor.post(f"/proposals/{proposal}/withdraw", {"form_token": token})).status_code == 303
+    assert (await visitor.console.gateway.approvals.find(proposal)).state == "withdrawn"
+
+
+async def test_a_confirmation_to_decline_does_not_approve(visitor: Visitor) -> None:
+    await visitor.join("Ann")
+    path = f"/proposals/{await _proposed(visitor, 'host')}"
+    form = {"form_token": await visitor.form_token()}
+    answer = visitor.passkey.sign(await visitor.ask(f"{path}/decline/options", form))
+    assert (await visitor.post(f"{path}/approve", {**form, "answer": answer})).status_code == 401
+    assert "STEP_UP_OTHER_ACT" in await visitor.console.reasons()
+
+
+@pytest.mark.parametrize("role", [Role.OFFICER, Role.SECRETARIAT])
+async def test_a_role_that_does_not_decide_sees_and_cannot_approve(visitor: Visitor, role: Role) -> None:
+    await visitor.join("Bob", role)
+    proposal = await _proposed(visitor, "host")
+    assert "Your role does not decide" in (await visitor.get(f"/proposals/{proposal}")).text
+    form = {"form_token": await visitor.form_token()}
+    for end in ("", "/options"):
+        assert (await visitor.post(f"/proposals/{proposal}/approve{end}", form)).status_code == 403
+    assert "ROLE_LACKS_PERMISSION" in await visitor.console.reasons()
+
+
+async def test_an_admin_does_not_gain_a_second_pair_of_eyes_by_a_code(visitor: Visitor, other: Visitor) -> None:
+    """Ann issues a code in Bob's name, enrols with it herself, and would approve what she proposed."""
+    await visitor.join("Ann")
+    await other.join("Bob")
+    ann, bob = visitor.console.operators["Ann"], visitor.console.operators["Bob"]
+    proposal = await _proposed(visitor, ann)
+    page = (await visitor.confirm(f"/operators/{bob}/code")).text
+    code = page.partition('class="code shown">')[2].partition("<")[0]
+    assert (await other.enrol(code)).status_code == 401, "a passkey is enrolled once"
+    other.passkey = type(other.passkey)(visitor.console.origin)
+    code = (await visitor.confirm(f"/operators/{bob}/code")).text.partition('class="code shown">')[2].partition("<")[0]
+    assert (await other.enrol(code)).status_code == 200
+    assert (await other.sign_in()).status_code == 303
+    refused = await other.post(f"/proposals/{proposal}/approve", {"form_token": await other.form_token()})
+    assert (refused.status_code, "VOUCHED_BY_PROPOSER" in refused.text) == (403, True)
+    assert "VOUCHED_BY_PROPOSER" in await visitor.console.reasons()
+
+
+async def test_whoever_was_vouched_for_vouches_for_nobody(visitor: Visitor, other: Visitor) -> None:
+    """Else Ann would go from Bob to Carol, whose passkey Bob would have vouched for, and not Ann."""
+    await visitor.join("Ann")
+    await visitor.console.add("Bob")
+    await visitor.console.add("Carol")
+    bob, carol = visitor.console.operators["Bob"], visitor.console.operators["Carol"]
+    code = (await visitor.confirm(f"/operators/{bob}/code")).text.partition('class="code shown">')[2].partition("<")[0]
+    assert (await other.enrol(code)).status_code == 200
+    assert (await other.sign_in()).status_code == 303
+    refused = await other.post(f"/operators/{carol}/code", {"form_token": await other.form_token()})
+    assert (refused.status_code, "VOUCHED_ISSUER" in refused.text) == (403, True)
+
+
+async def test_proposals_of_another_alliance_do_not_exist(visitor: Visitor, other: Visitor) -> None:
+    await visitor.join("Ann")
+    proposal = await _proposed(visitor, "host")
+    elsewhere = await visitor.console.gateway.members.create_alliance("Another", operator="host")
+    await other.join("Eve", Role.ADMIN, elsewhere)
+    assert proposal not in (await other.get("/proposals")).text
+    form = {"form_token": await other.form_token()}
+    for path in (f"/proposals/{proposal}", f"/proposals/{'0' * 32}"):
+        assert (await other.get(path)).status_code == 404
+        for end in ("approve", "decline", "withdraw", "approve/options"):
+            assert (await other.post(f"{path}/{end}", form)).status_code == 404
