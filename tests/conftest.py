@@ -24,7 +24,7 @@ from gateway.database.creation import create_schema, sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.migrations.schema import complete_metadata
-from tests.services import ComponentMissing, nginx, opa
+from tests.services import ComponentMissing, chromium, nginx, node, opa
 from tests.services import postgresql as postgresql_service
 from tests.services import valkey as valkey_service
 from tests.services.opa import OPA
@@ -160,7 +160,14 @@ def _version(ask: Callable[[], str]) -> str:
 
 
 def _components() -> str:
-    asked = (_opa_version, postgresql_service.version, valkey_service.version, nginx.version)
+    asked = (
+        _opa_version,
+        postgresql_service.version,
+        valkey_service.version,
+        nginx.version,
+        chromium.version,
+        node.version,
+    )
     return ", ".join([f"SQLite {sqlite3.sqlite_version}", *map(_version, asked)])
 
 

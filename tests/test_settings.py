@@ -13,6 +13,11 @@ from gateway.settings import Settings
 _TLS = {"GATEWAY_TLS_TERMINATED": "true", "GATEWAY_ISSUER": "https://gateway.example"}
 _PROXY = {"GATEWAY_PROXY_ADDRESSES": "10.0.0.7, 10.1.0.0/28", "GATEWAY_PROXY_SECRET_FILE": "proxy_secret"}
 _MTLS = "https://gateway.example:9443"
+_OIDC = {
+    "GATEWAY_OIDC_ISSUER": "https://company.example",
+    "GATEWAY_OIDC_CLIENT_ID": "gateway",
+    "GATEWAY_OIDC_ACR": "phr",
+}
 _DATABASE = {"GATEWAY_DATABASE_URL": "postgresql://gateway@db/gateway"}
 
 
@@ -41,6 +46,13 @@ def test_a_secret_in_the_environment_is_refused_and_not_quoted() -> None:
     ("code", "environment"),
     [
         ("unknown_setting", {"GATEWAY_OPEN_LOG": "true"}),
+        ("insecure_oidc_issuer", _OIDC | {"GATEWAY_OIDC_ISSUER": "http://company.example"}),
+        ("insecure_oidc_issuer", _OIDC | {"GATEWAY_OIDC_ISSUER": "https://user@company.example"}),
+        ("insecure_oidc_issuer", _OIDC | {"GATEWAY_OIDC_ISSUER": "https://company.example?a=b"}),
+        ("oidc_client_missing", _OIDC | {"GATEWAY_OIDC_CLIENT_ID": ""}),
+        ("oidc_algorithm_refused", _OIDC | {"GATEWAY_OIDC_ALGORITHM": "HS256"}),
+        ("oidc_algorithm_refused", _OIDC | {"GATEWAY_OIDC_ALGORITHM": "none"}),
+        ("oidc_strength_unstated", _OIDC | {"GATEWAY_OIDC_ACR": " "}),
         ("invalid_setting", {"GATEWAY_PORT": "80a"}),
         ("invalid_setting", {"GATEWAY_OPEN_LOGS": "yes"}),
         ("insecure_listener", {"GATEWAY_HOST": "0.0.0.0"}),

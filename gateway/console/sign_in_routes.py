@@ -42,7 +42,8 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
     async def sign_in(browser: Browser) -> Response:
         form = await browser.form()
         operators.attempts.count(browser.address)
-        cookie = await passkeys.finish(browser.cookie("ceremony"), form.get("answer", ""))
+        former = browser.cookie("session")
+        cookie = await passkeys.finish(browser.cookie("ceremony"), form.get("answer", ""), former=former)
         return _signed_in(browser, redirect("/console"), cookie)
 
     async def enrol_page(browser: Browser) -> Response:
@@ -85,7 +86,6 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
 
     async def company_logout(browser: Browser) -> Response:
         """Called by the provider and not by a browser: the token in the form is what authenticates it."""
-        operators.attempts.count(browser.address)
         await _company(operators).logged_out((await browser.fields()).get("logout_token", ""))
         return document({})
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from fastapi import Response
+from fastapi import Request, Response
 
 from gateway.console.answers import set_session, set_ticket
+from gateway.console.browser import Browser
 from gateway.identity.operators.roles import Role
 from gateway.identity.operators.sessions import IDLE_MS, LONGEST_MS
 from gateway.identity.operators.site import Site
@@ -23,11 +24,14 @@ async def test_a_session_planted_before_sign_in_is_not_the_session_after(visitor
     assert (await visitor.get()).headers["location"] == "/console/sign-in"
 
 
-async def test_every_sign_in_makes_a_new_session(visitor: Visitor) -> None:
+async def test_every_sign_in_makes_a_new_session_and_ends_the_browsers_former(visitor: Visitor, other: Visitor) -> None:
     await visitor.join("Ann")
     first = visitor.http.cookies["session"]
     await visitor.sign_in()
     assert visitor.http.cookies["session"] != first
+    other.http.cookies.set("session", first)
+    assert (await other.get()).status_code == 303
+    assert (await visitor.get()).status_code == 200
 
 
 async def test_a_stolen_cookie_is_worthless_after_sign_out(visitor: Visitor) -> None:
@@ -134,6 +138,16 @@ async def test_names_are_text_and_never_markup(visitor: Visitor) -> None:
     page = (await visitor.get()).text
     assert "<img src=x" not in page
     assert "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize(
+    ("proxied", "forwarded", "address"),
+    [(False, "192.0.2.9", "127.0.0.1"), (True, "192.0.2.9", "192.0.2.9"), (True, "192.0.2.1, 192.0.2.9", "192.0.2.9")],
+)
+def test_only_our_own_proxy_says_where_a_browser_is(proxied: bool, forwarded: str, address: str) -> None:
+    headers = [(b"x-forwarded-for", forwarded.encode())]
+    request = Request({"type": "http", "headers": headers, "client": ("127.0.0.1", 1)})
+    assert Browser(request, None, proxied).address == address  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ _POLICY_CODE = re.compile(r'"code": "([A-Z_]+)"')
 _REFUSERS = {
     "Reason", "Invalid", "indeterminate", "TokenRefused", "ProofRefused", "TokenInvalid", "challenge", "note",
     "_refused", "SignatureRefused", "challenge_signature", "KeysUnfetched",
+    "refuse", "PasskeyRefused", "CodeRefused", "IdTokenRefused",
 }  # fmt: skip
 _NOT_SETTINGS = {"GATEWAY_OPA": "read by the tests alone", "GATEWAY_PASSPHRASE": "refused"}
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import bindparam, delete, insert, select
 
@@ -29,6 +29,9 @@ from gateway.identity.operators.provider import CodeRejected, Provider, Tokens
 from gateway.identity.operators.sessions import Sessions
 from gateway.identity.operators.tables import operator_subject, step_up
 from gateway.ledger import Ledger
+
+Keys = Sequence[Mapping[str, Any]]
+_Read = TypeVar("_Read")
 
 FRESH_S: Final = 3600
 """A sign-in takes an authentication at the provider that is at most this old."""
@@ -123,13 +126,10 @@ class CompanySignIn:
 
     async def logged_out(self, token: str) -> None:
         """The provider says that somebody signed out there (OIDC Back-Channel Logout 1.0): so they are here."""
-        provider, now = self.provider, seconds(self._clock())
-        try:
-            subject, session, issued_at = read_logout_token(
-                token, await provider.keys(), provider.settings.audience, now=now
-            )
-        except IdTokenRefused as refused:
-            raise await self._refusals.refuse(refused.code) from None
+        audience, now = self.provider.settings.audience, seconds(self._clock())
+        subject, session, issued_at = await self._verified(
+            lambda keys: read_logout_token(token, keys, audience, now=now)
+        )
         await self._sessions.end_at_provider(subject, session, until_ms=(issued_at + 1) * MILLISECONDS)
 
     async def _send(
@@ -165,25 +165,22 @@ class CompanySignIn:
         return await self._read(tokens, str(secret["nonce"]))
 
     async def _read(self, tokens: Tokens, nonce: str) -> IdClaims:
-        """The ID token's claims; a signature by an unknown key is looked at once more with the provider's new keys."""
-
-        async def read(*, fresh: bool) -> IdClaims:
-            return read_id_token(
-                tokens.id_token,
-                await self.provider.keys(fresh=fresh),
-                self.provider.settings.audience,
-                nonce=nonce,
-                access_token=tokens.access_token,
-                now=seconds(self._clock()),
+        audience, now = self.provider.settings.audience, seconds(self._clock())
+        return await self._verified(
+            lambda keys: read_id_token(
+                tokens.id_token, keys, audience, nonce=nonce, access_token=tokens.access_token, now=now
             )
+        )
 
+    async def _verified(self, read: Callable[[Keys], _Read]) -> _Read:
+        """What `read` makes of a token; a signature by an unknown key is looked at once more with the newest keys."""
         try:
             try:
-                return await read(fresh=False)
+                return read(await self.provider.keys())
             except IdTokenRefused as refused:
                 if refused.code != "ID_TOKEN_SIGNATURE":
                     raise
-            return await read(fresh=True)
+            return read(await self.provider.keys(fresh=True))
         except IdTokenRefused as refused:
             raise await self._refusals.refuse(refused.code) from None
 

@@ -104,12 +104,13 @@ class Enrolment:
             raise await self._refusals.refuse("PASSKEY_TAKEN", who) from None
 
     async def revoke(self, signed_in: SignedIn, credential_id: str) -> None:
-        """End one of the operator's own passkeys; sessions that began with any of them go on until they end."""
+        """End one of the operator's own passkeys, and the sessions that it began, but for this one."""
         who = signed_in.operator
         async with self._ledger.changing(who.alliance) as change:
             if not await credentials.revoke(change.tx, who.id, credential_id):
                 raise NotFound
             change.enter(entry(who.alliance, "operator_passkey_revoked", who.id, credential=credential_id))
+            await self._sessions.end_others(change, signed_in, credential_id)
 
     async def vouched_by(self, signed_in: SignedIn) -> str:
         """The operator who issued the code behind the passkey of this session; '' if the host did, or the provider."""

@@ -47,6 +47,14 @@ _TOUCH = Query(
 _END = Query(
     delete(operator_session).where(_session.id_sha256 == bindparam("session"), _session.operator_id == bindparam("of"))
 )
+_REPLACE = Query(delete(operator_session).where(_session.id_sha256 == bindparam("session")))
+_END_OTHERS = Query(
+    delete(operator_session).where(
+        _session.operator_id == bindparam("of"),
+        _session.credential == bindparam("credential"),
+        _session.id_sha256 != bindparam("session"),
+    )
+)
 _END_ALL = Query(delete(operator_session).where(_session.operator_id == bindparam("of")))
 _OF_PROVIDER = Query(
     select(_session.id_sha256, operator.c.id, operator.c.alliance_id)
@@ -86,9 +94,11 @@ class Sessions:
         amr: tuple[str, ...],
         auth_time: int,
         provider_session: str = "",
+        former: str = "",
     ) -> str:
         """A new session in the transaction that records the sign-in; returns the value of its cookie."""
         secret, now = secrets.token_urlsafe(32), self._clock()
+        await change.tx.run(_REPLACE, session=hashed(former))
         await change.tx.run(_FORGET, idle_since=now - IDLE_MS, begun_before=now - LONGEST_MS)
         await change.tx.run(
             _START,
@@ -140,6 +150,13 @@ class Sessions:
         """End every session of an operator."""
         async with self._ledger.changing(who.alliance) as change:
             await self.end_all(change, who.id, who.alliance, by=by)
+
+    async def end_others(self, change: Change, signed_in: SignedIn, credential: str) -> None:
+        """End what a passkey began, but for the session that revokes it."""
+        who = signed_in.operator
+        count = await change.tx.run(_END_OTHERS, of=who.id, credential=credential, session=signed_in.session)
+        if count:
+            change.enter(entry(who.alliance, "operator_sessions_ended", who.id, subject=who.id, sessions=count))
 
     async def end_all(self, change: Change, operator_id: str, alliance: str, *, by: str) -> None:
         """As above, in a transaction under way: with what made it necessary."""

@@ -45,8 +45,11 @@ class PasskeySignIn:
         ticket, challenge = await self._ceremonies.begin(CeremonyKind.SIGN_IN)
         return ticket, self._passkeys.request(challenge=challenge)
 
-    async def finish(self, ticket: str, text: str) -> str:
-        """Sign in; returns the value of the session's cookie. Else `SignInRefused`, on record."""
+    async def finish(self, ticket: str, text: str, *, former: str = "") -> str:
+        """Sign in; returns the value of the session's cookie. Else `SignInRefused`, on record.
+
+        The `former` session of the browser, if its cookie says that it had one, ends with that.
+        """
         ceremony = await self._ceremonies.redeem(ticket, CeremonyKind.SIGN_IN)
         who, credential, used = await self._proved(text, ceremony.challenge, discovered=True)
         async with self._ledger.changing(who.alliance) as change:
@@ -62,6 +65,7 @@ class PasskeySignIn:
                     credential=credential.id,
                     amr=_AMR,
                     auth_time=self._clock(),
+                    former=former,
                 )
         raise await self._refusals.refuse("PASSKEY_MOVED", who)
 

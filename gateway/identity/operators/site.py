@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
+
+_USUAL_PORTS: Final = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Site:
         """The site of an issuer. Passkeys need a domain, so a loopback address is called `localhost`."""
         url = urlsplit(base_url)
         host = url.hostname or ""
-        port = f":{url.port}" if url.port else ""
+        port = f":{url.port}" if url.port not in (None, _USUAL_PORTS.get(url.scheme)) else ""
         if _is_loopback(host):
             host = "localhost"
         return cls(f"{url.scheme}://{host}{port}", host)

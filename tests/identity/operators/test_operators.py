@@ -162,6 +162,7 @@ def test_acts_that_differ_in_anything_have_different_hashes() -> None:
     ("base", "origin", "rp_id"),
     [
         ("https://gateway.example", "https://gateway.example", "gateway.example"),
+        ("https://gateway.example:443", "https://gateway.example", "gateway.example"),
         ("https://gateway.example:8443", "https://gateway.example:8443", "gateway.example"),
         ("http://127.0.0.1:8700", "http://localhost:8700", "localhost"),
         ("http://[::1]:8700", "http://localhost:8700", "localhost"),
