@@ -236,7 +236,7 @@ async def test_malformed_forms_are_bad_requests(visitor: Visitor, content: bytes
 async def test_a_cookie_of_any_kind_is_no_error(visitor: Visitor) -> None:
     for value in ("x" * 5000, "%00", '"quoted"', "a=b", "\xe9"):
         answer = await visitor.http.get(
-            "/console", headers={"cookie": f"session={value}; ceremony={value}".encode("latin-1")}
+            "/console", headers={b"cookie": f"session={value}; ceremony={value}".encode("latin-1")}
         )
         assert answer.status_code == 303
 
