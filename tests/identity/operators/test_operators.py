@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from gateway.identity import SecurityLog
+from gateway.identity.operators.ceremonies import Ceremonies, Ceremony, CeremonyKind
 from gateway.identity.operators.operator import Act, Operator
 from gateway.identity.operators.refusals import SignInRefused
 from gateway.identity.operators.roles import DECIDES, PERMISSIONS, Permission, Role
@@ -37,6 +39,16 @@ async def test_of_two_who_answer_one_challenge_at_once_one_signs_in(staff: Staff
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(outcome, str) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, SignInRefused) for outcome in outcomes) == 3
+
+
+async def test_a_challenge_is_redeemed_once_however_many_try(staff: Staff) -> None:
+    ceremonies = Ceremonies(staff.world.database, staff.world.clock, SecurityLog(staff.world.clock))
+    for _ in range(10):
+        ticket, challenge = await ceremonies.begin(CeremonyKind.SIGN_IN)
+        tries = [ceremonies.redeem(ticket, CeremonyKind.SIGN_IN) for _ in range(6)]
+        outcomes = await asyncio.gather(*tries, return_exceptions=True)
+        assert [one.challenge for one in outcomes if isinstance(one, Ceremony)] == [challenge]
+        assert sum(isinstance(outcome, SignInRefused) for outcome in outcomes) == 5
 
 
 async def test_of_two_who_spend_one_code_at_once_one_is_enrolled(staff: Staff) -> None:
