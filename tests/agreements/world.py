@@ -12,7 +12,6 @@ from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import bindparam, select
 
 from gateway.agreements import AgreementLife, Agreements, Holds, sign_terms
-from gateway.app import NewKeys
 from gateway.approvals import Approvals
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
@@ -22,6 +21,7 @@ from gateway.ledger import Ledger
 from gateway.ledger.tables import head, leaf
 from gateway.members import Members, SigningKeys
 from gateway.members.client_acts import ClientActs
+from gateway.supplies import NewKeys
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import LocalKeyring
 

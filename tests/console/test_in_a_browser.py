@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Route
 
 from gateway.identity.operators.roles import Role
 from tests.console.world import Console
@@ -62,15 +60,19 @@ async def test_a_second_passkey_is_added_after_confirming_and_the_first_is_remov
     page = someone.page
     await page.fill("form[action='/console/passkeys'] input[name=label]", "security key")
     first = someone.authenticator
-    changing: list[asyncio.Task[None]] = []
-    someone.session.once(
-        "WebAuthn.credentialAsserted", lambda _: changing.append(asyncio.create_task(_reach_for_another(someone)))
-    )
+
+    async def reach_for_another(route: Route) -> None:
+        """The laptop has confirmed; before a new passkey is asked for, a key is plugged in and the laptop put away."""
+        put_away = {"authenticatorId": someone.authenticator, "enabled": False}
+        await someone.session.send("WebAuthn.setAutomaticPresenceSimulation", put_away)
+        await someone.plug_in(transport="usb")
+        await route.continue_()
+
+    await page.route("**/console/passkeys/new", reach_for_another)
     async with page.expect_navigation(url=f"{served.origin}/console"):
         await page.click("form[action='/console/passkeys'] button")
     labels = await page.locator("section[aria-labelledby=passkeys] tbody th").all_inner_texts()
     assert labels == ["laptop", "security key"]
-    await asyncio.gather(*changing)
     assert someone.authenticator != first
     assert len(await someone.credentials()) == 1
     async with page.expect_navigation(url=f"{served.origin}/console"):
@@ -83,14 +85,6 @@ async def test_a_second_passkey_is_added_after_confirming_and_the_first_is_remov
         "operator_stepped_up",
         "operator_passkey_revoked",
     ]
-
-
-async def _reach_for_another(someone: Person) -> None:
-    """The laptop has confirmed; the new passkey is to be made on a key in the socket."""
-    await someone.session.send(
-        "WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": someone.authenticator, "enabled": False}
-    )
-    await someone.plug_in(transport="usb")
 
 
 async def test_an_admin_gives_a_code_to_somebody_who_lost_the_passkey(served: Console, browser: Browser) -> None:

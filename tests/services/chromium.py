@@ -83,7 +83,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def person(browser: Browser, *, locale: str = "en-GB") -> Person:
     """A new person with a verifying platform authenticator."""
     context = await browser.new_context(locale=locale)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     page = await context.new_page()
     session = await context.new_cdp_session(page)
     await session.send("WebAuthn.enable")

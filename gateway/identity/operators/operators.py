@@ -42,12 +42,13 @@ class Operators:
         ledger: Ledger,
         clock: Clock,
         log: SecurityLog,
-        *,
-        site: Site,
         directory: OperatorDirectory,
+        *,
+        base_url: str,
         provider: ProviderSettings | None,
     ) -> Operators:
-        """The parts of one site over one database."""
+        """The parts of the site at `base_url` over one database."""
+        site = Site.of(base_url)
         sessions = Sessions(database, ledger, clock)
         passkeys, ceremonies = Passkeys(site), Ceremonies(database, clock, log)
         refusals = Refusals(ledger, clock, log)

@@ -34,7 +34,7 @@ from gateway.errors import Unavailable
 from gateway.identity.base64url import encode
 from gateway.identity.operators.id_token import Audience
 from gateway.identity.operators.site import Site
-from gateway.identity.tokens import TokenKey
+from gateway.identity.token_keys import TokenKey
 from gateway.settings import Settings
 
 CALLBACK_PATH: Final = "/console/oidc/callback"
