@@ -14,8 +14,11 @@ from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.governing import GoverningFacts
+from gateway.access.message_signing import MessageSigning
+from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Holds
+from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
@@ -39,6 +42,8 @@ from gateway.identity import (
     Subject,
     TrustedProxy,
 )
+from gateway.identity.key_address import Look
+from gateway.identity.metadata import CLIENTS_PATH
 from gateway.identity.revoked import revoke
 from gateway.ledger import Draft, Effect, Kind, Ledger, LedgerRolledBack, UsedBefore
 from gateway.ledger.integrator import Integrator
@@ -46,9 +51,12 @@ from gateway.ledger.note import NamedSigner, VerifierKey
 from gateway.ledger.stored import state as log_state
 from gateway.ledger.tiles import Tiles
 from gateway.members import Members, SigningKeys
+from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
 from gateway.members.members import admission
+from gateway.members.published_keys import PublishedKeys
+from gateway.members.registration import Registration
 from gateway.policy import DecisionPoint, Engine, load_bundle
 from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
@@ -79,6 +87,8 @@ class Gateway:
     directory: Directory
     signing_keys: SigningKeys
     clients: Clients
+    approvals: Approvals
+    registration: Registration
     agreements: Agreements
     life: AgreementLife
     holds: Holds
@@ -92,6 +102,8 @@ class Gateway:
     log_signers: LogSigners
     signing: Signing
     key_rotation: KeyRotation
+    messages: KeptMessages
+    message_signing: MessageSigning
 
     async def activate_policy(self, alliance: str, *, operator: str) -> str:
         """Put the policy that this process has loaded in force; returns its digest.
@@ -261,6 +273,11 @@ async def compose(
         decisions = await _decisions(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
+        identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
+        messages = KeptMessages(database, keyring, clock)
+        signing_keys, clients = SigningKeys(database, ledger), Clients(database, ledger)
+        client_acts = ClientActs(database, loopback=settings.jwks_loopback)
+        approvals = Approvals(database, ledger, clock, [*client_acts.acts(), *signing_keys.acts()])
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -270,8 +287,16 @@ async def compose(
             integrator=integrator,
             members=Members(database, ledger, NewKeys(keyring)),
             directory=Directory(database),
-            signing_keys=SigningKeys(database, ledger),
-            clients=Clients(database, ledger),
+            signing_keys=signing_keys,
+            clients=clients,
+            approvals=approvals,
+            registration=Registration(
+                database,
+                clients,
+                approvals,
+                clients_url=f"{settings.base_url}/v1{CLIENTS_PATH}",
+                loopback=settings.jwks_loopback,
+            ),
             agreements=agreements,
             life=AgreementLife(database, ledger, agreements, ownership),
             holds=Holds(database, ledger, ownership),
@@ -288,11 +313,13 @@ async def compose(
                 vault=Vault(keyring),
                 receipts=signing.receipts,
             ),
-            identity=await _identity(settings, database, signing, ledger, agreements, clock, stack),
+            identity=identity,
             tiles=Tiles(database),
             log_signers=log_signers,
             signing=signing,
             key_rotation=key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days),
+            messages=messages,
+            message_signing=MessageSigning(identity, signing.answers, messages, ledger),
         )
 
 
@@ -341,7 +368,7 @@ async def _identity(
         proofs = valkey
     else:
         proofs = MemoryWindow(clock)
-    roll = Roll(database)
+    roll, log = Roll(database), SecurityLog(clock)
     secret = await asyncio.to_thread(_proxy_secret, settings)
     return Identity(
         database,
@@ -354,7 +381,8 @@ async def _identity(
         terms=agreements,
         membership=roll,
         record=TokenEvents(ledger, roll, agreements),
-        log=SecurityLog(clock),
+        log=log,
+        published=PublishedKeys(database, ledger, clock, _look(settings), log),
         proxy=TrustedProxy(settings.proxy_networks, secret),
         mtls=settings.mtls_issuer,
         rates=Rates(
@@ -376,3 +404,17 @@ def _proxy_secret(settings: Settings) -> bytes:
             remedy="Make one: openssl rand -hex 32.",
         )
     return secret
+
+
+def _look(settings: Settings) -> Look:
+    """Fetches members' key sets; its HTTP client is made when the first is looked at."""
+    made: list[Look] = []
+
+    async def look(uri: str) -> list[object]:
+        if not made:
+            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as above
+
+            made.append(KeySetClient(loopback=settings.jwks_loopback).look)
+        return await made[0](uri)
+
+    return look

@@ -60,20 +60,23 @@ class NotAuthenticated(GatewayError):
 
 
 class Refused(GatewayError):
-    """A party is refused; the refusal is on record and names the clauses."""
+    """A party is refused; the refusal is on record, as `event_id` in `log`, and names the clauses."""
 
-    def __init__(self, reasons: tuple[Reason, ...], *, event_id: str | None = None) -> None:
+    def __init__(self, reasons: tuple[Reason, ...], *, event_id: str | None = None, log: str | None = None) -> None:
         code = reasons[0].code if reasons else "REFUSED"
         super().__init__(code, "Refused: " + ", ".join(map(str, reasons)))
         self.reasons = reasons
         self.event_id = event_id
+        self.log = log
 
 
 class OnHold(Refused):
     """Frozen by a hold; `case` names the dispute or incident (clause 7.2.3)."""
 
-    def __init__(self, reasons: tuple[Reason, ...], case: str, *, event_id: str | None = None) -> None:
-        super().__init__(reasons, event_id=event_id)
+    def __init__(
+        self, reasons: tuple[Reason, ...], case: str, *, event_id: str | None = None, log: str | None = None
+    ) -> None:
+        super().__init__(reasons, event_id=event_id, log=log)
         self.case = case
 
 

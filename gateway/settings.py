@@ -68,6 +68,9 @@ class Settings:
     open_logs: bool = False
     """Serve the transparency logs to everybody; for demonstrations with made data on loopback only."""
 
+    jwks_loopback: bool = False
+    """Let members' key sets lie on this machine; for tests on loopback only."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Self:
         """Settings from `GATEWAY_*` and explicit values, checked; an unknown variable is an error."""
@@ -150,6 +153,13 @@ class Settings:
                 "Logs are open to everybody on loopback only.",
                 field="GATEWAY_OPEN_LOGS",
                 remedy="Leave it unset: members read their logs with the action audit.",
+            )
+        if self.jwks_loopback and not (_loopback(self.host) and _loopback(url.hostname)):
+            raise Invalid(
+                "jwks_loopback_not_loopback",
+                "Key sets may lie on this machine for tests on loopback only.",
+                field="GATEWAY_JWKS_LOOPBACK",
+                remedy="Leave it unset: members publish their keys at public https addresses.",
             )
         if self.passphrase_file is not None and self.data_dir.resolve() in self.passphrase_file.resolve().parents:
             raise Invalid(

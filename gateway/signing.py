@@ -1,4 +1,4 @@
-"""What the gateway signs with: its own keys, in the hands of whoever signs tokens and receipts, through rotations."""
+"""What the gateway signs with: its own keys, in the hands of whoever signs tokens, receipts and answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from gateway.clock import Clock
 from gateway.database import Database, Query
-from gateway.identity import TokenKey, TokenKeys
+from gateway.identity import ResponseSigner, TokenKey, TokenKeys
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.identity.tokens import LIFETIME_SECONDS
 from gateway.ledger import Ledger
@@ -25,25 +25,32 @@ _ALLIANCES = Query(select(alliance.c.id).order_by(alliance.c.id))
 
 
 class Signing:
-    """The keys for tokens and receipts of one process. `follow` reads them again; who signs has them at once."""
+    """The keys of one process, through rotations. `follow` reads them again; who signs has them at once."""
 
     def __init__(self, database: Database, keyring: KeyRing, clock: Clock) -> None:
         self.receipts = ReceiptSigner()
         self._receipt_keys = OwnKeys(database, keyring, clock, RotatedKey.RECEIPT, self._take_receipt_keys)
         self._token_keys = OwnKeys(database, keyring, clock, RotatedKey.TOKEN, self._take_token_keys)
         self.tokens = TokenKeys(follow=self._token_keys.follow)
+        self.answers = ResponseSigner(clock)
+        self._message_keys = OwnKeys(database, keyring, clock, RotatedKey.MESSAGE, self._take_message_keys)
 
     async def follow(self) -> None:
-        """Read both sets now, each whatever becomes of the other; `KeysUnavailable` where one cannot sign."""
+        """Read all sets now, each whatever becomes of the others; `KeysUnavailable` where one cannot sign."""
         try:
             await self._token_keys.read()
         finally:
-            await self._receipt_keys.read()
+            try:
+                await self._receipt_keys.read()
+            finally:
+                await self._message_keys.read()
 
-    async def receipt_jwks(self) -> dict[str, list[dict[str, str | int]]]:
-        """Every key that ever signed receipts, or will: receipts are verified for years."""
-        await self._receipt_keys.follow()
-        return {"keys": [key.dated_jwk() for key in self._receipt_keys.held.keys]}
+    async def resource_jwks(self) -> dict[str, list[dict[str, str | int]]]:
+        """Every key that ever signed receipts or answers, or will: both are verified for years."""
+        sets = (self._receipt_keys, self._message_keys)
+        for keys in sets:
+            await keys.follow()
+        return {"keys": [key.dated_jwk() for keys in sets for key in keys.held.keys]}
 
     def _take_token_keys(self, held: KeySet) -> None:
         current = None if held.signing is None else TokenKey.of(held.signing.private, held.signing.kid)
@@ -55,9 +62,15 @@ class Signing:
         else:
             self.receipts.hold(held.signing.private, held.signing.kid)
 
+    def _take_message_keys(self, held: KeySet) -> None:
+        if held.signing is None:
+            self.answers.drop()
+        else:
+            self.answers.hold(held.signing.jwk(), held.signing.sign)
+
 
 def key_rotation(database: Database, ledger: Ledger, keyring: KeyRing, clock: Clock, *, every_days: int) -> KeyRotation:
-    """The rotation of both keys, with its steps in every alliance's operator's log."""
+    """The rotation of these keys, with its steps in every alliance's operator's log."""
 
     async def operators_logs() -> Sequence[str]:
         return [row["id"] for row in await database.all(_ALLIANCES)]

@@ -32,6 +32,7 @@ from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.limits import Limits
+from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
 from gateway.vault.own_keys import REREAD_S
 from gateway.vault.rotation import RotatedKey
@@ -80,7 +81,7 @@ def web(gateway: Gateway) -> FastAPI:
             task.cancel()
         await asyncio.wait(beside)
 
-    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed)
+    reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed, gateway.message_signing)
     oauth = identity_endpoints(identity)
     app = Application(
         [reads, oauth],
@@ -98,15 +99,16 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
+    app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
-    @app.get("/v1/jwks", summary="The keys that verify receipts", tags=["reads"])
+    @app.get("/v1/jwks", summary="The keys that verify receipts and signed answers", tags=["reads"])
     async def resource_keys() -> Response:
         """The public keys of the API itself (RFC 9728 `jwks_uri`); those with `exp` sign no more."""
-        return JSONResponse(await gateway.signing.receipt_jwks(), headers=_KEY_SET, media_type=JWK_SET)
+        return JSONResponse(await gateway.signing.resource_jwks(), headers=_KEY_SET, media_type=JWK_SET)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthy() -> Response:

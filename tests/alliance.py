@@ -23,6 +23,8 @@ from stdnum.cn import uscc
 from gateway.app import Gateway, compose, initialise
 from gateway.clock import Clock, seconds, system_clock
 from gateway.identity.jws import sign_compact, thumbprint
+from gateway.members.client_acts import registration
+from gateway.members.key_source import KeySource
 from gateway.settings import Settings
 from gateway.vault.providers import Cost, LocalKeyring
 from gateway.web import web
@@ -295,6 +297,7 @@ class Alliance:
     http: httpx.AsyncClient
     id: str = ""
     members: dict[str, Member] = field(default_factory=dict)
+    environment: str = "production"
 
     @property
     def base(self) -> str:
@@ -308,12 +311,21 @@ class Alliance:
         member.id = await self.gateway.members.create_member(
             self.id, name=name, uscc=body + uscc.calc_check_digit(body), industry="test", operator="test"
         )
-        member.client = await self.gateway.clients.register(
-            member.id, name=f"{name} systems", jwk=public(member.client_key), operator="test"
-        )
-        await self.gateway.signing_keys.add(member.id, public(member.signing_key), operator="test")
+        member.client = await self.register(member, f"{name} systems")
+        await self.by_two("add_signing_key", member=member.id, jwk=public(member.signing_key))
         self.members[name] = member
         return member
+
+    async def register(self, member: Member, name: str) -> str:
+        """Another client of the member's company, with the member's client key; returns its id."""
+        source = KeySource.of({"jwks": {"keys": [public(member.client_key)]}}, loopback=False)
+        return await self.by_two("register_client", **registration(member.id, self.environment, name, source))
+
+    async def by_two(self, act: str, **arguments: Any) -> str:
+        """One operator proposes, another approves; returns what the act made."""
+        approvals = self.gateway.approvals
+        proposal = await approvals.propose(self.id, act, arguments, operator="test")
+        return await approvals.approve(proposal, operator="second test")
 
 
 def instant(moment: datetime) -> str:

@@ -24,20 +24,21 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
     the ledger's own transaction.
     """
     owner, decision, shared = judgement.governing.owner, judgement.decision, _shared(request, judgement)
+    message = _message(request)
     if not judgement.permits:
         return Draft(
-            log=owner, kind=Kind.ACCESS, effect=decision.effect, reasons=decision.reasons, facts={}, shared=shared
+            log=owner, kind=Kind.ACCESS, effect=decision.effect, reasons=decision.reasons, facts=message, shared=shared
         )
     return Draft(
         log=owner,
         kind=Kind.ACCESS,
         effect=decision.effect,
-        facts=_consents(judgement),
+        facts=message | _consents(judgement),
         opening=Opening(dataset=request.dataset, groups=judgement.groups()),
         narrowing=judgement.selection.narrowing,
         quota=_quota(request, judgement),
         overdrawn=Draft(
-            log=owner, kind=Kind.ACCESS, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,), facts={}, shared=shared
+            log=owner, kind=Kind.ACCESS, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,), facts=message, shared=shared
         ),
         sealed=judgement.sealed_query,
         valid_until_ms=judgement.valid_until_s * MILLISECONDS,
@@ -58,6 +59,7 @@ def describe_stranger(request: AccessRequest) -> Draft:
             "agreement": request.agreement,
             "action": request.action,
             "dataset": request.dataset,
+            **_message(request),
         },
     )
 
@@ -109,6 +111,11 @@ def _shape(fields: tuple[str, ...], filters: tuple[str, ...], limit: int, single
     """A digest of which fields were asked and filtered on; values are no part of it."""
     shape = {"fields": fields, "filters": filters, "limit": limit, "single": single}
     return hashlib.sha256(canonical(shape)).hexdigest()
+
+
+def _message(request: AccessRequest) -> dict[str, Any]:
+    """The signed message that asked, if it was signed."""
+    return {} if request.signed is None else {"message": request.signed.describe()}
 
 
 def _consents(judgement: Judgement) -> dict[str, Any]:

@@ -166,7 +166,13 @@ class Governing:
                     if grant.agreement == request.agreement
                 ],
             },
-            "action": {"name": request.action, "method": request.method, "fields": list(asked)},
+            "action": {
+                "name": request.action,
+                "method": request.method,
+                "fields": list(asked),
+                "includes": list(request.includes),
+                "signature": request.signature,
+            },
             "resource": {
                 "dataset": request.dataset,
                 "owner": self.owner,

@@ -27,5 +27,6 @@ def refuse_unless_permitted(judgement: Judgement, recorded: Recorded) -> None:
     if _REVOKED in codes:
         raise ClientChanged
     if _DISPUTED in codes and judgement.governing.holds:
-        raise OnHold(recorded.reasons, judgement.governing.holds[0]["case"], event_id=recorded.event_id)
-    raise Refused(recorded.reasons, event_id=recorded.event_id)
+        case = judgement.governing.holds[0]["case"]
+        raise OnHold(recorded.reasons, case, event_id=recorded.event_id, log=recorded.log)
+    raise Refused(recorded.reasons, event_id=recorded.event_id, log=recorded.log)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.identity import Subject
+from gateway.identity import PROFILE, SignedRequest, Subject
 
 MOST_RECORDS = 100
 """The largest page: its entry stays small, and a warrant is redeemed within its seconds."""
@@ -16,7 +16,8 @@ class AccessRequest(NamedTuple):
     """One wish to read records of a dataset under an agreement.
 
     `fields` empty means: all that the agreement grants. `record` names a single record by its id (32
-    hexadecimal characters). `filters` maps field names to the value they must equal. `limit` is 1 to 100.
+    hexadecimal characters). `filters` maps field names to the value they must equal. `limit` is 1 to 100. `signed`
+    is the message that asked, if it carried a signature that holds.
     """
 
     subject: Subject
@@ -30,9 +31,20 @@ class AccessRequest(NamedTuple):
     filters: Mapping[str, str] = MappingProxyType({})
     limit: int = MOST_RECORDS
     cursor: str | None = None
+    signed: SignedRequest | None = None
+
+    @property
+    def includes(self) -> tuple[str, ...]:
+        """The actions that an agreement may demand a signature for, which this request is."""
+        return (self.action, "query") if self.filters else (self.action,)
+
+    @property
+    def signature(self) -> str:
+        """The profile that the message is signed by, or `none`."""
+        return PROFILE if self.signed is not None else "none"
 
     def question(self) -> tuple[object, ...]:
         """What of the request the policy is asked about, beside what governs it."""
         subject = self.subject
-        asked = (self.action, self.method, self.purpose, self.fields, tuple(self.filters))
+        asked = (self.action, self.method, self.purpose, self.fields, tuple(self.filters), self.signature)
         return subject.agreements, subject.client_version, *asked

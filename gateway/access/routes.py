@@ -12,15 +12,19 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.access.enforcement import EnforcementPoint, Release
+from gateway.access.message_signing import Answer, MessageSigning
 from gateway.access.refusal import ClientChanged
 from gateway.access.request import MOST_RECORDS, AccessRequest
 from gateway.canonical import parse
 from gateway.catalog.declaration import MOST_FIELDS
-from gateway.errors import Invalid, NotAuthenticated, NotFound
+from gateway.errors import GatewayError, Invalid, NotAuthenticated, NotFound, Refused, Unavailable
 from gateway.identifiers import PURPOSE_PATTERN
-from gateway.identity import Subject
+from gateway.identity import SignedRequest, Subject
+from gateway.problems import problem_of
 
 Authenticate = Callable[[Request], Awaitable[Subject]]
+Wish = Callable[[Request, Subject], Awaitable[AccessRequest]]
+"""Reads from a request what is asked; `GatewayError` says what is wrong with it."""
 
 _LONGEST_LIMIT = len(str(MOST_RECORDS))
 _ID_LENGTH = 32
@@ -46,13 +50,40 @@ class RecordQuery(BaseModel):
 
 
 def routes(
-    enforcement: EnforcementPoint, authenticate: Authenticate, client_changed: Callable[[], NotAuthenticated]
+    enforcement: EnforcementPoint,
+    authenticate: Authenticate,
+    client_changed: Callable[[], NotAuthenticated],
+    signing: MessageSigning,
 ) -> APIRouter:
     """The read routes. `client_changed` gives the 401 for a client that was revoked after its token was issued."""
 
-    async def answer(wish: AccessRequest) -> Response:
+    async def respond(request: Request, wish: Wish) -> Response:
+        subject = await authenticate(request)
+        signed = await signing.verify(request, subject)
+        if signed is not None:
+            return await respond_signed(request, subject, signed, wish)
+        return _answer(await release(await wish(request, subject)))
+
+    async def respond_signed(request: Request, subject: Subject, signed: SignedRequest, wish: Wish) -> Response:
+        log = access = None
         try:
-            return _answer(await enforcement.release(wish))
+            released = await release((await wish(request, subject))._replace(signed=signed))
+            response, log, access = _answer(released), released.recorded.log, released.recorded.event_id
+        except GatewayError as error:
+            response = problem_of(error)
+            if isinstance(error, Refused):
+                log, access = error.log, error.event_id
+        try:
+            signature = await signing.deliver(subject, signed, _said(response, log, access))
+        except Unavailable as error:
+            response = problem_of(error)
+            signature = signing.sign(signed, _said(response))
+        response.headers.update(signature)
+        return response
+
+    async def release(wish: AccessRequest) -> Release:
+        try:
+            return await enforcement.release(wish)
         except ClientChanged:
             raise client_changed() from None
 
@@ -61,19 +92,7 @@ def routes(
     @router.get("", summary="Read a page", openapi_extra=_parameters(_PAGE_PARAMETERS), response_class=Response)
     async def read_page(request: Request) -> Response:
         """Records by id, at most `limit`; `next` is the cursor of the following page, or null."""
-        subject = await authenticate(request)
-        asked = _asked(request, _PAGE_PARAMETERS)
-        return await answer(
-            AccessRequest(
-                subject=subject,
-                agreement=_identifier(request, "agreement"),
-                dataset=_identifier(request, "dataset"),
-                purpose=_purpose(asked.get("purpose"), subject, request),
-                fields=_fields(asked.get("fields")),
-                limit=_limit(asked.get("limit")),
-                cursor=asked.get("cursor"),
-            )
-        )
+        return await respond(request, _page)
 
     @router.get(
         "/{record}",
@@ -83,39 +102,58 @@ def routes(
     )
     async def read_one(request: Request) -> Response:
         """One record by its id."""
-        subject = await authenticate(request)
-        asked = _asked(request, _RECORD_PARAMETERS)
-        return await answer(
-            AccessRequest(
-                subject=subject,
-                agreement=_identifier(request, "agreement"),
-                dataset=_identifier(request, "dataset"),
-                record=_identifier(request, "record"),
-                purpose=_purpose(asked.get("purpose"), subject, request),
-                fields=_fields(asked.get("fields")),
-                limit=1,
-            )
-        )
+        return await respond(request, _one)
 
     @router.post("/query", summary="Read a filtered page", openapi_extra=_body(RecordQuery), response_class=Response)
     async def read_filtered(request: Request) -> Response:
         """Records whose fields equal the filters: granted fields only, and consented in that row."""
-        subject = await authenticate(request)
-        query = await _query(request)
-        return await answer(
-            AccessRequest(
-                subject=subject,
-                agreement=_identifier(request, "agreement"),
-                dataset=_identifier(request, "dataset"),
-                purpose=_purpose(query.purpose, subject, request),
-                fields=tuple(dict.fromkeys(query.fields)),
-                filters=query.filters,
-                limit=query.limit,
-                cursor=query.cursor,
-            )
-        )
+        return await respond(request, _filtered)
 
     return router
+
+
+async def _page(request: Request, subject: Subject) -> AccessRequest:
+    asked = _asked(request, _PAGE_PARAMETERS)
+    return AccessRequest(
+        subject=subject,
+        agreement=_identifier(request, "agreement"),
+        dataset=_identifier(request, "dataset"),
+        purpose=_purpose(asked.get("purpose"), subject, request),
+        fields=_fields(asked.get("fields")),
+        limit=_limit(asked.get("limit")),
+        cursor=asked.get("cursor"),
+    )
+
+
+async def _one(request: Request, subject: Subject) -> AccessRequest:
+    asked = _asked(request, _RECORD_PARAMETERS)
+    return AccessRequest(
+        subject=subject,
+        agreement=_identifier(request, "agreement"),
+        dataset=_identifier(request, "dataset"),
+        record=_identifier(request, "record"),
+        purpose=_purpose(asked.get("purpose"), subject, request),
+        fields=_fields(asked.get("fields")),
+        limit=1,
+    )
+
+
+async def _filtered(request: Request, subject: Subject) -> AccessRequest:
+    query = await _query(request)
+    return AccessRequest(
+        subject=subject,
+        agreement=_identifier(request, "agreement"),
+        dataset=_identifier(request, "dataset"),
+        purpose=_purpose(query.purpose, subject, request),
+        fields=tuple(dict.fromkeys(query.fields)),
+        filters=query.filters,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+
+
+def _said(response: Response, log: str | None = None, access: str | None = None) -> Answer:
+    return Answer(response.status_code, bytes(response.body), log, access)
 
 
 def _answer(release: Release) -> Response:

@@ -1,4 +1,4 @@
-"""What was put to the policy, kept beside the ledger so that a decision can be made again."""
+"""What is kept beside the ledger: decided cases, and the signed messages that entries name by their hash."""
 
 from __future__ import annotations
 
@@ -13,3 +13,14 @@ decided_case = Table(
     Column("document", LargeBinary, nullable=False),
     Column("kept_at", BigInteger, nullable=False),
 )
+
+signed_message = Table(
+    "signed_message",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("member_id", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("kept_at", BigInteger, nullable=False),
+)
+"""A signed request, or the signed answer to one, by the digest of its signature base. Sealed under the audit key of
+the member that asked: the base holds a token, and a digest from which a filter's value could be guessed."""

@@ -98,6 +98,7 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
     """
     terms = agreement.terms
     term = terms.term_for(dataset_id) if terms else None
+    signed = terms.signed_messages if terms else None
     return {
         "id": agreement.id,
         "version": agreement.version,
@@ -115,6 +116,10 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
         },
         "confidentiality_years": terms.confidentiality_years if terms else 0,
         "onward": terms.onward if terms else "forbidden",
+        "signed_messages": {
+            "profile": signed.profile if signed else "none",
+            "actions": list(signed.actions) if signed else [],
+        },
     }
 
 

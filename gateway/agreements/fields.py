@@ -22,12 +22,12 @@ _EARLIEST_YEAR = 1970
 _QUOTED = 64
 
 
-def members(value: Any, names: Sequence[str], at: str) -> None:
-    """The value is an object with exactly these members."""
+def members(value: Any, names: Sequence[str], at: str, *, optional: Sequence[str] = ()) -> None:
+    """The value is an object with exactly these members, and perhaps the optional ones."""
     if not isinstance(value, dict):
         raise Invalid("terms_wrong_type", "This must be an object.", field=at or "/")
     for name in value:
-        if name not in names:
+        if name not in names and name not in optional:
             raise Invalid(
                 "terms_member_unknown",
                 "A member is not known here.",

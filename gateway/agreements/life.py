@@ -23,7 +23,7 @@ from gateway.database.idempotency import fingerprint as request_fingerprint
 from gateway.database.idempotency import recall, remember
 from gateway.errors import Conflicting, Invalid, NotFound, Reason, Refused
 from gateway.identifiers import random_id
-from gateway.identity.clients import is_client_key
+from gateway.identity.client_keys import is_client_key
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Draft, Kind, Ledger
 from gateway.members.keys import SigningKey, held_signing_key, is_confirmed

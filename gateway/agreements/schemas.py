@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.agreements import terms
@@ -21,10 +22,10 @@ def read_jws(body: bytes) -> str:
     return str(value["jws"])
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: dict[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": properties,
+        "properties": {**properties, **(optional or {})},
         "required": list(properties),
         "additionalProperties": False,
     }
@@ -65,6 +66,14 @@ PROPOSAL = _object(
         "end": _INSTANT,
         "confidentiality_years": _whole(0, terms.LONGEST_CONFIDENTIALITY_YEARS),
         "onward": {"enum": list(terms.ONWARD)},
-    }
+    },
+    optional={
+        "signed_messages": _object(
+            {
+                "profile": {"enum": list(terms.PROFILES)},
+                "actions": _several({"enum": list(terms.SIGNED_ACTIONS)}, len(terms.SIGNED_ACTIONS)),
+            }
+        )
+    },
 )
 SIGNATURE = _object({"jws": {"type": "string"}})

@@ -6,9 +6,10 @@ agreement is loaded. An agreement that was terminated never changes again.
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, CheckConstraint, Column, ForeignKey, Index, LargeBinary, Table, Text, event
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, LargeBinary, Table, Text
 
 from gateway.database import metadata
+from gateway.database.guards import Guard, changed, guarded
 
 agreement = Table(
     "agreement",
@@ -61,11 +62,10 @@ _FIXED = ("id", "alliance_id", "owner_id", "recipient_id", "terms", "terms_sha25
 
 
 def _rewrites(distinct: str) -> str:
-    """The condition under which an UPDATE of an agreement rewrites history, in one dialect's comparison."""
-    fixed = [f"new.{column} {distinct} old.{column}" for column in _FIXED]
+    """The condition under which an UPDATE of an agreement rewrites history."""
     return " OR ".join(
         [
-            *fixed,
+            changed(_FIXED, distinct),
             f"(old.signed_at IS NOT NULL AND new.signed_at {distinct} old.signed_at)",
             "old.state = 'terminated'",
             "(old.state = 'signed' AND new.state = 'draft')",
@@ -74,38 +74,17 @@ def _rewrites(distinct: str) -> str:
     )
 
 
-_GUARDS = (
-    (agreement, "agreement_keeps_its_text", "UPDATE", _rewrites),
-    (agreement, "agreement_stays", "DELETE", None),
-    (agreement_signature, "agreement_signature_keeps_its_text", "UPDATE", None),
-    (agreement_signature, "agreement_signature_stays", "DELETE", None),
+guarded(
+    agreement,
+    [
+        Guard("agreement_keeps_its_text", "UPDATE", _ARCHIVED, _rewrites),
+        Guard("agreement_stays", "DELETE", _ARCHIVED),
+    ],
 )
-
-
-def archive_guards(table: Table, dialect: str) -> list[str]:
-    """The statements that create one table's triggers, for `sqlite` or `postgresql`."""
-    statements = []
-    for guarded, name, act, when in _GUARDS:
-        if guarded is not table:
-            continue
-        if dialect == "sqlite":
-            condition = f"WHEN {when('IS NOT')} " if when else ""
-            body = f"BEGIN SELECT RAISE(ABORT, '{_ARCHIVED}'); END"
-            statements.append(f"CREATE TRIGGER {name} BEFORE {act} ON {table.name} {condition}{body}")
-        else:
-            condition = f"WHEN ({when('IS DISTINCT FROM')}) " if when else ""
-            body = f"BEGIN RAISE EXCEPTION '{_ARCHIVED}' USING ERRCODE = 'restrict_violation'; END"
-            statements.append(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
-            trigger = f"CREATE TRIGGER {name} BEFORE {act} ON {table.name} FOR EACH ROW {condition}"
-            statements.append(f"{trigger}EXECUTE FUNCTION {name}()")
-    return statements
-
-
-def _on(dialect: str, statement: str) -> DDL:
-    return DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
-
-
-for _table in (agreement, agreement_signature):
-    for _dialect in ("sqlite", "postgresql"):
-        for _statement in archive_guards(_table, _dialect):
-            event.listen(_table, "after_create", _on(_dialect, _statement))
+guarded(
+    agreement_signature,
+    [
+        Guard("agreement_signature_keeps_its_text", "UPDATE", _ARCHIVED),
+        Guard("agreement_signature_stays", "DELETE", _ARCHIVED),
+    ],
+)

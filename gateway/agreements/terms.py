@@ -2,8 +2,9 @@
 
 The text is canonical JSON (RFC 8785) with these members and no others:
 `{"v":1,"alliance","agreement","owner","recipient","title","datasets":[{"dataset","fields","purposes","methods"}],
-"frequency":{"reads","per_seconds"},"start","end","confidentiality_years","onward"}`. Nothing has a default:
-what is not agreed is refused (clauses 2.3.1, 4.1.2).
+"frequency":{"reads","per_seconds"},"start","end","confidentiality_years","onward"}`, and, where the parties want it,
+`"signed_messages":{"profile","actions"}`. Nothing has a default: what is not agreed is refused (clauses 2.3.1,
+4.1.2), and a signature that is not agreed is not demanded.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gateway.agreements.fields import (
 )
 from gateway.canonical import canonical, parse
 from gateway.errors import Invalid, TooLarge
+from gateway.identity import PROFILE
 
 VERSION = 1
 LONGEST_TEXT = 65_536
@@ -38,6 +40,9 @@ LONGEST_WINDOW_S = 366 * 24 * 60 * 60
 LONGEST_CONFIDENTIALITY_YEARS = 100
 METHODS = ("api",)
 ONWARD = ("forbidden", "written_consent")
+SIGNED_ACTIONS = ("read", "query")
+"""What a signature may be demanded for: every read, or those that filter."""
+PROFILES = (PROFILE,)
 
 PROPOSED = (
     "owner",
@@ -50,6 +55,7 @@ PROPOSED = (
     "confidentiality_years",
     "onward",
 )
+OPTIONAL = ("signed_messages",)
 _MEMBERS = ("v", "alliance", "agreement", *PROPOSED)
 
 
@@ -72,6 +78,14 @@ class Frequency:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedMessages:
+    """For these actions the recipient signs each request by this profile of RFC 9421, and the gateway each answer."""
+
+    profile: str
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """The terms, with the text they were read from. In force from `starts_at` until just before `ends_at`."""
 
@@ -87,6 +101,7 @@ class Terms:
     ends_at: int
     confidentiality_years: int
     onward: str
+    signed_messages: SignedMessages | None
 
     @property
     def sha256(self) -> str:
@@ -106,7 +121,7 @@ class Terms:
 def parse_terms(text: bytes) -> Terms:
     """Read terms from their canonical text; `Invalid` names the field, `TooLarge` says how long they may be."""
     value = _parsed(text)
-    members(value, _MEMBERS, "")
+    members(value, _MEMBERS, "", optional=OPTIONAL)
     if whole(value["v"], "/v", 1, VERSION) != VERSION:
         raise Invalid("terms_version_unknown", "This version of terms is not known.", field="/v")
     alliance = matching(value["alliance"], "/alliance", IDENTIFIER)
@@ -133,6 +148,7 @@ def parse_terms(text: bytes) -> Terms:
             value["confidentiality_years"], "/confidentiality_years", 0, LONGEST_CONFIDENTIALITY_YEARS
         ),
         onward=choice(value["onward"], "/onward", ONWARD),
+        signed_messages=_signed_messages(value["signed_messages"]) if "signed_messages" in value else None,
     )
     if canonical(value) != text:
         raise Invalid("not_canonical", "The text is not in canonical form.", remedy="Serialise it by RFC 8785.")
@@ -140,13 +156,13 @@ def parse_terms(text: bytes) -> Terms:
 
 
 def complete_proposal(text: bytes, *, alliance: str, agreement: str) -> Terms:
-    """Terms from what a member proposes: JSON with every member but `v`, `alliance` and `agreement`.
+    """Terms from what a member proposes: JSON with the members of terms but `v`, `alliance` and `agreement`.
 
     Those three are the gateway's to fill, so that nobody chooses an agreement's id. The proposal need not be
     canonical; the returned `Terms.text` is, and is what the parties sign.
     """
     value = _parsed(text)
-    members(value, PROPOSED, "")
+    members(value, PROPOSED, "", optional=OPTIONAL)
     return parse_terms(_canonical_text({**value, "v": VERSION, "alliance": alliance, "agreement": agreement}))
 
 
@@ -177,12 +193,12 @@ def _dataset_terms(value: Any) -> Iterator[DatasetTerm]:
             dataset=dataset,
             fields=_distinct(item["fields"], f"{at}/fields", MOST_FIELDS, FIELD_NAME),
             purposes=_distinct(item["purposes"], f"{at}/purposes", MOST_PURPOSES, PURPOSE),
-            methods=_methods(item["methods"], f"{at}/methods"),
+            methods=_choices(item["methods"], f"{at}/methods", METHODS),
         )
 
 
-def _methods(value: Any, at: str) -> tuple[str, ...]:
-    return _unrepeated([choice(item, f"{at}/{i}", METHODS) for i, item in enumerate(items(value, at, 8))], at)
+def _choices(value: Any, at: str, words: Sequence[str]) -> tuple[str, ...]:
+    return _unrepeated([choice(item, f"{at}/{i}", words) for i, item in enumerate(items(value, at, 8))], at)
 
 
 def _distinct(value: Any, at: str, most: int, pattern: str) -> tuple[str, ...]:
@@ -194,6 +210,15 @@ def _unrepeated(found: Sequence[str], at: str) -> tuple[str, ...]:
     if len(set(found)) != len(found):
         raise Invalid("terms_repeated", "An item is named twice.", field=at, remedy="Name each once.")
     return tuple(found)
+
+
+def _signed_messages(value: Any) -> SignedMessages:
+    at = "/signed_messages"
+    members(value, ("profile", "actions"), at)
+    return SignedMessages(
+        profile=choice(value["profile"], f"{at}/profile", PROFILES),
+        actions=_choices(value["actions"], f"{at}/actions", SIGNED_ACTIONS),
+    )
 
 
 def _frequency(value: Any) -> Frequency:

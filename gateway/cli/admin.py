@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gateway.agreements import HoldSubject
 from gateway.app import Gateway
-from gateway.canonical import parse
-from gateway.cli import methods
 from gateway.cli.host import act, console, operator, told
+from gateway.cli.proposals import COMMANDS
 from gateway.clock import MILLISECONDS
-from gateway.errors import Invalid
-from gateway.identity.certificates import NAME_KINDS
 from gateway.vault.rotation import RotatedKey, Rotation
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
-JwkFile = Annotated[Path, typer.Argument(help="A file with a public JWK (RFC 7517).", exists=True, dir_okay=False)]
+for _name, _command in COMMANDS:
+    admin.command(_name)(_command)
 
 
 @admin.command("alliance")
 @told
-def create_alliance(name: Annotated[str, typer.Argument(help="What the alliance is called.")]) -> None:
+def create_alliance(
+    name: Annotated[str, typer.Argument(help="What the alliance is called.")],
+    environment: Annotated[str, typer.Option(help="production, or test: what is real and what is not never meet.")] = (
+        "production"
+    ),
+) -> None:
     """Found an alliance, open its operator's log, and put the policy of this host in force."""
 
     async def work(gateway: Gateway) -> str:
-        alliance = await gateway.members.create_alliance(name, operator=operator())
+        alliance = await gateway.members.create_alliance(name, operator=operator(), environment=environment)
         await gateway.activate_policy(alliance, operator=operator())
         return alliance
 
@@ -67,59 +69,6 @@ def suspend(member: str, case: Annotated[str, typer.Option(help="The case that d
 def readmit(member: str, case: Annotated[str, typer.Option(help="The case that decides it.")]) -> None:
     """End a suspension."""
     act(lambda gateway: gateway.members.readmit(member, case=case, operator=operator()))
-
-
-@admin.command("client")
-@told
-def register_client(
-    member: Annotated[str, typer.Argument(help="The member's id.")],
-    name: Annotated[str, typer.Option(help="What the client is called.")],
-    jwk: Annotated[
-        Path | None, typer.Argument(help="A file with its first public JWK (RFC 7517).", exists=True, dir_okay=False)
-    ] = None,
-    subject_dn: methods.SubjectDn = None,
-    san_dns: methods.SanDns = None,
-    san_uri: methods.SanUri = None,
-    san_ip: methods.SanIp = None,
-    san_email: methods.SanEmail = None,
-    certificate: methods.Certificates = None,
-    bind_certificate: methods.BindCertificate = False,
-    strict_typ: methods.StrictTyp = False,
-) -> None:
-    """Register an OAuth client of a member, by its first public key or by certificate; prints its id."""
-    key = None if jwk is None else _jwk(jwk)
-    names = _names(subject_dn, san_dns, san_uri, san_ip, san_email)
-    method = methods.method_of(names, certificate, bind_certificate=bind_certificate, strict_typ=strict_typ)
-    console.print(
-        act(lambda gateway: gateway.clients.register(member, name=name, jwk=key, operator=operator(), method=method))
-    )
-
-
-@admin.command("client-method")
-@told
-def change_client_method(
-    client: str,
-    subject_dn: methods.SubjectDn = None,
-    san_dns: methods.SanDns = None,
-    san_uri: methods.SanUri = None,
-    san_ip: methods.SanIp = None,
-    san_email: methods.SanEmail = None,
-    certificate: methods.Certificates = None,
-    bind_certificate: methods.BindCertificate = False,
-    strict_typ: methods.StrictTyp = False,
-) -> None:
-    """Say anew how a client authenticates (without options: by its keys); its tokens end at the next request."""
-    names = _names(subject_dn, san_dns, san_uri, san_ip, san_email)
-    method = methods.method_of(names, certificate, bind_certificate=bind_certificate, strict_typ=strict_typ)
-    act(lambda gateway: gateway.clients.change_method(client, method, operator=operator()))
-
-
-@admin.command("client-key")
-@told
-def add_client_key(client: str, jwk: JwkFile) -> None:
-    """Add a public key to a client; prints its thumbprint."""
-    key = _jwk(jwk)
-    console.print(act(lambda gateway: gateway.clients.add_key(client, key, operator=operator())))
 
 
 @admin.command("retire-client-key")
@@ -160,14 +109,6 @@ def rotate_key(
     rotation = act(work)
     instant = datetime.fromtimestamp(rotation.signs_from / MILLISECONDS, UTC)
     console.print(f"{rotation.kid} signs from {instant:%Y-%m-%dT%H:%M:%SZ}", highlight=False)
-
-
-@admin.command("signing-key")
-@told
-def add_signing_key(member: str, jwk: JwkFile) -> None:
-    """Register the key that a member signs agreements with; prints its fingerprint, to be read out to the others."""
-    key = _jwk(jwk)
-    console.print(act(lambda gateway: gateway.signing_keys.add(member, key, operator=operator())))
 
 
 @admin.command("revoke-signing-key")
@@ -216,14 +157,3 @@ def show_logs() -> None:
     """Each log's id, origin and verifier key (C2SP signed-note vkey), to be handed over out of band."""
     for line in act(lambda gateway: gateway.verifier_keys(), look_first=False):
         console.print_json(json.dumps(line))
-
-
-def _names(*texts: str | None) -> dict[str, str | None]:
-    return dict(zip(NAME_KINDS, texts, strict=True))
-
-
-def _jwk(path: Path) -> dict[str, Any]:
-    document = parse(path.read_bytes())
-    if not isinstance(document, dict):
-        raise Invalid("invalid_jwk", "The file holds no JWK.", field=str(path.name))
-    return document

@@ -1,4 +1,4 @@
-"""`gateway export` and `gateway verify`: evidence out of the gateway, and its proof far from it."""
+"""Evidence out of the gateway (`export`, `message`), and its proof far from it (`verify`, `verify-message`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.progress import Progress
 
 from gateway.app import Gateway
 from gateway.cli.host import act, console, operator, told
+from gateway.errors import Invalid
+from gateway.identity import SignedMessage
 from gateway.ledger import Draft, Kind
 from gateway.ledger.export import export
 from gateway.ledger.stored import state
@@ -61,3 +63,35 @@ def verify_command(
         told = f"{report.manifest.entries} entries of {report.manifest.origin}, tree size {report.manifest.size}"
     console.print(f"{mark} {report.outcome}: {told}", highlight=False)
     raise typer.Exit(report.exit_code)
+
+
+@told
+def message_command(
+    digest: Annotated[str, typer.Argument(help="`base_sha256` of a `message` in an entry.")],
+    out: Annotated[Path, typer.Option(help="The file to write (.json).")],
+) -> None:
+    """Write a signed request or answer as it was kept. Handing it out is an entry in the log of who asked."""
+
+    async def work(gateway: Gateway) -> bytes:
+        member, document = await gateway.messages.read(digest)
+        facts = {"act": "message_exported", "actor": {"operator": operator()}, "base_sha256": digest}
+        await gateway.ledger.record(Draft(log=member, kind=Kind.QUERY, facts=facts))
+        return document
+
+    document = act(work)
+    out.touch(0o600)
+    out.write_bytes(document)
+    console.print(f"[green]✔[/] {out}; it quotes an access token, which has ended", highlight=False)
+
+
+@told
+def verify_message_command(
+    file: Annotated[Path, typer.Argument(help="The message to check.", exists=True, dir_okay=False)],
+    key: Annotated[str, typer.Option(help="`key` of the entry's `message`: the thumbprint of the signer's key.")],
+    digest: Annotated[str, typer.Option(help="`base_sha256` of the entry's `message`.")],
+) -> None:
+    """Check offline that a message is the one that an entry names, and signed by that key. Exit code 0 or 1."""
+    message = SignedMessage.read(file.read_bytes())
+    if (message.key.thumbprint, message.sha256) != (key, digest):
+        raise Invalid("another_message", "The signature holds, but it is not the message that the entry names.")
+    console.print(f"[green]✔[/] signed by {key}: {digest}", highlight=False)

@@ -14,7 +14,7 @@ import typer
 from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
-from gateway.cli.evidence import export_command, verify_command
+from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.serving import alone
 from gateway.errors import Invalid
@@ -30,6 +30,8 @@ app = typer.Typer(
 app.add_typer(admin, name="admin")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
+app.command("message")(message_command)
+app.command("verify-message")(verify_message_command)
 
 _MOST_IN_FLIGHT = 1024
 _GARBAGE_THRESHOLDS = (100_000, 20, 20)

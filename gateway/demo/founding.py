@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.app import Gateway
+from gateway.approvals import Arguments
 from gateway.demo.partner import Partner
+from gateway.members.client_acts import registration
+from gateway.members.key_source import KeySource
 
-_OPERATOR = "demo"
+_OPERATOR = "demo admin"
+_SECOND = "demo officer"
 _ALLIANCE = "Four Seasons Alliance 四季联盟"
 
 
@@ -20,9 +24,16 @@ async def found(gateway: Gateway, partners: Mapping[str, Partner]) -> list[dict[
         partner.member = await gateway.members.create_member(
             alliance, name=partner.name, uscc=partner.uscc, industry=partner.industry, operator=_OPERATOR
         )
-        partner.client = await gateway.clients.register(
-            partner.member, name=f"{name} systems", jwk=partner.client_key.public_jwk(), operator=_OPERATOR
-        )
-        await gateway.signing_keys.add(partner.member, partner.signing_key.public_jwk(), operator=_OPERATOR)
+        keys = KeySource.of({"jwks": {"keys": [dict(partner.client_key.public_jwk())]}}, loopback=False)
+        wanted = registration(partner.member, "production", f"{name} systems", keys)
+        partner.client = await _by_two(gateway, alliance, "register_client", wanted)
+        signing = {"member": partner.member, "jwk": dict(partner.signing_key.public_jwk())}
+        await _by_two(gateway, alliance, "add_signing_key", signing)
         whose[partner.member] = name
     return [{**log, "member": whose[log["log"]]} for log in await gateway.verifier_keys()]
+
+
+async def _by_two(gateway: Gateway, alliance: str, act: str, arguments: Arguments) -> str:
+    """One proposes, the other approves, as in every alliance."""
+    proposal = await gateway.approvals.propose(alliance, act, arguments, operator=_OPERATOR)
+    return await gateway.approvals.approve(proposal, operator=_SECOND)

@@ -29,6 +29,19 @@ _OTHER_CREDENTIALS: Final = ("client_secret", "username", "password")
 Headers = Sequence[tuple[bytes, bytes]]
 
 
+class PublishedKeys(Protocol):
+    """Where the keys come from of clients that publish them by address; the app supplies it.
+
+    Both answer with the very client that they were given where nothing is new.
+    """
+
+    async def fresh(self, client: KnownClient) -> KnownClient:
+        """The client with keys that are not stale."""
+
+    async def renewed(self, client: KnownClient) -> KnownClient:
+        """The client after another look, where one is allowed already: none of its keys has signed."""
+
+
 class RefusalRecord(Protocol):
     """Where refusals of known clients go on record; an `Unavailable` from it becomes 503."""
 
@@ -77,11 +90,13 @@ class ClientAuthentication:
         window: AssertionWindow,
         record: RefusalRecord,
         log: SecurityLog,
+        published: PublishedKeys,
         proxy: TrustedProxy,
         rates: Rates,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._published = published
         self._issuer = issuer
         self._window = window
         self._record = record
@@ -143,11 +158,11 @@ class ClientAuthentication:
             assertion = assertions.claimed(form["client_assertion"]) if "client_assertion" in form else None
             name = assertion.client if assertion else _named(form)
             self._floods.attempt(address, name)
-            client = await find_client(self._database, name)
+            client = await find_client(self._database, name, self._clock())
             if client is None:
                 raise TokenRefused("invalid_client", "CLIENT_UNKNOWN")
             claim = Claim(form, assertion, self._certificate(client, headers, peer))
-            _prove(claim, client, chain_is_good=self._proxy.vouches(headers, peer))
+            client = await self._proven(claim, client, chain_is_good=self._proxy.vouches(headers, peer))
         except TokenRefused as refused:
             self._log.note(refused.code, client=name)
             if not refused.retry_after:
@@ -164,6 +179,29 @@ class ClientAuthentication:
             return self._proxy.certificate(headers, peer)
         except CertificateRefused:
             raise TokenRefused("invalid_client", "CERTIFICATE_MALFORMED") from None
+
+    async def _proven(self, claim: Claim, client: KnownClient, *, chain_is_good: bool) -> KnownClient:
+        """The client, once its registered method, and no other, shows that it is the client."""
+        method, certificate = client.method, claim.certificate
+        if (claim.assertion is not None) != (method.name is MethodName.PRIVATE_KEY_JWT):
+            raise TokenRefused("invalid_client", "CLIENT_METHOD")
+        if claim.assertion is not None:
+            return await self._signer(claim.assertion, client)
+        if certificate is None:
+            raise TokenRefused("invalid_client", "CERTIFICATE_MISSING")
+        if not _is_certified(certificate, method, chain_is_good=chain_is_good):
+            raise TokenRefused("invalid_client", "CERTIFICATE_FOREIGN")
+        return client
+
+    async def _signer(self, claimed: Claimed, client: KnownClient) -> KnownClient:
+        """The client with the keys of which one has signed; a key set published by address is looked at again."""
+        client = await self._published.fresh(client)
+        if assertions.signed_by(claimed, client):
+            return client
+        renewed = await self._published.renewed(client)
+        if renewed is client or not assertions.signed_by(claimed, renewed):
+            raise TokenRefused("invalid_client", "ASSERTION_SIGNATURE")
+        return renewed
 
     def _check(self, claim: Claim, client: KnownClient, address: str) -> Caller:
         now = seconds(self._clock())
@@ -208,20 +246,6 @@ def _named(form: Mapping[str, str]) -> str:
     if name is None:
         raise TokenRefused("invalid_client", "ASSERTION_MISSING")
     return name
-
-
-def _prove(claim: Claim, client: KnownClient, *, chain_is_good: bool) -> None:
-    """The client's registered method, and no other, shows that it is the client."""
-    method, certificate = client.method, claim.certificate
-    if (claim.assertion is not None) != (method.name is MethodName.PRIVATE_KEY_JWT):
-        raise TokenRefused("invalid_client", "CLIENT_METHOD")
-    if claim.assertion is not None:
-        if not assertions.signed_by(claim.assertion, client):
-            raise TokenRefused("invalid_client", "ASSERTION_SIGNATURE")
-    elif certificate is None:
-        raise TokenRefused("invalid_client", "CERTIFICATE_MISSING")
-    elif not _is_certified(certificate, method, chain_is_good=chain_is_good):
-        raise TokenRefused("invalid_client", "CERTIFICATE_FOREIGN")
 
 
 def _is_certified(certificate: Certificate, method: Method, *, chain_is_good: bool) -> bool:

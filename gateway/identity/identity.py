@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from gateway.clock import Clock, seconds
 from gateway.database import Database
 from gateway.errors import Invalid, Reason, Refused
-from gateway.identity import metadata
-from gateway.identity.authentication import ClientAuthentication
+from gateway.identity import clients, metadata, signed_requests
+from gateway.identity.authentication import ClientAuthentication, PublishedKeys
 from gateway.identity.endpoint import Membership, TokenEndpoint, TokenRecord
 from gateway.identity.floods import USUAL_RATES, Rates
 from gateway.identity.grants import AgreementTerms
 from gateway.identity.introspection import IntrospectionEndpoint
+from gateway.identity.message_signatures import Request
 from gateway.identity.proxy import NO_PROXY, TrustedProxy
 from gateway.identity.refusals import Challenge
 from gateway.identity.replay import AssertionWindow, ProofWindow
@@ -22,6 +23,7 @@ from gateway.identity.resource import ResourceCheck
 from gateway.identity.revocation import RevocationEndpoint
 from gateway.identity.revoked import Standing, purge, standing
 from gateway.identity.security_log import SecurityLog
+from gateway.identity.signed_requests import SignatureRefused, SignedRequest
 from gateway.identity.subject import Subject
 from gateway.identity.token_keys import TokenKeys
 from gateway.identity.tokens import Tokens
@@ -54,6 +56,7 @@ class Identity:
         membership: Membership,
         record: TokenRecord,
         log: SecurityLog,
+        published: PublishedKeys,
         proxy: TrustedProxy = NO_PROXY,
         mtls: str = "",
         rates: Rates = USUAL_RATES,
@@ -84,6 +87,7 @@ class Identity:
             window=assertions,
             record=record,
             log=log,
+            published=published,
             proxy=proxy,
             rates=rates,
         )
@@ -136,6 +140,27 @@ class Identity:
             raise self._check.challenge("invalid_token", _OVER[stands], scheme=subject.token_type)
         if stands is Standing.SUSPENDED and not withdrawing:
             raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
+
+    async def verify_signature(
+        self, subject: Subject, method: str, target: str, headers: Sequence[tuple[bytes, bytes]], content: bytes
+    ) -> SignedRequest | None:
+        """The subject's request with its message signature; `Challenge` if that does not hold. One query.
+
+        `target` is the request's path and query as they were sent. None where the client has changed since its
+        token was issued: its keys say nothing any more, and the seam refuses it on the record.
+        """
+        client = await clients.find_client(self._database, subject.client, self._clock())
+        if client is None or client.state != "active" or client.version != subject.client_version:
+            return None
+        request = Request(method, metadata.origin(self.resource) + target, headers, content)
+        try:
+            return signed_requests.verify(request, client.keys, seconds(self._clock()))
+        except SignatureRefused as refused:
+            raise self.challenge_signature(refused.code) from None
+
+    def challenge_signature(self, reason: str) -> Challenge:
+        """The 401 for a message signature that does not count; `reason` goes to the security log alone."""
+        return self._check.challenge("invalid_signature", reason)
 
     def challenge_changed(self) -> Challenge:
         """The 401 for a token that is over, or whose client changed; for callers that compared it themselves."""

@@ -12,8 +12,10 @@ from gateway.identity.introspection import PATH as INTROSPECTION_PATH
 from gateway.identity.keys import ALGORITHMS
 from gateway.identity.methods import MethodName
 from gateway.identity.revocation import PATH as REVOCATION_PATH
+from gateway.identity.signed_requests import PROFILE
 
 JWKS_PATH = "/jwks"
+CLIENTS_PATH = "/clients"
 RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
 
 
@@ -29,7 +31,9 @@ def resource_metadata_url(resource: str) -> str:
 
 
 def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
-    """RFC 8414 section 2, with RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section 7 and RFC 9728 section 4.
+    """RFC 8414 section 2, with RFC 7591 section 3, RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section 7 and
+    RFC 9728 section 4.
+
 
     There is no authorization endpoint: no response types, and no `authorization_response_iss_parameter_supported`
     (RFC 9207), whose answers do not exist here. With `mtls`, the origin that asks for client certificates, also
@@ -42,6 +46,7 @@ def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
         "revocation_endpoint": issuer + REVOCATION_PATH,
         "introspection_endpoint": issuer + INTROSPECTION_PATH,
         "jwks_uri": issuer + JWKS_PATH,
+        "registration_endpoint": resource + CLIENTS_PATH,
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         **_authentication("token", methods),
@@ -71,7 +76,10 @@ def _authentication(endpoint: str, methods: list[str]) -> dict[str, list[str]]:
 
 
 def protected_resource(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
-    """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound."""
+    """RFC 9728 section 2. Tokens go in the Authorization header only and are always bound.
+
+    `http_message_signature_profiles_supported` is ours: by which drafts requests may be signed (RFC 9421).
+    """
     return {
         "resource": resource,
         "resource_name": "Alliance Gateway",
@@ -83,4 +91,5 @@ def protected_resource(issuer: str, resource: str, mtls: str = "") -> dict[str, 
         "dpop_bound_access_tokens_required": not mtls,
         "tls_client_certificate_bound_access_tokens": bool(mtls),
         "resource_signing_alg_values_supported": list(SIGNED_BY),
+        "http_message_signature_profiles_supported": [PROFILE],
     }

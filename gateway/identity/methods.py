@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
 
-from gateway.database import AlreadyExists, Query, Row, Transaction
+from gateway.database import AlreadyExists, Query, Reading, Row, Transaction
 from gateway.errors import Invalid
 from gateway.identity import base64url
 from gateway.identity.certificates import CertificateName
@@ -119,12 +119,18 @@ async def set_method(tx: Transaction, client_id: str, method: Method) -> None:
     client stands is the caller's to check.
     """
     columns = method.columns()
-    if await tx.one(_NAME_OF_ANOTHER, id=client_id, name=columns["certificate_name"]) is not None:
+    await refuse_taken(tx, client_id, method)
+    await tx.run(_SET, the_id=client_id, **{f"the_{name}": value for name, value in columns.items()})
+
+
+async def refuse_taken(reading: Reading, client_id: str, method: Method) -> None:
+    """`AlreadyExists` where a name or a certificate is, or was, another client's."""
+    name = method.columns()["certificate_name"]
+    if await reading.one(_NAME_OF_ANOTHER, id=client_id, name=name) is not None:
         raise AlreadyExists("The certificate name is another client's.")
     for certificate in method.certificates:
-        if await tx.one(_CERTIFICATE_OF_ANOTHER, id=client_id, pattern=f'%"{certificate}"%') is not None:
+        if await reading.one(_CERTIFICATE_OF_ANOTHER, id=client_id, pattern=f'%"{certificate}"%') is not None:
             raise AlreadyExists("The certificate is another client's.")
-    await tx.run(_SET, the_id=client_id, **{f"the_{name}": value for name, value in columns.items()})
 
 
 def _is_thumbprint(text: str) -> bool:

@@ -46,9 +46,9 @@ class TokenRefused(GatewayError):
 class Challenge(NotAuthenticated):
     """401 at the resource, as RFC 9449 section 7.1 and RFC 9728 section 5.1 word it.
 
-    `error` is `invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce` or None (no credentials at all);
-    `reason` is the finer code for the security log and never leaves the gateway. `scheme` is `Bearer` where a
-    certificate-bound token was sent (RFC 6750 section 3, RFC 8705 section 3).
+    `error` is `invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_signature` (ours, for message
+    signatures) or None (no credentials at all); `reason` is the finer code for the security log and never leaves
+    the gateway. `scheme` is `Bearer` where a certificate-bound token was sent (RFC 6750 section 3, RFC 8705 section 3).
     """
 
     def __init__(

@@ -33,12 +33,16 @@ client = Table(
     Column("certificate_name", Text),
     Column("certificates", Text, nullable=False, server_default="[]"),
     Column("assertion_typ", Text, nullable=False, server_default="any"),
+    Column("jwks_uri", Text),
+    Column("keys_fetched_at", BigInteger),
+    Column("keys_sought_at", BigInteger),
     CheckConstraint("state IN ('active', 'revoked')", name="state"),
     Index("ix_client_certificate_name", "certificate_name", unique=True),
 )
-"""A member's OAuth client. `version` moves with every change of the client or one of its keys.
+"""A member's OAuth client. `version` moves with everything that ends its tokens.
 
-`method` to `assertion_typ` are what `methods.Method` says; `certificates` is a JSON array of thumbprints.
+`method` to `assertion_typ` are what `methods.Method` says; `certificates` is a JSON array of thumbprints. With a
+`jwks_uri` its keys are those published there: as of `keys_fetched_at`, last looked for at `keys_sought_at`.
 """
 
 client_key = Table(
@@ -51,9 +55,13 @@ client_key = Table(
     Column("jwk", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("not_before", BigInteger, nullable=False, server_default="0"),
+    Column("expires_at", BigInteger),
     CheckConstraint("state IN ('active', 'retired')", name="state"),
 )
 """A public key. Its RFC 7638 thumbprint is unique for ever: one key is one client's, and a retired key stays so.
+
+It verifies from `not_before` until just before `expires_at`, in milliseconds, while it is active.
 
 Two keys of one client may share a `kid`, as partners' key sets do.
 """

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CONSENT = "consent"
     HOLD = "hold"
     QUERY = "query"
+    DELIVERY = "delivery"
 
 
 class Opening(NamedTuple):

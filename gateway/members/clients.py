@@ -1,156 +1,145 @@
-"""The clients of members: registered, given keys, revoked. Every act is an entry; what ends access narrows.
+"""The life of members' clients: what one person, or the client itself, may do to one. All of it is on record.
 
+Taking something away is the safe direction, so an operator does it alone and at once. What widens (a new client, a
+key for one) needs two operators: those acts are in `client_acts`. A client may change its own keys, and end itself.
 The functions of `identity.clients` change the rows; here their acts go on record with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from gateway.database import Database
+from gateway.errors import Conflicting, Reason, Refused
+from gateway.identity import Subject, client_keys, clients
+from gateway.identity.client_keys import KeyChanges
+from gateway.identity.methods import MethodName
+from gateway.ledger import Change, Draft, Kind, Ledger
+from gateway.members.client_record import ClientRecord, client_record, owners_of
+from gateway.members.key_source import FRESH_MS, KeySource
+from gateway.members.members import stays_admitted
 
-from gateway.database import Database, Query, Reading
-from gateway.errors import Conflicting, Invalid, NotFound
-from gateway.identity import (
-    PRIVATE_KEY_JWT,
-    Method,
-    MethodName,
-    add_key,
-    change_method,
-    name_resource_server,
-    register_client,
-    retire_key,
-    revoke_client,
-)
-from gateway.identity.keys import public_key
-from gateway.identity.tables import client
-from gateway.ledger import Draft, Kind, Ledger
-from gateway.members.tables import member, member_signing_key
+MOST_NEW_KEYS_A_DAY: Final = 32
+"""How many keys a client may gain in 24 hours without an operator; each is kept for ever."""
 
-_CLIENT = Query(
-    select(client.c.member_id, member.c.alliance_id)
-    .join(member, member.c.id == client.c.member_id)
-    .where(client.c.id == bindparam("id"))
-)
-_MEMBER = Query(select(member.c.alliance_id).where(member.c.id == bindparam("id")))
-_MEMBERS = Query(select(member.c.id).where(member.c.alliance_id == bindparam("alliance")).order_by(member.c.id))
-_SIGNING_KEY = Query(
-    select(member_signing_key.c.member_id).where(member_signing_key.c.fingerprint == bindparam("fingerprint"))
-)
+A_DAY_MS: Final = 24 * 3600 * 1000
 
 
 class Clients:
-    """Registers and ends members' clients. `operator` names the person who acts, as the entry will."""
+    """Ends members' clients and keys, and lets a client change its own. `operator` is who acts, as the entry says."""
 
     def __init__(self, database: Database, ledger: Ledger) -> None:
         self._database = database
         self._ledger = ledger
 
-    async def register(
-        self,
-        member_id: str,
-        *,
-        name: str,
-        jwk: Mapping[str, Any] | None,
-        operator: str,
-        method: Method = PRIVATE_KEY_JWT,
-    ) -> str:
-        """A new client with its first public key, or one that authenticates by certificate; returns its id."""
-        if (jwk is None) == (method.name is MethodName.PRIVATE_KEY_JWT):
-            raise Invalid(
-                "key_or_certificate",
-                "A client is registered with a public key, or with what names its certificate.",
-                field="jwk",
-                remedy="Give a JWK for private_key_jwt, and none for the methods of RFC 8705.",
-            )
-        row = await self._database.one(_MEMBER, id=member_id)
-        if row is None:
-            raise NotFound
-        if jwk is not None:
-            await _refuse_signing_key(self._database, jwk)
-        async with self._ledger.changing(row["alliance_id"]) as change:
-            client_id = await register_client(
-                change.tx, member_id=member_id, name=name, now_ms=change.now_ms, method=method
-            )
-            facts = {"member": member_id, "client": client_id, "name": name, **method.facts()}
-            if jwk is not None:
-                facts["key"] = await add_key(change.tx, client_id=client_id, jwk=jwk, now_ms=change.now_ms)
-            change.enter(_act(row["alliance_id"], "client_registered", operator, facts))
-        return client_id
-
-    async def add_key(self, client_id: str, jwk: Mapping[str, Any], *, operator: str) -> str:
-        """Another key for a client; returns its thumbprint. Tokens that the client holds end with it."""
-        member_id, alliance = await self._of(client_id)
-        await _refuse_signing_key(self._database, jwk)
-        async with self._ledger.changing(alliance) as change:
-            key = await add_key(change.tx, client_id=client_id, jwk=jwk, now_ms=change.now_ms)
-            change.enter(_act(alliance, "client_key_added", operator, _facts(member_id, client_id, key)))
-        return key
-
-    async def change_method(self, client_id: str, method: Method, *, operator: str) -> None:
-        """Another way to authenticate: no token that the client holds opens anything after this entry."""
-        member_id, alliance = await self._of(client_id)
-        owners = await self._owners(alliance)
-        facts = {"member": member_id, "client": client_id, **method.facts()}
-        async with self._ledger.changing(alliance, narrows=owners) as change:
-            await change_method(change.tx, client_id=client_id, method=method)
-            for log in (alliance, *owners):
-                change.enter(_act(log, "client_method_changed", operator, facts))
+    async def home_of(self, client_id: str) -> str:
+        """The alliance of a client in any state; `NotFound` for a stranger."""
+        return (await client_record(self._database, client_id)).alliance
 
     async def retire_key(self, client_id: str, thumbprint: str, *, operator: str) -> None:
         """End a key: no token that the client holds opens anything after this entry."""
-        member_id, alliance = await self._of(client_id)
-        owners = await self._owners(alliance)
-        async with self._ledger.changing(alliance, narrows=owners) as change:
-            await retire_key(change.tx, client_id=client_id, thumbprint=thumbprint)
-            for log in (alliance, *owners):
-                change.enter(_act(log, "client_key_retired", operator, _facts(member_id, client_id, thumbprint)))
+        record = await client_record(self._database, client_id)
+        owners = await owners_of(self._database, record.alliance)
+        async with self._ledger.changing(record.alliance, narrows=owners) as change:
+            await clients.retire_key(change.tx, client_id=client_id, thumbprint=thumbprint)
+            facts = {**record.facts(), "key": thumbprint}
+            enter(change, (record.alliance, *owners), "client_key_retired", {"operator": operator}, facts)
 
     async def revoke(self, client_id: str, *, operator: str) -> None:
         """End a client: nothing is opened for it after this entry, which stands in every owner's log too."""
-        member_id, alliance = await self._of(client_id)
-        owners = await self._owners(alliance)
-        async with self._ledger.changing(alliance, narrows=owners) as change:
-            await revoke_client(change.tx, client_id=client_id)
-            for log in (alliance, *owners):
-                change.enter(_act(log, "client_revoked", operator, {"member": member_id, "client": client_id}))
+        await self._end(await client_record(self._database, client_id), {"operator": operator})
 
     async def serve(self, client_id: str, *, resource: str, operator: str) -> None:
         """Name a client as a server of a resource: it may ask whether its alliance's tokens for it are active.
 
         `Conflicting` where it is one already, or is revoked. Revoking the client ends it.
         """
-        member_id, alliance = await self._of(client_id)
-        async with self._ledger.changing(alliance) as change:
-            await name_resource_server(change.tx, client_id=client_id, resource=resource, now_ms=change.now_ms)
-            facts = {"member": member_id, "client": client_id, "resource": resource}
-            change.enter(_act(alliance, "resource_server_named", operator, facts))
+        record = await client_record(self._database, client_id)
+        async with self._ledger.changing(record.alliance) as change:
+            await clients.name_resource_server(change.tx, client_id=client_id, resource=resource, now_ms=change.now_ms)
+            facts = {
+                "act": "resource_server_named",
+                "actor": {"operator": operator},
+                "member": record.member,
+                "client": client_id,
+                "resource": resource,
+            }
+            change.enter(Draft(log=record.alliance, kind=Kind.ADMIN, facts=facts))
 
-    async def _of(self, client_id: str) -> tuple[str, str]:
-        row = await self._database.one(_CLIENT, id=client_id)
-        if row is None:
-            raise NotFound
-        return row["member_id"], row["alliance_id"]
+    async def end_itself(self, subject: Subject) -> None:
+        """The calling client ends itself, as `revoke` does. Needs `rotate`."""
+        subject.require("rotate")
+        await self._end(await client_record(self._database, subject.client), _caller(subject))
 
-    async def _owners(self, alliance: str) -> Sequence[str]:
-        return [row["id"] for row in await self._database.all(_MEMBERS, alliance=alliance)]
+    async def rotate(self, subject: Subject, source: KeySource) -> None:
+        """Make these the keys of the calling client, and of no other. Needs `rotate`.
+
+        Keys that are missing end for ever, under the lock of every owner; so do the client's tokens, unless the key
+        had run out before. Nothing new: nothing happens, no entry.
+
+        Raises:
+            Refused: The token does not grant it, or the member is suspended.
+            Conflicting: A key is or was another's, was retired, or signs agreements; too many are new today; or the
+                client authenticates by certificate.
+        """
+        subject.require("rotate")
+        record = await client_record(self._database, subject.client)
+        if record.method.name is not MethodName.PRIVATE_KEY_JWT:
+            raise Conflicting("client_by_certificate", "This client authenticates by certificate.", field="jwks")
+        losing = bool(source.keys) and await _loses(self._database, record, source)
+        owners = await owners_of(self._database, record.alliance) if losing else ()
+        async with self._ledger.changing(record.alliance, narrows=owners) as change:
+            if not await stays_admitted(change.tx, alliance_id=record.alliance, member_id=record.member):
+                raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
+            changes = await give_keys(change, record.id, source, _caller(subject), owners)
+            since = await client_keys.keys_since(change.tx, record.id, change.now_ms - A_DAY_MS)
+            if changes.added and since > MOST_NEW_KEYS_A_DAY:
+                raise Conflicting("too_many_new_keys", f"A client gains at most {MOST_NEW_KEYS_A_DAY} keys a day.")
+
+    async def _end(self, record: ClientRecord, actor: Mapping[str, str]) -> None:
+        owners = await owners_of(self._database, record.alliance)
+        async with self._ledger.changing(record.alliance, narrows=owners) as change:
+            await clients.revoke_client(change.tx, client_id=record.id)
+            enter(change, (record.alliance, *owners), "client_revoked", actor, record.facts())
 
 
-async def _refuse_signing_key(reading: Reading, jwk: Mapping[str, Any]) -> None:
-    """What binds a company by signature must not lie on the server that fetches data."""
-    if await reading.one(_SIGNING_KEY, fingerprint=public_key(jwk).thumbprint) is not None:
-        raise Conflicting(
-            "client_key_is_signing_key",
-            "This key signs agreements.",
-            field="jwk",
-            remedy="Make a key for the client alone.",
-        )
+async def give_keys(
+    change: Change, client_id: str, source: KeySource, actor: Mapping[str, str], owners: Collection[str]
+) -> KeyChanges:
+    """Make these the client's keys, with the entry for it: in the logs of `owners` too if a key ends.
+
+    Without `owners`, which the change then does not narrow, no key may end: `Conflicting`.
+    """
+    await clients.require_active(change.tx, client_id)
+    await source.refuse_signing_keys(change.tx)
+    record = await client_record(change.tx, client_id)
+    moved = record.jwks_uri != source.jwks_uri
+    if moved:
+        as_of = None if source.jwks_uri is None else change.now_ms - FRESH_MS  # so that a look is due at once
+        await clients.publish_at(change.tx, client_id=client_id, jwks_uri=source.jwks_uri, as_of_ms=as_of)
+    changes = KeyChanges()
+    if source.keys:
+        changes = await client_keys.replace_keys(change.tx, client_id=client_id, keys=source.keys, now_ms=change.now_ms)
+    if changes.gone and not owners:
+        raise Conflicting("keys_moved", "The client's keys have just changed.", field="jwks", remedy="Read them again.")
+    if moved or changes:
+        facts = {**record.facts(), **changes.facts(), **({"jwks_uri": source.jwks_uri or ""} if moved else {})}
+        logs = (record.alliance, *owners) if changes.gone else (record.alliance,)
+        enter(change, logs, "client_keys_changed", actor, facts)
+    return changes
 
 
-def _facts(member_id: str, client_id: str, key: str) -> dict[str, str]:
-    return {"member": member_id, "client": client_id, "key": key}
+def enter(change: Change, logs: Collection[str], act: str, actor: Mapping[str, str], facts: Mapping[str, Any]) -> None:
+    """The same entry in each of these logs."""
+    for log in logs:
+        change.enter(Draft(log=log, kind=Kind.ADMIN, facts={"act": act, "actor": dict(actor), **facts}))
 
 
-def _act(log: str, act: str, operator: str, facts: Mapping[str, Any]) -> Draft:
-    return Draft(log=log, kind=Kind.ADMIN, facts={"act": act, "actor": {"operator": operator}, **facts})
+async def _loses(database: Database, record: ClientRecord, source: KeySource) -> bool:
+    kept = {one.key.thumbprint for one in source.keys}
+    return any(one.key.thumbprint not in kept for one in await client_keys.active_keys(database, record.id))
+
+
+def _caller(subject: Subject) -> dict[str, str]:
+    return {"member": subject.member, "client": subject.client}

@@ -14,17 +14,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from gateway.approvals import Act, Arguments, Mandate
 from gateway.canonical import canonical
 from gateway.database import Database, Query, Reading, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound
-from gateway.identity.clients import is_client_key
-from gateway.identity.keys import PublicKey, public_key
+from gateway.identity.client_keys import is_client_key
+from gateway.identity.keys import KeyRefused, PublicKey, public_key
 from gateway.identity.subject import Subject
-from gateway.ledger import Draft, Kind, Ledger
+from gateway.ledger import Change, Draft, Kind, Ledger
+from gateway.members.arguments import only, said
 from gateway.members.tables import key_confirmation, member, member_signing_key
 
 SIGNING_ALGORITHMS = ("Ed25519", "ES256")
@@ -75,32 +76,41 @@ class SigningKeys:
         self._database = database
         self._ledger = ledger
 
-    async def add(self, member_id: str, jwk: Mapping[str, Any], *, operator: str) -> str:
-        """Register a public key (Ed25519, or P-256 for ES256); returns its fingerprint.
+    def acts(self) -> list[Act]:
+        """`add_signing_key`, which needs two operators."""
+        return [Act("add_signing_key", self._check, self._add)]
 
-        `Invalid` for a private or other key and for a key that is or was some client's; `Conflicting` if the
-        key is registered already, by whomever.
+    async def _check(self, reading: Reading, of: str, arguments: Arguments) -> None:
+        """`KeyRefused` or `Invalid` unless it is an Ed25519 or P-256 public key that never was a client's.
+
+        `Conflicting` if the key is registered already, by whomever.
         """
-        key = _checked_key(jwk)
-        fingerprint = key.thumbprint
-        alliance_id = await self._alliance_of(member_id)
-        async with self._ledger.changing(alliance_id) as change:
-            if await is_client_key(change.tx, fingerprint):
-                raise _is_a_client_key()
-            if await change.tx.one(_KEY, fingerprint=fingerprint) is not None:
-                raise Conflicting("signing_key_taken", "This key is registered already.", field="jwk")
-            await change.tx.run(
-                _ADD,
-                fingerprint=fingerprint,
-                member_id=member_id,
-                jwk=canonical(dict(key.jwk)).decode(),
-                state="active",
-                created_at=change.now_ms,
-                revoked_at=None,
-            )
-            actor = {"operator": operator}
-            change.enter(_act(alliance_id, "signing_key_added", actor, member=member_id, fingerprint=fingerprint))
-        return fingerprint
+        only(arguments, "member", "jwk")
+        fingerprint = _checked_key(arguments.get("jwk")).thumbprint
+        row = await reading.one(_MEMBER, id=said(arguments, "member"))
+        if row is None or row["alliance_id"] != of:
+            raise NotFound
+        if await is_client_key(reading, fingerprint):
+            raise _is_a_client_key()
+        if await reading.one(_KEY, fingerprint=fingerprint) is not None:
+            raise Conflicting("signing_key_taken", "This key is registered already.", field="jwk")
+
+    async def _add(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
+        """Register a public key of a member; returns its fingerprint."""
+        await self._check(change.tx, mandate.alliance, arguments)
+        key = _checked_key(arguments["jwk"])
+        facts = {"member": arguments["member"], "fingerprint": key.thumbprint}
+        await change.tx.run(
+            _ADD,
+            fingerprint=key.thumbprint,
+            member_id=arguments["member"],
+            jwk=canonical(dict(key.jwk)).decode(),
+            state="active",
+            created_at=change.now_ms,
+            revoked_at=None,
+        )
+        change.enter(_act(mandate.alliance, "signing_key_added", mandate.actor(), **facts))
+        return key.thumbprint
 
     async def revoke(self, fingerprint: str, *, operator: str) -> None:
         """Accept no further signature by this key. Already revoked: nothing happens, no entry."""
@@ -134,12 +144,6 @@ class SigningKeys:
             facts = {"member": key.member, "fingerprint": fingerprint}
             change.enter(_act(subject.alliance, "signing_key_confirmed", actor, **facts))
 
-    async def _alliance_of(self, member_id: str) -> str:
-        row = await self._database.one(_MEMBER, id=member_id)
-        if row is None:
-            raise NotFound
-        return str(row["alliance_id"])
-
 
 async def signing_key(reading: Reading, fingerprint: str) -> SigningKey | None:
     """The key of that fingerprint as it stands, or None."""
@@ -168,8 +172,10 @@ async def is_confirmed(reading: Reading, *, by: str, fingerprint: str) -> bool:
     return await reading.one(_CONFIRMED, member=by, fingerprint=fingerprint) is not None
 
 
-def _checked_key(jwk: Mapping[str, Any]) -> PublicKey:
+def _checked_key(jwk: object) -> PublicKey:
     """A public key that agreements may be signed with; `KeyRefused` or `Invalid` otherwise."""
+    if not isinstance(jwk, dict):
+        raise KeyRefused("A key is a JSON object.")
     key = public_key(jwk)
     if key.algorithm not in SIGNING_ALGORITHMS:
         raise Invalid("signing_key_kind", "A signing key is Ed25519 or P-256.", field="kty")

@@ -19,6 +19,7 @@ from gateway.members.tables import alliance, member
 from gateway.members.uscc import checked_uscc
 
 LONGEST_NAME = 200
+ENVIRONMENTS = ("production", "test")
 
 _ADD_ALLIANCE = Query(insert(alliance))
 _ALLIANCE = Query(select(alliance.c.id).where(alliance.c.id == bindparam("id")))
@@ -54,15 +55,22 @@ class Members:
         self._ledger = ledger
         self._keyring = keyring
 
-    async def create_alliance(self, name: str, *, operator: str) -> str:
-        """Found an alliance and open its operator's log; returns the id of both."""
-        _checked_name(name, "name")
+    async def create_alliance(self, name: str, *, operator: str, environment: str = "production") -> str:
+        """Found an alliance and open its operator's log; returns the id of both.
+
+        Its `environment` (`production` or `test`) stays: what is tested and what is real share nothing.
+        """
+        checked_name(name, "name")
+        if environment not in ENVIRONMENTS:
+            raise Invalid("invalid_environment", f"One of {', '.join(ENVIRONMENTS)}.", field="environment")
         alliance_id = random_id()
         async with self._ledger.changing() as change:
-            await change.tx.run(_ADD_ALLIANCE, id=alliance_id, name=name, created_at=change.now_ms)
+            row = {"id": alliance_id, "name": name, "created_at": change.now_ms, "environment": environment}
+            await change.tx.run(_ADD_ALLIANCE, **row)
             await change.open_log(alliance_id)
             await self._keyring.create_log_key(change.tx, alliance_id, change.now_ms)
-            change.enter(_act(alliance_id, "alliance_founded", operator, alliance=alliance_id, name=name))
+            facts = {"alliance": alliance_id, "name": name, "environment": environment}
+            change.enter(_act(alliance_id, "alliance_founded", operator, **facts))
         return alliance_id
 
     async def create_member(self, alliance_id: str, *, name: str, uscc: str, industry: str, operator: str) -> str:
@@ -70,8 +78,8 @@ class Members:
 
         `UsccInvalid` names what is wrong with the code; `Conflicting` if the company is a member already.
         """
-        _checked_name(name, "name")
-        _checked_name(industry, "industry")
+        checked_name(name, "name")
+        checked_name(industry, "industry")
         code = checked_uscc(uscc)
         if await self._database.one(_ALLIANCE, id=alliance_id) is None:
             raise NotFound
@@ -104,7 +112,7 @@ class Members:
         which those are could change between asking and locking. Already suspended: nothing happens, no entry.
         """
         row = await self._existing(self._database, member_id)
-        _checked_name(case, "case")
+        checked_name(case, "case")
         if row["state"] == "suspended":
             return
         everyone = await self.of_alliance(row["alliance_id"])
@@ -118,7 +126,7 @@ class Members:
     async def readmit(self, member_id: str, *, case: str, operator: str) -> None:
         """End a suspension. Not suspended: nothing happens, no entry."""
         row = await self._existing(self._database, member_id)
-        _checked_name(case, "case")
+        checked_name(case, "case")
         async with self._ledger.changing(row["alliance_id"]) as change:
             if (await self._existing(change.tx, member_id))["state"] == "admitted":
                 return
@@ -129,6 +137,10 @@ class Members:
         """The alliance in which the member is admitted now; None for unknown and suspended members."""
         row = await self._database.one(_MEMBER, id=member)
         return row["alliance_id"] if row is not None and row["state"] == "admitted" else None
+
+    async def home_of(self, member_id: str) -> str:
+        """The alliance of a member, suspended or not; `NotFound` for a stranger."""
+        return str((await self._existing(self._database, member_id))["alliance_id"])
 
     async def of_alliance(self, alliance_id: str) -> Sequence[str]:
         """The ids of all members of an alliance, suspended ones included."""
@@ -164,7 +176,7 @@ def _act(log: str, act: str, operator: str, **facts: Any) -> Draft:
     return Draft(log=log, kind=Kind.ADMIN, facts={"act": act, "actor": {"operator": operator}, **facts})
 
 
-def _checked_name(text: str, field: str) -> None:
+def checked_name(text: str, field: str) -> None:
     """1 to 200 printable characters without blanks at the ends, or `Invalid`."""
     if not 0 < len(text) <= LONGEST_NAME or not text.isprintable() or text != text.strip():
         raise Invalid("name_malformed", f"This must be 1 to {LONGEST_NAME} printable characters.", field=field)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, UniqueConstraint
 
 from gateway.database import metadata
+from gateway.database.guards import Guard, changed, guarded
 
 alliance = Table(
     "alliance",
@@ -12,6 +13,19 @@ alliance = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("environment", Text, nullable=False, server_default="production"),
+    CheckConstraint("environment IN ('production', 'test')", name="environment"),
+)
+guarded(
+    alliance,
+    [
+        Guard(
+            "alliance_keeps_its_environment",
+            "UPDATE",
+            "archived: an alliance keeps its environment",
+            lambda differs: changed(("environment",), differs),
+        )
+    ],
 )
 
 member = Table(

@@ -119,7 +119,7 @@ _CASE = _record(
                 "grants": _list_of(_GRANT),
             }
         ),
-        "action": _record({"name": _name, "method": _name, "fields": _NAMES}),
+        "action": _record({"name": _name, "method": _name, "fields": _NAMES, "includes": _NAMES, "signature": _name}),
         "resource": _record(
             {"dataset": _name, "owner": _name, "owner_state": _name, "kind": _name, "fields": _names_to_names}
         ),
@@ -139,6 +139,7 @@ _CASE = _record(
                 "frequency": _record({"reads": _whole, "per_seconds": _whole}),
                 "confidentiality_years": _whole,
                 "onward": _name,
+                "signed_messages": _record({"profile": _name, "actions": _NAMES}),
             }
         ),
         "holds": _list_of(_record({"case": _name, "subject": _name, "state": _name})),

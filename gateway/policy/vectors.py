@@ -23,7 +23,13 @@ _PLAIN: Final[Mapping[str, Any]] = {
             {"agreement": "agreement-1", "datasets": ["dataset-1"], "purposes": ["settlement"], "actions": ["read"]}
         ],
     },
-    "action": {"name": "read", "method": "api", "fields": ["amount", "due_on"]},
+    "action": {
+        "name": "read",
+        "method": "api",
+        "fields": ["amount", "due_on"],
+        "includes": ["read"],
+        "signature": "profile-1",
+    },
     "resource": {
         "dataset": "dataset-1",
         "owner": "member-b",
@@ -46,6 +52,7 @@ _PLAIN: Final[Mapping[str, Any]] = {
         "frequency": {"reads": 100, "per_seconds": 60},
         "confidentiality_years": 5,
         "onward": "forbidden",
+        "signed_messages": {"profile": "profile-1", "actions": ["read"]},
     },
     "holds": [],
 }
@@ -71,6 +78,9 @@ _EDITS: Final[tuple[tuple[str, str, Any, Effect], ...]] = (
     ("a method not agreed", "agreement.methods", ["file"], Effect.DENY),
     ("a purpose unknown", "context.purpose", "curiosity", Effect.DENY),
     ("a purpose not agreed", "agreement.purposes", ["risk_control"], Effect.DENY),
+    ("no signature where one is agreed", "action.signature", "none", Effect.DENY),
+    ("a signature by another profile", "action.signature", "profile-2", Effect.DENY),
+    ("a signature that nobody demands", "agreement.signed_messages", {"profile": "none", "actions": []}, Effect.PERMIT),
     ("an active hold", "holds", [_HOLD], Effect.DENY),
 )
 

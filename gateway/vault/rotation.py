@@ -32,6 +32,7 @@ class RotatedKey(StrEnum):
 
     TOKEN = "token"  # noqa: S105 - the use of a key
     RECEIPT = "receipt"
+    MESSAGE = "message"
 
 
 _DAY_MS: Final = 86_400_000

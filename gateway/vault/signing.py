@@ -1,4 +1,4 @@
-"""The gateway's own Ed25519 keys: tokens, receipts, logs."""
+"""The gateway's own Ed25519 keys: tokens, receipts, answers, logs."""
 
 from __future__ import annotations
 

@@ -58,7 +58,8 @@ signing_key = Table(
     Column("retired_at", BigInteger),
     CheckConstraint("state IN ('published', 'active', 'retiring', 'retired')", name="state"),
 )
-"""The gateway's own Ed25519 keys. `use`: token, receipt, log:<log id>. A retired key keeps its public half alone."""
+"""The gateway's own Ed25519 keys. `use`: token, receipt, message, log:<log id>. A
+retired key keeps its public half alone."""
 
 for _state in ("published", "active"):  # one key signs, and at most one waits for its turn
     _one = signing_key.c.state == literal_column(f"'{_state}'")

@@ -235,6 +235,7 @@ async def test_the_case_for_the_policy_is_sliced_to_one_dataset_and_true_of_draf
         "frequency": {"reads": 100, "per_seconds": 60},
         "confidentiality_years": 3,
         "onward": "forbidden",
+        "signed_messages": {"profile": "none", "actions": []},
     }
     found = await world.agreements.load(agreement)
     assert found is not None
@@ -294,9 +295,9 @@ async def test_a_signature_is_refused_by_name_and_changes_nothing(world: World) 
     found = await world.agreements.load(agreement)
     assert found is not None
     unregistered, unconfirmed = new_key(), new_key()
-    await world.keys.add(world.bank.id, public(unconfirmed), operator="root")
+    await world.add_signing_key(world.bank.id, public(unconfirmed))
     revoked = new_key()
-    fingerprint = await world.keys.add(world.bank.id, public(revoked), operator="root")
+    fingerprint = await world.add_signing_key(world.bank.id, public(revoked))
     await world.keys.confirm(world.airline.subject, fingerprint)
     await world.keys.revoke(fingerprint, operator="root")
     own = world.bank.key
@@ -341,7 +342,7 @@ async def test_the_own_confirmation_of_a_third_member_does_not_count(sqlite_worl
     world = sqlite_world
     agreement = await world.drafted()
     world.bank.key = new_key()
-    fingerprint = await world.keys.add(world.bank.id, public(world.bank.key), operator="root")
+    fingerprint = await world.add_signing_key(world.bank.id, public(world.bank.key))
     await world.keys.confirm(world.hotel.subject, fingerprint)
     with pytest.raises(Invalid, match="signing_key_unconfirmed"):
         await world.sign(world.bank, agreement)

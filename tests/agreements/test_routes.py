@@ -144,7 +144,7 @@ async def test_a_signature_is_one_string_and_nothing_else(site: Site, body: byte
 
 async def test_the_directory_shows_members_and_a_confirmation_over_http(site: Site) -> None:
     world = site.world
-    fingerprint = await world.keys.add(world.bank.id, public(new_key()), operator="root")
+    fingerprint = await world.add_signing_key(world.bank.id, public(new_key()))
 
     async def confirmed() -> bool:
         items = (await site.ask(world.airline, "GET", "/members")).json()["items"]
@@ -164,16 +164,20 @@ async def test_the_directory_shows_members_and_a_confirmation_over_http(site: Si
 
 def test_the_published_schema_of_a_proposal_names_every_member_of_the_terms() -> None:
     from gateway.agreements.schemas import PROPOSAL
-    from gateway.agreements.terms import PROPOSED
+    from gateway.agreements.terms import OPTIONAL, PROPOSED
 
-    assert tuple(PROPOSAL["properties"]) == PROPOSED
+    assert tuple(PROPOSAL["properties"]) == PROPOSED + OPTIONAL
+    assert tuple(PROPOSAL["required"]) == PROPOSED
 
 
 def test_the_published_schema_accepts_a_proposal_that_the_gateway_accepts() -> None:
     import jsonschema_rs
 
     from gateway.agreements.schemas import PROPOSAL
-    from tests.agreements.test_terms import TERMS
+    from tests.agreements.test_terms import SIGNED_MESSAGES, TERMS
 
     proposal = {name: value for name, value in TERMS.items() if name in PROPOSAL["properties"]}
-    jsonschema_rs.validator_for(PROPOSAL).validate(proposal)
+    validator = jsonschema_rs.validator_for(PROPOSAL)
+    validator.validate(proposal)
+    validator.validate(proposal | {"signed_messages": SIGNED_MESSAGES})
+    assert not validator.is_valid(proposal | {"signed_messages": {"profile": "another", "actions": ["read"]}})

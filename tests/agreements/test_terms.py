@@ -37,6 +37,7 @@ TERMS: dict[str, Any] = {
     "confidentiality_years": 0,
     "onward": "written_consent",
 }
+SIGNED_MESSAGES = {"profile": "fapi-2_0-http-signatures-01", "actions": ["read", "query"]}
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -125,6 +126,17 @@ REFUSED: list[tuple[str, str, Change]] = [
     ("terms_wrong_type", "/confidentiality_years", _set("confidentiality_years", "3")),
     ("terms_word_unknown", "/onward", _set("onward", "allowed")),
     ("terms_wrong_type", "/onward", _set("onward", None)),
+    ("terms_wrong_type", "/signed_messages", _set("signed_messages", None)),
+    ("terms_member_missing", "/signed_messages/actions", _set("signed_messages", {"profile": "x"})),
+    ("terms_member_unknown", "/signed_messages/more", _set("signed_messages", SIGNED_MESSAGES | {"more": 1})),
+    ("terms_word_unknown", "/signed_messages/profile", _set("signed_messages", SIGNED_MESSAGES | {"profile": "none"})),
+    ("terms_empty", "/signed_messages/actions", _set("signed_messages", SIGNED_MESSAGES | {"actions": []})),
+    ("terms_word_unknown", "/signed_messages/actions/0", _set("signed_messages", SIGNED_MESSAGES | {"actions": ["x"]})),
+    (
+        "terms_repeated",
+        "/signed_messages/actions",
+        _set("signed_messages", SIGNED_MESSAGES | {"actions": ["read"] * 2}),
+    ),
 ]
 
 
@@ -201,7 +213,7 @@ _several = st.lists(_names, min_size=1, max_size=4, unique=True)
 _title = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable() and text == text.strip())
 _instant = st.integers(0, 2**33)
 _terms = st.builds(
-    lambda datasets, parties, title, reads, per, start, lasts, years, onward: {
+    lambda datasets, parties, title, reads, per, start, lasts, years, onward, signed: {
         "v": 1,
         "alliance": "al",
         "agreement": "ag",
@@ -217,6 +229,7 @@ _terms = st.builds(
         "end": datetime.fromtimestamp(start + lasts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "confidentiality_years": years,
         "onward": onward,
+        **({} if signed is None else {"signed_messages": SIGNED_MESSAGES | {"actions": list(signed)}}),
     },
     st.dictionaries(_names, st.tuples(_several, _several), min_size=1, max_size=3),
     st.lists(_names, min_size=2, max_size=2, unique=True),
@@ -227,6 +240,7 @@ _terms = st.builds(
     st.integers(1, 2**31),
     st.integers(0, 100),
     st.sampled_from(["forbidden", "written_consent"]),
+    st.none() | st.permutations(["read", "query"]).flatmap(lambda names: st.sampled_from([names, names[:1]])),
 )
 
 
@@ -251,6 +265,10 @@ def test_what_is_read_says_what_was_written(value: dict[str, Any]) -> None:
         "confidentiality_years": terms.confidentiality_years,
         "onward": terms.onward,
     }
+    if terms.signed_messages is not None:
+        signed = terms.signed_messages
+        read["signed_messages"] = {"profile": signed.profile, "actions": [*signed.actions]}
+    assert ("signed_messages" in value) == (terms.signed_messages is not None)
     assert read == {name: value[name] for name in read}
     assert complete_proposal(json.dumps(read).encode(), alliance="al", agreement="ag") == terms
 

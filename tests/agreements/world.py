@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select
 
 from gateway.agreements import AgreementLife, Agreements, Holds, sign_terms
 from gateway.app import NewKeys
+from gateway.approvals import Approvals
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
 from gateway.identity.clients import add_key, register_client
@@ -20,6 +21,7 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 from gateway.ledger.tables import head, leaf
 from gateway.members import Members, SigningKeys
+from gateway.members.client_acts import ClientActs
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import LocalKeyring
 
@@ -110,6 +112,8 @@ class World:
         keyring = KeyRing(self.database, LocalKeyring("test", secrets.token_bytes(32)), self.clock)
         self.members = Members(self.database, self.ledger, NewKeys(keyring))
         self.keys = SigningKeys(self.database, self.ledger)
+        acts = ClientActs(self.database, loopback=False).acts()
+        self.approvals = Approvals(self.database, self.ledger, self.clock, [*self.keys.acts(), *acts])
         self.datasets = OwnedDatasets()
         self.restart()
         self.holds = Holds(self.database, self.ledger, self.datasets)
@@ -149,8 +153,18 @@ class World:
             client = await register_client(tx, member_id=member, name="app", now_ms=self.clock())
             await add_key(tx, client_id=client, jwk=public(client_key), now_ms=self.clock())
         signing = key or new_key()
-        fingerprint = await self.keys.add(member, public(signing), operator="root")
+        fingerprint = await self.add_signing_key(member, public(signing))
         return Company(alliance, member, client, client_key, signing, fingerprint)
+
+    async def add_signing_key(self, member: str, jwk: Mapping[str, Any]) -> str:
+        """Proposed by one operator, approved by another; returns the fingerprint."""
+        home = await self.members.home_of(member)
+        return await self.by_two(home, "add_signing_key", member=member, jwk=dict(jwk))
+
+    async def by_two(self, alliance: str, act: str, **arguments: Any) -> str:
+        """One operator proposes, another approves; returns what the act made."""
+        proposal = await self.approvals.propose(alliance, act, arguments, operator="root")
+        return await self.approvals.approve(proposal, operator="second")
 
     def proposal(self, **changes: Any) -> bytes:
         value: dict[str, Any] = {

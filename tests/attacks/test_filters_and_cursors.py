@@ -13,7 +13,7 @@ import pytest
 
 from gateway.canonical import canonical
 from tests.access.world import PLACES, Deal, Shared, person, records, shared_on
-from tests.alliance import Member, new_key, public
+from tests.alliance import Member, new_key
 
 
 @pytest.fixture
@@ -225,9 +225,7 @@ async def test_a_cursor_is_void_for_another_client_of_the_same_member(shared: Sh
     deal = await shared.market()
     cursor = await first_cursor(shared, deal, await shared.token(deal))
     second = Member("hotel, second system", shared.alliance, id=shared.hotel.id, client_key=new_key())
-    second.client = await shared.gateway.clients.register(
-        shared.hotel.id, name="second", jwk=public(second.client_key), operator="test"
-    )
+    second.client = await shared.alliance.register(second, "second")
     token = await second.token(second.under(deal.agreement, deal.dataset))
     assert len(records(await second.get(deal.path, token))) == 3
     invalid(await second.get(deal.path, token, cursor=cursor), "invalid_cursor", "cursor")

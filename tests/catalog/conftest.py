@@ -92,7 +92,7 @@ async def opened_shop(database: Database, folder: Path) -> Shop:
     keyring = KeyRing(database, provider, clock)
     ledger = Ledger(database, clock, origin="test.example", node="test")
     async with database.transaction() as tx:
-        await tx.run(Query(insert(alliance)), id=ALLIANCE, name="Four", created_at=clock.now)
+        await tx.run(Query(insert(alliance)), id=ALLIANCE, name="Four", created_at=clock.now, environment="test")
         for number, member_id in enumerate((AIRLINE, BANK, HOTEL)):
             await tx.run(
                 Query(insert(member)),

@@ -37,7 +37,9 @@ def test_a_client_is_registered_by_key_by_name_or_by_certificate(gateway: Gatewa
             key.write_text(json.dumps(ECKey.generate_key("P-256").as_dict(private=False)))
         answer = gateway("admin", "client", member, "--name", "core", *chosen)
         assert answer.exit_code == 0, answer.output
-        assert len(answer.stdout.strip()) == 32
+        approved = gateway("admin", "approve", answer.stdout.strip(), SUDO_USER="second")
+        assert approved.exit_code == 0, approved.output
+        assert len(approved.stdout.strip()) == 32
     for chosen in ([], [str(key), "--san-dns", "x.example"], ["--san-dns", "a.example", "--san-uri", "urn:b"]):
         answer = gateway("admin", "client", member, "--name", "core", *chosen)
         assert answer.exit_code == 1

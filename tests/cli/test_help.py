@@ -11,7 +11,7 @@ _ADMIN = [str(command.name) for command in admin.registered_commands]
 def test_help_lists_every_command(gateway: Gateway) -> None:
     answer = gateway("--help")
     assert answer.exit_code == 0
-    for name in ("init", "migrate", "serve", "demo", "export", "verify", "admin"):
+    for name in ("init", "migrate", "serve", "demo", "export", "verify", "message", "verify-message", "admin"):
         assert name in answer.output
 
 

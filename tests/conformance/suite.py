@@ -45,7 +45,7 @@ class Server(Served):
 
     async def furnish(self, alliance: Alliance) -> None:
         hotel = alliance.members["hotel"]
-        await alliance.gateway.clients.add_key(hotel.client, self.rsa.as_dict(private=False), operator="test")
+        await alliance.by_two("add_client_key", client=hotel.client, jwk=self.rsa.as_dict(private=False))
 
 
 @dataclass

@@ -341,7 +341,7 @@ def test_what_does_not_go_together_is_not_registered(wrong: dict[str, Any]) -> N
 async def test_a_method_is_read_back_as_it_was_registered(each_world: World, method: Method) -> None:
     async with each_world.database.transaction() as tx:
         client = await register_client(tx, member_id="bank", name="one", now_ms=0, method=method)
-    known = await find_client(each_world.database, client)
+    known = await find_client(each_world.database, client, 0)
     assert known is not None
     assert known.method == method
 

@@ -43,7 +43,7 @@ async def test_a_token_is_an_rfc_9068_jwt_bound_to_the_proof(world: World) -> No
     assert (claims["iss"], claims["aud"]) == (ISSUER, RESOURCE)
     assert (claims["sub"], claims["client_id"]) == (f"client:{world.client}", world.client)
     assert (claims["iat"], claims["exp"]) == (NOW, NOW + 300)
-    assert (claims["alliance"], claims["member"], claims["client_version"]) == ("alliance", "bank", 2)
+    assert (claims["alliance"], claims["member"], claims["client_version"]) == ("alliance", "bank", 1)
     assert claims["authorization_details"] == answer.body["authorization_details"]
     assert len(claims["jti"]) >= 22
 

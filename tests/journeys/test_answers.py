@@ -242,7 +242,7 @@ async def test_a_client_that_was_ended_is_not_authenticated_at_the_very_next_cal
         await clients.revoke(shared.hotel.client, operator="test")
     else:
         key = shared.hotel.client_key.thumbprint()
-        await clients.add_key(shared.hotel.client, public(new_key()), operator="test")
+        await shared.alliance.by_two("add_client_key", client=shared.hotel.client, jwk=public(new_key()))
         await clients.retire_key(shared.hotel.client, key, operator="test")
     answer = await shared.hotel.get(deal.path, token)
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")

@@ -19,6 +19,7 @@ from tests.access.served import PLACES, Served
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NODE = EXAMPLES / "oauth4webapi"
+NODE_SIGNED = EXAMPLES / "signed-messages"
 PATIENCE_S = 120
 
 
@@ -68,34 +69,73 @@ def test_the_script_says_how_it_is_used_and_what_went_wrong(served: Served, tmp_
     assert run([sys.executable, script, str(served.alliance_file), "stranger"], tmp_path).returncode == 1
 
 
-@pytest.fixture(scope="module")
-def node_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example with its one dependency installed, in a copy."""
+def installed(example: Path, copy: Path) -> Path:
+    """A Node.js example with its dependencies installed, in a copy."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("Node.js is absent: the oauth4webapi example is not run.")
+        pytest.skip(f"Node.js is absent: {example.name} is not run.")
     if int(run([node, "--version"], EXAMPLES).stdout.lstrip("v").split(".")[0]) < 20:
-        pytest.skip("Node.js 20 or newer is absent: the oauth4webapi example is not run.")
-    copy = tmp_path_factory.mktemp("node") / "example"
-    shutil.copytree(NODE, copy, ignore=shutil.ignore_patterns("node_modules"))
-    installed = run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], copy)
-    if not (copy / "node_modules" / "oauth4webapi").is_dir():
-        pytest.skip(f"oauth4webapi is absent and could not be installed: {installed.stderr.strip()[-300:]}")
+        pytest.skip(f"Node.js 20 or newer is absent: {example.name} is not run.")
+    shutil.copytree(example, copy, ignore=shutil.ignore_patterns("node_modules"))
+    said = run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], copy)
+    wanted = json.loads((example / "package.json").read_text())["dependencies"]
+    if any(not (copy / "node_modules" / name).is_dir() for name in wanted):
+        pytest.skip(f"{example.name} could not be installed: {said.stderr.strip()[-300:]}")
     return copy
 
 
-def test_a_script_with_oauth4webapi_reads_a_page(served: Served, node_example: Path) -> None:
-    check(pages(run(["node", "read_a_page.mjs", str(served.alliance_file), "hotel"], node_example)))
+def test_a_script_with_oauth4webapi_reads_a_page(served: Served, tmp_path: Path) -> None:
+    folder = installed(NODE, tmp_path / "example")
+    check(pages(run(["node", "read_a_page.mjs", str(served.alliance_file), "hotel"], folder)))
+
+
+def test_a_script_with_http_message_signatures_signs_and_checks_the_answers(served: Served, tmp_path: Path) -> None:
+    script = EXAMPLES / "read_signed.py"
+    check(pages(run([sys.executable, str(script), str(served.alliance_file), "hotel"], tmp_path)))
+
+
+def test_a_script_with_npms_http_message_signatures_signs_and_checks_the_answers(
+    served: Served, tmp_path: Path
+) -> None:
+    folder = installed(NODE_SIGNED, tmp_path / "example")
+    check(pages(run(["node", "read_signed.mjs", str(served.alliance_file), "hotel"], folder)))
+
+
+_PRELUDE = """
+import json, sys
+import requests
+from jwskate import Jwk
+from read_a_page import find, obtain_token
+from pathlib import Path
+file = Path(sys.argv[1])
+alliance = json.loads(file.read_text())
+ISSUER, member = alliance["issuer"], find(alliance["members"], "hotel")
+client_key = Jwk(json.loads((file.parent / member["jwk_file"]).read_text())).with_kid_thumbprint()
+reading = obtain_token(ISSUER, member, client_key)
+path, api = member["reads"][0]["url"], requests.Session()
+api.get(path, auth=reading)
+"""
+
+
+def test_the_guides_example_of_a_signed_query_works_as_printed(served: Served, tmp_path: Path) -> None:
+    guide = (EXAMPLES.parent / "docs" / "guides" / "partner-systems.md").read_text("utf-8")
+    printed = re.findall(r"```python\n(.*?)```", guide.partition("## 10. ")[2], re.DOTALL)
+    [example] = printed
+    script = tmp_path / "guide.py"
+    script.write_text(_PRELUDE + example.replace('"B"', '"PEK"') + "print(answer.text)\n")
+    shutil.copy(EXAMPLES / "read_a_page.py", tmp_path)
+    [page] = pages(run([sys.executable, str(script), str(served.alliance_file)], tmp_path))
+    assert [one["fields"]["code"] for one in page["records"]] == ["PEK"]
 
 
 def test_the_examples_use_no_code_of_ours_and_name_no_registry() -> None:
-    scripts = [EXAMPLES / "read_a_page.py", NODE / "read_a_page.mjs"]
+    scripts = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*/*.mjs")]
+    assert len(scripts) >= 4
     for script in scripts:
         assert not re.search(r"^\s*(from|import)\s+(gateway|tests)\b", script.read_text("utf-8"), re.MULTILINE)
-    lock = json.loads((NODE / "package-lock.json").read_text())
-    package = json.loads((NODE / "package.json").read_text())
-    locked = {name: one for name, one in lock["packages"].items() if name}
-    assert {name.removeprefix("node_modules/"): one["version"] for name, one in locked.items()} == package[
-        "dependencies"
-    ]
-    assert all(one["integrity"].startswith("sha512-") and "resolved" not in one for one in locked.values())
+    for folder in (NODE, NODE_SIGNED):
+        lock = json.loads((folder / "package-lock.json").read_text())
+        package = json.loads((folder / "package.json").read_text())
+        locked = {name.removeprefix("node_modules/"): one for name, one in lock["packages"].items() if name}
+        assert {name: one["version"] for name, one in locked.items()} == package["dependencies"]
+        assert all(one["integrity"].startswith("sha512-") and "resolved" not in one for one in locked.values())

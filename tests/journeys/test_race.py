@@ -110,10 +110,8 @@ class Race:
     async def _client(self, name: str) -> Member:
         """Another client of the hotel."""
         made = Member(name, self.site.alliance, id=self.hotel.id)
-        made.client = await self.site.alliance.gateway.clients.register(
-            made.id, name=name, jwk=public(made.client_key), operator="test"
-        )
-        await self.site.alliance.gateway.clients.add_key(made.client, public(new_key()), operator="test")
+        made.client = await self.site.alliance.register(made, name)
+        await self.site.alliance.by_two("add_client_key", client=made.client, jwk=public(new_key()))
         return made
 
     @staticmethod

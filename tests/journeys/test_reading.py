@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.identity.base64url import decode
 from gateway.ledger import proofs, receipts
 from gateway.ledger.merkle import leaf_hash, verify_inclusion
 from gateway.ledger.stored import StoredHashes, entries, state
@@ -181,7 +182,8 @@ async def test_a_receipt_verifies_by_the_published_key_and_its_entry_stands_in_t
     deal = await shared.market()
     token = await shared.token(deal)
     answers = [(await shared.hotel.get(deal.path, token)).json() for _ in range(5)]
-    [key] = (await shared.alliance.http.get("/v1/jwks")).json()["keys"]
+    keys = {one["kid"]: one for one in (await shared.alliance.http.get("/v1/jwks")).json()["keys"]}
+    key = keys[json.loads(decode(answers[0]["receipt"].partition(".")[0]))["kid"]]
     database, log = shared.gateway.database, shared.bank.id
     size = (await state(database, log)).size
     bodies = [bytes(row["body"]) for row in await entries(database, log, 0, size)]

@@ -66,15 +66,19 @@ class Operator:
     def environment(self) -> Mapping[str, str]:
         return {**self.stack.gateways[0].environment, "GATEWAY_DATA_DIR": str(self.folder / "data")}
 
-    async def act(self, *arguments: str) -> str:
-        """Run `gateway ARGUMENTS`; what it printed."""
+    async def act(self, *arguments: str, by: str = "first") -> str:
+        """Run `gateway ARGUMENTS` as the operator `by`; what it printed."""
         run = await asyncio.create_subprocess_exec(
             *gateway_program(), *arguments,
-            env=dict(self.environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**self.environment, "SUDO_USER": by}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await run.communicate()
         assert run.returncode == 0, said.decode()
         return said.decode().strip()
+
+    async def by_two(self, *arguments: str) -> str:
+        """One operator proposes, another approves; what the act made."""
+        return await self.act("admin", "approve", await self.act("admin", *arguments), by="second")
 
     def key_file(self, name: str, jwk: Mapping[str, Any]) -> str:
         """A public key, handed over as a file."""
@@ -92,8 +96,8 @@ class Operator:
         client = self.key_file(f"{name}-client", public(member.client_key))
         signing = self.key_file(f"{name}-signing", public(member.signing_key))
         member.client, _ = await asyncio.gather(
-            self.act("admin", "client", member.id, client, "--name", f"{name} systems"),
-            self.act("admin", "signing-key", member.id, signing),
+            self.by_two("client", member.id, client, "--name", f"{name} systems"),
+            self.by_two("signing-key", member.id, signing),
         )
         return member
 
@@ -207,8 +211,8 @@ async def test_a_client_with_a_certificate_reads_without_any_key_of_its_own(stac
         places = await bank.declare(MARKET_SCHEMA)
         await bank.upload(places, [{"code": "PEK", "city": "Beijing", "price": 1, "margin": 1}])
         agreement = await bank.agree(hotel, places, ["code"])
-        client = await operator.act(
-            "admin", "client", hotel.id, "--name", "by certificate", "--san-dns", "core.hotel.example"
+        client = await operator.by_two(
+            "client", hotel.id, "--name", "by certificate", "--san-dns", "core.hotel.example"
         )
         mine = _issued_by(stack, x509.DNSName("core.hotel.example"))
         context = stack.nginx.trust()
@@ -234,7 +238,7 @@ async def test_a_client_with_a_certificate_reads_without_any_key_of_its_own(stac
             entry = await _newest(alliance, bank.id)
             assert entry["actor"]["x5t#S256"] == mine.thumbprint
             assert entry["actor"].keys() == {"member", "client", "token", "x5t#S256"}
-            await operator.act("admin", "client-method", client, "--san-dns", "other.hotel.example")
+            await operator.by_two("client-method", client, "--san-dns", "other.hotel.example")
             assert (await machine.get(stack.nginx.mtls_url + path, headers=headers)).status_code == 401
             assert (await machine.post(alias, data=form)).status_code == 401
 

@@ -156,9 +156,7 @@ class Endings:
             reader = await self._client()
         elif what == "key":
             reader = self._keyed = self._keyed or await self._client()
-            key = await self._pair.site.alliance.gateway.clients.add_key(
-                reader.client, public(new_key()), operator="test"
-            )
+            key = await self._pair.site.alliance.by_two("add_client_key", client=reader.client, jwk=public(new_key()))
         token = await reader.token(reader.under(agreement, self._dataset))
         path = f"/v1/agreements/{agreement}/datasets/{self._dataset}/records"
         return self._ending(what, reader, token, path, agreement, key)
@@ -191,9 +189,9 @@ class Endings:
 
     async def _client(self) -> Member:
         """Another client of the hotel."""
-        hotel, clients = self._pair.hotel, self._pair.site.alliance.gateway.clients
+        hotel = self._pair.hotel
         made = Member("system", hotel.alliance, id=hotel.id, nonces=hotel.nonces)
-        made.client = await clients.register(made.id, name=made.name, jwk=public(made.client_key), operator="test")
+        made.client = await self._pair.site.alliance.register(made, made.name)
         return made
 
 

@@ -143,15 +143,16 @@ async def test_who_is_unknown_can_be_neither_suspended_nor_readmitted(sqlite_wor
     assert await sqlite_world.members.alliance_of("nobody") is None
 
 
-async def test_a_signing_key_is_registered_under_its_thumbprint_with_one_entry(world: World) -> None:
+async def test_a_signing_key_is_registered_under_its_thumbprint_by_two_operators(world: World) -> None:
     before = len(await world.entries())
     key = ECKey.generate_key("P-256", private=True)
-    fingerprint = await world.keys.add(world.bank.id, {**public(key), "kid": "any"}, operator="root")
+    fingerprint = await world.add_signing_key(world.bank.id, {**public(key), "kid": "any"})
     assert fingerprint == key.thumbprint()
     entries = await world.entries()
-    assert len(entries) == before + 1
+    assert len(entries) == before + 3
     facts = next(one for one in entries if one.get("fingerprint") == fingerprint)
     assert (facts["act"], facts["member"], facts["kind"]) == ("signing_key_added", world.bank.id, "admin")
+    assert (facts["actor"]["operator"], facts["actor"]["approver"]) == ("root", "second")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ async def test_a_signing_key_is_registered_under_its_thumbprint_with_one_entry(w
 async def test_other_keys_are_refused_and_leave_no_entry(sqlite_world: World, jwk: dict[str, object]) -> None:
     before = await sqlite_world.entries()
     with pytest.raises(GatewayError) as refused:
-        await sqlite_world.keys.add(sqlite_world.bank.id, jwk, operator="root")
+        await sqlite_world.add_signing_key(sqlite_world.bank.id, jwk)
     assert refused.value.code in {"key_refused", "signing_key_kind"}
     assert await sqlite_world.entries() == before
 
@@ -180,7 +181,7 @@ async def test_a_clients_key_is_no_signing_key(world: World) -> None:
     before = await world.entries()
     for company in (world.bank, world.airline):
         with pytest.raises(Invalid, match="signing_key_is_client_key"):
-            await world.keys.add(world.bank.id, public(company.client_key), operator="root")
+            await world.add_signing_key(world.bank.id, public(company.client_key))
     assert await world.entries() == before
 
 
@@ -188,7 +189,7 @@ async def test_a_key_signs_for_one_member_for_ever(world: World) -> None:
     await world.keys.revoke(world.airline.fingerprint, operator="root")
     for member in (world.airline, world.bank, world.stranger):
         with pytest.raises(Conflicting, match="signing_key_taken"):
-            await world.keys.add(member.id, public(world.airline.key), operator="root")
+            await world.add_signing_key(member.id, public(world.airline.key))
 
 
 async def test_revoking_twice_is_revoking_once(world: World) -> None:
@@ -201,7 +202,7 @@ async def test_revoking_twice_is_revoking_once(world: World) -> None:
 
 
 async def test_a_key_is_confirmed_once_by_another_member_of_the_alliance(world: World) -> None:
-    fingerprint = await world.keys.add(world.bank.id, public(new_key()), operator="root")
+    fingerprint = await world.add_signing_key(world.bank.id, public(new_key()))
     before = len(await world.entries())
     await world.keys.confirm(world.airline.subject, fingerprint)
     await world.keys.confirm(world.airline.subject, fingerprint)
@@ -213,7 +214,7 @@ async def test_a_key_is_confirmed_once_by_another_member_of_the_alliance(world: 
 
 
 async def test_a_confirmation_that_means_nothing_is_refused(world: World) -> None:
-    revoked = await world.keys.add(world.bank.id, public(new_key()), operator="root")
+    revoked = await world.add_signing_key(world.bank.id, public(new_key()))
     await world.keys.revoke(revoked, operator="root")
     before = await world.entries()
     with pytest.raises(Conflicting, match="signing_key_own"):

@@ -141,7 +141,7 @@ async def test_a_client_of_the_first_schema_goes_on_as_it_was(empty_url: str) ->
     await change_schema(empty_url, write)
     await upgrade(empty_url)
     async with _opened(empty_url) as database:
-        known = await find_client(database, "c")
+        known = await find_client(database, "c", 0)
     assert known is not None
     assert known.method == Method()
 

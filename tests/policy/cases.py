@@ -11,6 +11,7 @@ from typing import Any
 NOW = 1_767_225_600
 PURPOSES = ["market_analysis", "settlement", "risk_control", "curiosity"]
 FIELDS = ["amount", "due_on", "name", "origin", "remark"]
+PROFILES = ["profile-1", "profile-2"]
 CLASSES = ["plain", "route", "identity"]
 ILL_TYPED: list[Any] = [
     *(None, True, False, "", "zzz", -1, 0, 1.5, 1.0, 5, 2**31, 2**53, 2**63, 2**64, -(2**63), 1e300),
@@ -31,7 +32,13 @@ def agreed_case() -> dict[str, Any]:
                 {"agreement": "a1", "datasets": ["flights"], "purposes": ["market_analysis"], "actions": ["read"]}
             ],
         },
-        "action": {"name": "read", "method": "api", "fields": ["amount", "origin"]},
+        "action": {
+            "name": "read",
+            "method": "api",
+            "fields": ["amount", "origin"],
+            "includes": ["read"],
+            "signature": "profile-1",
+        },
         "resource": {
             "dataset": "flights",
             "owner": "airline",
@@ -54,6 +61,7 @@ def agreed_case() -> dict[str, Any]:
             "frequency": {"reads": 100, "per_seconds": 60},
             "confidentiality_years": 5,
             "onward": "forbidden",
+            "signed_messages": {"profile": "profile-1", "actions": ["read"]},
         },
         "holds": [{"case": "c1", "subject": "flights", "state": "lifted"}],
     }
@@ -126,6 +134,12 @@ def _well_typed(draw: random.Random) -> dict[str, Any]:
     agreement["granted_fields"] = draw.sample(FIELDS, draw.choice([0, 3, 4, 5, 5, 5]))
     agreement["purposes"] = draw.sample(PURPOSES, draw.choice([0, 2, 3, 4]))
     agreement["frequency"] = {"reads": draw.randint(1, 10**6), "per_seconds": draw.choice([1, 60, 86400])}
+    case["action"]["includes"] = draw.choice([["read"], ["read", "query"], []])
+    case["action"]["signature"] = draw.choice(["none", *PROFILES])
+    agreement["signed_messages"] = {
+        "profile": draw.choice(["none", *PROFILES]),
+        "actions": draw.choice([[], [], [], ["read"], ["query"], ["read", "query"]]),
+    }
     agreement["onward"] = draw.choice(["forbidden", "written_consent"])
     case["holds"] = [_hold(draw) for _ in range(draw.choice([0, 0, 1, 2]))]
     for _ in range(draw.choice([0, 0, 0, 1, 2])):
@@ -153,6 +167,8 @@ _TURNS: list[tuple[tuple[Any, ...], Any]] = [
     (("agreement", "methods"), ["file", "api"]),
     (("agreement", "methods"), []),
     (("agreement", "id"), "a2"),
+    (("agreement", "signed_messages"), {"profile": "none", "actions": []}),
+    (("action", "signature"), "none"),
 ]
 
 

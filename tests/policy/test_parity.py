@@ -35,10 +35,16 @@ def _embedded(bundle: PolicyBundle, cases: Sequence[dict[str, Any]]) -> list[Any
 
 
 def _comparable(answer: Any) -> str:
-    """All of an answer, type for type; only what is a set has no order."""
-    return json.dumps(
-        {**answer, "fields": sorted(answer["fields"]), "classes": sorted(answer["classes"])}, sort_keys=True
-    )
+    """All of an answer, type for type; only what is a set has no order.
+
+    OPA repeats the years 1.0 as they were written, regopy as 1. The gateway's schema lets no fraction in.
+    """
+    said = {**answer, "fields": sorted(answer["fields"]), "classes": sorted(answer["classes"])}
+    return json.dumps(json.loads(json.dumps(said), parse_float=_whole), sort_keys=True)
+
+
+def _whole(number: str) -> float | int:
+    return int(float(number)) if float(number).is_integer() else float(number)
 
 
 def test_both_engines_answer_ten_thousand_cases_alike(bundle: PolicyBundle, opa_server: OPA) -> None:
@@ -55,4 +61,4 @@ def test_both_engines_answer_ten_thousand_cases_alike(bundle: PolicyBundle, opa_
     codes = {reason["code"] for answer in embedded for reason in json.loads(answer)["reasons"]}
     assert sum(effects.values()) == COUNT
     assert effects["permit"] > COUNT // 20, "too few permits to prove anything"
-    assert len(codes) == 10, "a requirement was never unmet"
+    assert len(codes) == 11, "a requirement was never unmet"

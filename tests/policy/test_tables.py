@@ -14,7 +14,10 @@ from gateway.policy.tables import activate, active_digest
 async def policies(database: Database) -> Database:
     """A database with two alliances."""
     async with database.transaction() as tx:
-        await tx.many(Query(insert(alliance)), [{"id": name, "name": name, "created_at": 0} for name in ("one", "two")])
+        await tx.many(
+            Query(insert(alliance)),
+            [{"id": name, "name": name, "created_at": 0, "environment": "test"} for name in ("one", "two")],
+        )
     return database
 
 

@@ -22,14 +22,14 @@ _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _TEST_PATH = re.compile(r"\btests/[\w/]+\.py\b")
-_COMMAND = re.compile(r"(?:^|[\s/])gateway (admin [a-z-]+|[a-z]+)((?:[ \t].*)?)$", re.MULTILINE)
-_OPTION = re.compile(r"--[a-z]+")
+_COMMAND = re.compile(r"(?:^|[\s/])gateway (admin [a-z-]+|[a-z-]+)((?:[ \t].*)?)$", re.MULTILINE)
+_OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
 _VARIABLE = re.compile(r"\bGATEWAY_[A-Z_]*[A-Z]\b")
 _CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)*")
 _POLICY_CODE = re.compile(r'"code": "([A-Z_]+)"')
 _REFUSERS = {
     "Reason", "Invalid", "indeterminate", "TokenRefused", "ProofRefused", "TokenInvalid", "challenge", "note",
-    "_refused",
+    "_refused", "SignatureRefused", "challenge_signature", "KeysUnfetched",
 }  # fmt: skip
 _NOT_SETTINGS = {"GATEWAY_OPA": "read by the tests alone", "GATEWAY_PASSPHRASE": "refused"}
 

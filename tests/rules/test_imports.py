@@ -18,6 +18,7 @@ _DOORS = {
     "regopy": ("gateway/policy/*",),
     "opa_client": ("gateway/policy/opa.py",),
     "fastapi": ("gateway/*/*routes.py", "gateway/app.py", "gateway/web.py", "gateway/problems.py", "gateway/strict.py"),
+    "aiohttp": ("gateway/identity/key_set_client.py",),
     "asyncpg": ("gateway/database/*",),
     "alembic": ("gateway/migrations/*",),
 }

@@ -31,6 +31,8 @@ action_well_formed if {
 	is_string(input.action.name)
 	is_string(input.action.method)
 	strings(input.action.fields)
+	signable(input.action.includes)
+	is_string(input.action.signature)
 }
 
 resource_well_formed if {
@@ -64,6 +66,8 @@ agreement_well_formed if {
 	input.agreement.frequency.per_seconds > 0
 	whole(input.agreement.confidentiality_years)
 	input.agreement.onward in {"forbidden", "written_consent"}
+	is_string(input.agreement.signed_messages.profile)
+	signable(input.agreement.signed_messages.actions)
 }
 
 holds_well_formed if {
@@ -78,6 +82,14 @@ holds_well_formed if {
 strings(value) if {
 	is_array(value)
 	every item in value { is_string(item) }
+}
+
+# METADATA
+# title: Actions that a signature can be demanded for, and no others
+# description: A name that is not known here would never be demanded.
+signable(value) if {
+	is_array(value)
+	every action in value { action in {"read", "query"} }
 }
 
 # METADATA

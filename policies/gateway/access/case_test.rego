@@ -18,6 +18,7 @@ words := [
 	"/subject/grants/0/agreement",
 	"/action/name",
 	"/action/method",
+	"/action/signature",
 	"/resource/dataset",
 	"/resource/owner",
 	"/resource/owner_state",
@@ -29,6 +30,7 @@ words := [
 	"/agreement/owner",
 	"/agreement/recipient",
 	"/agreement/onward",
+	"/agreement/signed_messages/profile",
 	"/holds/0/case",
 	"/holds/0/subject",
 	"/holds/0/state",
@@ -50,13 +52,24 @@ lists := [
 	"/subject/grants/0/purposes",
 	"/subject/grants/0/actions",
 	"/action/fields",
+	"/action/includes",
 	"/agreement/granted_fields",
 	"/agreement/purposes",
 	"/agreement/methods",
+	"/agreement/signed_messages/actions",
 	"/holds",
 ]
 
-objects := ["/subject", "/action", "/resource", "/resource/fields", "/context", "/agreement", "/agreement/frequency"]
+objects := [
+	"/subject",
+	"/action",
+	"/resource",
+	"/resource/fields",
+	"/context",
+	"/agreement",
+	"/agreement/frequency",
+	"/agreement/signed_messages",
+]
 
 refused(place, value) if {
 	decision := access.decision with input as json.patch(of_one_hold, [{"op": "replace", "path": place, "value": value}])
@@ -89,6 +102,12 @@ test_a_list_is_an_array_of_what_it_lists if {
 test_an_object_is_an_object if {
 	every place in objects {
 		every value in [null, true, 1, "read", [], ["read"]] { refused(place, value) }
+	}
+}
+
+test_a_signature_is_demanded_for_known_actions_alone if {
+	every place in ["/action/includes", "/agreement/signed_messages/actions"] {
+		every value in [["write"], ["read", "READ"], ["read "]] { refused(place, value) }
 	}
 }
 

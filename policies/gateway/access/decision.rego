@@ -48,6 +48,7 @@ requirements := [
 	{"code": "AGREEMENT_NOT_IN_FORCE", "clause": "2.3.2"},
 	{"code": "OUT_OF_SCOPE", "clause": "4.1.2"},
 	{"code": "METHOD_NOT_AGREED", "clause": "4.1.2"},
+	{"code": "MESSAGE_SIGNATURE_REQUIRED", "clause": "4.1.2"},
 	{"code": "PURPOSE_UNKNOWN", "clause": "1.1"},
 	{"code": "PURPOSE_NOT_AGREED", "clause": "8.2.2"},
 	{"code": "DISPUTED_ITEM", "clause": "7.2.3"},

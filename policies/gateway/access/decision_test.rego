@@ -15,7 +15,13 @@ plain := {
 			"actions": ["read"],
 		}],
 	},
-	"action": {"name": "read", "method": "api", "fields": ["carrier", "origin"]},
+	"action": {
+		"name": "read",
+		"method": "api",
+		"fields": ["carrier", "origin"],
+		"includes": ["read"],
+		"signature": "none",
+	},
 	"resource": {
 		"dataset": "flights",
 		"owner": "airline",
@@ -38,11 +44,14 @@ plain := {
 		"frequency": {"reads": 100, "per_seconds": 60},
 		"confidentiality_years": 5,
 		"onward": "forbidden",
+		"signed_messages": {"profile": "none", "actions": []},
 	},
 	"holds": [],
 }
 
 hold := {"case": "c1", "subject": "flights", "state": "active"}
+
+demanded := {"profile": "profile-1", "actions": ["query", "read"]}
 
 edited(place, value) := json.patch(plain, [{"op": "replace", "path": place, "value": value}])
 
@@ -135,6 +144,7 @@ test_each_requirement_names_its_code_and_clause if {
 		["/agreement/granted_fields", [], "OUT_OF_SCOPE", "4.1.2"],
 		["/agreement/methods", ["file"], "METHOD_NOT_AGREED", "4.1.2"],
 		["/agreement/methods", [], "METHOD_NOT_AGREED", "4.1.2"],
+		["/agreement/signed_messages", demanded, "MESSAGE_SIGNATURE_REQUIRED", "4.1.2"],
 		["/context/purpose", "settlement", "PURPOSE_NOT_AGREED", "8.2.2"],
 		["/subject/grants/0/purposes", ["settlement"], "PURPOSE_NOT_AGREED", "8.2.2"],
 		["/holds", [hold], "DISPUTED_ITEM", "7.2.3"],
@@ -177,6 +187,7 @@ test_all_unmet_requirements_are_named_in_the_rulebooks_order if {
 		{"op": "replace", "path": "/resource/owner_state", "value": "suspended"},
 		{"op": "replace", "path": "/subject/client_state", "value": "revoked"},
 		{"op": "replace", "path": "/action/method", "value": "push"},
+		{"op": "replace", "path": "/agreement/signed_messages", "value": demanded},
 		{"op": "replace", "path": "/action/fields", "value": ["tailnum"]},
 	])
 	decision := access.decision with input as case

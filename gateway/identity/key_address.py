@@ -1,0 +1,73 @@
+"""Addresses at which members publish their keys (`jwks_uri`, RFC 7591 section 2): which are acceptable.
+
+An address comes from outside, so it must not become a way into our own network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.errors import GatewayError, Invalid
+
+_LONGEST: Final = 512
+_PLAIN: Final = re.compile(r"https://[A-Za-z0-9._~:/?&=%@!$'()*+,;\[\]-]+")
+_TRANSLATING: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+"""IPv6 networks whose addresses stand for IPv4 ones (RFC 6052, RFC 8215, RFC 4291)."""
+
+Look = Callable[[str], Awaitable[list[object]]]
+"""Returns the members of the key set published at an address, none of them checked, or raises `KeysUnfetched`."""
+
+
+class KeysUnfetched(GatewayError):
+    """The address gave no key set. `code` says why, to our logs alone."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code, "The keys could not be fetched.")
+
+
+def checked_address(uri: object, *, loopback: bool = False) -> str:
+    """An `https` URL with a host and without user, fragment or odd characters, not naming a private address.
+
+    `loopback` lets it name this machine. `Invalid` otherwise.
+    """
+    if not isinstance(uri, str) or len(uri) > _LONGEST or not _PLAIN.fullmatch(uri):
+        raise _not_acceptable()
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _not_acceptable() from None
+    if not host or "@" in parts.netloc:
+        raise _not_acceptable()
+    try:
+        literal = ip_address(host)
+    except ValueError:
+        return uri
+    if not is_open_to_us(literal, loopback=loopback):
+        raise _not_acceptable()
+    return uri
+
+
+def is_open_to_us(address: IPv4Address | IPv6Address, *, loopback: bool) -> bool:
+    """Whether it is a public unicast address, whatever it is wrapped in, or loopback where that is allowed."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return is_open_to_us(address.ipv4_mapped, loopback=loopback)
+    if address.is_loopback:
+        return loopback
+    if isinstance(address, IPv6Address):
+        translated = any(address in network for network in _TRANSLATING)
+        if translated or address.sixtofour is not None or address.teredo is not None:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _not_acceptable() -> Invalid:
+    return Invalid(
+        "invalid_jwks_uri",
+        f"A jwks_uri is a public https URL of at most {_LONGEST} characters, without user and fragment.",
+        field="jwks_uri",
+    )

@@ -1,0 +1,117 @@
+"""`gateway admin` as two people use it: one proposes, the other approves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stdnum.cn import uscc
+from typer.testing import Result
+
+from tests.alliance import new_key, public
+from tests.cli.conftest import Gateway
+
+
+class Hosts:
+    """The commands, by whoever runs them."""
+
+    def __init__(self, gateway: Gateway, folder: Path) -> None:
+        self._gateway = gateway
+        self._folder = folder
+        gateway("init")
+        self.alliance = self.said("alice", "alliance", "Test")
+        body = "91310000MA1000001"
+        code = body + uscc.calc_check_digit(body)
+        self.member = self.said(
+            "alice", "member", self.alliance, "--name", "Bank", "--uscc", code, "--industry", "bank"
+        )
+
+    def run(self, by: str, *arguments: str) -> Result:
+        return self._gateway("admin", *arguments, SUDO_USER=by)
+
+    def said(self, by: str, *arguments: str) -> str:
+        answer = self.run(by, *arguments)
+        assert answer.exit_code == 0, answer.output
+        return answer.stdout.strip()
+
+    def refused(self, by: str, code: str, *arguments: str) -> None:
+        answer = self.run(by, *arguments)
+        assert (answer.exit_code, answer.stderr.strip().splitlines()[0].split()[-1]) == (1, code), answer.output
+        assert "Traceback" not in answer.output
+
+    def file(self, document: Any) -> str:
+        path = self._folder / f"{len(list(self._folder.iterdir()))}.json"
+        path.write_text(json.dumps(document))
+        return str(path)
+
+
+@pytest.fixture
+def hosts(gateway: Gateway, tmp_path: Path) -> Hosts:
+    (tmp_path / "files").mkdir()
+    return Hosts(gateway, tmp_path / "files")
+
+
+def test_a_client_is_registered_by_two_operators_and_ended_by_one(hosts: Hosts) -> None:
+    key = new_key()
+    proposal = hosts.said("alice", "client", hosts.member, hosts.file(public(key)), "--name", "systems")
+    shown = json.loads(hosts.said("bob", "pending", hosts.alliance))
+    assert (shown["proposal"], shown["act"], shown["proposed_by"]) == (proposal, "register_client", "alice")
+    assert shown["arguments"]["jwks"]["keys"][0]["kid"] == key.thumbprint()
+    hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    client = hosts.said("bob", "approve", proposal)
+    assert client == shown["arguments"]["client"]
+    hosts.refused("bob", "proposal_decided", "approve", proposal)
+    assert hosts.said("bob", "pending", hosts.alliance) == ""
+    more = hosts.said("bob", "client-key", client, hosts.file(public(new_key())))
+    thumbprint = hosts.said("alice", "approve", more)
+    hosts.said("carol", "retire-client-key", client, thumbprint)
+    moved = hosts.said("bob", "client-keys", client, "--jwks-uri", "https://keys.example/bank")
+    assert hosts.said("alice", "approve", moved) == ""
+    hosts.said("carol", "revoke-client", client)
+    hosts.refused("bob", "client_revoked", "client-key", client, hosts.file(public(new_key())))
+
+
+def test_a_key_set_file_registers_all_its_keys(hosts: Hosts) -> None:
+    keys = {"keys": [public(new_key()), public(new_key())]}
+    hosts.said("alice", "client", hosts.member, hosts.file(keys), "--name", "systems")
+    assert len(json.loads(hosts.said("bob", "pending", hosts.alliance))["arguments"]["jwks"]["keys"]) == 2
+
+
+def test_a_signing_key_takes_two_operators(hosts: Hosts) -> None:
+    key = new_key()
+    proposal = hosts.said("alice", "signing-key", hosts.member, hosts.file(public(key)))
+    hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    assert hosts.said("bob", "approve", proposal) == key.thumbprint()
+
+
+def test_a_proposal_is_declined_by_another_and_withdrawn_by_its_proposer(hosts: Hosts) -> None:
+    first, second = (
+        hosts.said("alice", "client", hosts.member, hosts.file(public(new_key())), "--name", "systems")
+        for _ in range(2)
+    )
+    hosts.refused("alice", "OWN_PROPOSAL", "decline", first)
+    hosts.said("bob", "decline", first)
+    hosts.refused("bob", "not_found", "withdraw", second)
+    hosts.said("alice", "withdraw", second)
+    for proposal in (first, second):
+        hosts.refused("carol", "proposal_decided", "approve", proposal)
+
+
+def test_what_cannot_be_done_is_not_proposed(hosts: Hosts) -> None:
+    name = ("--name", "systems")
+    hosts.refused("alice", "invalid_jwks", "client", hosts.member, *name)
+    both = (hosts.file(public(new_key())), "--jwks-uri", "https://keys.example/")
+    hosts.refused("alice", "invalid_jwks", "client", hosts.member, *both, *name)
+    private = hosts.file(dict(new_key().as_dict(private=True)))
+    hosts.refused("alice", "key_refused", "client", hosts.member, private, *name)
+    hosts.refused("alice", "key_refused", "signing-key", hosts.member, private)
+    hosts.refused("alice", "invalid_jwks_uri", "client", hosts.member, "--jwks-uri", "https://10.0.0.1/", *name)
+    good = hosts.file(public(new_key()))
+    hosts.refused("alice", "environment_differs", "client", hosts.member, good, *name, "--environment", "test")
+    hosts.refused("alice", "not_found", "client", "f" * 32, good, *name)
+    hosts.refused("alice", "not_found", "client-key", "f" * 32, good)
+    hosts.refused("alice", "not_found", "approve", "f" * 32)
+    hosts.refused("alice", "invalid_environment", "alliance", "Other", "--environment", "staging")
+    assert hosts.said("bob", "pending", hosts.alliance) == ""
