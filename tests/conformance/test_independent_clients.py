@@ -88,22 +88,29 @@ def test_oauth4webapi_accepts_our_token_and_refuses_every_mutated_one(server: Se
     assert [name for name, accepted in verdicts.items() if accepted] == ["unchanged"]
 
 
-def test_requests_oauth2client_goes_the_whole_way(server: Server) -> None:
+@pytest.fixture
+def http() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        yield session
+
+
+def test_requests_oauth2client_goes_the_whole_way(server: Server, http: requests.Session) -> None:
     hotel = _hotel(server)
     key = Jwk(json.loads((server.directory / hotel["jwk_file"]).read_text())).with_kid_thumbprint()
     client = OAuth2Client.from_discovery_document(
-        requests.get(f"{server.url}/.well-known/oauth-authorization-server", timeout=5).json(),
+        http.get(f"{server.url}/.well-known/oauth-authorization-server", timeout=5).json(),
         issuer=server.url,
         auth=PrivateKeyJwt(hotel["client_id"], key, alg="ES256", aud=server.url),
         dpop_bound_access_tokens=True,
         testing=True,
+        session=http,
     )
     token = client.client_credentials(authorization_details=json.dumps(hotel["authorization_details"]))
     assert isinstance(token, DPoPToken)
     read = hotel["reads"][0]
 
     def call(auth: Any) -> requests.Response:
-        return requests.get(read["url"], params={"purpose": read["purpose"]}, auth=auth, timeout=5)
+        return http.get(read["url"], params={"purpose": read["purpose"]}, auth=auth, timeout=5)
 
     answer = call(token)
     assert answer.status_code == 200, answer.text
@@ -111,6 +118,7 @@ def test_requests_oauth2client_goes_the_whole_way(server: Server) -> None:
     assert client.revoke_access_token(token.access_token)
     with pytest.raises(RepeatedDPoPNonce) as refused:  # the library takes every 401 of DPoP for a nonce challenge
         call(token)
+    refused.value.response.close()
     said = {
         "issuer": client.issuer,
         "type": token.token_type,

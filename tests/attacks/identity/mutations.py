@@ -30,6 +30,7 @@ def _without(file: str, before: str, gone: str) -> Mutation:
 _ASSERTIONS = "identity/assertions.py"
 _AUTHENTICATION = "identity/authentication.py"
 _CLAIMS = "identity/claims.py"
+_CLIENTS = "identity/clients.py"
 _ENDPOINT = "identity/endpoint.py"
 _FORMS = "identity/forms.py"
 _GRANTS = "identity/grants.py"
@@ -65,15 +66,22 @@ _RSA = "if modulus.bit_length() not in _RSA_BITS or modulus % 2 == 0:"
 MUTATIONS: Final[dict[str, Mutation]] = {
     # assertions
     "test_assertion_signed_by_a_strangers_key": _never(
-        _AUTHENTICATION, "not assertions.signed_by(claim.assertion, client)"
+        _AUTHENTICATION, "renewed is client or not assertions.signed_by(claimed, renewed)"
     ),
     "test_assertion_signed_under_a_kid_that_is_not_the_clients": _without(
         _ASSERTIONS, "for known, key in client.keys if kid in (None, known))", " if kid in (None, known)"
     ),
-    "test_assertion_signed_by_a_retired_key": Mutation(
-        "identity/clients.py",
-        'client.outerjoin(client_key, and_(client_key.c.client_id == client.c.id, client_key.c.state == "active"))',
-        "client.outerjoin(client_key, client_key.c.client_id == client.c.id)",
+    "test_assertion_signed_by_a_retired_key": _without(
+        _CLIENTS,
+        'client_key.c.state == "active",\n                client_key.c.not_before',
+        'client_key.c.state == "active",',
+    ),
+    "test_assertion_signed_by_a_key_that_does_not_count_yet": _without(
+        _CLIENTS, "client_key.c.not_before <= _NOW,", "client_key.c.not_before <= _NOW,"
+    ),
+    "test_assertion_signed_by_a_key_whose_time_is_over": _without(
+        _CLIENTS, "or_(client_key.c.expires_at.is_(None), client_key.c.expires_at > _NOW),",
+        "or_(client_key.c.expires_at.is_(None), client_key.c.expires_at > _NOW),",
     ),
     "test_assertion_of_a_revoked_client": _never(_AUTHENTICATION, 'client.state != "active"'),
     "test_assertion_of_a_client_that_never_was": _never(_AUTHENTICATION, "client is None"),

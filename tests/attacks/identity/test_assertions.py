@@ -29,6 +29,26 @@ async def test_assertion_signed_by_a_retired_key(world: World) -> None:
     assert (await world.refusal()).code == "ASSERTION_SIGNATURE"
 
 
+async def test_assertion_signed_by_a_key_that_does_not_count_yet(world: World) -> None:
+    key, header = await _another(world, nbf=NOW + 60)
+    assert (await world.refusal(key=key, header=header)).code == "ASSERTION_SIGNATURE"
+
+
+async def test_assertion_signed_by_a_key_whose_time_is_over(world: World) -> None:
+    key, header = await _another(world, exp=NOW + 60)
+    await world.ask(key=key, header=header)
+    world.clock.pass_seconds(61)
+    assert (await world.refusal(key=key, header=header)).code == "ASSERTION_SIGNATURE"
+
+
+async def _another(world: World, **times: int) -> tuple[OKPKey, dict[str, str]]:
+    """A further key of the client with a time of its own."""
+    key = OKPKey.generate_key("Ed25519")
+    async with world.database.transaction() as tx:
+        jwk = {**key.as_dict(private=False), **times}
+        return key, {"kid": await add_key(tx, client_id=world.client, jwk=jwk, now_ms=world.clock())}
+
+
 async def test_assertion_of_a_revoked_client(world: World) -> None:
     async with world.database.transaction() as tx:
         await revoke_client(tx, client_id=world.client)

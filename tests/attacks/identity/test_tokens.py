@@ -8,7 +8,7 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from gateway.errors import Refused
-from gateway.identity import Challenge, Offer, add_key
+from gateway.identity import Challenge, Offer, retire_key
 from tests.identity.world import ISSUER, NOW, RESOURCE, World, build_second_client, sign
 
 
@@ -126,8 +126,7 @@ async def test_token_after_it_was_revoked(world: World) -> None:
 async def test_token_after_its_client_changed(world: World) -> None:
     subject = await world.call(await world.token())
     async with world.database.transaction() as tx:
-        second = OKPKey.generate_key("Ed25519").as_dict(private=False)
-        await add_key(tx, client_id=world.client, jwk=second, now_ms=world.clock())
+        await retire_key(tx, client_id=world.client, thumbprint=world.kid)
     with pytest.raises(Challenge):
         await world.identity.require_active(subject)
 
