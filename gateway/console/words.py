@@ -130,6 +130,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "act_register_client": ("Register a client", "注册客户端"),
     "act_add_client_key": ("Add a key to a client", "为客户端添加密钥"),
     "act_change_client_keys": ("Change a client's keys", "变更客户端密钥"),
+    "act_change_client_method": ("Change how a client authenticates", "变更客户端认证方式"),
     "act_add_signing_key": ("Register a signing key", "注册签名密钥"),
     "onward": ("One moment", "请稍候"),
     "onward_company": ("You are being taken to your company's sign-in.", "正在前往公司登录页面。"),

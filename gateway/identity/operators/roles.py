@@ -57,6 +57,7 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "register_client": Permission.DECIDE_CLIENT,
         "add_client_key": Permission.DECIDE_CLIENT,
         "change_client_keys": Permission.DECIDE_CLIENT,
+        "change_client_method": Permission.DECIDE_CLIENT,
         "add_signing_key": Permission.DECIDE_KEY,
     }
 )
