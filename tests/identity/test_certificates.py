@@ -86,6 +86,14 @@ def test_what_is_no_certificate_is_refused_in_our_own_words(value: bytes) -> Non
         from_header(value)
 
 
+def test_a_certificate_with_a_negative_serial_number_is_refused() -> None:
+    serial = _GOOD.certificate.serial_number.to_bytes(20, "big").lstrip(b"\0")
+    place = _GOOD.der.index(serial)
+    negative = _GOOD.der[:place] + bytes([serial[0] | 0x80]) + _GOOD.der[place + 1 :]
+    with pytest.raises(CertificateRefused):
+        from_header(b":" + b64encode(negative) + b":")
+
+
 @given(st.integers(0, len(_GOOD.der) - 1), st.integers(1, 255))
 @settings(max_examples=300, deadline=None)
 def test_a_damaged_certificate_is_refused_or_another_one(place: int, change: int) -> None:
