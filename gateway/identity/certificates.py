@@ -6,6 +6,7 @@ there. Here a certificate is only read; `proxy` says whose word is taken for it.
 
 from __future__ import annotations
 
+import warnings
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _UNREADABLE: Final = (
     ValueError,
     TypeError,
+    Warning,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,
@@ -143,9 +145,10 @@ def _read(der: bytes) -> Certificate:
     if len(der) > CERTIFICATE_BYTES:
         raise CertificateRefused(f"The certificate exceeds {CERTIFICATE_BYTES} bytes.")
     try:
-        parsed = x509.load_der_x509_certificate(der)
-        strong = _is_strong(parsed.public_key())
-        names = frozenset(_names(parsed))
+        with warnings.catch_warnings(action="error"):  # what the library will refuse one day is refused already
+            parsed = x509.load_der_x509_certificate(der)
+            strong = _is_strong(parsed.public_key())
+            names = frozenset(_names(parsed))
     except _UNREADABLE:
         raise CertificateRefused("The certificate is malformed.") from None
     if not strong:

@@ -86,6 +86,16 @@ def test_what_is_no_certificate_is_refused_in_our_own_words(value: bytes) -> Non
         from_header(value)
 
 
+def test_a_certificate_with_a_negative_serial_number_is_refused() -> None:
+    certificates = (self_signed(now=NOW) for _ in range(1000))
+    good = next(one for one in certificates if one.certificate.serial_number.bit_length() > 152)
+    serial = good.certificate.serial_number.to_bytes(20, "big")
+    place = good.der.index(serial)
+    negative = good.der[:place] + bytes([serial[0] | 0x80]) + good.der[place + 1 :]
+    with pytest.raises(CertificateRefused):
+        from_header(b":" + b64encode(negative) + b":")
+
+
 @given(st.integers(0, len(_GOOD.der) - 1), st.integers(1, 255))
 @settings(max_examples=300, deadline=None)
 def test_a_damaged_certificate_is_refused_or_another_one(place: int, change: int) -> None:
