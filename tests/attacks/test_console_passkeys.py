@@ -193,11 +193,13 @@ async def test_two_who_hold_a_code_cannot_both_enrol(visitor: Visitor, other: Vi
 
 
 async def test_a_code_expires(visitor: Visitor) -> None:
+    """Also between the question and the answer."""
     code = await visitor.console.add("Ann")
+    visitor.console.clock.ahead_ms += codes.LIFE_MS - 60_000
     options = await visitor.ask("/enrol/options", {"code": code})
-    visitor.console.clock.ahead_ms += codes.LIFE_MS - 1000
+    visitor.console.clock.ahead_ms += 60_000
     assert (await visitor.post("/enrol", {"answer": visitor.passkey.make(options)})).status_code == 401
-    visitor.console.clock.ahead_ms += 1000
+    await _refused(visitor, "CODE_USED")
     assert (await visitor.post("/enrol/options", {"code": code})).status_code == 401
     await _refused(visitor, "CODE_EXPIRED")
 
