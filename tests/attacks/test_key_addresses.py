@@ -106,6 +106,14 @@ def test_a_public_https_address_is(uri: str) -> None:
     assert checked_address(uri) == uri
 
 
+@pytest.mark.parametrize("uri", ["https://127.0.0.1/", "https://[::1]/", "https://[::ffff:127.0.0.1]/"])
+def test_where_loopback_is_allowed_it_is_in_every_way_of_writing_it_and_nothing_else_is(uri: str) -> None:
+    assert checked_address(uri, loopback=True) == uri
+    for other in ("https://10.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://[fe80::1]/", "https://0.0.0.0/"):
+        with pytest.raises(Invalid):
+            checked_address(other, loopback=True)
+
+
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "fe80::1", "fd00::1",
