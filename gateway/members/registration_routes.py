@@ -26,7 +26,12 @@ def routes(authenticate: Authenticate, registration: Registration) -> APIRouter:
     router = APIRouter(prefix="/v1/clients", tags=["clients"])
     caller = Depends(authenticate)
 
-    @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Propose another client of your member")
+    @router.post(
+        "",
+        status_code=status.HTTP_202_ACCEPTED,
+        summary="Propose another client of your member",
+        openapi_extra=_body("client_name"),
+    )
     async def propose(request: Request, subject: Annotated[Subject, caller]) -> Response:
         """RFC 7591. Needs `register`. The client can do nothing before an operator of the alliance approves."""
 
@@ -40,7 +45,7 @@ def routes(authenticate: Authenticate, registration: Registration) -> APIRouter:
         """RFC 7592. Needs `rotate`."""
         return await _answer(lambda: registration.read(subject, client_id), status.HTTP_200_OK)
 
-    @router.put("/{client_id}", summary="Change your own keys")
+    @router.put("/{client_id}", summary="Change your own keys", openapi_extra=_body("client_id"))
     async def update(request: Request, subject: Annotated[Subject, caller], client_id: str) -> Response:
         """RFC 7592. Needs `rotate`. `jwks` or `jwks_uri` may differ from what stands, nothing else."""
 
@@ -55,6 +60,15 @@ def routes(authenticate: Authenticate, registration: Registration) -> APIRouter:
         return await _answer(lambda: registration.end(subject, client_id), status.HTTP_204_NO_CONTENT)
 
     return router
+
+
+def _body(required: str) -> dict[str, Any]:
+    """The body, for OpenAPI: it is parsed by hand, strictly. Client metadata of RFC 7591 section 2."""
+    text = {"type": "string"}
+    keys = {"type": "object", "properties": {"keys": {"type": "array", "items": {"type": "object"}}}}
+    properties = {required: text, "jwks": keys, "jwks_uri": {**text, "format": "uri"}}
+    schema = {"type": "object", "properties": properties, "required": [required]}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 async def _answer(work: Callable[[], Awaitable[dict[str, Any] | None]], code: int) -> Response:
