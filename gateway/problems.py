@@ -70,6 +70,11 @@ def status_of(error: GatewayError) -> HTTPStatus:
     return next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
+def internal_error() -> Response:
+    """What is told of an error that nobody foresaw: nothing."""
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong inside the gateway.")
+
+
 def problem_of(error: GatewayError) -> Response:
     """The document and headers for a deliberate error."""
     status = status_of(error)
@@ -110,6 +115,12 @@ def install(app: FastAPI) -> None:
         response.headers.update(error.headers or {})
         return response
 
+    async def unforeseen(_: Request, error: Exception) -> Response:
+        """The document; Starlette raises the error again behind it, for `Unexpected` to note."""
+        del error
+        return internal_error()
+
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(GatewayError, deliberate)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, routing)
@@ -141,9 +152,7 @@ class Unexpected:
         except Exception as error:
             log_unexpected(error, f"in {scope['method']} {getattr(scope.get('route'), 'path', 'no route')}")
             if not started:
-                detail = "Something went wrong inside the gateway."
-                answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
-                await answer(scope, receive, send)
+                await internal_error()(scope, receive, send)
 
 
 class FramesOnly(logging.Formatter):
