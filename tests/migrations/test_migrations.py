@@ -19,6 +19,7 @@ from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.identity import Method
 from gateway.identity.clients import find_client
+from gateway.members.client_record import client_record
 from gateway.migrations import NEWEST, configuration, current, upgrade
 from gateway.migrations.schema import complete_metadata
 from tests.services.postgresql import PostgreSQL
@@ -131,7 +132,7 @@ async def test_upgrading_again_changes_nothing(empty_url: str) -> None:
 
 
 async def test_a_client_of_the_first_schema_goes_on_as_it_was(empty_url: str) -> None:
-    """It signs assertions, and its tokens are bound to its DPoP key."""
+    """It signs assertions with its key, its tokens are bound to its DPoP key, and its alliance is for production."""
     await change_schema(empty_url, lambda connection: command.upgrade(configuration(connection), "0001"))
 
     def write(connection: Connection) -> None:
@@ -142,14 +143,22 @@ async def test_a_client_of_the_first_schema_goes_on_as_it_was(empty_url: str) ->
     await upgrade(empty_url)
     async with _opened(empty_url) as database:
         known = await find_client(database, "c", 0)
+        record = await client_record(database, "c")
     assert known is not None
-    assert known.method == Method()
+    assert (known.method, known.jwks_uri, record.environment) == (Method(), None, "production")
+    assert [kid for kid, _ in known.keys] == ["k"]
 
 
 _FIRST_CLIENT = (
     "INSERT INTO alliance (id, name, created_at) VALUES ('a', 'A', 0)",
     "INSERT INTO member VALUES ('m', 'a', 'M', 'U', 'bank', 'admitted', 1, 0)",
     "INSERT INTO client (id, member_id, name, state, version, created_at) VALUES ('c', 'm', 'C', 'active', 1, 0)",
+    (
+        "INSERT INTO client_key (thumbprint, client_id, kid, alg, jwk, state, created_at)"
+        " VALUES ('t', 'c', 'k', 'Ed25519',"
+        """ '{"crv"\\:"Ed25519","kty"\\:"OKP","x"\\:"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}',"""
+        " 'active', 0)"
+    ),
 )
 
 
