@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from gateway import canonical
@@ -85,8 +86,9 @@ class Grants:
         ]
 
 
+@lru_cache(maxsize=256)
 def requested(parameter: str) -> Grants:
-    """Parse the request parameter strictly (unique JSON members, known types and fields)."""
+    """Parse the request parameter strictly (unique JSON members, known types and fields); most ask as before."""
     try:
         details = canonical.parse(parameter.encode())
         if isinstance(details, list) and len(details) > _DETAILS:

@@ -102,30 +102,18 @@ def _check(draft: Draft) -> None:
             raise Invalid("refusal_expected", "What is entered instead is a plain refusal.", field="/overdrawn")
 
 
-def _runs(
-    facts: Mapping[str, bytes],
-    kind: Kind,
-    effect: Effect | None,
-    narrowing: int | None,
-    origin: str,
-    node: str,
-    boot_id: str,
-) -> tuple[bytes, ...]:
+def _runs(facts: Mapping[str, bytes], *named: Any) -> tuple[bytes, ...]:
     """The members of a body that do not differ from entry to entry, in order, broken where others stand."""
     if not all(isinstance(name, str) and name.isascii() for name in facts):
         raise Invalid("not_canonical", "A fact's name is not an ASCII string.", field="/facts")
     if not RESERVED.isdisjoint(facts):
         taken = min(RESERVED.intersection(facts))
         raise Invalid("reserved_member", "The ledger writes this member itself.", field=f"/facts/{taken}")
-    written = {"v": 1, "log": origin, "kind": kind.value, "node": node, "boot_id": boot_id}
-    if effect is not None:
-        written["effect"] = effect.value
-    if narrowing is not None:
-        written["narrowing"] = narrowing
-    members = {**facts, **{name: canonical(value) for name, value in written.items()}}
+    members = {**facts, **_named(*named)}
     names = sorted(members)
     at = [0, *(bisect(names, name) for name in _BREAKS), len(names)]
-    return tuple(b"".join([_member(name, members[name]) for name in names[start:end]]) for start, end in pairwise(at))
+    written = [b"%b%b," % (_label(name), members[name]) for name in names]
+    return tuple([b"".join(written[start:end]) for start, end in pairwise(at)])
 
 
 @lru_cache(maxsize=1024)
@@ -133,8 +121,22 @@ def _shared_runs(facts: SharedFacts, *named: Any) -> tuple[bytes, ...]:
     return _runs(facts.texts, *named)
 
 
-def _member(name: str, text: bytes) -> bytes:
-    return b"%b:%b," % (canonical(name), text)
+@lru_cache(maxsize=1024)
+def _named(
+    kind: Kind, effect: Effect | None, narrowing: int | None, origin: str, node: str, boot_id: str
+) -> Mapping[str, bytes]:
+    """What the ledger writes alike into every entry of a kind."""
+    members: dict[str, Any] = {"v": 1, "log": origin, "kind": kind.value, "node": node, "boot_id": boot_id}
+    if effect is not None:
+        members["effect"] = effect.value
+    if narrowing is not None:
+        members["narrowing"] = narrowing
+    return {name: canonical(value) for name, value in members.items()}
+
+
+@lru_cache(maxsize=1024)
+def _label(name: str) -> bytes:
+    return canonical(name) + b":"
 
 
 def _fitting(runs: tuple[bytes, ...], own: dict[str, bytes], opening: Opening | None) -> tuple[_Pieces, bytes | None]:
