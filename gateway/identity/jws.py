@@ -8,14 +8,16 @@ nothing of the input.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from json import JSONDecoder
 from typing import Any, Final
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws as joserfc_jws
@@ -146,13 +148,14 @@ class Signer:
         algorithm = public_key(key.as_dict(private=False)).algorithm
         protected = {"typ": typ, **(header or {}), "alg": algorithm}
         self._head = base64url.encode(orjson.dumps(protected)) + "."
-        self._key = key
-        self._model = _REGISTRY.get_alg(algorithm)
+        self._sign: Callable[[bytes], bytes] = partial(_REGISTRY.get_alg(algorithm).sign, key=key)
+        if isinstance(key, OKPKey) and isinstance(key.private_key, Ed25519PrivateKey):
+            self._sign = key.private_key.sign  # the signature as it is (RFC 8037 section 3.1)
 
     def sign(self, payload: bytes) -> str:
         """The compact JWS of a payload."""
         signed = self._head + base64url.encode(payload)
-        return f"{signed}.{base64url.encode(self._model.sign(signed.encode(), self._key))}"
+        return f"{signed}.{base64url.encode(self._sign(signed.encode()))}"
 
 
 def take_apart(compact: str | bytes, *, limit: int) -> Parts:

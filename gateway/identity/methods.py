@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
@@ -75,18 +76,23 @@ class Method:
     @classmethod
     def of(cls, row: Row) -> Method:
         """Read the columns back."""
-        kind, _, text = (row["certificate_name"] or "").partition(":")
-        return cls(
-            name=MethodName(row["method"]),
-            binding=Binding(row["binding"]),
-            certificate_name=CertificateName(kind, text) if kind else None,
-            certificates=tuple(json.loads(row["certificates"])),
-            strict_typ=row["assertion_typ"] != "any",
-        )
+        return _read(row["method"], row["binding"], row["certificate_name"], row["certificates"], row["assertion_typ"])
 
     def facts(self) -> dict[str, Any]:
         """As an entry tells it."""
         return {name: value for name, value in self.columns().items() if value is not None}
+
+
+@lru_cache(maxsize=4096)
+def _read(name: str, binding: str, certificate_name: str | None, certificates: str, assertion_typ: str) -> Method:
+    kind, _, text = (certificate_name or "").partition(":")
+    return Method(
+        name=MethodName(name),
+        binding=Binding(binding),
+        certificate_name=CertificateName(kind, text) if kind else None,
+        certificates=tuple(json.loads(certificates)),
+        strict_typ=assertion_typ != "any",
+    )
 
 
 PRIVATE_KEY_JWT: Final = Method()
