@@ -158,7 +158,7 @@ def test_only_our_own_proxy_says_where_a_browser_is(peer: str, secret: bytes, ad
     """Else whoever reaches the port past the proxy counts as a new address with every attempt."""
     headers = [(b"x-forwarded-for", b"192.0.2.9"), (b"gateway-proxy", secret)]
     request = Request({"type": "http", "headers": headers, "client": (peer, 1)})
-    proxy = TrustedProxy([ip_network("127.0.0.1")], b"s" * 32)  # type: ignore[list-item]
+    proxy = TrustedProxy([ip_network("127.0.0.1")], b"s" * 32)
     assert Browser(request, None, proxy).address == address  # type: ignore[arg-type]
 
 
@@ -173,7 +173,7 @@ async def test_attempts_past_the_proxy_count_for_where_they_come_from(tmp_path: 
         async with httpx.AsyncClient(transport=transport, base_url=console.origin) as http:
             visitor = Visitor(console, http)
             answers = [
-                await visitor.post("/sign-in/options", **{"x-forwarded-for": f"198.51.100.{number}"})
+                await visitor.post("/sign-in/options", None, **{"x-forwarded-for": f"198.51.100.{number}"})
                 for number in range(31)
             ]
     assert [answer.status_code for answer in answers] == [200] * 30 + [429]
