@@ -160,15 +160,15 @@ class Identity:
         try:
             return signed_requests.verify(request, client.keys, seconds(self._clock()))
         except SignatureRefused as refused:
-            raise self.challenge_signature(refused.code) from None
+            raise self.challenge_signature(subject, refused.code) from None
 
-    def challenge_signature(self, reason: str) -> Challenge:
+    def challenge_signature(self, subject: Subject, reason: str) -> Challenge:
         """The 401 for a message signature that does not count; `reason` goes to the security log alone."""
-        return self._check.challenge("invalid_signature", reason)
+        return self._check.challenge("invalid_signature", reason, scheme=subject.token_type)
 
-    def challenge_changed(self) -> Challenge:
+    def challenge_changed(self, subject: Subject) -> Challenge:
         """The 401 for a token that is over, or whose client changed; for callers that compared it themselves."""
-        return self._check.challenge("invalid_token", "CLIENT_CHANGED")
+        return self._check.challenge("invalid_token", "CLIENT_CHANGED", scheme=subject.token_type)
 
     def next_nonce(self) -> str:
         """To be sent as `DPoP-Nonce` with answers of the resource, so that clients need no second try."""
