@@ -104,8 +104,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
-    proxied = gateway.settings.tls_terminated
-    app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, proxied=proxied))
+    app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
     @app.get("/v1/jwks", summary="The keys that verify receipts and signed answers", tags=["reads"])

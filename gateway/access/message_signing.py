@@ -65,7 +65,7 @@ class MessageSigning:
             try:
                 await self._messages.keep(subject.member, signed.message)
             except AlreadyExists:
-                raise self._identity.challenge_signature("SIGNATURE_REPLAYED") from None
+                raise self._identity.challenge_signature(subject, "SIGNATURE_REPLAYED") from None
         return signed
 
     async def deliver(self, subject: Subject, signed: SignedRequest, answer: Answer) -> Mapping[str, str]:

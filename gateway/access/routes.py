@@ -52,7 +52,7 @@ class RecordQuery(BaseModel):
 def routes(
     enforcement: EnforcementPoint,
     authenticate: Authenticate,
-    client_changed: Callable[[], NotAuthenticated],
+    client_changed: Callable[[Subject], NotAuthenticated],
     signing: MessageSigning,
 ) -> APIRouter:
     """The read routes. `client_changed` gives the 401 for a client that was revoked after its token was issued."""
@@ -85,7 +85,7 @@ def routes(
         try:
             return await enforcement.release(wish)
         except ClientChanged:
-            raise client_changed() from None
+            raise client_changed(wish.subject) from None
 
     router = APIRouter(prefix="/v1/agreements/{agreement}/datasets/{dataset}/records", tags=["reads"])
 

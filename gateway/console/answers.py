@@ -16,6 +16,7 @@ from gateway.errors import GatewayError, NotAuthenticated, NotFound, Refused, To
 from gateway.identity.operators.operators import Operators
 from gateway.identity.operators.refusals import NotSignedIn
 from gateway.identity.operators.site import Site
+from gateway.identity.proxy import TrustedProxy
 
 _A_YEAR_S: Final = 31_536_000
 _CEREMONY_S: Final = 300
@@ -39,11 +40,11 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 Handler = Callable[[Browser], Awaitable[Response]]
 
 
-def served(handler: Handler, operators: Operators, *, proxied: bool) -> Callable[[Request], Awaitable[Response]]:
+def served(handler: Handler, operators: Operators, proxy: TrustedProxy) -> Callable[[Request], Awaitable[Response]]:
     """A handler as an endpoint: on our host only, fenced in, and with errors as pages."""
 
     async def endpoint(request: Request) -> Response:
-        browser = Browser(request, operators, proxied)
+        browser = Browser(request, operators, proxy)
         try:
             answer = _elsewhere(browser) or await handler(browser)
         except GatewayError as error:

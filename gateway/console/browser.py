@@ -17,6 +17,7 @@ from gateway.identity.operators.operator import SignedIn
 from gateway.identity.operators.operators import Operators
 from gateway.identity.operators.refusals import NotSignedIn
 from gateway.identity.operators.site import Site
+from gateway.identity.proxy import TrustedProxy, peer_of
 from gateway.identity.refusals import TokenRefused
 
 LANGUAGE_COOKIE: Final = "language"
@@ -27,11 +28,11 @@ _LONGEST_COOKIE: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """One request of one browser. `proxied`: a proxy of ours stands in front and names the browser's address."""
+    """One request of one browser; `proxy` is whose word is taken about where it comes from."""
 
     request: Request
     operators: Operators
-    proxied: bool
+    proxy: TrustedProxy
 
     @property
     def site(self) -> Site:
@@ -46,10 +47,8 @@ class Browser:
 
     @property
     def address(self) -> str:
-        """Where the browser is; a proxy's word counts only if one of ours is in front."""
-        if self.proxied:
-            return self.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return self.request.client.host if self.request.client else ""
+        """Where the browser is."""
+        return self.proxy.address(self.request.scope["headers"], peer_of(self.request.scope))
 
     def cookie(self, name: str) -> str:
         """The cookie of this name, '' where there is none or one that we never gave."""

@@ -12,16 +12,17 @@ from gateway.console.browser import Browser
 from gateway.console.pages import ASSETS
 from gateway.errors import NotFound
 from gateway.identity.operators.operators import Operators
+from gateway.identity.proxy import TrustedProxy
 
 PREFIX = "/console"
 _A_DAY = "public, max-age=86400"
 
 
-def routes(operators: Operators, approvals: Approvals, *, proxied: bool) -> APIRouter:
-    """The pages for one gateway's operators. `proxied`: a proxy of ours stands in front."""
+def routes(operators: Operators, approvals: Approvals, proxy: TrustedProxy) -> APIRouter:
+    """The pages for one gateway's operators. `proxy` may say where browsers are."""
     router = APIRouter()
     for method, path, handler in _handlers(operators, approvals):
-        route = Route(PREFIX + path, served(handler, operators, proxied=proxied), methods=[method])
+        route = Route(PREFIX + path, served(handler, operators, proxy), methods=[method])
         (route.methods or set()).discard("HEAD")
         router.routes.append(route)
     return router

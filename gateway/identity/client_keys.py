@@ -94,6 +94,10 @@ class ClientKey:
         seconds = {name: value // MILLISECONDS for name, value in life.items() if value is not None}
         return {**self.key.jwk, "kid": self.kid, "use": "sig", "alg": self.key.algorithm, **seconds}
 
+    def verifies(self, now_ms: int) -> bool:
+        """Whether its life has begun and is not over."""
+        return self.not_before <= now_ms and (self.expires_at is None or now_ms < self.expires_at)
+
     def may_have_tokens(self, now_ms: int) -> bool:
         """Whether a token that was fetched with this key could still live."""
         return self.not_before <= now_ms and (self.expires_at is None or now_ms < self.expires_at + _LAST_TOKEN_MS)
@@ -151,11 +155,13 @@ def compare(active: Sequence[ClientKey], wanted: Sequence[ClientKey], now_ms: in
     before = {one.key.thumbprint: one for one in active}
     after = {one.key.thumbprint: one for one in wanted}
     gone = [name for name in before if name not in after]
+    changed = [name for name, one in after.items() if name in before and before[name] != one]
+    cut_off = [name for name in changed if before[name].verifies(now_ms) and not after[name].verifies(now_ms)]
     return KeyChanges(
         added=tuple(name for name in after if name not in before),
-        changed=tuple(name for name, one in after.items() if name in before and before[name] != one),
+        changed=tuple(changed),
         gone=tuple(gone),
-        ended=any(before[name].may_have_tokens(now_ms) for name in gone),
+        ended=bool(cut_off) or any(before[name].may_have_tokens(now_ms) for name in gone),
     )
 
 
@@ -163,7 +169,8 @@ async def replace_keys(tx: Transaction, *, client_id: str, keys: Sequence[Client
     """Make these the client's keys; those that are missing are retired for ever.
 
     The tokens of the client end with a retired key, unless it had run out (or had not begun) so that none of its
-    tokens lives. `AlreadyExists` for a key that is another's, or was retired.
+    tokens lives, and with one whose life is changed so that it is over (or has not begun). `AlreadyExists` for a key
+    that is another's, or was retired.
     """
     changes = compare(await active_keys(tx, client_id), keys, now_ms)
     wanted = {one.key.thumbprint: one for one in keys}

@@ -67,9 +67,11 @@ class Identity:
         self.resource = resource
         self.mtls = mtls
         self.log = log
+        self.proxy = proxy
         self._database = database
         self._clock = clock
         self._keys = keys
+        self._published = published
         tokens = Tokens(keys, issuer=issuer, resource=resource)
         self._check = ResourceCheck(
             tokens,
@@ -144,7 +146,8 @@ class Identity:
     async def verify_signature(
         self, subject: Subject, method: str, target: str, headers: Sequence[tuple[bytes, bytes]], content: bytes
     ) -> SignedRequest | None:
-        """The subject's request with its message signature; `Challenge` if that does not hold. One query.
+        """The subject's request with its message signature; `Challenge` if that does not hold. One query, and a look
+        where the client publishes its keys by address and the last look is too old for an assertion, too.
 
         `target` is the request's path and query as they were sent. None where the client has changed since its
         token was issued: its keys say nothing any more, and the seam refuses it on the record.
@@ -152,19 +155,20 @@ class Identity:
         client = await clients.find_client(self._database, subject.client, self._clock())
         if client is None or client.state != "active" or client.version != subject.client_version:
             return None
+        client = await self._published.fresh(client)
         request = Request(method, metadata.origin(self.resource) + target, headers, content)
         try:
             return signed_requests.verify(request, client.keys, seconds(self._clock()))
         except SignatureRefused as refused:
-            raise self.challenge_signature(refused.code) from None
+            raise self.challenge_signature(subject, refused.code) from None
 
-    def challenge_signature(self, reason: str) -> Challenge:
+    def challenge_signature(self, subject: Subject, reason: str) -> Challenge:
         """The 401 for a message signature that does not count; `reason` goes to the security log alone."""
-        return self._check.challenge("invalid_signature", reason)
+        return self._check.challenge("invalid_signature", reason, scheme=subject.token_type)
 
-    def challenge_changed(self) -> Challenge:
+    def challenge_changed(self, subject: Subject) -> Challenge:
         """The 401 for a token that is over, or whose client changed; for callers that compared it themselves."""
-        return self._check.challenge("invalid_token", "CLIENT_CHANGED")
+        return self._check.challenge("invalid_token", "CLIENT_CHANGED", scheme=subject.token_type)
 
     def next_nonce(self) -> str:
         """To be sent as `DPoP-Nonce` with answers of the resource, so that clients need no second try."""

@@ -107,9 +107,9 @@ class Clients:
 async def give_keys(
     change: Change, client_id: str, source: KeySource, actor: Mapping[str, str], owners: Collection[str]
 ) -> KeyChanges:
-    """Make these the client's keys, with the entry for it: in the logs of `owners` too if a key ends.
+    """Make these the client's keys, with the entry for it: in the logs of `owners` too if a key or its tokens end.
 
-    Without `owners`, which the change then does not narrow, no key may end: `Conflicting`.
+    Without `owners`, which the change then does not narrow, neither may: `Conflicting`.
     """
     await clients.require_active(change.tx, client_id)
     await source.refuse_signing_keys(change.tx)
@@ -121,11 +121,12 @@ async def give_keys(
     changes = KeyChanges()
     if source.keys:
         changes = await client_keys.replace_keys(change.tx, client_id=client_id, keys=source.keys, now_ms=change.now_ms)
-    if changes.gone and not owners:
+    narrows = changes.ended or bool(changes.gone)
+    if narrows and not owners:
         raise Conflicting("keys_moved", "The client's keys have just changed.", field="jwks", remedy="Read them again.")
     if moved or changes:
         facts = {**record.facts(), **changes.facts(), **({"jwks_uri": source.jwks_uri or ""} if moved else {})}
-        logs = (record.alliance, *owners) if changes.gone else (record.alliance,)
+        logs = (record.alliance, *owners) if narrows else (record.alliance,)
         enter(change, logs, "client_keys_changed", actor, facts)
     return changes
 
@@ -137,8 +138,9 @@ def enter(change: Change, logs: Collection[str], act: str, actor: Mapping[str, s
 
 
 async def _loses(database: Database, record: ClientRecord, source: KeySource) -> bool:
-    kept = {one.key.thumbprint for one in source.keys}
-    return any(one.key.thumbprint not in kept for one in await client_keys.active_keys(database, record.id))
+    """Whether a key would end or have another life; whether that ends tokens shows under the lock."""
+    changes = client_keys.compare(await client_keys.active_keys(database, record.id), source.keys, 0)
+    return bool(changes.gone or changes.changed)
 
 
 def _caller(subject: Subject) -> dict[str, str]:

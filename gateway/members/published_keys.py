@@ -1,4 +1,4 @@
-"""The keys of clients that publish them by address (`jwks_uri`): looked at when a token is asked for, and kept.
+"""The keys of clients that publish them by address (`jwks_uri`): looked at before they verify anything, and kept.
 
 What was found stands in the database, so every process knows it, and so does the minute that must lie between two
 looks, whoever asks for them and whatever came of the last.

@@ -1,17 +1,17 @@
 """Client registration over HTTP (RFC 7591, RFC 7592). Errors are those of RFC 7591, never problem documents."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 from fastapi.responses import JSONResponse
 
 from gateway.errors import GatewayError, Invalid, NotAuthenticated, TooLarge
 from gateway.identity.subject import Subject
 from gateway.members.registration import BODY_BYTES, Registration, RegistrationRefused, refusal
 
-# Annotations are evaluated here, not postponed: FastAPI could not see the caller of each router otherwise.
 Authenticate = Callable[[Request], Awaitable[Subject]]
+Work = Callable[[Subject], Awaitable[dict[str, Any] | None]]
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _STATUS: Final = {
@@ -24,7 +24,18 @@ _STATUS: Final = {
 def routes(authenticate: Authenticate, registration: Registration) -> APIRouter:
     """`POST /v1/clients`, and `GET`, `PUT`, `DELETE /v1/clients/{client_id}`."""
     router = APIRouter(prefix="/v1/clients", tags=["clients"])
-    caller = Depends(authenticate)
+
+    async def answer(request: Request, work: Work, code: int = status.HTTP_200_OK) -> Response:
+        """What the work says, or its refusal, a suspended member's too. A 401 is not the work's to word."""
+        try:
+            document = await work(await authenticate(request))
+        except NotAuthenticated:
+            raise
+        except GatewayError as error:
+            return _refused(refusal(error))
+        if document is None:
+            return Response(status_code=code, headers=_NO_STORE)
+        return JSONResponse(document, code, headers=_NO_STORE)
 
     @router.post(
         "",
@@ -32,32 +43,32 @@ def routes(authenticate: Authenticate, registration: Registration) -> APIRouter:
         summary="Propose another client of your member",
         openapi_extra=_body("client_name"),
     )
-    async def propose(request: Request, subject: Annotated[Subject, caller]) -> Response:
+    async def propose(request: Request) -> Response:
         """RFC 7591. Needs `register`. The client can do nothing before an operator of the alliance approves."""
 
-        async def proposed() -> dict[str, Any]:
+        async def proposed(subject: Subject) -> dict[str, Any]:
             return await registration.propose(subject, await _read(request))
 
-        return await _answer(proposed, status.HTTP_202_ACCEPTED)
+        return await answer(request, proposed, status.HTTP_202_ACCEPTED)
 
     @router.get("/{client_id}", summary="Your own registration")
-    async def read(subject: Annotated[Subject, caller], client_id: str) -> Response:
+    async def read(request: Request, client_id: str) -> Response:
         """RFC 7592. Needs `rotate`."""
-        return await _answer(lambda: registration.read(subject, client_id), status.HTTP_200_OK)
+        return await answer(request, lambda subject: registration.read(subject, client_id))
 
     @router.put("/{client_id}", summary="Change your own keys", openapi_extra=_body("client_id"))
-    async def update(request: Request, subject: Annotated[Subject, caller], client_id: str) -> Response:
+    async def update(request: Request, client_id: str) -> Response:
         """RFC 7592. Needs `rotate`. `jwks` or `jwks_uri` may differ from what stands, nothing else."""
 
-        async def updated() -> dict[str, Any]:
+        async def updated(subject: Subject) -> dict[str, Any]:
             return await registration.update(subject, client_id, await _read(request))
 
-        return await _answer(updated, status.HTTP_200_OK)
+        return await answer(request, updated)
 
     @router.delete("/{client_id}", status_code=status.HTTP_204_NO_CONTENT, summary="End your own client")
-    async def end(subject: Annotated[Subject, caller], client_id: str) -> Response:
+    async def end(request: Request, client_id: str) -> Response:
         """RFC 7592. Needs `rotate`. For ever, from the next request on."""
-        return await _answer(lambda: registration.end(subject, client_id), status.HTTP_204_NO_CONTENT)
+        return await answer(request, lambda subject: registration.end(subject, client_id), status.HTTP_204_NO_CONTENT)
 
     return router
 
@@ -69,19 +80,6 @@ def _body(required: str) -> dict[str, Any]:
     properties = {required: text, "jwks": keys, "jwks_uri": {**text, "format": "uri"}}
     schema = {"type": "object", "properties": properties, "required": [required]}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-async def _answer(work: Callable[[], Awaitable[dict[str, Any] | None]], code: int) -> Response:
-    """What the work says, or its refusal. That the caller is not authenticated any more is not the work's to say."""
-    try:
-        document = await work()
-    except NotAuthenticated:
-        raise
-    except GatewayError as error:
-        return _refused(refusal(error))
-    if document is None:
-        return Response(status_code=code, headers=_NO_STORE)
-    return JSONResponse(document, code, headers=_NO_STORE)
 
 
 def _refused(refused: RegistrationRefused) -> Response:

@@ -42,6 +42,7 @@ _PART_HEAD = 6
 _RECORD = Struct(">I16sIQI")
 _MOST_FIELDS = 1023
 _LARGEST = 65_535
+_MOST_PLANS = 1024
 _SMALL_BUCKETS, _STEP = (16, 32, 64), 128
 
 
@@ -309,7 +310,9 @@ class Granted:
         granted = [number in self._labels for number in numbers]
         labels = [self._labels[number].replace(b"%", b"%%") for number in compress(numbers, granted)]
         text = b",".join([label + b"%b" for label in labels])
-        plan = self._plans[head] = (text, len(numbers), None if all(granted) else granted)
+        plan = text, len(numbers), None if all(granted) else granted
+        if len(self._plans) < _MOST_PLANS:
+            self._plans[head] = plan
         return plan
 
 

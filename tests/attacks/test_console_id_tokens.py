@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -21,6 +21,7 @@ from gateway.identity.operators.id_token import (
     read_id_token,
     read_logout_token,
 )
+from gateway.identity.operators.provider import Provider, ProviderSettings, ProviderUnavailable
 
 NOW = 1_800_000_000
 ISSUER, CLIENT, NONCE = "https://sign-in.company.example", "gateway", "n" * 43
@@ -233,3 +234,26 @@ def test_what_is_no_logout_token_ends_nothing(over: dict[str, Any]) -> None:
         read_logout_token(signed(logout(**over)), public(), audience(), now=NOW)
     with pytest.raises(IdTokenRefused):
         read_logout_token(signed(claims()), public(), audience(), now=NOW)
+
+
+async def test_visitors_do_not_make_us_ask_a_provider_that_is_away_again_and_again() -> None:
+    """A logout token needs no sign-in, so anybody can send one; each question would hold a thread for seconds."""
+    asked = 0
+    now = NOW * 1000
+
+    class Away(Provider):
+        async def metadata(self) -> Mapping[str, Any]:
+            nonlocal asked
+            asked += 1
+            raise ProviderUnavailable
+
+    settings = ProviderSettings(issuer=ISSUER, client_id=CLIENT, algorithm="ES256", redirect_uri=f"{ISSUER}/back")
+    provider = Away(settings, lambda: now)
+    for _ in range(5):
+        with pytest.raises(ProviderUnavailable):
+            await provider.keys()
+    assert asked == 1
+    now += 10_000
+    with pytest.raises(ProviderUnavailable):
+        await provider.keys()
+    assert asked == 2

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+from pathlib import Path
+
+import httpx
 import pytest
 from fastapi import Request, Response
 
@@ -10,7 +14,9 @@ from gateway.console.browser import Browser
 from gateway.identity.operators.roles import Role
 from gateway.identity.operators.sessions import IDLE_MS, LONGEST_MS
 from gateway.identity.operators.site import Site
+from gateway.identity.proxy import TrustedProxy
 from tests.console.visitor import Visitor
+from tests.console.world import quiet_console
 
 
 async def test_a_session_planted_before_sign_in_is_not_the_session_after(visitor: Visitor) -> None:
@@ -141,13 +147,36 @@ async def test_names_are_text_and_never_markup(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("proxied", "forwarded", "address"),
-    [(False, "192.0.2.9", "127.0.0.1"), (True, "192.0.2.9", "192.0.2.9"), (True, "192.0.2.1, 192.0.2.9", "192.0.2.9")],
+    ("peer", "secret", "address"),
+    [
+        ("127.0.0.1", b"s" * 32, "192.0.2.9"),
+        ("127.0.0.1", b"guess", "127.0.0.1"),
+        ("192.0.2.1", b"s" * 32, "192.0.2.1"),
+    ],
 )
-def test_only_our_own_proxy_says_where_a_browser_is(proxied: bool, forwarded: str, address: str) -> None:
-    headers = [(b"x-forwarded-for", forwarded.encode())]
-    request = Request({"type": "http", "headers": headers, "client": ("127.0.0.1", 1)})
-    assert Browser(request, None, proxied).address == address  # type: ignore[arg-type]
+def test_only_our_own_proxy_says_where_a_browser_is(peer: str, secret: bytes, address: str) -> None:
+    """Else whoever reaches the port past the proxy counts as a new address with every attempt."""
+    headers = [(b"x-forwarded-for", b"192.0.2.9"), (b"gateway-proxy", secret)]
+    request = Request({"type": "http", "headers": headers, "client": (peer, 1)})
+    proxy = TrustedProxy([ip_network("127.0.0.1")], b"s" * 32)
+    assert Browser(request, None, proxy).address == address  # type: ignore[arg-type]
+
+
+async def test_attempts_past_the_proxy_count_for_where_they_come_from(tmp_path: Path) -> None:
+    secret = tmp_path / "proxy"
+    secret.touch(0o600)
+    secret.write_text("s" * 32)
+    over = {"issuer": "https://gateway.example", "tls_terminated": True, "proxy_addresses": "192.0.2.1"}
+    async with quiet_console(tmp_path, proxy_secret_file=secret, **over) as (console, app):
+        console.origin = "https://gateway.example"
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 1))
+        async with httpx.AsyncClient(transport=transport, base_url=console.origin) as http:
+            visitor = Visitor(console, http)
+            answers = [
+                await visitor.post("/sign-in/options", None, **{"x-forwarded-for": f"198.51.100.{number}"})
+                for number in range(31)
+            ]
+    assert [answer.status_code for answer in answers] == [200] * 30 + [429]
 
 
 @pytest.mark.parametrize(

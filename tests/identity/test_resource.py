@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -44,6 +45,18 @@ async def test_the_subject_names_the_token_by_its_jti(world: World) -> None:
     token = await world.token()
     jti = json.loads(jws.take_apart(token, limit=10_000).payload)["jti"]
     assert (await world.call(token)).token == encode(sha256(jti.encode()).digest())
+
+
+async def test_what_comes_to_light_after_the_token_is_told_in_its_own_scheme(world: World) -> None:
+    """A client whose token is bound to a certificate does not know what to make of a DPoP challenge."""
+    by_proof = await world.call(await world.token())
+    by_certificate = replace(by_proof, jkt="", certificate="thumbprint")
+    for subject, scheme in ((by_proof, "DPoP"), (by_certificate, "Bearer")):
+        for challenge in (
+            world.identity.challenge_changed(subject),
+            world.identity.challenge_signature(subject, "SIGNATURE_REPLAYED"),
+        ):
+            assert dict(challenge.headers())["WWW-Authenticate"].startswith(f"{scheme} error=")
 
 
 @pytest.mark.parametrize("scheme", ["DPoP", "dpop", "DPOP"])

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from gateway.identity import KnownClient, SecurityLog
+from gateway.errors import NotAuthenticated
+from gateway.identity import KnownClient, SecurityLog, SignedRequest, Subject
 from gateway.identity.client_keys import active_keys
 from gateway.identity.clients import find_client
 from gateway.identity.key_address import KeysUnfetched
 from gateway.identity.key_set_client import KeySetClient
+from gateway.identity.methods import Binding, Method, MethodName
 from gateway.members.client_acts import registration
 from gateway.members.clients import MOST_NEW_KEYS_A_DAY
 from gateway.members.key_source import KeySource
@@ -24,6 +26,7 @@ from gateway.members.published_keys import PublishedKeys
 from tests.access.world import MovableClock, Shared
 from tests.alliance import Member, b64, founded, new_key, public
 from tests.identity.key_site import KeySite, new_site
+from tests.signing import Message, Signature
 
 _MINUTE, _FIVE_MINUTES, _HOUR = 60, 300, 3600
 
@@ -302,6 +305,43 @@ async def test_a_failing_look_is_told_to_our_log_alone(world: Publishing) -> Non
     answer = await world.member.ask_token()
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert "KEYS" not in answer.text
+
+
+async def signed_by(world: Publishing, subject: Subject) -> SignedRequest | None:
+    """A read that the client's key signs now, as the read route has it verified."""
+    identity, key = world.shared.gateway.identity, world.member.client_key
+    sent = Message("GET", f"{world.shared.alliance.base}/v1/x", {"authorization": "Bearer token"})
+    signature = Signature(key, world.member.now, key.thumbprint(), ["@method", "@target-uri", "authorization"])
+    stated, made = signature.write(sent)
+    fields = {**sent.headers, "signature-input": stated, "signature": made}
+    headers = [(name.encode(), value.encode()) for name, value in fields.items()]
+    return await identity.verify_signature(subject, "GET", "/v1/x", headers, b"")
+
+
+async def test_a_published_key_that_disappeared_signs_no_message_of_a_client_by_certificate_either(
+    world: Publishing,
+) -> None:
+    """Such a client sends no assertions, so nobody else would ever look at its address again."""
+    token = await world.member.token()
+    await world.member.get("/v1/agreements", token)  # for its nonce
+    subject = await world.shared.subject(world.member, token)
+    method = Method(
+        name=MethodName.SELF_SIGNED_TLS_CLIENT_AUTH, binding=Binding.CERTIFICATE, certificates=(b64(b"c" * 32),)
+    )
+    await world.shared.alliance.by_two("change_client_method", client=world.member.client, method=method.facts())
+    subject = replace(subject, client_version=(await world.known()).version)
+    assert await signed_by(world, subject) is not None
+    world.site.publish()
+    world.pass_seconds(_FIVE_MINUTES)
+    with pytest.raises(NotAuthenticated):
+        await signed_by(world, subject)
+    world.site.publish(public(world.member.client_key))
+    world.pass_seconds(_FIVE_MINUTES)
+    assert await signed_by(world, subject) is not None
+    world.site.status = "503 Away"
+    world.pass_seconds(_HOUR)
+    with pytest.raises(NotAuthenticated):
+        await signed_by(world, subject)
 
 
 async def test_an_rsa_key_is_published_too(world: Publishing) -> None:

@@ -11,11 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from gateway.approvals import client_proposer
+from gateway.database import Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity import Binding, Method, MethodName
 from gateway.identity.certificates import CertificateName
+from gateway.ledger.tables import head
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
 from tests.access.world import ENGINES, MovableClock, Shared, records, shared_on
@@ -46,6 +49,13 @@ async def _read(member: Member) -> dict[str, Any]:
 async def _put(member: Member, token: str = "", **changes: Any) -> httpx.Response:
     document = {"client_id": member.client, **changes}
     return await member.call("PUT", _url(member), token or await member.token(_ROTATE), json=document)
+
+
+async def _narrowing(shared: Shared) -> int:
+    """How often permits to read the bank's data had to be judged anew."""
+    row = await shared.gateway.database.one(Query(select(head.c.narrowing).where(head.c.log_id == shared.bank.id)))
+    assert row is not None
+    return int(row["narrowing"])
 
 
 def _set(*keys: Any) -> dict[str, Any]:
@@ -106,6 +116,22 @@ async def test_keys_change_over_without_a_failing_request(shared: Shared) -> Non
         entry["act"] for entry in await shared.entries(shared.alliance.id) if "client_keys" in str(entry.get("act"))
     ]
     assert acts == ["client_keys_changed"] * 3
+
+
+@pytest.mark.parametrize("life", [{"exp": 1}, {"exp": 0}, {"nbf": 300}], ids=str)
+async def test_a_key_whose_life_is_cut_off_ends_every_token(shared: Shared, life: dict[str, int]) -> None:
+    """Else a key could be dropped in two steps, and what its thief had fetched would live on."""
+    deal = await shared.market()
+    hotel, old, new = shared.hotel, shared.hotel.client_key, new_key()
+    token = await shared.token(deal)
+    narrowing = await _narrowing(shared)
+    life = {name: hotel.now + count if name == "nbf" or not count else count for name, count in life.items()}
+    assert (await _put(hotel, jwks={"keys": [{**public(old), **life}, public(new)]})).status_code == 200
+    assert (await hotel.get(deal.path, token)).status_code == 401
+    assert await _narrowing(shared) == narrowing + 1
+    assert "client_keys_changed" in [entry.get("act") for entry in await shared.entries(shared.bank.id)]
+    hotel.client_key = new
+    assert len(records(await hotel.get(deal.path, await shared.token(deal)))) == 3
 
 
 async def test_a_key_dropped_at_once_ends_every_token(shared: Shared) -> None:

@@ -57,6 +57,17 @@ def test_values_of_one_bucket_are_sealed_to_one_length() -> None:
     assert len({len(sealed({"name": b'"' + b"x" * n + b'"'})) for n in range(11, 23)}) == 1
 
 
+def test_records_that_all_have_other_fields_fill_no_memory() -> None:
+    """Each combination of optional fields has a plan of its own, and there are more of those than memory."""
+    layout = replace(LAYOUT, fields={f"f{number}": (number, "contact") for number in range(12)})
+    granted = Granted({number: layout.labels[f"f{number}"] for number in range(12)})
+    for present in range(1, 2**12):
+        values = {f"f{number}": b"%d" % number for number in range(12) if present >> number & 1}
+        [(_, plaintext)] = layout.encode(values)
+        assert json.loads(b"{%b}" % granted.fields_of(plaintext)) == {name: int(text) for name, text in values.items()}
+    assert len(granted._plans) <= 1024
+
+
 def test_a_class_without_a_value_is_not_there() -> None:
     assert parse(sealed({"phone": b"1"})).present == b"\0\1"
     assert parse(sealed()).present == b"\0\1\0\2\0\7"

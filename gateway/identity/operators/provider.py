@@ -118,6 +118,7 @@ class Provider:
         self._metadata_until = 0
         self._keys: list[Mapping[str, Any]] = []
         self._keys_after = 0
+        self._asking = asyncio.Lock()
 
     async def authorization_url(self, *, state: str, nonce: str, verifier: str, max_age: int, renew: bool) -> str:
         """Where to send the browser; `renew` makes the person authenticate once more."""
@@ -158,15 +159,19 @@ class Provider:
         return Tokens(id_token, access_token)
 
     async def keys(self, *, fresh: bool = False) -> Sequence[Mapping[str, Any]]:
-        """The provider's public keys; fetched again where `fresh`, at most once in ten seconds."""
-        now = self._clock()
-        if not self._keys or (fresh and now >= self._keys_after):
-            self._keys_after = now + _KEYS_PAUSE_MS
-            document = await self._get((await self.metadata())["jwks_uri"])
-            keys = document.get("keys")
-            if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
-                raise ProviderUnavailable
-            self._keys = keys
+        """The provider's public keys; fetched again where `fresh`. It is asked at most once in ten seconds, also
+        while it cannot answer: any visitor can cause the question."""
+        async with self._asking:
+            now = self._clock()
+            if (fresh or not self._keys) and now >= self._keys_after:
+                self._keys_after = now + _KEYS_PAUSE_MS
+                document = await self._get((await self.metadata())["jwks_uri"])
+                keys = document.get("keys")
+                if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+                    raise ProviderUnavailable
+                self._keys = keys
+        if not self._keys:
+            raise ProviderUnavailable
         return self._keys
 
     async def metadata(self) -> Mapping[str, Any]:
