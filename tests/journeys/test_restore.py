@@ -109,7 +109,7 @@ async def test_an_older_database_is_never_signed_and_the_newest_one_resumes(tmp_
         await _until_signed(site, owner, entries + READS)
         seen = tmp_path / "seen"
         seen.write_bytes(head)
-        status, said = await site.command("export", owner, "--out", str(tmp_path / "newest.zip"))
+        status, said = await site.export(owner, tmp_path / "newest.zip")
         assert status == 0, said
         status, said = await site.command("verify", str(tmp_path / "newest.zip"), "--vkey", vkey, "--seen", str(seen))
         assert status == 0, said
