@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ async def test_of_two_processes_that_approve_an_export_at_once_one_permits_it(
         await _export_by_two(tmp_path, database_url=url, valkey_url=request.getfixturevalue("valkey").url)
 
 
-async def _export_by_two(folder: Path, **over: str) -> None:
+async def _export_by_two(folder: Path, **over: Any) -> None:
     async with served(folder, **over) as site:
         log, bundle = site.alliance.members["bank"].id, folder / "bank.zip"
         await site.share_places()
