@@ -168,14 +168,18 @@ class Site:
         assert process.exitcode is not None
         return process.exitcode, output.read_text()
 
-    async def export(self, log: str, out: Path) -> tuple[int, str]:
-        """`gateway export` of a whole log, by a permit of two operators: exit code and output."""
+    async def permit(self, log: str) -> str:
+        """Two operators permit to export a whole log; the proposal's id."""
         status, said = await self.command("admin", "export-log", log)
         assert status == 0, said
         proposal = said.strip()
         status, said = await self.command("admin", "approve", proposal, by="bert")
         assert status == 0, said
-        return await self.command("export", log, "--out", str(out), "--permit", proposal)
+        return proposal
+
+    async def export(self, log: str, out: Path, permit: str) -> tuple[int, str]:
+        """`gateway export` of a whole log: exit code and output."""
+        return await self.command("export", log, "--out", str(out), "--permit", permit)
 
     async def rows(self, log: str) -> list[dict[str, Any]]:
         """A log's entries in order: `body` as bytes, and what a partner would parse of it."""

@@ -99,13 +99,14 @@ async def objection(reading: Reading, wanted: Extract, proposal: Proposal, now_m
     if Extract.of(proposal.arguments) != wanted:
         return "ANOTHER_EXPORT_PERMITTED"
     row = await reading.one(_ENTRY, log=wanted.log, event=proposal.made)
-    if row is None or not _permits(json.loads(bytes(row["body"])), wanted, proposal):
+    entry = {} if row is None else json.loads(bytes(row["body"]))
+    if not _permits(entry, wanted, proposal):
         return "NO_EXPORT_PERMIT"
-    return "EXPORT_PERMIT_EXPIRED" if now_ms >= json.loads(bytes(row["body"]))["expires_at"] else None
+    return "EXPORT_PERMIT_EXPIRED" if now_ms >= entry["expires_at"] else None
 
 
 def _permits(entry: Mapping[str, Any], wanted: Extract, proposal: Proposal) -> bool:
     """Whether this is the entry of that permit: the row of the proposal alone permits nothing."""
-    said_ = (entry.get("act"), entry.get("exported_log"), entry.get("arguments_sha256"))
-    named = (entry.get("first"), entry.get("last"), entry.get("actor", {}).get("proposal"))
-    return said_ == (_PERMITTED, wanted.log, proposal.digest) and named == (wanted.first, wanted.last, proposal.id)
+    stated = {"act": _PERMITTED, "exported_log": wanted.log, **wanted.range(), "arguments_sha256": proposal.digest}
+    by_it = entry.get("actor", {}).get("proposal") == proposal.id
+    return by_it and all(name in entry and entry[name] == value for name, value in stated.items())

@@ -17,6 +17,7 @@ from gateway.approvals import Approvals
 from gateway.clock import Clock
 from gateway.database import Database
 from gateway.errors import Conflicting, NotFound, Reason, Refused
+from gateway.identifiers import random_id
 from gateway.ledger import Draft, Effect, Kind, Ledger
 from gateway.ledger.bundle import Manifest
 from gateway.ledger.export import Progress, export
@@ -53,7 +54,7 @@ class Exports:
             raise await self._refusal(code, wanted, about)
         await self._enter(wanted, {"act": "log_export_begun", **about})
         await self._integrator.integrate(wanted.log)
-        draft = out.with_name(f"{out.name}.draft")
+        draft = out.with_name(f"{out.name}.{random_id()}")  # nobody else writes there
         try:
             manifest = await self._write(wanted, draft, progress)
             size, digest = await asyncio.to_thread(_measured, draft)

@@ -107,6 +107,7 @@ async def test_without_a_permit_nothing_leaves(shared: Shared, out: Path) -> Non
     registered = [one for one in await shared.entries(shared.alliance.id) if one.get("act") == "proposal_approved"]
     for permit in ("", "none", "f" * 32, waiting, declined, registered[0]["proposal"], "\ud800", "x" * 9000):
         await refused(shared, wanted, out, permit, "NO_EXPORT_PERMIT")
+    await refused(shared, Extract(shared.bank.id, 0, 0), out, waiting, "NO_EXPORT_PERMIT")
     with pytest.raises(UnknownLog):
         await shared.gateway.exports.write(Extract("f" * 32), out, permit="", operator="carl")
 
