@@ -14,11 +14,13 @@ from gateway import migrations
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
+from gateway.access.export_permits import ExportActs
+from gateway.access.exports import Exports
 from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Holds
+from gateway.agreements import AgreementLife, Agreements, Endings, Holds
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -58,7 +60,7 @@ from gateway.policy import DecisionPoint, Engine, load_bundle
 from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
-from gateway.signing import Signing, key_rotation
+from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
@@ -94,6 +96,7 @@ class Gateway:
     registration: Registration
     agreements: Agreements
     life: AgreementLife
+    endings: Endings
     holds: Holds
     datasets: Datasets
     uploads: Uploads
@@ -102,6 +105,7 @@ class Gateway:
     enforcement: EnforcementPoint
     identity: Identity
     tiles: Tiles
+    exports: Exports
     log_signers: LogSigners
     signing: Signing
     key_rotation: KeyRotation
@@ -203,8 +207,12 @@ async def compose(
         identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
         messages = KeptMessages(database, keyring, clock)
         signing_keys, clients = SigningKeys(database, ledger), Clients(database, ledger)
-        client_acts = ClientActs(database, loopback=settings.jwks_loopback)
-        approvals = Approvals(database, ledger, clock, [*client_acts.acts(), *signing_keys.acts()])
+        members = Members(database, ledger, NewKeys(keyring))
+        endings, holds = Endings(database), Holds(database, ledger, ownership)
+        rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
+        client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
+        bringing = (client_acts, signing_keys, members, endings, holds, RotationActs(rotation), ExportActs())
+        approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -212,7 +220,7 @@ async def compose(
             keyring=keyring,
             ledger=ledger,
             integrator=integrator,
-            members=Members(database, ledger, NewKeys(keyring)),
+            members=members,
             directory=Directory(database),
             signing_keys=signing_keys,
             clients=clients,
@@ -226,7 +234,8 @@ async def compose(
             ),
             agreements=agreements,
             life=AgreementLife(database, ledger, agreements, ownership),
-            holds=Holds(database, ledger, ownership),
+            endings=endings,
+            holds=holds,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
@@ -242,9 +251,10 @@ async def compose(
             ),
             identity=identity,
             tiles=Tiles(database),
+            exports=Exports(database, ledger, integrator, approvals, clock),
             log_signers=log_signers,
             signing=signing,
-            key_rotation=key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days),
+            key_rotation=rotation,
             messages=messages,
             message_signing=MessageSigning(identity, signing.answers, messages, ledger),
             operators=OperatorDirectory(database, ledger, Sessions(database, ledger, clock)),

@@ -66,9 +66,16 @@ class NotAuthenticated(GatewayError):
 class Refused(GatewayError):
     """A party is refused; the refusal is on record, as `event_id` in `log`, and names the clauses."""
 
-    def __init__(self, reasons: tuple[Reason, ...], *, event_id: str | None = None, log: str | None = None) -> None:
+    def __init__(
+        self,
+        reasons: tuple[Reason, ...],
+        *,
+        event_id: str | None = None,
+        log: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
         code = reasons[0].code if reasons else "REFUSED"
-        super().__init__(code, "Refused: " + ", ".join(map(str, reasons)))
+        super().__init__(code, "Refused: " + ", ".join(map(str, reasons)), remedy=remedy)
         self.reasons = reasons
         self.event_id = event_id
         self.log = log

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from gateway.approvals import Act, Arguments, Mandate
 from gateway.clock import Clock
-from gateway.database import Database, Query
+from gateway.database import Database, Query, Reading
+from gateway.errors import Invalid
 from gateway.identity import ResponseSigner, TokenKey, TokenKeys
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.identity.tokens import LIFETIME_SECONDS
-from gateway.ledger import Ledger
+from gateway.ledger import Change, Ledger
 from gateway.ledger.receipts import ReceiptSigner
+from gateway.members.arguments import only, said
 from gateway.members.tables import alliance
 from gateway.vault.keyring import KeyRing
 from gateway.vault.own_keys import KeySet, OwnKeys
@@ -72,7 +75,36 @@ class Signing:
 def key_rotation(database: Database, ledger: Ledger, keyring: KeyRing, clock: Clock, *, every_days: int) -> KeyRotation:
     """The rotation of these keys, with its steps in every alliance's operator's log."""
 
-    async def operators_logs() -> Sequence[str]:
-        return [row["id"] for row in await database.all(_ALLIANCES)]
+    async def operators_logs(reading: Reading) -> Sequence[str]:
+        return [row["id"] for row in await reading.all(_ALLIANCES)]
 
     return KeyRotation(database, ledger, keyring, clock, WINDOWS, every_days=every_days, logs=operators_logs)
+
+
+class RotationActs:
+    """What two operators do to the gateway's own keys, for `Approvals`. Any alliance may propose it."""
+
+    def __init__(self, rotation: KeyRotation) -> None:
+        self._rotation = rotation
+
+    def acts(self) -> list[Act]:
+        """`rotate_key`: another key of a use is published, and takes over once everybody knows it."""
+        return [Act("rotate_key", self._check, self._rotate, logs=self._logs)]
+
+    async def _check(self, reading: Reading, _: str, arguments: Arguments) -> None:
+        only(arguments, "use")
+        await self._rotation.require_rest(reading, _use_of(arguments))
+
+    async def _rotate(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
+        """Publish the new key; returns its kid."""
+        return await self._rotation.begin(change, _use_of(arguments), mandate.actor())
+
+    async def _logs(self, _: str, __: Arguments) -> Sequence[str]:
+        return await self._rotation.logs()
+
+
+def _use_of(arguments: Arguments) -> RotatedKey:
+    try:
+        return RotatedKey(said(arguments, "use"))
+    except ValueError:
+        raise Invalid("unknown_use", f"One of {', '.join(RotatedKey)}.", field="use") from None

@@ -321,6 +321,15 @@ class Alliance:
         source = KeySource.of({"jwks": {"keys": [public(member.client_key)]}}, loopback=False)
         return await self.by_two("register_client", **registration(member.id, self.environment, name, source))
 
+    async def lift(self, hold: str) -> None:
+        """Two operators lift a hold."""
+        _, arguments = await self.gateway.holds.lifting(hold)
+        await self.by_two("lift_hold", **arguments)
+
+    async def readmit(self, member: str, *, case: str) -> None:
+        """Two operators end a suspension."""
+        await self.by_two("readmit_member", **await self.gateway.members.readmission(member, case=case))
+
     async def by_two(self, act: str, **arguments: Any) -> str:
         """One operator proposes, another approves; returns what the act made."""
         approvals = self.gateway.approvals

@@ -158,14 +158,28 @@ class Site:
         """Close what this process holds open, so that the servers are alone with their database."""
         await self._operators.aclose()
 
-    async def command(self, *arguments: str) -> tuple[int, str]:
-        """Run `gateway ARGUMENTS` on this site: exit code and output."""
+    async def command(self, *arguments: str, by: str = "anna") -> tuple[int, str]:
+        """Run `gateway ARGUMENTS` on this site as this operator: exit code and output."""
         output = self.folder / f"said-{time.monotonic_ns()}"
-        process = _forks.Process(target=_command, args=(environment_of(self.settings), list(arguments), output))
+        environment = {**environment_of(self.settings), "SUDO_USER": by}
+        process = _forks.Process(target=_command, args=(environment, list(arguments), output))
         process.start()
         await asyncio.to_thread(process.join)
         assert process.exitcode is not None
         return process.exitcode, output.read_text()
+
+    async def permit(self, log: str) -> str:
+        """Two operators permit to export a whole log; the proposal's id."""
+        status, said = await self.command("admin", "export-log", log)
+        assert status == 0, said
+        proposal = said.strip()
+        status, said = await self.command("admin", "approve", proposal, by="bert")
+        assert status == 0, said
+        return proposal
+
+    async def export(self, log: str, out: Path, permit: str) -> tuple[int, str]:
+        """`gateway export` of a whole log: exit code and output."""
+        return await self.command("export", log, "--out", str(out), "--permit", permit)
 
     async def rows(self, log: str) -> list[dict[str, Any]]:
         """A log's entries in order: `body` as bytes, and what a partner would parse of it."""

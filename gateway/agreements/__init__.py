@@ -3,6 +3,7 @@
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.datasets import Datasets
+from gateway.agreements.ending import Endings
 from gateway.agreements.holds import Holds, HoldSubject, holds_case
 from gateway.agreements.life import AgreementLife
 from gateway.agreements.proof import TamperedAgreement
@@ -15,6 +16,7 @@ __all__ = [
     "Agreements",
     "DatasetTerm",
     "Datasets",
+    "Endings",
     "Frequency",
     "HoldSubject",
     "Holds",

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, update
 from gateway.agreements.agreement import Agreement, Signature
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.datasets import Datasets
+from gateway.agreements.ending import end
 from gateway.agreements.proof import AGREEMENT_ROW, other_party, prove
 from gateway.agreements.signatures import SignatureRefused, named_key, verify_signature
 from gateway.agreements.tables import agreement, agreement_signature
@@ -38,11 +39,6 @@ _SIGNED_BY_BOTH = Query(
     update(agreement)
     .where(agreement.c.id == bindparam("the_id"))
     .values(version=agreement.c.version + 1, state="signed", signed_at=bindparam("at"))
-)
-_TERMINATE = Query(
-    update(agreement)
-    .where(agreement.c.id == bindparam("the_id"), agreement.c.state != "terminated")
-    .values(version=agreement.c.version + 1, state="terminated", ended_at=bindparam("at"))
 )
 
 
@@ -139,11 +135,7 @@ class AgreementLife:
         if seen.state == "terminated":
             return seen
         async with self._ledger.changing(narrows=[seen.owner]) as change:
-            if await change.tx.run(_TERMINATE, the_id=agreement_id, at=change.now_ms):
-                row = await change.tx.one(AGREEMENT_ROW, id=agreement_id)
-                assert row is not None
-                facts = {"agreement": agreement_id, "version": row["version"], "terms_sha256": row["terms_sha256"]}
-                change.enter(_act("agreement_terminated", subject, seen.owner, facts))
+            await end(change, agreement_id, _actor(subject))
         return await self._agreements.visible(subject.member, agreement_id)
 
     async def _check_proposal(self, reading: Reading, subject: Subject, terms: Terms) -> None:
@@ -213,9 +205,8 @@ async def _add_signature(tx: Transaction, agreement_id: str, signature: Signatur
 
 def _enter(change: Change, act: str, subject: Subject, now: Agreement, **more: Any) -> None:
     facts = {"agreement": now.id, "version": now.version, "state": now.state, "terms_sha256": now.sha256, **more}
-    change.enter(_act(act, subject, now.owner, facts))
+    change.enter(Draft(log=now.owner, kind=Kind.AGREEMENT, facts={"act": act, "actor": _actor(subject), **facts}))
 
 
-def _act(act: str, subject: Subject, owner: str, facts: dict[str, Any]) -> Draft:
-    actor = {"member": subject.member, "client": subject.client}
-    return Draft(log=owner, kind=Kind.AGREEMENT, facts={"act": act, "actor": actor, **facts})
+def _actor(subject: Subject) -> dict[str, str]:
+    return {"member": subject.member, "client": subject.client}

@@ -15,10 +15,11 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """Who wanted an act and who agreed, for the entries that the act makes."""
+    """Who wanted an act and who agreed, for the entries that the act makes. `digest` is its arguments' SHA-256."""
 
     alliance: str
     proposal: str
+    digest: str
     proposer: str
     approver: str
 
@@ -27,8 +28,12 @@ class Mandate:
         return {"operator": self.proposer, "approver": self.approver, "proposal": self.proposal}
 
 
-async def _nobody(_: str) -> Collection[str]:
+async def _nobody(_: str, __: Arguments) -> Collection[str]:
     return ()
+
+
+Concerned = Callable[[str, Arguments], Awaitable[Collection[str]]]
+"""Given the alliance and the arguments: the logs, or the owners, that an act concerns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,11 @@ class Act:
     know. `perform(change, mandate, arguments)` does the act inside the transaction that approves it, with its own
     entries, and returns the name of what it made ('' for nothing). It relies on nothing that `check` saw: days may
     lie between. It touches nothing but `change`, for nothing else is undone with it. `narrows` names the owners whose
-    permits must be judged anew, where the act takes something away.
+    permits must be judged anew, where the act takes something away; `logs` names further logs that it enters into.
     """
 
     name: str
     check: Callable[[Reading, str, Arguments], Awaitable[None]]
     perform: Callable[[Change, Mandate, Arguments], Awaitable[str]]
-    narrows: Callable[[str], Awaitable[Collection[str]]] = _nobody
+    narrows: Concerned = _nobody
+    logs: Concerned = _nobody

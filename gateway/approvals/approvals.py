@@ -61,6 +61,11 @@ class Approvals:
         self._acts = {act.name: act for act in acts}
         self._lifetime_ms = lifetime_ms
 
+    @property
+    def acts(self) -> frozenset[str]:
+        """The name of every act that can be proposed."""
+        return frozenset(self._acts)
+
     async def propose(self, alliance: str, act: str, arguments: Arguments, *, operator: str) -> str:
         """Put an act before the others; returns the proposal's id. Nothing is done yet.
 
@@ -113,10 +118,11 @@ class Approvals:
         act = self._act(found.act)
         if found.proposed_by == operator:
             raise await self._refusal(found, operator)
-        narrows = await act.narrows(found.alliance)
-        async with self._ledger.changing(found.alliance, narrows=narrows) as change:
+        narrows = await act.narrows(found.alliance, found.arguments)
+        logs = await act.logs(found.alliance, found.arguments)
+        async with self._ledger.changing(found.alliance, *logs, narrows=narrows) as change:
             standing = await _pending(change, proposal_id)
-            mandate = Mandate(standing.alliance, standing.id, standing.proposed_by, operator)
+            mandate = Mandate(standing.alliance, standing.id, standing.digest, standing.proposed_by, operator)
             made = await act.perform(change, mandate, standing.arguments)
             await _decide(change, standing, "approved", operator, made=made)
             change.enter(_step(standing, "proposal_approved", operator))

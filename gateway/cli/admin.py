@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from gateway.agreements import HoldSubject
 from gateway.app import Gateway
+from gateway.cli import proposals, widening
 from gateway.cli.host import act, console, operator, told
-from gateway.cli.proposals import COMMANDS
-from gateway.clock import MILLISECONDS
-from gateway.vault.rotation import RotatedKey, Rotation
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
-for _name, _command in COMMANDS:
+for _name, _command in (*proposals.COMMANDS, *widening.COMMANDS):
     admin.command(_name)(_command)
 
 
@@ -64,13 +61,6 @@ def suspend(member: str, case: Annotated[str, typer.Option(help="The case that d
     act(lambda gateway: gateway.members.suspend(member, case=case, operator=operator()))
 
 
-@admin.command("readmit")
-@told
-def readmit(member: str, case: Annotated[str, typer.Option(help="The case that decides it.")]) -> None:
-    """End a suspension."""
-    act(lambda gateway: gateway.members.readmit(member, case=case, operator=operator()))
-
-
 @admin.command("retire-client-key")
 @told
 def retire_client_key(client: str, thumbprint: str) -> None:
@@ -83,32 +73,6 @@ def retire_client_key(client: str, thumbprint: str) -> None:
 def revoke_client(client: str) -> None:
     """End a client, at the next request."""
     act(lambda gateway: gateway.clients.revoke(client, operator=operator()))
-
-
-@admin.command("resource-server")
-@told
-def name_resource_server(client: str) -> None:
-    """Let a client ask at /introspect about its alliance's tokens; revoking the client ends that."""
-    act(lambda gateway: gateway.clients.serve(client, resource=gateway.identity.resource, operator=operator()))
-
-
-@admin.command("rotate-key")
-@told
-def rotate_key(
-    use: Annotated[RotatedKey, typer.Argument(help="Which of the gateway's own keys.")],
-    compromised: Annotated[
-        bool, typer.Option("--compromised", help="Somebody else may hold it: end it now, with all that it signed.")
-    ] = False,
-) -> None:
-    """Publish a new key, which the servers use once everybody knows it; prints its kid and when that is."""
-
-    async def work(gateway: Gateway) -> Rotation:
-        begin = gateway.key_rotation.replace if compromised else gateway.key_rotation.begin
-        return await begin(use, operator=operator())
-
-    rotation = act(work)
-    instant = datetime.fromtimestamp(rotation.signs_from / MILLISECONDS, UTC)
-    console.print(f"{rotation.kid} signs from {instant:%Y-%m-%dT%H:%M:%SZ}", highlight=False)
 
 
 @admin.command("revoke-signing-key")
@@ -128,13 +92,6 @@ def place_hold(
 ) -> None:
     """Freeze exactly one dataset or agreement; prints the hold's id (clause 7.2.3)."""
     console.print(act(lambda gateway: gateway.holds.place(alliance, kind, subject, case=case, operator=operator())))
-
-
-@admin.command("lift")
-@told
-def lift_hold(hold: str) -> None:
-    """Lift a hold."""
-    act(lambda gateway: gateway.holds.lift(hold, operator=operator()))
 
 
 @admin.command("activate-policy")

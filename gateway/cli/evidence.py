@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from gateway.access.export_permits import Extract
 from gateway.app import Gateway
 from gateway.cli.host import act, console, operator, told
 from gateway.errors import Invalid
 from gateway.identity import SignedMessage
 from gateway.ledger import Draft, Kind
-from gateway.ledger.export import export
-from gateway.ledger.stored import state
 from gateway.ledger.verify import verify
 
 
@@ -24,25 +23,20 @@ def export_command(
     out: Annotated[Path, typer.Option(help="The bundle to write (.zip).")],
     first: Annotated[int, typer.Option(help="First entry.", min=0)] = 0,
     last: Annotated[int | None, typer.Option(help="Last entry; default: the newest signed one.", min=0)] = None,
+    permit: Annotated[str, typer.Option(help="The approved proposal of `gateway admin export-log` for it.")] = "",
 ) -> None:
-    """Write a stretch of a log, with what proves it, as one bundle. The export is an entry itself."""
+    """Write a stretch of a log, with what proves it, as one bundle, by a permit of two operators; all on record."""
 
     async def work(gateway: Gateway) -> str:
-        facts = {"act": "log_exported", "actor": {"operator": operator()}, "first": first, "last": last}
-        await gateway.ledger.record(Draft(log=log, kind=Kind.QUERY, facts=facts))
-        await gateway.integrator.integrate(log)
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("exporting", total=None)
-            async with gateway.database.reading() as snapshot:
-                end = (await state(snapshot, log)).signed_size - 1 if last is None else last
-                manifest = await export(
-                    snapshot,
-                    log,
-                    first,
-                    end,
-                    out,
-                    progress=lambda done, total: bar.update(task, completed=done, total=total),
-                )
+            manifest = await gateway.exports.write(
+                Extract(log, first, last),
+                out,
+                permit=permit,
+                operator=operator(),
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
         return f"[green]✔[/] {manifest.entries} entries of {manifest.origin}, tree size {manifest.size}: {out}"
 
     console.print(act(work), highlight=False)

@@ -55,7 +55,7 @@ def propose_client(
         source = KeySource.of(given, loopback=gateway.settings.jwks_loopback) if given else None
         return await gateway.members.home_of(member), registration(member, environment, name, source, method)
 
-    _propose("register_client", terms)
+    propose("register_client", terms)
 
 
 @told
@@ -77,7 +77,7 @@ def propose_client_method(
     async def terms(gateway: Gateway) -> tuple[str, Arguments]:
         return await gateway.clients.home_of(client), {"client": client, "method": method.facts()}
 
-    _propose("change_client_method", terms)
+    propose("change_client_method", terms)
 
 
 @told
@@ -88,7 +88,7 @@ def propose_client_key(client: str, jwk: JwkFile) -> None:
     async def terms(gateway: Gateway) -> tuple[str, Arguments]:
         return await gateway.clients.home_of(client), {"client": client, "jwk": key}
 
-    _propose("add_client_key", terms)
+    propose("add_client_key", terms)
 
 
 @told
@@ -99,7 +99,7 @@ def propose_client_keys(client: str, keys: KeysFile = None, jwks_uri: JwksUri = 
     async def terms(gateway: Gateway) -> tuple[str, Arguments]:
         return await gateway.clients.home_of(client), {"client": client, **given}
 
-    _propose("change_client_keys", terms)
+    propose("change_client_keys", terms)
 
 
 @told
@@ -110,7 +110,7 @@ def propose_signing_key(member: str, jwk: JwkFile) -> None:
     async def terms(gateway: Gateway) -> tuple[str, Arguments]:
         return await gateway.members.home_of(member), {"member": member, "jwk": key}
 
-    _propose("add_signing_key", terms)
+    propose("add_signing_key", terms)
 
 
 @told
@@ -122,7 +122,7 @@ def show_pending(alliance: Annotated[str, typer.Argument(help="The alliance's id
 
 @told
 def approve(proposal: ProposalId) -> None:
-    """Do what another person proposed; prints what it made: a client's id, a key's thumbprint or fingerprint."""
+    """Do what another person proposed; prints what it made: a client's id, a key's name, a permit's entry."""
     console.print(act(lambda gateway: gateway.approvals.approve(proposal, operator=operator())))
 
 
@@ -151,7 +151,9 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
 )
 
 
-def _propose(name: str, terms: Callable[[Gateway], Awaitable[tuple[str, Arguments]]]) -> None:
+def propose(name: str, terms: Callable[[Gateway], Awaitable[tuple[str, Arguments]]]) -> None:
+    """Propose an act, with the alliance and the arguments that `terms` says; prints the proposal's id."""
+
     async def work(gateway: Gateway) -> str:
         alliance, arguments = await terms(gateway)
         return await gateway.approvals.propose(alliance, name, arguments, operator=operator())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,11 @@ def moment(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def pretty(value: Any) -> str:
+    """A JSON value for people who compare it."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+
+
 _PAGES: Final = Environment(
     loader=FileSystemLoader(_HERE / "templates"),
     autoescape=True,
@@ -45,3 +51,4 @@ _PAGES: Final = Environment(
     lstrip_blocks=True,
 )
 _PAGES.filters["moment"] = moment
+_PAGES.filters["pretty"] = pretty

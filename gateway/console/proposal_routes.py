@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Response
 
-from gateway.approvals import Approvals, Proposal
+from gateway.approvals import Approvals, Arguments, Proposal
 from gateway.console.answers import Handler, page, redirect
 from gateway.console.browser import Browser
 from gateway.console.confirmed import Confirmed, Do
@@ -50,7 +49,8 @@ def handlers(operators: Operators, approvals: Approvals) -> list[tuple[str, str,
             "proposal.html",
             signed_in=signed_in,
             proposal=_shown(found, await names(signed_in.operator)),
-            arguments=json.dumps(found.arguments, ensure_ascii=False, indent=2, sort_keys=True),
+            arguments=_named(found.arguments),
+            to_the_newest=found.act == "export_log" and "last" not in found.arguments,
             own=found.proposed_by == signed_in.operator.id,
             decides=_may_decide(signed_in.operator, found),
         )
@@ -109,6 +109,12 @@ def _shown(found: Proposal, names: Mapping[str, str]) -> dict[str, Any]:
         "expires_at": found.expires_at,
         "state": found.state,
     }
+
+
+def _named(arguments: Arguments) -> list[tuple[str, str, Any]]:
+    """Each argument's name, the key of its text ('' where it has none), and its value."""
+    words = [(name, f"argument_{name}") for name in arguments]
+    return [(name, word if word in WORDS else "", arguments[name]) for name, word in words]
 
 
 def _back(browser: Browser) -> str:

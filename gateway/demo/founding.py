@@ -10,19 +10,19 @@ from gateway.demo.partner import Partner
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
 
-_OPERATOR = "demo admin"
-_SECOND = "demo officer"
+FIRST_OPERATOR = "demo admin"
+SECOND_OPERATOR = "demo officer"
 _ALLIANCE = "Four Seasons Alliance 四季联盟"
 
 
 async def found(gateway: Gateway, partners: Mapping[str, Partner]) -> list[dict[str, str]]:
     """Found the alliance and its members with their keys; returns log id, origin, vkey and member of each log."""
-    alliance = await gateway.members.create_alliance(_ALLIANCE, operator=_OPERATOR)
-    await gateway.activate_policy(alliance, operator=_OPERATOR)
+    alliance = await gateway.members.create_alliance(_ALLIANCE, operator=FIRST_OPERATOR)
+    await gateway.activate_policy(alliance, operator=FIRST_OPERATOR)
     whose = {alliance: "operator"}
     for name, partner in partners.items():
         partner.member = await gateway.members.create_member(
-            alliance, name=partner.name, uscc=partner.uscc, industry=partner.industry, operator=_OPERATOR
+            alliance, name=partner.name, uscc=partner.uscc, industry=partner.industry, operator=FIRST_OPERATOR
         )
         keys = KeySource.of({"jwks": {"keys": [dict(partner.client_key.public_jwk())]}}, loopback=False)
         wanted = registration(partner.member, "production", f"{name} systems", keys)
@@ -35,5 +35,5 @@ async def found(gateway: Gateway, partners: Mapping[str, Partner]) -> list[dict[
 
 async def _by_two(gateway: Gateway, alliance: str, act: str, arguments: Arguments) -> str:
     """One proposes, the other approves, as in every alliance."""
-    proposal = await gateway.approvals.propose(alliance, act, arguments, operator=_OPERATOR)
-    return await gateway.approvals.approve(proposal, operator=_SECOND)
+    proposal = await gateway.approvals.propose(alliance, act, arguments, operator=FIRST_OPERATOR)
+    return await gateway.approvals.approve(proposal, operator=SECOND_OPERATOR)

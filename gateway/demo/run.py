@@ -23,7 +23,7 @@ from jwskate import Jwk
 from rich.console import Console
 
 from gateway.app import compose, initialise
-from gateway.demo.founding import found
+from gateway.demo.founding import FIRST_OPERATOR, SECOND_OPERATOR, found
 from gateway.demo.partner import Partner
 from gateway.demo.story import Story, World
 from gateway.errors import Invalid
@@ -158,7 +158,9 @@ def _prove(console: Console, settings: Settings, folder: Path, logs: list[dict[s
     seen = folder / "seen.checkpoint"
     seen.write_bytes(requests.get(f"{settings.base_url}/v1/logs/{log['log']}/checkpoint", timeout=10).content)
     bundle = folder / "airline-log.zip"
-    _gateway(settings, "export", log["log"], "--out", str(bundle))
+    permit = _permit(settings, log["log"])
+    console.print("  [green]✔[/]      the export was proposed by one operator and approved by another")
+    _gateway(settings, "export", log["log"], "--out", str(bundle), "--permit", permit)
     if _verify(settings, bundle, log["vkey"], seen) != _OK:
         raise Invalid("demo_failed", "The exported log did not verify.")
     console.print("  [green]✔[/]      exported and verified offline: signature, every entry, order, one history")
@@ -180,6 +182,20 @@ def flip_one_byte(bundle: Path, copy: Path) -> None:
 
 def _verify(settings: Settings, bundle: Path, vkey: str, seen: Path) -> int:
     return _gateway(settings, "verify", str(bundle), "--vkey", vkey, "--seen", str(seen), check=False)
+
+
+def _permit(settings: Settings, log: str) -> str:
+    """Two operators permit an export; returns the proposal's id."""
+    proposal = _said(settings, "admin", "export-log", log, by=FIRST_OPERATOR)
+    _said(settings, "admin", "approve", proposal, by=SECOND_OPERATOR)
+    return proposal
+
+
+def _said(settings: Settings, *arguments: str, by: str) -> str:
+    environment = _environment(settings) | {"SUDO_USER": by}
+    command = [sys.executable, "-m", "gateway", *arguments]
+    run = subprocess.run(command, env=environment, check=True, text=True, stdout=subprocess.PIPE)  # noqa: S603 - as below
+    return run.stdout.strip()
 
 
 def _gateway(settings: Settings, *arguments: str, check: bool = True) -> int:

@@ -25,6 +25,7 @@ _NAME: Final = 200
 
 _INSERT_CLIENT = Query(insert(client))
 _SERVE = Query(insert(resource_server))
+_SERVES = Query(select(resource_server.c.resource).where(resource_server.c.client_id == bindparam("client")))
 _CLIENT = Query(select(client.c.state, client.c.version).where(client.c.id == bindparam("id")))
 _BUMP = Query(update(client).where(client.c.id == bindparam("the_id")).values(version=client.c.version + 1))
 _REVOKE = Query(update(client).where(client.c.id == bindparam("the_id")).values(state="revoked"))
@@ -164,6 +165,11 @@ async def name_resource_server(tx: Transaction, *, client_id: str, resource: str
     """Let the client ask about tokens for a resource (RFC 7662). `AlreadyExists` where it serves one already."""
     await require_active(tx, client_id)
     await tx.run(_SERVE, client_id=client_id, resource=resource, created_at=now_ms)
+
+
+async def is_resource_server(reading: Reading, client_id: str) -> bool:
+    """Whether the client serves a resource already."""
+    return await reading.one(_SERVES, client=client_id) is not None
 
 
 async def find_client(reading: Reading, client_id: str, now_ms: int) -> KnownClient | None:

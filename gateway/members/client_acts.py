@@ -1,4 +1,4 @@
-"""What two operators do to clients: register one, give it keys. See `approvals` for what makes it two.
+"""What two operators do to clients: register one, give it keys, let it ask about tokens. See `approvals` for the two.
 
 Each act checks its arguments twice: when it is proposed, and when it is approved, days later perhaps.
 """
@@ -46,19 +46,21 @@ def registration(
 
 
 class ClientActs:
-    """The acts, for `Approvals`. `loopback` lets key addresses name this machine."""
+    """The acts, for `Approvals`. `loopback` lets key addresses name this machine; `resource` is this gateway's API."""
 
-    def __init__(self, database: Database, *, loopback: bool) -> None:
+    def __init__(self, database: Database, *, resource: str, loopback: bool) -> None:
         self._database = database
+        self._resource = resource
         self._loopback = loopback
 
     def acts(self) -> list[Act]:
-        """`register_client`, `add_client_key`, `change_client_keys` and `change_client_method`."""
+        """Registering a client, its keys, its method, and naming it a server of the resource."""
         return [
             Act("register_client", self._check_registration, self._register),
             Act("add_client_key", self._check_key, self._add_key),
             Act("change_client_keys", self._check_keys, self._change_keys, self._owners),
             Act("change_client_method", self._check_method, self._change_method, self._owners),
+            Act("name_resource_server", self._check_server, self._name_server),
         ]
 
     async def _check_registration(self, reading: Reading, of: str, arguments: Arguments) -> None:
@@ -146,6 +148,23 @@ class ClientActs:
         enter(change, logs, "client_method_changed", mandate.actor(), {**record.facts(), **method.facts()})
         return ""
 
+    async def _check_server(self, reading: Reading, of: str, arguments: Arguments) -> None:
+        only(arguments, "client", "resource")
+        if said(arguments, "resource") != self._resource:
+            raise Invalid("resource_unknown", f"The resource is {self._resource}.", field="resource")
+        record = await self._of(reading, of, arguments)
+        if await clients.is_resource_server(reading, record.id):
+            raise Conflicting("already_exists", "The client is a server of the resource already.", field="client")
+
+    async def _name_server(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
+        """The client may ask whether its alliance's tokens are active (RFC 7662). Revoking the client ends it."""
+        await self._check_server(change.tx, mandate.alliance, arguments)
+        record, resource = await client_record(change.tx, arguments["client"]), arguments["resource"]
+        await clients.name_resource_server(change.tx, client_id=record.id, resource=resource, now_ms=change.now_ms)
+        facts = {**record.facts(), "resource": resource}
+        enter(change, (mandate.alliance,), "resource_server_named", mandate.actor(), facts)
+        return ""
+
     def _source(self, arguments: Arguments) -> KeySource:
         """Where the keys of a new client come from; one that authenticates by certificate has none."""
         if method_of(arguments).name is MethodName.PRIVATE_KEY_JWT:
@@ -167,7 +186,7 @@ class ClientActs:
         await clients.require_active(reading, record.id)
         return record
 
-    async def _owners(self, of: str) -> Collection[str]:
+    async def _owners(self, of: str, _: Arguments) -> Collection[str]:
         return await owners_of(self._database, of)
 
 

@@ -50,23 +50,6 @@ class Clients:
         """End a client: nothing is opened for it after this entry, which stands in every owner's log too."""
         await self._end(await client_record(self._database, client_id), {"operator": operator})
 
-    async def serve(self, client_id: str, *, resource: str, operator: str) -> None:
-        """Name a client as a server of a resource: it may ask whether its alliance's tokens for it are active.
-
-        `Conflicting` where it is one already, or is revoked. Revoking the client ends it.
-        """
-        record = await client_record(self._database, client_id)
-        async with self._ledger.changing(record.alliance) as change:
-            await clients.name_resource_server(change.tx, client_id=client_id, resource=resource, now_ms=change.now_ms)
-            facts = {
-                "act": "resource_server_named",
-                "actor": {"operator": operator},
-                "member": record.member,
-                "client": client_id,
-                "resource": resource,
-            }
-            change.enter(Draft(log=record.alliance, kind=Kind.ADMIN, facts=facts))
-
     async def end_itself(self, subject: Subject) -> None:
         """The calling client ends itself, as `revoke` does. Needs `rotate`."""
         subject.require("rotate")

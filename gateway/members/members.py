@@ -1,20 +1,22 @@
-"""Alliances are founded and members join, are suspended and readmitted. Every act is one entry.
+"""Alliances are founded and members join, are suspended by one operator and readmitted by two. Every act is one entry.
 
 The entries stand in the operator's log of the alliance, whose id is the alliance's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, insert, select, update
 
+from gateway.approvals import Act, Arguments, Mandate
 from gateway.database import Database, Query, Reading, Row, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.identity import Admission
-from gateway.ledger import Draft, Kind, Ledger
+from gateway.ledger import Change, Draft, Kind, Ledger
+from gateway.members.arguments import only, said
 from gateway.members.tables import alliance, member
 from gateway.members.uscc import checked_uscc
 
@@ -22,6 +24,7 @@ LONGEST_NAME = 200
 ENVIRONMENTS = ("production", "test")
 
 _ADD_ALLIANCE = Query(insert(alliance))
+_ALLIANCES = Query(select(alliance.c.id).order_by(alliance.c.id))
 _ALLIANCE = Query(select(alliance.c.id).where(alliance.c.id == bindparam("id")))
 _ADD_MEMBER = Query(insert(member))
 _MEMBER = Query(select(member).where(member.c.id == bindparam("id")))
@@ -70,7 +73,7 @@ class Members:
             await change.open_log(alliance_id)
             await self._keyring.create_log_key(change.tx, alliance_id, change.now_ms)
             facts = {"alliance": alliance_id, "name": name, "environment": environment}
-            change.enter(_act(alliance_id, "alliance_founded", operator, **facts))
+            change.enter(_act(alliance_id, "alliance_founded", {"operator": operator}, **facts))
         return alliance_id
 
     async def create_member(self, alliance_id: str, *, name: str, uscc: str, industry: str, operator: str) -> str:
@@ -102,7 +105,7 @@ class Members:
             await self._keyring.create_log_key(change.tx, member_id, change.now_ms)
             await self._keyring.create_member_keys(change.tx, member_id, change.now_ms)
             facts = {"member": member_id, "name": name, "uscc": code, "industry": industry}
-            change.enter(_act(alliance_id, "member_admitted", operator, **facts))
+            change.enter(_act(alliance_id, "member_admitted", {"operator": operator}, **facts))
         return member_id
 
     async def suspend(self, member_id: str, *, case: str, operator: str) -> None:
@@ -121,22 +124,47 @@ class Members:
                 return
             await change.tx.run(_SET_STATE, the_id=member_id, new_state="suspended")
             for log in (row["alliance_id"], *everyone):
-                change.enter(_act(log, "member_suspended", operator, member=member_id, case=case))
+                change.enter(_act(log, "member_suspended", {"operator": operator}, member=member_id, case=case))
 
-    async def readmit(self, member_id: str, *, case: str, operator: str) -> None:
-        """End a suspension. Not suspended: nothing happens, no entry."""
+    def acts(self) -> list[Act]:
+        """`readmit_member`, which needs two operators."""
+        return [Act("readmit_member", self._check_readmission, self._readmit)]
+
+    async def readmission(self, member_id: str, *, case: str) -> dict[str, Any]:
+        """The arguments of `readmit_member`: they end the suspension that stands now, and no later one."""
         row = await self._existing(self._database, member_id)
-        checked_name(case, "case")
-        async with self._ledger.changing(row["alliance_id"]) as change:
-            if (await self._existing(change.tx, member_id))["state"] == "admitted":
-                return
-            await change.tx.run(_SET_STATE, the_id=member_id, new_state="admitted")
-            change.enter(_act(row["alliance_id"], "member_readmitted", operator, member=member_id, case=case))
+        return {"member": member_id, "version": row["version"], "case": case}
+
+    async def _check_readmission(self, reading: Reading, of: str, arguments: Arguments) -> None:
+        only(arguments, "member", "version", "case")
+        checked_name(said(arguments, "case"), "case")
+        row = await self._existing(reading, said(arguments, "member"))
+        if row["alliance_id"] != of:
+            raise NotFound
+        if row["state"] != "suspended" or row["version"] != arguments.get("version"):
+            raise Conflicting(
+                "suspension_over",
+                "The suspension that was looked at does not stand.",
+                field="member",
+                remedy="If the member is suspended, propose again.",
+            )
+
+    async def _readmit(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
+        """End a suspension."""
+        await self._check_readmission(change.tx, mandate.alliance, arguments)
+        await change.tx.run(_SET_STATE, the_id=arguments["member"], new_state="admitted")
+        facts = {name: arguments[name] for name in ("member", "case")}
+        change.enter(_act(mandate.alliance, "member_readmitted", mandate.actor(), **facts))
+        return ""
 
     async def alliance_of(self, member: str) -> str | None:
         """The alliance in which the member is admitted now; None for unknown and suspended members."""
         row = await self._database.one(_MEMBER, id=member)
         return row["alliance_id"] if row is not None and row["state"] == "admitted" else None
+
+    async def alliances(self) -> Sequence[str]:
+        """The ids of all alliances."""
+        return [row["id"] for row in await self._database.all(_ALLIANCES)]
 
     async def home_of(self, member_id: str) -> str:
         """The alliance of a member, suspended or not; `NotFound` for a stranger."""
@@ -171,9 +199,9 @@ async def stays_admitted(tx: Transaction, *, alliance_id: str, member_id: str) -
     return await is_admitted(tx, alliance_id=alliance_id, member_id=member_id)
 
 
-def _act(log: str, act: str, operator: str, **facts: Any) -> Draft:
+def _act(log: str, act: str, actor: Mapping[str, str], **facts: Any) -> Draft:
     """What was done, by whom."""
-    return Draft(log=log, kind=Kind.ADMIN, facts={"act": act, "actor": {"operator": operator}, **facts})
+    return Draft(log=log, kind=Kind.ADMIN, facts={"act": act, "actor": dict(actor), **facts})
 
 
 def checked_name(text: str, field: str) -> None:

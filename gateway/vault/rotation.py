@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, bindparam, func, select, update
 
 from gateway.clock import MILLISECONDS, Clock
-from gateway.database import Database, Query, Transaction
+from gateway.database import Database, Query, Reading, Transaction
 from gateway.errors import Conflicting
 from gateway.ledger import Draft, Kind, Ledger
 from gateway.ledger.change import Change
@@ -88,16 +88,8 @@ class Windows:
         return FOLLOW_S + self.life_s + self.cache_s
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """A rotation that has begun: the new key's kid, and when it signs at the earliest (ms since the epoch)."""
-
-    kid: str
-    signs_from: int
-
-
 class KeyRotation:
-    """Takes the steps: the first by command or every `every_days` (0: by command alone), the others when they are due.
+    """Takes the steps: the first by approval or every `every_days` (0: never by itself), the others when they are due.
 
     `logs` names the operators' logs that each step is entered in: all alliances share the gateway's keys.
     """
@@ -111,7 +103,7 @@ class KeyRotation:
         windows: Windows,
         *,
         every_days: int,
-        logs: Callable[[], Awaitable[Sequence[str]]],
+        logs: Callable[[Reading], Awaitable[Sequence[str]]],
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -121,34 +113,37 @@ class KeyRotation:
         self._every_ms = every_days * _DAY_MS
         self._logs = logs
 
-    async def begin(self, use: RotatedKey, *, operator: str) -> Rotation:
-        """Publish a new key; the servers take the further steps. `Conflicting` while another waits for its turn."""
-        logs = await self._logs()
-        async with self._ledger.changing(*logs) as change:
-            keys = await _locked(change.tx, use)
-            if _in_state(keys, SigningState.PUBLISHED):
-                raise Conflicting(
-                    "rotation_under_way",
-                    "A new key is published already.",
-                    field="use",
-                    remedy="It signs by itself once everybody knows it; then another may follow.",
-                )
-            kid = await self._publish(change, use, logs, {"operator": operator})
-        return Rotation(kid, change.now_ms + self._windows.published_s * MILLISECONDS)
+    async def logs(self) -> Sequence[str]:
+        """Every log that a step is entered in."""
+        return await self._logs(self._database)
 
-    async def replace(self, use: RotatedKey, *, operator: str) -> Rotation:
+    async def require_rest(self, reading: Reading, use: RotatedKey) -> None:
+        """`Conflicting` while a new key waits for its turn."""
+        _require_rest([OwnKey.of(row) for row in await reading.all(_LOOK, use=use)])
+
+    async def begin(self, change: Change, use: RotatedKey, actor: Mapping[str, str]) -> str:
+        """Publish a new key, in a change of all `logs`; returns its kid. The servers take the further steps.
+
+        `Conflicting` as for `require_rest`.
+        """
+        _require_rest(await _locked(change.tx, use))
+        return await self._publish(change, use, await self._logs(change.tx), actor)
+
+    async def replace(self, use: RotatedKey, *, operator: str) -> str:
         """For a key that somebody else may hold: another signs from now on, and all former ones are retired.
+
+        Returns the new kid.
 
         Within `FOLLOW_S` no process accepts what they signed; clients get new tokens. Nothing waits for anybody.
         """
-        logs, actor = await self._logs(), {"operator": operator}
+        logs, actor = await self.logs(), {"operator": operator}
         async with self._ledger.changing(*logs) as change:
             for key in await _locked(change.tx, use):
                 if await change.tx.run(_END, the_kid=key.kid, at=change.now_ms):
                     _enter(change, logs, "key_compromised", use, key.kid, actor)
             new = await self._keyring.create_signing_key(change.tx, use, change.now_ms)
             _enter(change, logs, "key_activated", use, new.kid, actor)
-        return Rotation(new.kid, change.now_ms)
+        return new.kid
 
     async def turn(self, use: RotatedKey) -> None:
         """Take every step that is due. Of several processes one does; the others find it done."""
@@ -160,7 +155,7 @@ class KeyRotation:
         return bool(self._over(keys, now_ms) or self._ready(keys, now_ms)) or self._is_too_old(keys, now_ms)
 
     async def _take_steps(self, use: str) -> None:
-        logs = await self._logs()
+        logs = await self.logs()
         async with self._ledger.changing(*logs) as change:
             now_ms = change.now_ms
             keys = await _locked(change.tx, use)
@@ -211,6 +206,16 @@ class KeyRotation:
 async def _locked(tx: Transaction, use: str) -> list[OwnKey]:
     """The keys of a use, as they stand once nobody else changes them."""
     return [OwnKey.of(row) for row in await tx.all(_LOCK, use=use)]
+
+
+def _require_rest(keys: Sequence[OwnKey]) -> None:
+    if _in_state(keys, SigningState.PUBLISHED):
+        raise Conflicting(
+            "rotation_under_way",
+            "A new key is published already.",
+            field="use",
+            remedy="It signs by itself once everybody knows it; then another may follow.",
+        )
 
 
 def _in_state(keys: Sequence[OwnKey], state: SigningState) -> list[OwnKey]:

@@ -20,8 +20,8 @@ async def test_a_hold_freezes_its_own_subject_until_it_is_lifted(world: World) -
     assert [one_["case"] for one_ in await _active(world, one)] == ["c-1", "c-2"]
     assert [one_["case"] for one_ in await _active(world, other)] == ["c-2"]
     assert [one_["case"] for one_ in await _active(world, one, "planes")] == ["c-1"]
-    await world.holds.lift(hold, operator="root")
-    await world.holds.lift(held, operator="root")
+    await world.lift(hold)
+    await world.lift(held)
     assert await _active(world, one) == []
 
 
@@ -29,16 +29,18 @@ async def test_placing_narrows_the_owner_and_each_act_is_one_entry_in_its_log(wo
     before = len(await world.entries())
     hold = await world.holds.place(world.alliance, HoldSubject.DATASET, FLIGHTS, case="c-1", operator="ops")
     assert await world.narrowing(world.airline) == 1
-    await world.holds.lift(hold, operator="ops")
-    await world.holds.lift(hold, operator="ops")
+    await world.lift(hold)
     assert await world.narrowing(world.airline) == 1
     entries = [one for one in await world.entries() if one["kind"] == "hold"]
-    assert len(await world.entries()) - before == len(entries) == 2
+    in_operators_log = ["proposal_made", "proposal_approved"]
+    assert len(await world.entries()) - before - len(in_operators_log) == len(entries) == 2
     assert [one["act"] for one in entries] == ["hold_placed", "hold_lifted"]
     for one in entries:
         assert (one["hold"], one["case"], one["dataset"]) == (hold, "c-1", FLIGHTS)
         assert one["log"] == f"alliance.test/{world.airline.id}"
-        assert one["actor"] == {"operator": "ops"}
+    placed, lifted = [one["actor"] for one in entries]
+    assert placed == {"operator": "ops"}
+    assert (lifted["operator"], lifted["approver"]) == ("root", "second")
 
 
 async def test_two_cases_may_hold_one_subject_but_one_case_only_once(world: World) -> None:
@@ -53,7 +55,7 @@ async def test_two_cases_may_hold_one_subject_but_one_case_only_once(world: Worl
     with pytest.raises(Conflicting, match="hold_stands"):
         await place("c-1")
     assert (await world.entries(), await world.narrowing(world.airline)) == before
-    await world.holds.lift(first, operator="root")
+    await world.lift(first)
     assert [one["case"] for one in await _active(world, agreement)] == ["c-2"]
     await place("c-1")
 
@@ -66,7 +68,7 @@ async def test_what_another_alliance_owns_cannot_be_held(sqlite_world: World) ->
         with pytest.raises(NotFound):
             await world.holds.place(world.other_alliance, kind, subject, case="c-1", operator="root")
     with pytest.raises(NotFound):
-        await world.holds.lift("none", operator="root")
+        await world.lift("none")
     with pytest.raises(Invalid, match="case_malformed"):
         await world.holds.place(world.alliance, HoldSubject.DATASET, FLIGHTS, case='c"1', operator="root")
     assert await world.entries() == before

@@ -211,7 +211,7 @@ async def test_an_offer_is_made_to_the_recipient_while_in_force_and_to_nobody_el
     for suspended in (world.airline, world.bank):
         await world.members.suspend(suspended.id, case="c1", operator="root")
         assert not await offered(world.bank.id)
-        await world.members.readmit(suspended.id, case="c1", operator="root")
+        await world.readmit(suspended)
         assert await offered(world.bank.id)
     await world.life.terminate(world.airline.subject, agreement)
     assert not await offered(world.bank.id)

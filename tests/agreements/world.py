@@ -11,7 +11,7 @@ from typing import Any
 from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import bindparam, select
 
-from gateway.agreements import AgreementLife, Agreements, Holds, sign_terms
+from gateway.agreements import AgreementLife, Agreements, Endings, Holds, HoldSubject, sign_terms
 from gateway.approvals import Approvals
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
@@ -27,6 +27,7 @@ from gateway.vault.providers.local import LocalKeyring
 
 START_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 FLIGHTS = "flights"
+RESOURCE = "https://alliance.test/v1"
 FIELDS = ("year", "month", "carrier")
 
 _LEAVES = Query(select(leaf.c.log_id, leaf.c.idx, leaf.c.body).order_by(leaf.c.log_id, leaf.c.idx))
@@ -112,11 +113,13 @@ class World:
         keyring = KeyRing(self.database, LocalKeyring("test", secrets.token_bytes(32)), self.clock)
         self.members = Members(self.database, self.ledger, NewKeys(keyring))
         self.keys = SigningKeys(self.database, self.ledger)
-        acts = ClientActs(self.database, loopback=False).acts()
-        self.approvals = Approvals(self.database, self.ledger, self.clock, [*self.keys.acts(), *acts])
         self.datasets = OwnedDatasets()
+        self.holds, endings = Holds(self.database, self.ledger, self.datasets), Endings(self.database)
+        clients = ClientActs(self.database, resource=RESOURCE, loopback=False)
+        bringing = (clients, self.keys, self.members, endings, self.holds)
+        acts = [act for one in bringing for act in one.acts()]
+        self.approvals = Approvals(self.database, self.ledger, self.clock, acts)
         self.restart()
-        self.holds = Holds(self.database, self.ledger, self.datasets)
         self._companies = 0
 
     def restart(self) -> None:
@@ -165,6 +168,24 @@ class World:
         """One operator proposes, another approves; returns what the act made."""
         proposal = await self.approvals.propose(alliance, act, arguments, operator="root")
         return await self.approvals.approve(proposal, operator="second")
+
+    async def proposed(self, act: str, arguments: Mapping[str, Any], alliance: str = "") -> str:
+        """What one operator proposes, by its id."""
+        return await self.approvals.propose(alliance or self.alliance, act, arguments, operator="root")
+
+    async def hold(self, kind: HoldSubject, subject: str, case: str = "c-1") -> str:
+        """A hold that one operator places."""
+        return await self.holds.place(self.alliance, kind, subject, case=case, operator="root")
+
+    async def lift(self, hold: str) -> None:
+        """Two operators lift a hold."""
+        alliance, arguments = await self.holds.lifting(hold)
+        await self.by_two(alliance, "lift_hold", **arguments)
+
+    async def readmit(self, company: Company, case: str = "c1") -> None:
+        """Two operators end a suspension."""
+        arguments = await self.members.readmission(company.id, case=case)
+        await self.by_two(company.alliance, "readmit_member", **arguments)
 
     def proposal(self, **changes: Any) -> bytes:
         value: dict[str, Any] = {

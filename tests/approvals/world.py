@@ -58,7 +58,7 @@ class Renaming:
         await self.before_commit()
         return f"renamed by {arguments['more']}"
 
-    async def narrows(self, of: str) -> tuple[str, ...]:
+    async def narrows(self, of: str, arguments: Arguments) -> tuple[str, ...]:
         return (of,)
 
     def act(self) -> Act:

@@ -31,3 +31,11 @@ def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gateway:
         return CliRunner().invoke(app, arguments, env=environment)
 
     return run
+
+
+def permit_of(gateway: Gateway, log: str) -> str:
+    """Two operators' permit to export a whole log."""
+    proposal = gateway("admin", "export-log", log, SUDO_USER="alice").stdout.strip()
+    approved = gateway("admin", "approve", proposal, SUDO_USER="bob")
+    assert approved.exit_code == 0, approved.output
+    return proposal

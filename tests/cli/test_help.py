@@ -18,7 +18,9 @@ def test_help_lists_every_command(gateway: Gateway) -> None:
 def test_help_of_admin_lists_every_act(gateway: Gateway) -> None:
     answer = gateway("admin", "--help")
     assert answer.exit_code == 0
-    assert {"alliance", "member", "client", "hold", "lift", "adopt", "logs"} <= set(_ADMIN)
+    assert {"alliance", "member", "client", "hold", "lift", "export-log", "end-agreement", "adopt", "logs"} <= set(
+        _ADMIN
+    )
     assert [name for name in _ADMIN if name not in answer.output] == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.ledger.stored import entries, state
 from tests.access.world import PLACES, Deal
 from tests.alliance import MARKET_SCHEMA, founded
-from tests.cli.conftest import Gateway
+from tests.cli.conftest import Gateway, permit_of
 from tests.signing import send_signed
 
 
@@ -47,7 +47,8 @@ def test_a_kept_message_is_handed_out_and_checked_far_from_the_gateway(
     assert (altered.exit_code, "message_malformed" in altered.output) == (1, True)
 
     exported = tmp_path / "log.zip"
-    assert gateway("export", hotel, "--out", str(exported)).exit_code == 0
+    permit = permit_of(gateway, hotel)
+    assert gateway("export", hotel, "--out", str(exported), "--permit", permit).exit_code == 0
     assert b'"act":"message_exported"' in exported.read_bytes()
 
 

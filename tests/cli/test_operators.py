@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from gateway.ledger.note import VerifierKey
 from gateway.settings import Settings
-from tests.cli.conftest import Gateway
+from tests.cli.conftest import Gateway, permit_of
 from tests.services import free_port
 
 
@@ -86,7 +86,7 @@ def test_verify_tells_ok_tampered_and_incomplete_by_its_exit_code(gateway: Gatew
     assert log["log"] == alliance
     vkey = log["vkey"]
     bundle = tmp_path / "bundle.zip"
-    exported = gateway("export", alliance, "--out", str(bundle))
+    exported = gateway("export", alliance, "--out", str(bundle), "--permit", permit_of(gateway, alliance))
     assert exported.exit_code == 0, exported.output
 
     holds = gateway("verify", str(bundle), "--vkey", vkey)

@@ -115,3 +115,64 @@ def test_what_cannot_be_done_is_not_proposed(hosts: Hosts) -> None:
     hosts.refused("alice", "not_found", "approve", "f" * 32)
     hosts.refused("alice", "invalid_environment", "alliance", "Other", "--environment", "staging")
     assert hosts.said("bob", "pending", hosts.alliance) == ""
+
+
+def test_an_export_takes_a_permit_and_says_so(hosts: Hosts, gateway: Gateway, tmp_path: Path) -> None:
+    bundle = tmp_path / "files" / "log.zip"
+    export = ("export", hosts.alliance, "--out", str(bundle))
+    for permit in ((), ("--permit", "f" * 32)):
+        answer = gateway(*export, *permit, SUDO_USER="carol")
+        assert (answer.exit_code, "NO_EXPORT_PERMIT" in answer.stderr) == (1, True), answer.output
+        assert "gateway admin export-log" in answer.stderr, "the remedy"
+    proposal = hosts.said("alice", "export-log", hosts.alliance, "--last", "0")
+    shown = json.loads(hosts.said("bob", "pending", hosts.alliance))
+    assert (shown["proposal"], shown["act"]) == (proposal, "export_log")
+    assert shown["arguments"] == {"log": hosts.alliance, "first": 0, "last": 0}
+    hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    hosts.said("bob", "approve", proposal)
+    other = gateway(*export, "--permit", proposal)
+    assert (other.exit_code, "ANOTHER_EXPORT_PERMITTED" in other.stderr) == (1, True), other.output
+    assert not bundle.exists()
+    done = gateway(*export, "--last", "0", "--permit", proposal)
+    assert (done.exit_code, "1 entries" in done.stdout, bundle.exists()) == (0, True, True), done.output
+
+
+def test_a_members_log_and_its_readmission_take_two_operators(hosts: Hosts) -> None:
+    proposal = hosts.said("alice", "export-log", hosts.member)
+    assert len(hosts.said("bob", "approve", proposal)) == 36, "the permit's entry"
+    hosts.said("alice", "suspend", hosts.member, "--case", "c-1")
+    proposal = hosts.said("alice", "readmit", hosts.member, "--case", "c-1")
+    hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    assert hosts.said("bob", "approve", proposal) == ""
+    hosts.refused("alice", "suspension_over", "readmit", hosts.member, "--case", "c-1")
+    hosts.refused("alice", "not_found", "export-log", "f" * 32)
+
+
+def test_a_resource_server_is_named_by_two_operators(hosts: Hosts) -> None:
+    key = hosts.file(public(new_key()))
+    client = hosts.said("bob", "approve", hosts.said("alice", "client", hosts.member, key, "--name", "edge"))
+    proposal = hosts.said("alice", "resource-server", client)
+    hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    assert hosts.said("bob", "approve", proposal) == ""
+    hosts.refused("alice", "already_exists", "resource-server", client)
+    hosts.said("carol", "revoke-client", client)
+    hosts.refused("alice", "client_revoked", "resource-server", client)
+
+
+def test_a_key_of_the_gateway_is_rotated_by_two_and_a_compromised_one_ended_by_one(hosts: Hosts) -> None:
+    proposal = hosts.said("alice", "rotate-key", "token")
+    hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    new = hosts.said("carol", "rotate-key", "receipt", "--compromised")
+    kid = hosts.said("bob", "approve", proposal)
+    assert new != kid
+    hosts.refused("alice", "rotation_under_way", "rotate-key", "token")
+    elsewhere = hosts.said("alice", "alliance", "Another")
+    hosts.refused("alice", "several_alliances", "rotate-key", "message")
+    proposal = hosts.said("alice", "rotate-key", "message", "--alliance", elsewhere)
+    assert json.loads(hosts.said("bob", "pending", elsewhere))["arguments"] == {"use": "message"}
+    hosts.said("bob", "decline", proposal)
+
+
+def test_an_agreement_or_a_hold_that_is_not_there_is_not_found(hosts: Hosts) -> None:
+    hosts.refused("alice", "not_found", "end-agreement", "none", "--case", "c-1")
+    hosts.refused("alice", "not_found", "lift", "none")

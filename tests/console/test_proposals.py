@@ -5,19 +5,24 @@ from __future__ import annotations
 import pytest
 from stdnum.cn import uscc
 
-from gateway.identity.operators.roles import Role
+from gateway.console.words import LANGUAGES, say
+from gateway.identity.operators.roles import DECIDES, PERMISSIONS, Role
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
 from tests.alliance import new_key, public
 from tests.console.visitor import Visitor
 
 
-async def _proposed(visitor: Visitor, by: str) -> str:
-    """A proposal to register a client of a new member."""
+async def _member(visitor: Visitor) -> str:
     console, body = visitor.console, "91310000MA1000001"
-    member = await console.gateway.members.create_member(
+    return await console.gateway.members.create_member(
         console.alliance, name="Bank", uscc=body + uscc.calc_check_digit(body), industry="bank", operator="host"
     )
+
+
+async def _proposed(visitor: Visitor, by: str) -> str:
+    """A proposal to register a client of a new member."""
+    console, member = visitor.console, await _member(visitor)
     keys = KeySource.of({"jwks": {"keys": [public(new_key())]}}, loopback=False)
     return await console.gateway.approvals.propose(
         console.alliance, "register_client", registration(member, "production", "Loyalty", keys), operator=by
@@ -123,3 +128,69 @@ async def test_proposals_of_another_alliance_do_not_exist(visitor: Visitor, othe
         assert (await other.get(path)).status_code == 404
         for end in ("approve", "decline", "withdraw", "approve/options"):
             assert (await other.post(f"{path}/{end}", form)).status_code == 404
+
+
+_DECIDED_BY = {
+    Role.ADMIN: set(DECIDES),
+    Role.OFFICER: {"add_signing_key", "end_agreement", "lift_hold", "export_log"},
+    Role.SECRETARIAT: set[str](),
+}
+
+
+def test_each_role_decides_what_it_should() -> None:
+    assert {role: {act for act in DECIDES if DECIDES[act] in PERMISSIONS[role]} for role in Role} == _DECIDED_BY
+
+
+async def test_an_officer_permits_an_export_with_a_fresh_confirmation(visitor: Visitor) -> None:
+    console = visitor.console
+    await visitor.join("Bob", Role.OFFICER)
+    approvals = console.gateway.approvals
+    proposal = await approvals.propose(
+        console.alliance, "export_log", {"log": console.alliance, "first": 0}, operator="host"
+    )
+    path = f"/proposals/{proposal}"
+    english = (await visitor.get(path, **{"accept-language": "en"})).text
+    chinese = (await visitor.get(path, **{"accept-language": "zh-CN"})).text
+    for shown, texts in (
+        (english, ("Export a log", "From entry", "the newest that is signed when it is exported")),
+        (chinese, ("导出日志", "起始条目", "导出时已签名的最新条目")),
+    ):
+        assert [text for text in (*texts, console.alliance) if text not in shown] == []
+    unconfirmed = await visitor.post(f"{path}/approve", {"form_token": await visitor.form_token()})
+    assert (unconfirmed.status_code, (await approvals.find(proposal)).state) == (401, "pending")
+    done = await visitor.confirm(f"{path}/approve")
+    assert done.status_code == 200
+    [permit] = [one for one in await console.log() if one.get("act") == "export_permitted"]
+    assert (permit["actor"]["approver"], permit["actor"]["operator"]) == (console.operators["Bob"], "host")
+    assert permit["event_id"] in done.text
+
+
+async def test_every_argument_of_an_act_is_named_in_both_languages(visitor: Visitor) -> None:
+    console, member = visitor.console, await _member(visitor)
+    await visitor.join("Ann")
+    await console.gateway.members.suspend(member, case="c-1", operator="host")
+    for act, arguments in (
+        ("rotate_key", {"use": "token"}),
+        ("readmit_member", await console.gateway.members.readmission(member, case="c-1")),
+        ("export_log", {"log": member, "first": 0}),
+    ):
+        proposal = await console.gateway.approvals.propose(console.alliance, act, arguments, operator="host")
+        for language in LANGUAGES:
+            shown = (await visitor.get(f"/proposals/{proposal}", **{"accept-language": language})).text
+            for name in arguments:
+                assert f"<dt>{say(language, f'argument_{name}')}</dt>" in shown
+        assert (await visitor.confirm(f"/proposals/{proposal}/approve")).status_code == 200, act
+
+
+async def test_an_officer_rotates_no_key_and_readmits_nobody(visitor: Visitor) -> None:
+    console, member = visitor.console, await _member(visitor)
+    await visitor.join("Bob", Role.OFFICER)
+    await console.gateway.members.suspend(member, case="c-1", operator="host")
+    readmission = await console.gateway.members.readmission(member, case="c-1")
+    for act, arguments in (("rotate_key", {"use": "token"}), ("readmit_member", readmission)):
+        proposal = await console.gateway.approvals.propose(console.alliance, act, arguments, operator="host")
+        assert "Your role does not decide" in (await visitor.get(f"/proposals/{proposal}")).text
+        form = {"form_token": await visitor.form_token()}
+        for end in ("", "/options"):
+            assert (await visitor.post(f"/proposals/{proposal}/approve{end}", form)).status_code == 403
+        assert (await console.gateway.approvals.find(proposal)).state == "pending"

@@ -11,12 +11,11 @@ from gateway import console
 from gateway.console.browser import preferred
 from gateway.console.words import LANGUAGES, WORDS, say
 from gateway.identity.operators.roles import DECIDES, Permission, Role
-from gateway.members import SigningKeys
-from gateway.members.client_acts import ClientActs
+from tests.console.world import quiet_console
 
 _FOLDER = Path(console.__file__).parent
 _USED = re.compile(r"""\bt\(["'](\w+)["']|"((?:refused|onward)_\w+)\"""")
-_FAMILIES = ("role_", "how_", "may_", "act_", "state_")
+_FAMILIES = ("role_", "how_", "may_", "act_", "argument_", "state_")
 
 
 def _used() -> set[str]:
@@ -72,6 +71,6 @@ def test_the_browsers_best_language_is_spoken(header: str, language: str) -> Non
     assert preferred(header) == language
 
 
-def test_every_act_that_is_registered_can_be_decided_in_the_console() -> None:
-    brought = [*ClientActs(None, loopback=False).acts(), *SigningKeys(None, None).acts()]  # type: ignore[arg-type]
-    assert {act.name for act in brought} == set(DECIDES)
+async def test_every_act_that_is_registered_can_be_decided_in_the_console(tmp_path: Path) -> None:
+    async with quiet_console(tmp_path) as (built, _):
+        assert built.gateway.approvals.acts == set(DECIDES)

@@ -172,7 +172,7 @@ async def test_a_hold_answers_423_with_its_case_and_freezes_nothing_else(shared:
     entry = await refused(shared, answer, ("DISPUTED_ITEM", "7.2.3"), 423)
     assert (answer.json()["case"], len(entry["reasons"])) == ("case-42", 1)
     assert len(records(await shared.hotel.get(other.path, elsewhere))) == 3
-    await shared.gateway.holds.lift(hold, operator="test")
+    await shared.alliance.lift(hold)
     assert len(records(await shared.hotel.get(deal.path, token))) == 3
 
 
@@ -184,7 +184,7 @@ async def test_while_either_side_is_suspended_nothing_is_given(shared: Shared, s
     member = shared.alliance.members[suspended].id
     await shared.gateway.members.suspend(member, case="case-9", operator="test")
     await refused(shared, await shared.hotel.get(deal.path, token), ("MEMBER_SUSPENDED", "9.2.3"))
-    await shared.gateway.members.readmit(member, case="case-9", operator="test")
+    await shared.alliance.readmit(member, case="case-9")
     assert len(records(await shared.hotel.get(deal.path, token))) == 3
 
 

@@ -170,7 +170,8 @@ async def test_introspection_follows_at_once(twice: Twice) -> None:
     deal = await shared.market()
     token = await shared.token(deal)
     edge = shared.stranger
-    await shared.gateway.clients.serve(edge.client, resource=f"{shared.alliance.base}/v1", operator="test")
+    resource = f"{shared.alliance.base}/v1"
+    await shared.alliance.by_two("name_resource_server", client=edge.client, resource=resource)
     there = replace(edge, alliance=twice.there.alliance, nonces={})
 
     async def told(member: Member) -> dict[str, Any]:
@@ -185,9 +186,9 @@ async def test_introspection_follows_at_once(twice: Twice) -> None:
     hold = secrets.token_hex(4)
     await shared.gateway.members.suspend(shared.bank.id, case=hold, operator="test")
     assert await told(there) == {"active": False}, "nothing of the token is good for anything while the owner is out"
-    await shared.gateway.members.readmit(shared.bank.id, case=hold, operator="test")
+    await shared.alliance.readmit(shared.bank.id, case=hold)
     assert (await told(there))["active"] is True
     await shared.hotel.revoke(token)
     assert await told(there) == await told(edge) == {"active": False}
     [entry] = [one for one in await shared.entries(shared.alliance.id) if one.get("act") == "resource_server_named"]
-    assert (entry["client"], entry["resource"]) == (edge.client, f"{shared.alliance.base}/v1")
+    assert (entry["client"], entry["resource"]) == (edge.client, resource)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +21,7 @@ from sqlalchemy import select
 
 from gateway.app import Gateway
 from gateway.database import Query
-from gateway.errors import Conflicting
+from gateway.errors import Conflicting, Invalid, Refused
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.identity.tokens import LIFETIME_SECONDS
 from gateway.ledger import receipts
@@ -37,6 +36,7 @@ from tests.alliance import Alliance, Member
 from tests.served import empty_database, served
 
 DAY_S = 86_400
+BY_TWO = {"operator": "anna", "approver": "bert"}
 _KEYS = Query(select(signing_key).order_by(signing_key.c.created_at))
 
 
@@ -71,9 +71,9 @@ class Processes:
         return {row["state"]: row["kid"] for row in rows if row["use"] == use}
 
     async def acts(self) -> list[tuple[str, str, Any]]:
-        """The entries of the operator's log about keys."""
-        entries = await self.shared.entries(self.shared.alliance.id)
-        return [(entry["act"], entry["use"], entry["actor"]) for entry in entries if entry["kind"] == "key"]
+        """The entries of the operator's log about keys; of the actor who it is, without the proposal."""
+        entries = [one for one in await self.shared.entries(self.shared.alliance.id) if one["kind"] == "key"]
+        return [(one["act"], one["use"], _people(one["actor"])) for one in entries]
 
 
 @pytest.fixture(params=ENGINES)
@@ -96,6 +96,17 @@ async def _http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(web(gateway), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=gateway.settings.base_url) as http:
         yield http
+
+
+async def begin(gateway: Gateway, use: RotatedKey) -> str:
+    """Two operators publish a new key; returns its kid."""
+    [alliance] = await gateway.members.alliances()
+    proposal = await gateway.approvals.propose(alliance, "rotate_key", {"use": use.value}, operator="anna")
+    return await gateway.approvals.approve(proposal, operator="bert")
+
+
+def _people(actor: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in actor.items() if name != "proposal"}
 
 
 def kid_of(compact: str) -> str:
@@ -134,7 +145,7 @@ async def test_the_windows_are_made_of_what_is_really_promised(processes: Proces
 
 async def test_no_request_fails_while_both_keys_are_rotated(processes: Processes) -> None:
     for use in RotatedKey:
-        await processes.gateways[0].key_rotation.begin(use, operator="test")
+        await begin(processes.gateways[0], use)
     first = {use: (await processes.kids(use))["active"] for use in RotatedKey}
     verifier = CachingVerifier(processes)
     over = asyncio.Event()
@@ -167,7 +178,7 @@ async def test_no_request_fails_while_both_keys_are_rotated(processes: Processes
     assert signed_by == set((await processes.kids("receipt")).values())
     await _every_receipt_verifies(processes)
     assert await processes.acts() == [
-        *(("key_published", use.value, {"operator": "test"}) for use in RotatedKey),
+        *(("key_published", use.value, BY_TWO) for use in RotatedKey),
         *((act, use.value, {"gateway": "schedule"}) for use in RotatedKey for act in ("key_retiring", "key_activated")),
         *(("key_retired", use.value, {"gateway": "schedule"}) for use in RotatedKey),
     ]
@@ -227,7 +238,8 @@ async def _every_receipt_verifies(processes: Processes) -> None:
         key = by_kid[kid_of(receipt)]
         found = receipts.verify(receipt, key)
         assert found.issued_at <= key.get("exp", found.issued_at)
-    assert ["exp" in key for key in published] == [True, False], "the one that signs no more is marked"
+    of_receipts_and_messages = [True, False] * 2
+    assert ["exp" in key for key in published] == of_receipts_and_messages, "the one that signs no more is marked"
 
 
 # ── step by step ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,7 +247,7 @@ async def _every_receipt_verifies(processes: Processes) -> None:
 
 async def test_each_step_waits_for_its_window_and_happens_once(processes: Processes) -> None:
     one, two = processes.gateways
-    await one.key_rotation.begin(RotatedKey.TOKEN, operator="anna")
+    await begin(one, RotatedKey.TOKEN)
     waits = [WINDOWS.published_s, WINDOWS.retiring_s]
     states = [["active", "published"], ["retiring", "active"], ["retired", "active"]]
     for (before, after), seconds in zip(pairwise(states), waits, strict=True):
@@ -256,7 +268,7 @@ async def test_a_published_key_is_in_every_set_before_it_signs_and_its_predecess
     one, two = processes.gateways
     hotel = processes.hotels[1]
     old = (await processes.kids("token"))["active"]
-    await one.key_rotation.begin(RotatedKey.TOKEN, operator="anna")
+    await begin(one, RotatedKey.TOKEN)
     new = (await processes.kids("token"))["published"]
 
     async def published() -> list[set[str]]:
@@ -282,26 +294,57 @@ async def test_a_published_key_is_in_every_set_before_it_signs_and_its_predecess
 
 async def test_only_one_key_waits_for_its_turn(processes: Processes) -> None:
     one, two = processes.gateways
-    made = await one.key_rotation.begin(RotatedKey.RECEIPT, operator="anna")
-    assert made.signs_from == processes.shared.clock.ms + WINDOWS.published_s * 1000
+    kid = await begin(one, RotatedKey.RECEIPT)
+    assert (await processes.kids("receipt"))["published"] == kid
     with pytest.raises(Conflicting, match="rotation_under_way"):
-        await two.key_rotation.begin(RotatedKey.RECEIPT, operator="bert")
+        await begin(two, RotatedKey.RECEIPT)
     assert await processes.states("receipt") == ["active", "published"]
     assert len(await processes.acts()) == 1
 
 
-async def test_two_who_begin_at_once_publish_one_key(processes: Processes) -> None:
+async def test_two_who_approve_at_once_publish_one_key(processes: Processes) -> None:
+    gateway, alliance = processes.gateways[0], processes.shared.alliance.id
+    proposals = [
+        await gateway.approvals.propose(alliance, "rotate_key", {"use": "token"}, operator="anna") for _ in range(2)
+    ]
     begun = await asyncio.gather(
-        *(gateway.key_rotation.begin(RotatedKey.TOKEN, operator="anna") for gateway in processes.gateways),
+        *(one.approvals.approve(proposal, operator="bert") for one in processes.gateways for proposal in proposals),
         return_exceptions=True,
     )
-    assert sum(isinstance(one, Conflicting) for one in begun) == 1
+    assert sum(isinstance(one, Conflicting) for one in begun) == 3
     assert await processes.states("token") == ["active", "published"]
+    assert [act for act, *_ in await processes.acts()] == ["key_published"]
+
+
+async def test_one_operator_rotates_no_key_and_an_unknown_use_is_no_proposal(processes: Processes) -> None:
+    approvals, alliance = processes.gateways[0].approvals, processes.shared.alliance.id
+    proposal = await approvals.propose(alliance, "rotate_key", {"use": "token"}, operator="anna")
+    with pytest.raises(Refused, match="OWN_PROPOSAL"):
+        await approvals.approve(proposal, operator="anna")
+    assert await processes.states("token") == ["active"]
+    for other, code in (({"use": "log"}, "unknown_use"), ({}, "invalid_argument"), ({"all": 1}, "unknown_argument")):
+        with pytest.raises(Invalid, match=code):
+            await approvals.propose(alliance, "rotate_key", other, operator="anna")
+    await approvals.approve(proposal, operator="bert")
+    assert await processes.acts() == [("key_published", "token", BY_TWO)]
+    with pytest.raises(Conflicting, match="rotation_under_way"):
+        await approvals.propose(alliance, "rotate_key", {"use": "token"}, operator="anna")
+
+
+async def test_a_rotation_is_entered_in_the_log_of_every_alliance(processes: Processes) -> None:
+    gateway = processes.gateways[0]
+    first = processes.shared.alliance.id
+    other = await gateway.members.create_alliance("Another", operator="anna")
+    proposal = await gateway.approvals.propose(first, "rotate_key", {"use": "token"}, operator="anna")
+    await gateway.approvals.approve(proposal, operator="bert")
+    for alliance in (first, other):
+        acts = [entry["act"] for entry in await processes.shared.entries(alliance) if entry["kind"] == "key"]
+        assert acts == ["key_published"]
 
 
 async def test_the_private_half_of_a_retired_key_is_gone_and_the_public_one_stays(processes: Processes) -> None:
     gateway = processes.gateways[0]
-    await gateway.key_rotation.begin(RotatedKey.TOKEN, operator="anna")
+    await begin(gateway, RotatedKey.TOKEN)
     for seconds in (WINDOWS.published_s, WINDOWS.retiring_s):
         processes.shared.clock.pass_seconds(seconds)
         await processes.turn(gateway)
@@ -337,7 +380,7 @@ async def test_keys_are_rotated_by_schedule(processes: Processes) -> None:
 async def test_a_token_by_a_key_that_a_process_does_not_know_is_looked_up_once(processes: Processes) -> None:
     """As after a rotation that was cut short by hand: the windows make sure that it does not happen otherwise."""
     one, two = processes.gateways
-    await one.key_rotation.begin(RotatedKey.TOKEN, operator="anna")
+    await begin(one, RotatedKey.TOKEN)
     processes.shared.clock.pass_seconds(WINDOWS.published_s)
     await two.signing.follow()
     _forget_published(two)
@@ -386,7 +429,7 @@ def _counted(gateway: Gateway, use: str) -> Any:
 
 async def test_a_key_that_cannot_be_unlocked_is_not_activated(processes: Processes) -> None:
     one, two = processes.gateways
-    await one.key_rotation.begin(RotatedKey.TOKEN, operator="anna")
+    await begin(one, RotatedKey.TOKEN)
     async with one.database.transaction() as tx:
         spoilt = Query(signing_key.update().where(signing_key.c.state == "published").values(wrapped=b"spoilt"))
         assert await tx.run(spoilt) == 1
@@ -420,13 +463,12 @@ async def test_without_an_active_key_nothing_is_signed(processes: Processes) -> 
 async def test_a_compromised_key_ends_at_once_with_all_that_it_signed(processes: Processes) -> None:
     one, two = processes.gateways
     deal, clock = processes.deal, processes.shared.clock
-    await one.key_rotation.begin(RotatedKey.TOKEN, operator="anna")
+    await begin(one, RotatedKey.TOKEN)
     token = await processes.hotels[0].token(processes.hotels[0].under(deal.agreement, deal.dataset))
     for hotel in processes.hotels:
         assert (await hotel.get(deal.path, token)).status_code == 200
     clock.pass_seconds(1)
     made = await one.key_rotation.replace(RotatedKey.TOKEN, operator="anna")
-    assert made.signs_from == clock.ms
     assert sorted(await processes.states("token")) == ["active", "retired", "retired"]
     assert all(bytes(row["wrapped"]) == b"" for row in await one.database.all(_KEYS) if row["state"] == "retired")
     clock.pass_seconds(REREAD_S)
@@ -435,7 +477,7 @@ async def test_a_compromised_key_ends_at_once_with_all_that_it_signed(processes:
     for hotel in processes.hotels:
         assert (await hotel.get(deal.path, token)).status_code == 401, "also where it was verified before"
         [published] = (await hotel.alliance.http.get("/jwks")).json()["keys"]
-        assert published["kid"] == made.kid
+        assert published["kid"] == made
         new = await hotel.token(hotel.under(deal.agreement, deal.dataset))
         assert (await hotel.get(deal.path, new)).status_code == 200
     assert [(act, actor) for act, _, actor in await processes.acts()][1:] == [
@@ -455,10 +497,11 @@ async def test_running_servers_follow_a_command_without_a_restart(
         async with served(tmp_path, processes=2, database_url=url, valkey_url=valkey) as site:
             http = site.alliance.http
             for use, path in (("token", "/jwks"), ("receipt", "/v1/jwks")):
-                code, said = await site.command("admin", "rotate-key", use)
-                assert code == 0, said
-                kid = said.split()[0]
-                assert re.fullmatch(rf"{kid} signs from \S+Z\n", said)
+                code, proposal = await site.command("admin", "rotate-key", use)
+                assert code == 0, proposal
+                code, kid = await site.command("admin", "approve", proposal.strip(), by="bert")
+                assert code == 0, kid
+                kid = kid.strip()
                 for server in site.servers:
                     async with asyncio.timeout(FOLLOW_S):
                         while kid not in await _published_at(http, server.port, path):

@@ -70,7 +70,7 @@ async def test_an_older_database_is_never_signed_and_the_newest_one_resumes(tmp_
         owner = bank.id
         path, token = await site.share_places()
         await _read(hotel, path, token)
-        vkey = await _verifier_key(site, owner)
+        vkey, permit = await _verifier_key(site, owner), await site.permit(owner)
         await site.send_operators_home()
         older, newest = tmp_path / "older.db", tmp_path / "newest.db"
         _copy(site, older)
@@ -85,7 +85,7 @@ async def test_an_older_database_is_never_signed_and_the_newest_one_resumes(tmp_
         _bring_back(site, older)
         site.server.start()
         await _until_told(site, f"Log {owner} is not signed: The database is older")
-        status, said = await site.command("export", owner, "--out", str(tmp_path / "older.zip"))
+        status, said = await site.export(owner, tmp_path / "older.zip", permit)
         assert status == 1
         assert "ledger_rolled_back" in said
         assert "Bring back the newest database" in said
@@ -109,7 +109,7 @@ async def test_an_older_database_is_never_signed_and_the_newest_one_resumes(tmp_
         await _until_signed(site, owner, entries + READS)
         seen = tmp_path / "seen"
         seen.write_bytes(head)
-        status, said = await site.command("export", owner, "--out", str(tmp_path / "newest.zip"))
+        status, said = await site.export(owner, tmp_path / "newest.zip", permit)
         assert status == 0, said
         status, said = await site.command("verify", str(tmp_path / "newest.zip"), "--vkey", vkey, "--seen", str(seen))
         assert status == 0, said

@@ -155,9 +155,9 @@ async def test_a_whole_journey_through_the_proxy(stack: Stack, tmp_path: Path) -
 async def _check_evidence(operator: Operator, owner: Member, folder: Path) -> int:
     """Export and verify the owner's log; returns how many gateways wrote accesses into it."""
     bundle = folder / "evidence.zip"
-    _, keys = await asyncio.gather(
-        operator.act("export", owner.id, "--out", str(bundle)), operator.act("admin", "logs")
-    )
+    proposal, keys = await asyncio.gather(operator.act("admin", "export-log", owner.id), operator.act("admin", "logs"))
+    await operator.act("admin", "approve", proposal, by="second")
+    await operator.act("export", owner.id, "--out", str(bundle), "--permit", proposal)
     vkey = next(line.split('"')[3] for line in keys.splitlines() if '"vkey"' in line and owner.id in line)
     assert "ok" in await operator.act("verify", str(bundle), "--vkey", vkey)
     token = await owner.token()

@@ -181,7 +181,7 @@ class Endings:
             "member": lambda: gateway.members.suspend(reader.id, case="c", operator="test"),
             "agreement": terminate,
         }
-        undo = (lambda: gateway.members.readmit(reader.id, case="c", operator="test")) if what == "member" else None
+        undo = (lambda: self._pair.site.alliance.readmit(reader.id, case="c")) if what == "member" else None
         return Ending(reader, token, path, ends[what], undo)
 
     async def _agreement(self) -> str:

@@ -123,23 +123,55 @@ async def test_suspension_narrows_and_is_entered_in_every_log_of_the_alliance(wo
     assert sorted(logs) == sorted(f"alliance.test/{one}" for one in members)
 
 
-async def test_suspending_and_readmitting_twice_is_doing_it_once(world: World) -> None:
-    await world.members.readmit(world.bank.id, case="c1", operator="root")
+async def test_suspending_twice_is_doing_it_once(world: World) -> None:
     await world.members.suspend(world.bank.id, case="c1", operator="root")
     before = await world.entries(), await world.narrowing(world.airline)
     await world.members.suspend(world.bank.id, case="c1", operator="root")
     assert (await world.entries(), await world.narrowing(world.airline)) == before
-    await world.members.readmit(world.bank.id, case="c1", operator="root")
-    await world.members.readmit(world.bank.id, case="c1", operator="root")
-    assert len(await world.entries()) == len(before[0]) + 1
-    assert await world.narrowing(world.airline) == before[1]
+
+
+async def test_a_suspension_is_ended_by_two_operators_and_once(world: World) -> None:
+    await world.members.suspend(world.bank.id, case="c1", operator="root")
+    before = len(await world.entries()), await world.narrowing(world.airline)
+    await world.readmit(world.bank)
     assert await world.members.alliance_of(world.bank.id) == world.alliance
+    assert await world.narrowing(world.airline) == before[1]
+    with pytest.raises(Conflicting, match="suspension_over"):
+        await world.readmit(world.bank)
+    new = (await world.entries())[before[0] :]
+    assert len(new) == 3
+    [entry] = [one for one in await world.entries() if one.get("act") == "member_readmitted"]
+    assert (entry["member"], entry["case"], entry["actor"]["approver"]) == (world.bank.id, "c1", "second")
+
+
+async def test_a_readmission_ends_no_later_suspension(world: World) -> None:
+    await world.members.suspend(world.bank.id, case="c1", operator="root")
+    terms = await world.members.readmission(world.bank.id, case="c1")
+    stale = await world.proposed("readmit_member", terms)
+    await world.readmit(world.bank)
+    await world.members.suspend(world.bank.id, case="c2", operator="root")
+    with pytest.raises(Conflicting, match="suspension_over"):
+        await world.approvals.approve(stale, operator="second")
+    assert await world.members.alliance_of(world.bank.id) is None
+
+
+async def test_a_member_of_another_alliance_is_not_readmitted(sqlite_world: World) -> None:
+    world = sqlite_world
+    await world.members.suspend(world.stranger.id, case="c1", operator="root")
+    terms = await world.members.readmission(world.stranger.id, case="c1")
+    with pytest.raises(NotFound):
+        await world.proposed("readmit_member", terms)
+    with pytest.raises(Invalid, match="name_malformed"):
+        await world.proposed("readmit_member", {**terms, "case": ""}, world.other_alliance)
+    with pytest.raises(Invalid, match="unknown_argument"):
+        await world.proposed("readmit_member", {**terms, "more": 1}, world.other_alliance)
 
 
 async def test_who_is_unknown_can_be_neither_suspended_nor_readmitted(sqlite_world: World) -> None:
-    for act in (sqlite_world.members.suspend, sqlite_world.members.readmit):
-        with pytest.raises(NotFound):
-            await act("nobody", case="c1", operator="root")
+    with pytest.raises(NotFound):
+        await sqlite_world.members.suspend("nobody", case="c1", operator="root")
+    with pytest.raises(NotFound):
+        await sqlite_world.members.readmission("nobody", case="c1")
     assert await sqlite_world.members.alliance_of("nobody") is None
 
 

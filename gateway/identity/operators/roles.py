@@ -24,24 +24,24 @@ class Permission(StrEnum):
     SEE_PROPOSALS = "see_proposals"
     DECIDE_CLIENT = "decide_client"
     DECIDE_KEY = "decide_key"
+    DECIDE_OWN_KEY = "decide_own_key"
+    DECIDE_MEMBER = "decide_member"
+    DECIDE_AGREEMENT = "decide_agreement"
+    DECIDE_HOLD = "decide_hold"
+    DECIDE_EXPORT = "decide_export"
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
     {
-        Role.ADMIN: frozenset(
-            {
-                Permission.SEE_OPERATORS,
-                Permission.MANAGE_OPERATORS,
-                Permission.SEE_PROPOSALS,
-                Permission.DECIDE_CLIENT,
-                Permission.DECIDE_KEY,
-            }
-        ),
+        Role.ADMIN: frozenset(Permission),
         Role.OFFICER: frozenset(
             {
                 Permission.SEE_OPERATORS,
                 Permission.SEE_PROPOSALS,
                 Permission.DECIDE_KEY,
+                Permission.DECIDE_AGREEMENT,
+                Permission.DECIDE_HOLD,
+                Permission.DECIDE_EXPORT,
             }
         ),
         Role.SECRETARIAT: frozenset(
@@ -58,7 +58,13 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "add_client_key": Permission.DECIDE_CLIENT,
         "change_client_keys": Permission.DECIDE_CLIENT,
         "change_client_method": Permission.DECIDE_CLIENT,
+        "name_resource_server": Permission.DECIDE_CLIENT,
         "add_signing_key": Permission.DECIDE_KEY,
+        "rotate_key": Permission.DECIDE_OWN_KEY,
+        "readmit_member": Permission.DECIDE_MEMBER,
+        "end_agreement": Permission.DECIDE_AGREEMENT,
+        "lift_hold": Permission.DECIDE_HOLD,
+        "export_log": Permission.DECIDE_EXPORT,
     }
 )
-"""What deciding on a proposed act takes. An act that is not named here is decided on the host alone."""
+"""What deciding on a proposed act takes: every act that is registered stands here."""
