@@ -58,14 +58,8 @@ class Clients:
         record = await client_record(self._database, client_id)
         async with self._ledger.changing(record.alliance) as change:
             await clients.name_resource_server(change.tx, client_id=client_id, resource=resource, now_ms=change.now_ms)
-            facts = {
-                "act": "resource_server_named",
-                "actor": {"operator": operator},
-                "member": record.member,
-                "client": client_id,
-                "resource": resource,
-            }
-            change.enter(Draft(log=record.alliance, kind=Kind.ADMIN, facts=facts))
+            facts = {**record.facts(), "resource": resource}
+            enter(change, (record.alliance,), "resource_server_named", {"operator": operator}, facts)
 
     async def end_itself(self, subject: Subject) -> None:
         """The calling client ends itself, as `revoke` does. Needs `rotate`."""
