@@ -28,10 +28,9 @@ from gateway.database import Query
 from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.proxy import peer_of
-from gateway.identity.routes import JWK_SET
+from gateway.identity.routes import JWK_SET, KEY_SET
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
-from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.limits import Limits
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
@@ -41,7 +40,6 @@ from gateway.vault.rotation import RotatedKey
 _API_VERSION = "1"
 _SWEEP_PAUSE_S = 60
 _CACHED = "/v1/jwks"
-_KEY_SET = {"Cache-Control": f"public, max-age={KEY_SET_CACHE_SECONDS}"}
 _ALIVE = Query(select(literal(1)))
 
 
@@ -110,7 +108,7 @@ def web(gateway: Gateway) -> FastAPI:
     @app.get("/v1/jwks", summary="The keys that verify receipts and signed answers", tags=["reads"])
     async def resource_keys() -> Response:
         """The public keys of the API itself (RFC 9728 `jwks_uri`); those with `exp` sign no more."""
-        return JSONResponse(await gateway.signing.resource_jwks(), headers=_KEY_SET, media_type=JWK_SET)
+        return JSONResponse(await gateway.signing.resource_jwks(), headers=KEY_SET, media_type=JWK_SET)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthy() -> Response:

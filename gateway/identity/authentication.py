@@ -21,9 +21,8 @@ from gateway.identity.methods import Binding, Method, MethodName
 from gateway.identity.proxy import TrustedProxy
 from gateway.identity.refusals import TokenRefused
 from gateway.identity.replay import AssertionWindow, Spending
-from gateway.identity.security_log import SecurityLog
+from gateway.identity.security_log import OnceAMinute, SecurityLog
 
-_SAME_REFUSAL_SECONDS: Final = 60
 _OTHER_CREDENTIALS: Final = ("client_secret", "username", "password")
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -103,8 +102,7 @@ class ClientAuthentication:
         self._log = log
         self._proxy = proxy
         self._floods = Floods(rates, clock)
-        self._minute = 0
-        self._entered: set[tuple[str, str]] = set()
+        self._refusals = OnceAMinute(clock)
 
     @asynccontextmanager
     async def calling(self, headers: Headers, body: bytes, peer: str = "") -> AsyncIterator[Caller]:
@@ -221,11 +219,7 @@ class ClientAuthentication:
     async def _enter(self, client: KnownClient, code: str) -> None:
         """On record once a minute per client and code; in the security log every time."""
         self._log.note(code, client=client.id)
-        minute = seconds(self._clock()) // _SAME_REFUSAL_SECONDS
-        if minute != self._minute:
-            self._minute, self._entered = minute, set()
-        if (client.id, code) not in self._entered:
-            self._entered.add((client.id, code))
+        if self._refusals.passes(client.id, code):
             await self._record.on_refused(client, code)
 
 

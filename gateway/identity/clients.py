@@ -27,8 +27,9 @@ _INSERT_CLIENT = Query(insert(client))
 _SERVE = Query(insert(resource_server))
 _SERVES = Query(select(resource_server.c.resource).where(resource_server.c.client_id == bindparam("client")))
 _CLIENT = Query(select(client.c.state, client.c.version).where(client.c.id == bindparam("id")))
-_BUMP = Query(update(client).where(client.c.id == bindparam("the_id")).values(version=client.c.version + 1))
-_REVOKE = Query(update(client).where(client.c.id == bindparam("the_id")).values(state="revoked"))
+_REVOKE = Query(
+    update(client).where(client.c.id == bindparam("the_id")).values(state="revoked", version=client.c.version + 1)
+)
 _POINT = Query(
     update(client)
     .where(client.c.id == bindparam("the_id"))
@@ -158,7 +159,6 @@ async def revoke_client(tx: Transaction, *, client_id: str) -> None:
     """End a client for ever; its tokens are refused from the next request on. `Conflicting` the second time."""
     await require_active(tx, client_id)
     await tx.run(_REVOKE, the_id=client_id)
-    await tx.run(_BUMP, the_id=client_id)
 
 
 async def name_resource_server(tx: Transaction, *, client_id: str, resource: str, now_ms: int) -> None:

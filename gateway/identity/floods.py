@@ -14,18 +14,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Final
 
 from gateway.clock import MILLISECONDS, Clock
 from gateway.errors import Invalid
+from gateway.identity.proxy import network_of
 from gateway.identity.refusals import TokenRefused
 
 _KEYS: Final = 65_536
 _PROVEN_MS: Final = 3_600_000
-_SITE_BITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class Floods:
 
     def attempt(self, address: str, client: str) -> None:
         """Before anything is looked up or verified for a claimed client; `TokenRefused` with the time to wait."""
-        name, site = f"{_site(address)} {client}", _site(address)
+        name, site = f"{network_of(address)} {client}", network_of(address)
         wait = self._attempts.wait(name)
         if not wait and not self._was_proven(name):
             wait = self._strangers.wait(site)
@@ -109,11 +107,11 @@ class Floods:
 
     def failed(self, address: str) -> None:
         """Somebody at this address proved to be nobody."""
-        self._strangers.take(_site(address))
+        self._strangers.take(network_of(address))
 
     def proven(self, address: str, client: str) -> None:
         """The client proved itself from this address."""
-        name = f"{_site(address)} {client}"
+        name = f"{network_of(address)} {client}"
         self._proven[name] = self._clock()
         self._proven.move_to_end(name)
         if len(self._proven) > _KEYS:
@@ -132,22 +130,10 @@ class Floods:
 
     def served(self, address: str, client: str) -> None:
         """The client spent what nobody else could have, so its attempt was none."""
-        self._attempts.give_back(f"{_site(address)} {client}")
+        self._attempts.give_back(f"{network_of(address)} {client}")
 
     def _was_proven(self, name: str) -> bool:
         return self._clock() - self._proven.get(name, -_PROVEN_MS) < _PROVEN_MS
-
-
-@lru_cache(maxsize=4096)
-def _site(address: str) -> str:
-    """The address, or the network of an IPv6 address: who has one address of it has all."""
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(known, IPv6Address):
-        return str(known.ipv4_mapped or IPv6Address(int(known) >> _SITE_BITS << _SITE_BITS))
-    return str(known)
 
 
 def _refused(code: str, wait: int) -> TokenRefused:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
 from gateway.identity import certificates
@@ -20,6 +21,9 @@ CERTIFICATE_HEADER: Final = b"client-cert"
 VERDICT_HEADER: Final = b"client-cert-verify"
 """What the proxy makes of the chain: `SUCCESS`, or anything else (nginx `$ssl_client_verify`)."""
 ADDRESS_HEADER: Final = b"x-forwarded-for"
+
+_SUBSCRIBER_BITS: Final = 64
+_LONGEST_NAME: Final = 64
 
 _Headers = Sequence[tuple[bytes, bytes]]
 
@@ -79,6 +83,18 @@ def peer_of(scope: Mapping[str, Any]) -> str:
     """The address of an ASGI scope's peer; '' where there is none, and that is nobody's."""
     client = scope.get("client")
     return client[0] if client else ""
+
+
+@lru_cache(maxsize=4096)
+def network_of(address: str) -> str:
+    """What is counted as one place: the address, or the /64 of an IPv6 address, which one subscriber has as a whole."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address[:_LONGEST_NAME]
+    if isinstance(known, IPv6Address):
+        return str(known.ipv4_mapped or IPv6Address(int(known) >> _SUBSCRIBER_BITS << _SUBSCRIBER_BITS))
+    return str(known)
 
 
 def _all(headers: _Headers, wanted: bytes) -> list[bytes]:

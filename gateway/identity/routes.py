@@ -26,7 +26,7 @@ JWK_SET = "application/jwk-set+json"
 _JSON = "application/json"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _AN_HOUR = {"Cache-Control": "public, max-age=3600"}
-_KEY_SET = {"Cache-Control": f"public, max-age={KEY_SET_CACHE_SECONDS}"}
+KEY_SET = {"Cache-Control": f"public, max-age={KEY_SET_CACHE_SECONDS}"}
 _VARIES = {"Vary": "Accept"}
 
 
@@ -45,7 +45,7 @@ def routes(identity: Identity) -> APIRouter:
 
     async def jwks() -> Response:
         """The public keys that verify access tokens and signed introspection (RFC 7517)."""
-        return Response(canonical(await identity.jwks()), headers=_KEY_SET, media_type=JWK_SET)
+        return Response(canonical(await identity.jwks()), headers=KEY_SET, media_type=JWK_SET)
 
     for path in ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"):
         router.add_api_route(path, server_metadata, methods=["GET"], name=path, include_in_schema=False)

@@ -1,11 +1,14 @@
-"""What strangers tried: a fixed-size memory, so that no flood of bad requests can fill a disk or the ledger."""
+"""What strangers tried, in a fixed-size memory: no flood of bad requests can fill a disk or the ledger."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.clock import Clock
+
+_MINUTE_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,22 @@ class SecurityLog:
     def counts(self) -> dict[str, int]:
         """How often each code occurred since the start, forgotten events included."""
         return dict(self._counts)
+
+
+class OnceAMinute:
+    """Lets the same thing pass once a minute, so that nobody can flood the ledger with it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._minute = 0
+        self._passed: set[tuple[str, ...]] = set()
+
+    def passes(self, *named: str) -> bool:
+        """True for the first of this name in the minute."""
+        minute = self._clock() // _MINUTE_MS
+        if minute != self._minute:
+            self._minute, self._passed = minute, set()
+        if named in self._passed:
+            return False
+        self._passed.add(named)
+        return True

@@ -248,7 +248,10 @@ async def test_one_address_is_stopped_and_no_other(visitor: Visitor) -> None:
     assert set(statuses[:30]) == {401}
     assert statuses[30] == 429
     attempts = Attempts(visitor.console.clock, limit=2)
-    for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"):
+    for address in (
+        *("192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"),
+        *("::ffff:192.0.2.3", "::ffff:192.0.2.4", "::ffff:192.0.2.5"),  # IPv4, as a dual-stack socket names it
+    ):
         attempts.count(address)
     for address in ("192.0.2.1", "2001:db8::3"):
         with pytest.raises(TooManyAttempts):

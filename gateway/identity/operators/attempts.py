@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from ipaddress import ip_address, ip_network
-from typing import Final
 
 from gateway.clock import Clock
 from gateway.errors import TooManyAttempts
-
-_IPV6_PREFIX: Final = 64
-_IPV6: Final = 6
+from gateway.identity.proxy import network_of
 
 
 class Attempts:
     """At most `limit` attempts of one address within `window_ms`; remembers the `capacity` addresses seen last.
 
-    An IPv6 address counts as its /64, which one subscriber has as a whole. Counted in each process by itself.
+    Counted by `network_of` the address, in each process by itself.
     """
 
     def __init__(self, clock: Clock, *, limit: int = 30, window_ms: int = 300_000, capacity: int = 4096) -> None:
@@ -28,7 +24,7 @@ class Attempts:
 
     def count(self, address: str) -> None:
         """Count one attempt, or raise `TooManyAttempts`: a refused attempt is not counted again."""
-        now, name = self._clock(), _network(address)
+        now, name = self._clock(), network_of(address)
         tries = self._tries.pop(name, None) or deque(maxlen=self._limit)
         self._tries[name] = tries
         if len(self._tries) > self._capacity:
@@ -38,11 +34,3 @@ class Attempts:
                 "too_many_attempts", "Too many attempts from this address.", remedy="Wait a few minutes."
             )
         tries.append(now)
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:64]
-    return str(ip_network((parsed, _IPV6_PREFIX), strict=False)) if parsed.version == _IPV6 else str(parsed)

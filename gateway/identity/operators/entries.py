@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from gateway.clock import Clock, seconds
+from gateway.clock import Clock
 from gateway.errors import Reason
 from gateway.identity.operators.operator import Operator
 from gateway.identity.operators.refusals import SignInRefused
-from gateway.identity.security_log import SecurityLog
+from gateway.identity.security_log import OnceAMinute, SecurityLog
 from gateway.ledger import Draft, Effect, Kind, Ledger
-
-_SAME_REFUSAL_SECONDS: Final = 60
 
 
 def entry(alliance: str, act: str, actor: str, **facts: Any) -> Draft:
@@ -27,10 +25,8 @@ class Refusals:
 
     def __init__(self, ledger: Ledger, clock: Clock, log: SecurityLog) -> None:
         self._ledger = ledger
-        self._clock = clock
         self._log = log
-        self._minute = 0
-        self._entered: set[tuple[str, str]] = set()
+        self._once = OnceAMinute(clock)
 
     async def refuse(self, code: str, operator: Operator | None = None) -> SignInRefused:
         """Put the attempt on record and return what the browser is told."""
@@ -40,18 +36,9 @@ class Refusals:
     async def enter(self, code: str, operator: Operator | None) -> None:
         """Put the attempt on record."""
         self._log.note(code)
-        if operator is not None and self._is_new(operator.id, code):
+        if operator is not None and self._once.passes(operator.id, code):
             facts = {"act": "operator_refused", "actor": {"operator": operator.id}}
             draft = Draft(
                 log=operator.alliance, kind=Kind.ADMIN, facts=facts, effect=Effect.DENY, reasons=(Reason(code),)
             )
             await self._ledger.record(draft)
-
-    def _is_new(self, operator: str, code: str) -> bool:
-        minute = seconds(self._clock()) // _SAME_REFUSAL_SECONDS
-        if minute != self._minute:
-            self._minute, self._entered = minute, set()
-        if (operator, code) in self._entered:
-            return False
-        self._entered.add((operator, code))
-        return True
