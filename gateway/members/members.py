@@ -133,11 +133,6 @@ class Members:
             await change.tx.run(_SET_STATE, the_id=member_id, new_state="admitted")
             change.enter(_act(row["alliance_id"], "member_readmitted", operator, member=member_id, case=case))
 
-    async def alliance_of(self, member: str) -> str | None:
-        """The alliance in which the member is admitted now; None for unknown and suspended members."""
-        row = await self._database.one(_MEMBER, id=member)
-        return row["alliance_id"] if row is not None and row["state"] == "admitted" else None
-
     async def home_of(self, member_id: str) -> str:
         """The alliance of a member, suspended or not; `NotFound` for a stranger."""
         return str((await self._existing(self._database, member_id))["alliance_id"])
