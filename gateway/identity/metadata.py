@@ -34,7 +34,6 @@ def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
     """RFC 8414 section 2, with RFC 7591 section 3, RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section 7 and
     RFC 9728 section 4.
 
-
     There is no authorization endpoint: no response types, and no `authorization_response_iss_parameter_supported`
     (RFC 9207), whose answers do not exist here. With `mtls`, the origin that asks for client certificates, also
     RFC 8705 sections 3.3 and 5.
@@ -63,6 +62,7 @@ def server(issuer: str, resource: str, mtls: str = "") -> dict[str, Any]:
             "token_endpoint": mtls + TOKEN_PATH,
             "revocation_endpoint": mtls + REVOCATION_PATH,
             "introspection_endpoint": mtls + INTROSPECTION_PATH,
+            "registration_endpoint": mtls + urlsplit(resource).path + CLIENTS_PATH,
         }
     return described
 

@@ -112,10 +112,6 @@ class Tokens:
             await self.keys.follow(unknown.kid)
             return self.read(token, now)
 
-    def verify(self, token: bytes, now: int) -> Subject:
-        """The subject of `read`."""
-        return self.read(token, now).subject
-
     def read(self, token: bytes, now: int) -> Verified:
         """A token that we signed, `at+jwt`, for this resource, unexpired; else `TokenInvalid`."""
         try:

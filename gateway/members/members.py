@@ -157,11 +157,6 @@ class Members:
         change.enter(_act(mandate.alliance, "member_readmitted", mandate.actor(), **facts))
         return ""
 
-    async def alliance_of(self, member: str) -> str | None:
-        """The alliance in which the member is admitted now; None for unknown and suspended members."""
-        row = await self._database.one(_MEMBER, id=member)
-        return row["alliance_id"] if row is not None and row["state"] == "admitted" else None
-
     async def alliances(self) -> Sequence[str]:
         """The ids of all alliances."""
         return [row["id"] for row in await self._database.all(_ALLIANCES)]

@@ -9,8 +9,8 @@ import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from fastapi import FastAPI
 
-from gateway.identity import MemoryWindow, metadata
-from gateway.identity.routes import routes
+from gateway.identity import PROFILE, MemoryWindow, metadata
+from gateway.identity.routes import endpoints, routes
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from tests.identity.world import ISSUER, RESOURCE, World, build_identity
 
@@ -26,6 +26,7 @@ def client_of(world: World, **other: Any) -> httpx.AsyncClient:
         world.database, world.clock, world.token_key, world.terms, world.members, world.record, **other
     )
     app = FastAPI()
+    app.include_router(endpoints(identity))
     app.include_router(routes(identity))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER)
 
@@ -46,6 +47,7 @@ async def test_the_server_says_what_it_does(world: World) -> None:
         "revocation_endpoint": f"{ISSUER}/revoke",
         "introspection_endpoint": f"{ISSUER}/introspect",
         "jwks_uri": f"{ISSUER}/jwks",
+        "registration_endpoint": f"{RESOURCE}/clients",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "introspection_signing_alg_values_supported": ["Ed25519"],
@@ -110,7 +112,7 @@ async def test_with_certificates_every_endpoint_has_its_alias(world: World) -> N
         name: document[name].replace(identity.issuer, mtls) for name in sorted(names)
     }
     methods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
-    for name in names:
+    for name in names - {"registration_endpoint"}:  # which takes tokens
         assert set(document[f"{name}_auth_methods_supported"]) == set(methods)
 
 
@@ -129,6 +131,7 @@ async def test_the_resource_says_where_its_tokens_come_from(world: World) -> Non
             "dpop_bound_access_tokens_required": True,
             "tls_client_certificate_bound_access_tokens": False,
             "resource_signing_alg_values_supported": ["Ed25519"],
+            "http_message_signature_profiles_supported": [PROFILE],
         }
 
 

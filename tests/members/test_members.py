@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused
+from gateway.identity import Admission
 from gateway.ledger import Ledger
 from gateway.members import Members, UsccInvalid, checked_uscc
 from gateway.members.directory import Directory
+from gateway.members.members import admission
 from tests.agreements.world import World, new_key, public, uscc
 
 RIGHT = "91110000600037341L"
@@ -66,7 +68,7 @@ async def test_founding_and_admitting_are_one_entry_each_and_open_the_logs(world
     ]
     assert (entries[1]["member"], entries[1]["uscc"]) == (member, RIGHT)
     assert await world.ledger.narrowing(member) == 0
-    assert await world.members.alliance_of(member) == alliance
+    assert await admission(world.database, member) == Admission(alliance)
 
 
 async def test_a_company_is_a_member_of_one_alliance_once(world: World) -> None:
@@ -114,7 +116,7 @@ async def test_nobody_joins_an_alliance_that_does_not_exist(sqlite_world: World)
 
 async def test_suspension_narrows_and_is_entered_in_every_log_of_the_alliance(world: World) -> None:
     await world.members.suspend(world.bank.id, case="c1", operator="root")
-    assert await world.members.alliance_of(world.bank.id) is None
+    assert await admission(world.database, world.bank.id) == Admission(world.alliance, suspended=True)
     for company in (world.airline, world.bank, world.hotel):
         assert await world.narrowing(company) == 1
     assert await world.narrowing(world.stranger) == 0
@@ -134,7 +136,7 @@ async def test_a_suspension_is_ended_by_two_operators_and_once(world: World) -> 
     await world.members.suspend(world.bank.id, case="c1", operator="root")
     before = len(await world.entries()), await world.narrowing(world.airline)
     await world.readmit(world.bank)
-    assert await world.members.alliance_of(world.bank.id) == world.alliance
+    assert await admission(world.database, world.bank.id) == Admission(world.alliance)
     assert await world.narrowing(world.airline) == before[1]
     with pytest.raises(Conflicting, match="suspension_over"):
         await world.readmit(world.bank)
@@ -152,7 +154,7 @@ async def test_a_readmission_ends_no_later_suspension(world: World) -> None:
     await world.members.suspend(world.bank.id, case="c2", operator="root")
     with pytest.raises(Conflicting, match="suspension_over"):
         await world.approvals.approve(stale, operator="second")
-    assert await world.members.alliance_of(world.bank.id) is None
+    assert await admission(world.database, world.bank.id) == Admission(world.alliance, suspended=True)
 
 
 async def test_a_member_of_another_alliance_is_not_readmitted(sqlite_world: World) -> None:
@@ -172,7 +174,7 @@ async def test_who_is_unknown_can_be_neither_suspended_nor_readmitted(sqlite_wor
         await sqlite_world.members.suspend("nobody", case="c1", operator="root")
     with pytest.raises(NotFound):
         await sqlite_world.members.readmission("nobody", case="c1")
-    assert await sqlite_world.members.alliance_of("nobody") is None
+    assert await admission(sqlite_world.database, "nobody") is None
 
 
 async def test_a_signing_key_is_registered_under_its_thumbprint_by_two_operators(world: World) -> None:
