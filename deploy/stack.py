@@ -150,6 +150,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description="The production set as local processes, until Ctrl-C.")
     asked.add_argument("--port", type=int, default=8443, help="where the TLS proxy listens (default 8443)")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs behind `&` with it ignored
     try:
         with running(port=asked.parse_args().port) as stack:
             print(f"Alliance Gateway runs:\n{stack.describe()}\nCtrl-C stops everything.", flush=True)

@@ -272,8 +272,9 @@ def test_one_gateway_is_enough(stack: Stack) -> None:
 
 def test_ctrl_c_stops_everything(opa_binary: object) -> None:
     port = free_port()
+    in_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]  # as a shell starts a job behind `&`
     run = subprocess.Popen(
-        [sys.executable, "-m", "deploy.stack", "--port", str(port)],
+        [*in_background, sys.executable, "-m", "deploy.stack", "--port", str(port)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert run.stdout is not None
