@@ -2,7 +2,6 @@
 
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
-from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.ending import Endings
 from gateway.agreements.holds import Holds, HoldSubject, holds_case
@@ -16,7 +15,6 @@ __all__ = [
     "Agreement",
     "AgreementLife",
     "Agreements",
-    "Circumstances",
     "DatasetTerm",
     "Datasets",
     "Endings",

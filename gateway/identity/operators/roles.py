@@ -29,6 +29,7 @@ class Permission(StrEnum):
     DECIDE_AGREEMENT = "decide_agreement"
     DECIDE_HOLD = "decide_hold"
     DECIDE_EXPORT = "decide_export"
+    DECIDE_TRANSFER = "decide_transfer"
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -42,6 +43,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_AGREEMENT,
                 Permission.DECIDE_HOLD,
                 Permission.DECIDE_EXPORT,
+                Permission.DECIDE_TRANSFER,
             }
         ),
         Role.SECRETARIAT: frozenset(
@@ -65,6 +67,7 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "end_agreement": Permission.DECIDE_AGREEMENT,
         "lift_hold": Permission.DECIDE_HOLD,
         "export_log": Permission.DECIDE_EXPORT,
+        "accept_transfer": Permission.DECIDE_TRANSFER,
     }
 )
 """What deciding on a proposed act takes: every act that is registered stands here."""
