@@ -289,6 +289,7 @@ class GoverningFacts:
 
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
+        dataset = await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None
         return Governing(
             versions=row["versions"],
             owner=row["owner_id"],
@@ -296,7 +297,7 @@ class GoverningFacts:
             holds=await holds_case(self._database, agreement_id=request.agreement, dataset_id=request.dataset),
             last_time=row["last_time"],
             terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
-            dataset=await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None,
+            dataset=dataset,
             circumstances=await self._circumstances.of(
                 self._database,
                 agreement=request.agreement,
@@ -304,9 +305,7 @@ class GoverningFacts:
                 member=request.subject.member,
                 person=request.person,
             ),
-            released=await self._circumstances.released(
-                self._database, agreement=request.agreement, dataset=request.dataset, owner=row["owner_id"]
-            ),
+            released=await self._released(request, row["owner_id"]) if dataset and dataset.has_secrets else (),
             person=request.person,
             asker={
                 "qualified_until": seconds(row["qualified_until"]),
@@ -321,4 +320,9 @@ class GoverningFacts:
             owner_state=row["owner_state"],
             client_state=row["client_state"],
             client_version=row["client_version"],
+        )
+
+    async def _released(self, request: AccessRequest, owner: str) -> Collection[str]:
+        return await self._circumstances.released(
+            self._database, agreement=request.agreement, dataset=request.dataset, owner=owner
         )

@@ -113,9 +113,9 @@ class Circumstances:
 
     async def _undertakings(self, reading: Reading, facts: Row, dataset: str, member: str) -> list[Undertaking]:
         """The NDAs that count: towards the owner or the alliance for all of the dataset's classes, and the person's."""
-        wanted = [facts["owner_id"], facts["alliance_id"], *([facts["person"]] if facts["person"] else [])]
+        towards = {"owner": facts["owner_id"], "alliance": facts["alliance_id"], "person": facts["person"] or NOBODY}
         found = []
-        for row in await standing_ndas(reading, member, wanted):
+        for row in await standing_ndas(reading, member, **towards):
             said = await self._proved_nda(reading, row)
             if said is not None and await self._covers(reading, said, dataset):
                 found.append(replace(said, begins=row["covers_from"]))

@@ -7,11 +7,12 @@ per pair; another may follow it without a gap.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, bindparam, insert, select, update
+from sqlalchemy import Text as SQLText
 
 from gateway.agreements.fields import IDENTIFIER, choice, items, matching
 from gateway.confidentiality.classes import CONFIDENTIAL
@@ -36,6 +37,13 @@ _BY_ID = Query(select(nda).where(nda.c.id == bindparam("id")))
 _STANDING = Query(
     select(nda).where(
         nda.c.member_id == bindparam("member"), nda.c.towards == bindparam("towards"), nda.c.ended_at.is_(None)
+    )
+)
+_STANDING_TOWARDS = Query(
+    select(nda).where(
+        nda.c.member_id == bindparam("member"),
+        nda.c.towards.in_([bindparam(name, type_=SQLText) for name in ("owner", "alliance", "person")]),
+        nda.c.ended_at.is_(None),
     )
 )
 _END = Query(
@@ -183,10 +191,9 @@ def undertaking_of(row: Row) -> tuple[Statement, Undertaking]:
     return statement, organisation_nda(statement)
 
 
-async def standing_ndas(reading: Reading, member: str, towards: Collection[str]) -> list[Row]:
-    """The NDAs of a member that stand towards these."""
-    found = [await reading.one(_STANDING, member=member, towards=one) for one in towards]
-    return [row for row in found if row is not None]
+async def standing_ndas(reading: Reading, member: str, *, owner: str, alliance: str, person: str) -> Sequence[Row]:
+    """The NDAs of a member that stand towards an owner, its alliance, and one of its persons."""
+    return await reading.all(_STANDING_TOWARDS, member=member, owner=owner, alliance=alliance, person=person)
 
 
 def described(row: Any) -> dict[str, Any]:
