@@ -20,12 +20,12 @@ _Id = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
 def routes(authenticate: Authenticate, memos: Memos) -> APIRouter:
-    """Everything under `/v1/agreements/{agreement_id}/memos`."""
-    router = APIRouter(prefix="/v1/agreements/{agreement_id}/memos", tags=["confidentiality"])
+    """Everything about memos under `/v1/agreements/{agreement_id}`."""
+    router = APIRouter(prefix="/v1/agreements/{agreement_id}", tags=["confidentiality"])
     caller = Depends(authenticate)
 
     @router.post(
-        "",
+        "/memos",
         status_code=status.HTTP_201_CREATED,
         openapi_extra=described_body(MEMO),
         summary="Record what was told orally",
@@ -43,18 +43,18 @@ def routes(authenticate: Authenticate, memos: Memos) -> APIRouter:
         answer = await memos.record(filing, agreement_id, said)
         return Response(answer, status.HTTP_201_CREATED, media_type=JSON)
 
-    @router.post("/query", openapi_extra=described_body(SEARCH), summary="Search what was told orally")
+    @router.post("/memo-query", openapi_extra=described_body(SEARCH), summary="Search what was told orally")
     async def search(request: Request, subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
         """The newest memos that hold `text`. What is looked for travels in the body. Needs `confide`."""
         said = document_of(await body_of(request, LONGEST))
         return _json({"items": await memos.search(subject, agreement_id, said)})
 
-    @router.get("/{memo_id}", summary="One memo")
+    @router.get("/memos/{memo_id}", summary="One memo")
     async def read(subject: Annotated[Subject, caller], agreement_id: _Id, memo_id: _Id) -> Response:
         """With what was said; an entry in its owner's log comes first. Needs `confide`."""
         return _json(await memos.read(subject, agreement_id, memo_id))
 
-    @router.post("/{memo_id}/answer", openapi_extra=described_body(ANSWER), summary="Confirm or contest a memo")
+    @router.post("/memos/{memo_id}/answer", openapi_extra=described_body(ANSWER), summary="Confirm or contest a memo")
     async def answer(
         request: Request, subject: Annotated[Subject, caller], agreement_id: _Id, memo_id: _Id
     ) -> Response:

@@ -49,7 +49,7 @@ async def test_8_1_1_with_an_nda_nine_fields_leave_and_without_it_six(shared: Sh
 
 async def test_8_1_2_what_was_told_is_kept_like_a_file_searched_and_contested(shared: Shared) -> None:
     deal = await shared.market()
-    memos = f"/v1/agreements/{deal.agreement}/memos"
+    memos, query = (f"/v1/agreements/{deal.agreement}/{name}" for name in ("memos", "memo-query"))
     told = {
         "owner": shared.bank.id,
         "said": "The margin in Beijing will be halved in May.",
@@ -65,9 +65,9 @@ async def test_8_1_2_what_was_told_is_kept_like_a_file_searched_and_contested(sh
         (shared.bank, "li na", [memo["id"]]),
         (shared.hotel, "Shanghai", []),
     ):
-        answer = done(await file(member, f"{memos}/query", {"text": text}))
+        answer = done(await file(member, query, {"text": text}))
         assert [one["id"] for one in answer["items"]] == found
-    assert (await file(shared.stranger, f"{memos}/query", {"text": "margin"})).status_code == 404
+    assert (await file(shared.stranger, query, {"text": "margin"})).status_code == 404
     own = await file(shared.bank, f"{memos}/{memo['id']}/answer", {"answer": "confirmed"})
     assert (own.status_code, reasons(own.json())) == (403, [("OTHER_SIDE_ONLY", "")])
     contested = done(await file(shared.hotel, f"{memos}/{memo['id']}/answer", {"answer": "contested"}))
