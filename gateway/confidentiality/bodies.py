@@ -60,4 +60,4 @@ MEMO = _object(
     }
 )
 ANSWER = _object({"answer": {"enum": list(ANSWERS)}})
-SEARCH = _object({}, text=_SENTENCE)
+SEARCH = _object({"text": _SENTENCE})

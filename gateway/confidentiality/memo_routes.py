@@ -43,6 +43,11 @@ def routes(authenticate: Authenticate, memos: Memos) -> APIRouter:
         answer = await memos.record(filing, agreement_id, said)
         return Response(answer, status.HTTP_201_CREATED, media_type=JSON)
 
+    @router.get("/memos", summary="Memos of what was told orally")
+    async def list_memos(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
+        """The newest first, without what was said."""
+        return _json({"items": await memos.of_agreement(subject, agreement_id)})
+
     @router.post("/memo-query", openapi_extra=described_body(SEARCH), summary="Search what was told orally")
     async def search(request: Request, subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
         """The newest memos that hold `text`. What is looked for travels in the body. Needs `confide`."""

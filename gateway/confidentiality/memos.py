@@ -132,14 +132,21 @@ class Memos:
             raise OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), case)
         return (await self._opened(subject, found, [row]))[0]
 
+    async def of_agreement(self, subject: Subject, agreement: str) -> list[dict[str, Any]]:
+        """The newest 1,000 memos of an agreement, without what was said. Those that a case holds are left out."""
+        found = await self._party(subject, agreement)
+        now = self._clock()
+        rows = await self._database.all(_NEWEST, agreement=found.id, now=now, most=MOST_SEARCHED)
+        return [_described(row, now) for row in rows]
+
     async def search(self, subject: Subject, agreement: str, said: dict[str, Any]) -> list[dict[str, Any]]:
-        """The newest memos of an agreement that hold `text`, in whatever case, or all of them. Needs `confide`.
+        """The newest memos of an agreement that hold `text`, in whatever case. Needs `confide`.
 
         Looks through the newest 1,000; those that a case holds are left out.
         """
         subject.require("confide")
-        members(said, (), "", optional=("text",))
-        wanted = sentence(said["text"], "/text").casefold() if "text" in said else ""
+        members(said, ("text",), "")
+        wanted = sentence(said["text"], "/text").casefold()
         found = await self._party(subject, agreement)
         rows = await self._database.all(_NEWEST, agreement=found.id, now=self._clock(), most=MOST_SEARCHED)
         opened = await self._opened(subject, found, rows)

@@ -68,6 +68,7 @@ async def test_8_1_2_what_was_told_is_kept_like_a_file_searched_and_contested(sh
         answer = done(await file(member, query, {"text": text}))
         assert [one["id"] for one in answer["items"]] == found
     assert (await file(shared.stranger, query, {"text": "margin"})).status_code == 404
+    assert done(await file(shared.hotel, memos, method="GET"))["items"] == [memo]
     own = await file(shared.bank, f"{memos}/{memo['id']}/answer", {"answer": "confirmed"})
     assert (own.status_code, reasons(own.json())) == (403, [("OTHER_SIDE_ONLY", "")])
     contested = done(await file(shared.hotel, f"{memos}/{memo['id']}/answer", {"answer": "contested"}))
