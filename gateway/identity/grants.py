@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -53,7 +53,7 @@ class AgreementTerms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What a token grants; `ends_at` is the earliest end of the agreements named, or None."""
+    """What a token grants; `ends_at` is the earliest end of its agreements and of its member's papers, or None."""
 
     agreements: tuple[AgreementGrant, ...]
     actions: frozenset[str]
@@ -67,6 +67,10 @@ class Grants:
         read = [_detail(detail) for detail in details]
         actions = {action for one in read if isinstance(one, MemberGrant) for action in one.actions}
         return cls(tuple(one for one in read if isinstance(one, AgreementGrant)), frozenset(actions))
+
+    def ending(self, at_s: int) -> Grants:
+        """The same, ending at this epoch second at the latest."""
+        return replace(self, ends_at=at_s if self.ends_at is None else min(self.ends_at, at_s))
 
     def details(self) -> list[dict[str, Any]]:
         """As `authorization_details`."""

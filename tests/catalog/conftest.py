@@ -104,6 +104,10 @@ async def opened_shop(database: Database, folder: Path) -> Shop:
                 state="admitted",
                 version=1,
                 created_at=clock.now,
+                revision=1,
+                qualified_until=2**53,
+                clearance=4,
+                country="CN",
             )
             await keyring.create_member_keys(tx, member_id, clock.now)
     async with ledger.changing() as change:
