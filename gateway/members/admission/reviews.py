@@ -33,7 +33,8 @@ _FIND = Query(select(review).where(review.c.id == bindparam("id")))
 _LATEST = Query(
     select(review)
     .where(review.c.member_id == bindparam("member"), review.c.kind == bindparam("of_kind"))
-    .order_by(review.c.reviewed_at.desc(), review.c.id.desc())
+    .order_by(review.c.no.desc())
+    .limit(1)
 )
 
 
@@ -50,6 +51,7 @@ class Review:
 
     id: str
     kind: ReviewKind
+    no: int
     dossier: str
     passed: bool
     reviewer: str
@@ -135,13 +137,14 @@ class Reviews:
             await require_department(
                 change.tx, alliance=alliance, member=member_id, person=operator, department=Department(kind.value)
             )
-            await _require_reviewable(change.tx, member_id, kind, dossier)
+            last = await _last_before(change.tx, member_id, kind, dossier)
             usual = {"litigation": 0, "profitability": None, "solvency": None, "next_review": None, **row}
             await change.tx.run(
                 _ADD,
                 id=review_id,
                 member_id=member_id,
                 kind=kind.value,
+                no=last + 1,
                 dossier_sha256=dossier,
                 passed=int(passed),
                 sealed=sealed[review_id],
@@ -164,7 +167,9 @@ class Reviews:
 async def latest_review(reading: Reading, member_id: str, kind: ReviewKind) -> Review | None:
     """The review of a kind that was made last, None before the first."""
     row = await reading.one(_LATEST, member=member_id, of_kind=kind.value)
-    return None if row is None else Review(row["id"], kind, row["dossier_sha256"], bool(row["passed"]), row["reviewer"])
+    if row is None:
+        return None
+    return Review(row["id"], kind, row["no"], row["dossier_sha256"], bool(row["passed"]), row["reviewer"])
 
 
 async def passed_reviews(reading: Reading, member_id: str, dossier: str) -> dict[ReviewKind, Review]:
@@ -184,7 +189,8 @@ async def passed_reviews(reading: Reading, member_id: str, dossier: str) -> dict
     return found
 
 
-async def _require_reviewable(reading: Reading, member_id: str, kind: ReviewKind, dossier: str) -> None:
+async def _last_before(reading: Reading, member_id: str, kind: ReviewKind, dossier: str) -> int:
+    """How many reviews of this kind there were, if there may be one of this dossier now; `Conflicting` otherwise."""
     current = await current_documents(reading, member_id)
     if dossier != dossier_digest(current):
         raise Conflicting(
@@ -203,3 +209,4 @@ async def _require_reviewable(reading: Reading, member_id: str, kind: ReviewKind
             field="dossier",
             remedy="File what was missing, then review again.",
         )
+    return 0 if last is None else last.no

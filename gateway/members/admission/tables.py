@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, UniqueConstraint
 
 from gateway.database import metadata
 from gateway.database.guards import Guard, changed, guarded
@@ -40,6 +40,7 @@ review = Table(
     Column("id", Text, primary_key=True),
     Column("member_id", Text, ForeignKey("member.id"), nullable=False),
     Column("kind", Text, nullable=False),
+    Column("no", BigInteger, nullable=False),
     Column("dossier_sha256", Text, nullable=False),
     Column("passed", BigInteger, nullable=False),
     Column("litigation", BigInteger, nullable=False),
@@ -49,6 +50,7 @@ review = Table(
     Column("sealed", Text, nullable=False),
     Column("reviewer", Text, nullable=False),
     Column("reviewed_at", BigInteger, nullable=False),
+    UniqueConstraint("member_id", "kind", "no"),
     CheckConstraint("kind IN ('legal', 'finance')", name="kind"),
     CheckConstraint(
         "(kind = 'finance') = (profitability IS NOT NULL) AND (kind = 'finance') = (solvency IS NOT NULL)"
@@ -56,8 +58,7 @@ review = Table(
         name="score_sheet",
     ),
 )
-"""`dossier_sha256` names exactly the documents that were looked at; the reasons are sealed."""
-Index(None, review.c.member_id, review.c.kind, review.c.reviewed_at)
+"""`dossier_sha256` names exactly the documents that were looked at; `no` counts from 1; the reasons are sealed."""
 
 report = Table(
     "report",

@@ -30,7 +30,7 @@ _REVIEWS = Query(
         ~exists().where(
             _later.c.member_id == review.c.member_id,
             _later.c.kind == "finance",
-            _later.c.reviewed_at > review.c.reviewed_at,
+            _later.c.no > review.c.no,
         ),
     )
 )

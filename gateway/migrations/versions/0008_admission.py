@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("member_id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("no", sa.BigInteger(), nullable=False),
         sa.Column("dossier_sha256", sa.Text(), nullable=False),
         sa.Column("passed", sa.BigInteger(), nullable=False),
         sa.Column("litigation", sa.BigInteger(), nullable=False),
@@ -110,9 +111,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_review_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_review")),
-    )
-    op.create_index(
-        op.f("ix_review_member_id_kind_reviewed_at"), "review", ["member_id", "kind", "reviewed_at"], unique=False
+        sa.UniqueConstraint("member_id", "kind", "no", name=op.f("uq_review_member_id_kind_no")),
     )
     op.create_table(
         "report",
