@@ -13,9 +13,8 @@ from gateway.identity.operators.sessions import Sessions
 from gateway.members.admission import Department, DocumentKind, NewDocument
 from gateway.members.admission.tables import document, report, review, signoff
 from gateway.members.members import admission
-from tests.agreements.conftest import sqlite_world, world
 from tests.agreements.world import World
-from tests.members.prospects import Prospect
+from tests.members.prospects import Prospect, sqlite_world, world
 
 __all__ = ["sqlite_world", "world"]
 
@@ -159,6 +158,7 @@ async def test_a_waiting_document_changes_nothing(sqlite_world: World, prospect:
 async def test_a_shorter_qualification_narrows_every_owner_and_a_longer_one_nobody(
     sqlite_world: World, prospect: Prospect
 ) -> None:
+    sqlite_world.bank = await sqlite_world.company(sqlite_world.alliance)
     await prospect.admitted()
     before = await sqlite_world.narrowing(sqlite_world.bank)
     await prospect.renewed(prospect.certificate(4000))

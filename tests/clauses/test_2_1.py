@@ -13,10 +13,9 @@ from gateway.errors import Conflicting, Invalid
 from gateway.members import UsccInvalid
 from gateway.members.admission import DocumentKind, NewDocument, TaskKind
 from gateway.members.members import admission
-from tests.agreements.conftest import sqlite_world, world
 from tests.agreements.world import START_S, World
 from tests.alliance import Alliance, founded
-from tests.members.prospects import Prospect
+from tests.members.prospects import Prospect, sqlite_world, world
 
 __all__ = ["sqlite_world", "world"]
 

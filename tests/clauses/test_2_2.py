@@ -10,9 +10,8 @@ from gateway.members.client_acts import registration
 from gateway.members.directory import Directory
 from gateway.members.key_source import KeySource
 from gateway.members.members import admission
-from tests.agreements.conftest import sqlite_world, world
 from tests.agreements.world import World, new_key, public
-from tests.members.prospects import SECTIONS, Prospect
+from tests.members.prospects import SECTIONS, Prospect, sqlite_world, world
 
 __all__ = ["sqlite_world", "world"]
 
@@ -124,6 +123,7 @@ async def test_2_2_3_an_approval_states_a_clearance_and_a_country(
 
 async def test_2_2_3_members_do_not_see_who_is_only_a_prospect(sqlite_world: World) -> None:
     prospect = await Prospect.named(sqlite_world, sqlite_world.alliance)
+    sqlite_world.bank = await sqlite_world.company(sqlite_world.alliance)
     page = await Directory(sqlite_world.database).page(sqlite_world.alliance, sqlite_world.bank.id, after="", limit=100)
     assert prospect.id not in [one["id"] for one in page]
     assert prospect.id not in await sqlite_world.members.of_alliance(sqlite_world.alliance)

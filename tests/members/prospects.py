@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from gateway.approvals import Approvals
 from gateway.clock import Clock
+from gateway.database import Database
 from gateway.demo.admission import day, papers
 from gateway.members import Members
 from gateway.members.admission import Admissions, Department, DocumentKind, NewDocument, ScoreSheet, Section
-from tests.agreements.world import uscc
+from tests.agreements.world import World, uscc
+
+
+@pytest.fixture
+async def world(database: Database) -> AsyncIterator[World]:
+    """Two alliances without members, on each engine."""
+    async with _founded(database) as found:
+        yield found
+
+
+@pytest.fixture
+async def sqlite_world(sqlite_database: Database) -> AsyncIterator[World]:
+    """Two alliances without members, on SQLite, where the engine makes no difference."""
+    async with _founded(sqlite_database) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _founded(database: Database) -> AsyncIterator[World]:
+    found = World(database)
+    found.alliance = await found.members.create_alliance("Sky and Stay", operator="root")
+    found.other_alliance = await found.members.create_alliance("Elsewhere", operator="root")
+    yield found
+    await found.ledger.close()
+
 
 SECTIONS = {section.value: f"About {section.value}." for section in Section}
 SIGNERS = {department: department.value for department in Department}
