@@ -26,6 +26,9 @@ from gateway.members.uscc import checked_uscc
 LONGEST_NAME = 200
 NOWHERE = "ZZ"
 """The country of a company that management has not placed anywhere (ISO 3166 leaves ZZ to users)."""
+HIGHEST_CLEARANCE = 4
+OPEN_END_MS = 253_402_300_799_000
+"""What has no end, ends here: the last second of the year 9999."""
 ENVIRONMENTS = ("production", "test")
 
 _ADD_ALLIANCE = Query(insert(alliance))

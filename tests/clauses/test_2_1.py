@@ -14,7 +14,7 @@ from gateway.members import UsccInvalid
 from gateway.members.admission import DocumentKind, NewDocument, TaskKind
 from gateway.members.members import admission
 from tests.agreements.world import START_S, World
-from tests.alliance import Alliance, founded
+from tests.alliance import MARKET_SCHEMA, Alliance, founded
 from tests.members.prospects import Prospect, sqlite_world, world
 
 __all__ = ["sqlite_world", "world"]
@@ -68,6 +68,23 @@ async def test_2_1_1_a_certificate_expiring_tonight_blocks_tomorrows_token(allia
     assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
     withdrawing = await bank.ask_token({"type": "alliance_member", "actions": ["withdraw", "upload"]})
     assert withdrawing.json()["authorization_details"] == [{"type": "alliance_member", "actions": ["withdraw"]}]
+
+
+async def test_2_1_1_an_expired_owners_data_is_refused_from_the_same_second_on(alliance: Alliance) -> None:
+    clock, bank, hotel = alliance.gateway.clock, alliance.members["bank"], alliance.members["hotel"]
+    assert isinstance(clock, Hand)
+    dataset = await bank.declare(MARKET_SCHEMA)
+    await bank.upload(dataset, [{"code": "PEK", "city": "Beijing", "price": 3, "margin": 1}])
+    agreement = await bank.agree(hotel, dataset, ["code"])
+    path = f"/v1/agreements/{agreement}/datasets/{dataset}/records"
+    prospect = _of(alliance, bank.id, 0)
+    await prospect.renewed(prospect.certificate(0))
+    clock.now_ms = NOON_MS + 12 * HOUR_MS - 1000
+    token = await hotel.token(hotel.under(agreement, dataset))
+    assert (await hotel.get(path, token, purpose="market_analysis")).status_code == 200
+    clock.now_ms += 1000
+    refused = await hotel.get(path, token, purpose="market_analysis")
+    assert (refused.status_code, refused.json()["code"]) == (403, "QUALIFICATION_EXPIRED")
 
 
 async def test_2_1_1_a_document_ends_in_its_own_time_zone(world: World) -> None:

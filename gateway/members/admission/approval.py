@@ -21,10 +21,11 @@ from gateway.members.admission.dossier import admission_entry, current_documents
 from gateway.members.admission.people import took_part
 from gateway.members.admission.reports import Report, find_report, move_report, require_bound
 from gateway.members.arguments import only, said
+from gateway.members.members import HIGHEST_CLEARANCE
 from gateway.members.revision import touch_member
 from gateway.members.tables import member
 
-CLEARANCES = range(1, 5)
+CLEARANCES = range(1, HIGHEST_CLEARANCE + 1)
 """The highest grade that a member may be shown."""
 _COUNTRY = re.compile("[A-Z]{2}")
 _ARGUMENTS = ("member", "report", "report_sha256", "clearance", "country")

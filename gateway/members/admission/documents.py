@@ -19,13 +19,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gateway.canonical import canonical
 from gateway.clock import MILLISECONDS
 from gateway.errors import Invalid, TooLarge
+from gateway.members.members import OPEN_END_MS
 from gateway.members.uscc import checked_uscc
 
 ZONE: Final = "Asia/Shanghai"
 """Where a document's last day ends, unless it says another zone."""
 DAY_MS: Final = 24 * 3600 * MILLISECONDS
-OPEN_END_MS: Final = 253_402_300_799 * MILLISECONDS
-"""What has no end, ends here: the last second of the year 9999."""
 LARGEST_FILE: Final = 8 * 1024 * 1024
 _NUMBER = re.compile(r"[^\s](?:.{0,98}[^\s])?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
