@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Endings, Holds
+from gateway.agreements import AgreementLife, Agreements, Drafting, Endings, Holds, Negotiation
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -57,6 +58,7 @@ from gateway.members.directory import Directory
 from gateway.members.published_keys import PublishedKeys
 from gateway.members.registration import Registration
 from gateway.policy import DecisionPoint, Engine, load_bundle
+from gateway.policy.purposes import registered_purposes
 from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
@@ -96,6 +98,7 @@ class Gateway:
     registration: Registration
     agreements: Agreements
     life: AgreementLife
+    negotiation: Negotiation
     endings: Endings
     holds: Holds
     datasets: Datasets
@@ -204,6 +207,7 @@ async def compose(
         decisions = await _decisions(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
+        drafting = Drafting(ownership, partial(registered_purposes, settings.policies_dir))
         identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
         messages = KeptMessages(database, keyring, clock)
         signing_keys, clients = SigningKeys(database, ledger), Clients(database, ledger)
@@ -233,7 +237,8 @@ async def compose(
                 loopback=settings.jwks_loopback,
             ),
             agreements=agreements,
-            life=AgreementLife(database, ledger, agreements, ownership),
+            life=AgreementLife(database, ledger, agreements, drafting),
+            negotiation=Negotiation(database, ledger, agreements, drafting),
             endings=endings,
             holds=holds,
             datasets=datasets,

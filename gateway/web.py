@@ -99,7 +99,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
     app.include_router(registration_routes(authenticate_active, gateway.registration))
-    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
+    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life, gateway.negotiation))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))

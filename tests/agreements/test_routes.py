@@ -22,7 +22,7 @@ class Site:
     def __init__(self, world: World) -> None:
         self.world = world
         app = FastAPI()
-        app.include_router(agreement_routes(self._authenticate, world.agreements, world.life))
+        app.include_router(agreement_routes(self._authenticate, world.agreements, world.life, world.negotiation))
         app.include_router(member_routes(self._authenticate, Directory(world.database), world.keys))
         app.add_exception_handler(GatewayError, self._problem)
         self.app = app

@@ -11,7 +11,16 @@ from typing import Any
 from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import bindparam, select
 
-from gateway.agreements import AgreementLife, Agreements, Endings, Holds, HoldSubject, sign_terms
+from gateway.agreements import (
+    AgreementLife,
+    Agreements,
+    Drafting,
+    Endings,
+    Holds,
+    HoldSubject,
+    Negotiation,
+    sign_terms,
+)
 from gateway.approvals import Approvals
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
@@ -29,6 +38,7 @@ START_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 FLIGHTS = "flights"
 RESOURCE = "https://alliance.test/v1"
 FIELDS = ("year", "month", "carrier")
+PURPOSES = frozenset({"market_analysis", "risk_control", "customer_referral"})
 
 _LEAVES = Query(select(leaf.c.log_id, leaf.c.idx, leaf.c.body).order_by(leaf.c.log_id, leaf.c.idx))
 _NARROWING = Query(select(head.c.narrowing).where(head.c.log_id == bindparam("log")))
@@ -60,6 +70,9 @@ class OwnedDatasets:
 
     async def fields_of(self, reading: Reading, *, owner: str, dataset: str) -> Collection[str] | None:
         return self.owned.get((owner, dataset))
+
+    async def filters_of(self, reading: Reading, *, dataset: str) -> Collection[str]:
+        return {"carrier"}
 
     async def owner_of(self, reading: Reading, *, alliance: str, dataset: str) -> str | None:
         owners = [owner for owner, name in self.owned if name == dataset]
@@ -125,7 +138,9 @@ class World:
     def restart(self) -> None:
         """Forget everything that a process remembers about agreements."""
         self.agreements = Agreements(self.database, self.ledger)
-        self.life = AgreementLife(self.database, self.ledger, self.agreements, self.datasets)
+        drafting = Drafting(self.datasets, lambda: PURPOSES)
+        self.life = AgreementLife(self.database, self.ledger, self.agreements, drafting)
+        self.negotiation = Negotiation(self.database, self.ledger, self.agreements, drafting)
 
     async def build(self) -> World:
         self.alliance = await self.members.create_alliance("Sky and Stay", operator="root")
