@@ -229,7 +229,7 @@ async def test_the_first_due_date_is_compared_in_its_own_time_zone(
     sqlite_world: World, zone: str, by: str, fits: bool
 ) -> None:
     daily = CADENCE | {"every": "day", "on": 0, "first": "2026-01-01", "time_zone": zone, "by": by}
-    terms = {"datasets": [part(sqlite_world, cadence=daily)]}
+    terms: dict[str, Any] = {"datasets": [part(sqlite_world, cadence=daily)]}
     if fits:
         await sqlite_world.drafted(**terms)
         return
