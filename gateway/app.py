@@ -21,7 +21,7 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Drafting, Endings, Holds, Negotiation
+from gateway.agreements import AgreementLife, Agreements, Drafting, Endings, Holds, Negotiation, PdfEvidence
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -99,6 +99,7 @@ class Gateway:
     agreements: Agreements
     life: AgreementLife
     negotiation: Negotiation
+    pdf: PdfEvidence
     endings: Endings
     holds: Holds
     datasets: Datasets
@@ -239,6 +240,7 @@ async def compose(
             agreements=agreements,
             life=AgreementLife(database, ledger, agreements, drafting),
             negotiation=Negotiation(database, ledger, agreements, drafting),
+            pdf=PdfEvidence(database, ledger, agreements, settings.pdf_roots_file),
             endings=endings,
             holds=holds,
             datasets=datasets,

@@ -10,6 +10,7 @@ from gateway.agreements.general_terms import Dispute, Frequency, Remedies, Reven
 from gateway.agreements.holds import Holds, HoldSubject, holds_case
 from gateway.agreements.life import AgreementLife
 from gateway.agreements.negotiation import Negotiation
+from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.agreements.proof import TamperedAgreement
 from gateway.agreements.signatures import sign_terms
 from gateway.agreements.terms import Terms, parse_terms
@@ -28,6 +29,7 @@ __all__ = [
     "HoldSubject",
     "Holds",
     "Negotiation",
+    "PdfEvidence",
     "Remedies",
     "RevenueRatio",
     "RowPredicate",

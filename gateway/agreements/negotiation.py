@@ -7,12 +7,14 @@ it withdraws the draft and drafts anew. Nobody's signature is ever dropped, or c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, update
 
 from gateway.agreements.agreement import Agreement
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.amendment import check_amends
+from gateway.agreements.archive import manifest
 from gateway.agreements.drafting import Drafting
 from gateway.agreements.proof import current_agreement
 from gateway.agreements.tables import agreement
@@ -80,6 +82,10 @@ class Negotiation:
         """Every text that was proposed, for the parties; `NotFound` for anyone else."""
         await self._agreements.visible(subject.member, agreement_id)
         return await revisions_of(self._database, agreement_id)
+
+    async def archive(self, subject: Subject, agreement_id: str) -> dict[str, Any]:
+        """What is archived of it, by digests, for the parties; `NotFound` for anyone else."""
+        return await manifest(self._database, await self._agreements.visible(subject.member, agreement_id))
 
 
 def _refuse_change(current: Agreement, terms: Terms, replaces: str) -> None:

@@ -5,15 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
 
-from gateway.agreements.agreement import Agreement, rfc3339
+from gateway.agreements.agreement import Agreement
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.life import AgreementLife
 from gateway.agreements.negotiation import Negotiation
-from gateway.agreements.odrl_export import to_odrl
 from gateway.agreements.odrl_import import proposal_from_odrl
-from gateway.agreements.pages import to_html, to_markdown
 from gateway.agreements.proof import TamperedAgreement
-from gateway.agreements.readable import readable
 from gateway.agreements.schemas import LONGEST_BODY, PROPOSAL, SIGNATURE, read_jws
 from gateway.agreements.templates import templates
 from gateway.agreements.terms import Terms
@@ -27,8 +24,6 @@ Authenticate = Callable[[Request], Awaitable[Subject]]
 LARGEST_PAGE = 100
 _ID = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _JSON = "application/json"
-_JSON_LD = "application/ld+json"
-_NOTHING_ELSE = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _Id = Annotated[str, Path(pattern=_ID)]
 
 
@@ -98,25 +93,10 @@ def routes(
         revised = await negotiation.revise(subject, agreement_id, await _read(request), replaces=replaces)
         return Response(canonical(revised.describe()), status.HTTP_201_CREATED, media_type=_JSON)
 
-    @router.get("/{agreement_id}/readable", summary="The agreement as people read it")
-    async def read_it(
-        subject: Annotated[Subject, caller],
-        agreement_id: _Id,
-        lang: str = "zh-CN",
-        form: Annotated[str, Query(pattern="^(html|markdown)$")] = "html",
-    ) -> Response:
-        """In `zh-CN` or `en`, made from the text that is signed; what binds is the text."""
-        document = readable(_proved(await agreements.visible(subject.member, agreement_id)), lang)
-        if form == "markdown":
-            return Response(to_markdown(document), media_type="text/markdown; charset=utf-8")
-        return Response(to_html(document), media_type="text/html", headers=_NOTHING_ELSE)
-
-    @router.get("/{agreement_id}/odrl", summary="The agreement as an ODRL policy")
-    async def export_odrl(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
-        """JSON-LD (ODRL 2.2 with this gateway's profile), without loss: an Offer, or once signed an Agreement."""
-        found = await agreements.visible(subject.member, agreement_id)
-        policy = to_odrl(_proved(found), agreed_at=rfc3339(found.signed_at))
-        return Response(canonical(policy), media_type=_JSON_LD)
+    @router.get("/{agreement_id}/archive", summary="What is archived of an agreement, by digests")
+    async def archive(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
+        """Every text, every signature, every signed PDF; none is rewritten or removed (clause 2.3.2)."""
+        return _json(await negotiation.archive(subject, agreement_id))
 
     @router.post("/odrl", status_code=status.HTTP_201_CREATED, summary="Draft an agreement from an ODRL policy")
     async def import_odrl(

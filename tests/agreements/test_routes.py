@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
+from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.errors import GatewayError, NotFound, TooLarge
 from gateway.identity.subject import Subject
@@ -23,6 +24,7 @@ class Site:
         self.world = world
         app = FastAPI()
         app.include_router(agreement_routes(self._authenticate, world.agreements, world.life, world.negotiation))
+        app.include_router(document_routes(self._authenticate, world.agreements, world.pdf))
         app.include_router(member_routes(self._authenticate, Directory(world.database), world.keys))
         app.add_exception_handler(GatewayError, self._problem)
         self.app = app

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from joserfc.jwk import ECKey, OKPKey
@@ -19,6 +20,7 @@ from gateway.agreements import (
     Holds,
     HoldSubject,
     Negotiation,
+    PdfEvidence,
     sign_terms,
 )
 from gateway.approvals import Approvals
@@ -120,6 +122,7 @@ def uscc(number: int) -> str:
 class World:
     database: Database
     clock: Clock = field(default_factory=Clock)
+    pdf_roots: Path | None = None
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.database, self.clock, origin="alliance.test", node="node-1")
@@ -140,6 +143,7 @@ class World:
         self.agreements = Agreements(self.database, self.ledger)
         drafting = Drafting(self.datasets, lambda: PURPOSES)
         self.life = AgreementLife(self.database, self.ledger, self.agreements, drafting)
+        self.pdf = PdfEvidence(self.database, self.ledger, self.agreements, self.pdf_roots)
         self.negotiation = Negotiation(self.database, self.ledger, self.agreements, drafting)
 
     async def build(self) -> World:
