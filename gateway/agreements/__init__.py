@@ -2,6 +2,7 @@
 
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
+from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.dataset_terms import Cadence, DatasetTerm, RowPredicate, Volume
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.drafting import Drafting
@@ -12,6 +13,7 @@ from gateway.agreements.life import AgreementLife
 from gateway.agreements.negotiation import Negotiation
 from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.agreements.proof import TamperedAgreement
+from gateway.agreements.revision import touch_agreement
 from gateway.agreements.signatures import sign_terms
 from gateway.agreements.terms import Terms, parse_terms
 
@@ -20,6 +22,7 @@ __all__ = [
     "AgreementLife",
     "Agreements",
     "Cadence",
+    "Circumstances",
     "DatasetTerm",
     "Datasets",
     "Dispute",
@@ -42,4 +45,5 @@ __all__ = [
     "holds_case",
     "parse_terms",
     "sign_terms",
+    "touch_agreement",
 ]

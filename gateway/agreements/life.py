@@ -97,6 +97,7 @@ class AgreementLife:
                 signed_at=None,
                 ended_at=None,
                 superseded_by=None,
+                revision=1,
             )
             await keep_text(change, terms, author=subject.member, number=1)
             drafted = await current_agreement(change.tx, terms.agreement)

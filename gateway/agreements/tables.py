@@ -3,7 +3,8 @@
 What was signed can be neither rewritten nor removed; a draft's text is replaced, and each former one is kept.
 
 The triggers are a second lock, not the proof: the proof is the signatures, verified whenever an
-agreement is loaded. An agreement that was terminated never changes again.
+agreement is loaded. An agreement that was terminated never changes again; its `revision` alone moves, with the
+facts beside the terms. A hold stands until `until` (ms) or until it is lifted.
 """
 
 from __future__ import annotations
@@ -28,11 +29,20 @@ agreement = Table(
     Column("signed_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("superseded_by", Text),  # the agreement that replaced it; then its state is terminated
+    Column("revision", BigInteger, nullable=False, server_default="1"),
     CheckConstraint("state IN ('draft', 'signed', 'terminated')", name="state"),
     CheckConstraint("owner_id <> recipient_id", name="parties"),
 )
 Index(None, agreement.c.owner_id, agreement.c.id)
 Index(None, agreement.c.recipient_id, agreement.c.id)
+
+agreement_third_party = Table(
+    "agreement_third_party",
+    metadata,
+    Column("agreement_id", Text, ForeignKey("agreement.id"), primary_key=True),
+    Column("member_id", Text, ForeignKey("member.id"), primary_key=True),
+)
+"""Whom the terms name beside the parties: a way to find the agreement, and no proof. The signed terms decide."""
 
 agreement_text = Table(
     "agreement_text",
@@ -79,6 +89,7 @@ hold = Table(
     Column("state", Text, nullable=False),
     Column("placed_at", BigInteger, nullable=False),
     Column("lifted_at", BigInteger),
+    Column("until", BigInteger, nullable=False, server_default="253402300799000"),
     CheckConstraint("subject_kind IN ('dataset', 'agreement')", name="subject_kind"),
     CheckConstraint("state IN ('active', 'lifted')", name="state"),
 )
@@ -87,6 +98,7 @@ Index(None, hold.c.subject_kind, hold.c.subject_id)
 _ARCHIVED = "archived: agreements and signatures are never rewritten or removed"
 _FIXED = ("id", "alliance_id", "owner_id", "recipient_id", "created_at")
 _TEXT = ("terms", "terms_sha256")
+_LIFE = ("version", "state", "signed_at", "ended_at", "superseded_by")
 
 
 def _rewrites(distinct: str) -> str:
@@ -94,11 +106,13 @@ def _rewrites(distinct: str) -> str:
     return " OR ".join(
         [
             changed(_FIXED, distinct),
-            f"(old.state <> 'draft' AND ({changed(_TEXT, distinct)}))",
+            f"((old.state <> 'draft' OR new.version <= old.version) AND ({changed(_TEXT, distinct)}))",
             f"(old.signed_at IS NOT NULL AND new.signed_at {distinct} old.signed_at)",
-            "old.state = 'terminated'",
+            f"(old.state = 'terminated' AND ({changed(_LIFE, distinct)}))",
             "(old.state = 'signed' AND new.state = 'draft')",
-            "new.version <= old.version",
+            f"(new.version <= old.version AND ({changed(_LIFE, distinct)}))",
+            "new.revision < old.revision",
+            "(new.version = old.version AND new.revision = old.revision)",
         ]
     )
 

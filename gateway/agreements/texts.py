@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from gateway.agreements.agreement import rfc3339
 from gateway.agreements.redlines import Difference, redline
-from gateway.agreements.tables import agreement_text
+from gateway.agreements.tables import agreement_text, agreement_third_party
 from gateway.agreements.terms import Terms
 from gateway.database import Query, Reading
 from gateway.errors import Conflicting
 from gateway.ledger import Change
 
 _ADD = Query(insert(agreement_text))
+_ADD_THIRD_PARTY = Query(insert(agreement_third_party))
+_FORGET_THIRD_PARTIES = Query(
+    delete(agreement_third_party).where(agreement_third_party.c.agreement_id == bindparam("agreement"))
+)
 _OF = Query(
     select(agreement_text)
     .where(agreement_text.c.agreement_id == bindparam("agreement"))
@@ -54,7 +58,10 @@ class Revision:
 
 
 async def keep_text(change: Change, terms: Terms, *, author: str, number: int) -> None:
-    """Keep the text of a revision for good."""
+    """Keep the text of a revision for good, and let those be found whom it names as third parties."""
+    await change.tx.run(_FORGET_THIRD_PARTIES, agreement=terms.agreement)
+    for third_party in terms.third_parties:
+        await change.tx.run(_ADD_THIRD_PARTY, agreement_id=terms.agreement, member_id=third_party)
     await change.tx.run(
         _ADD,
         agreement_id=terms.agreement,

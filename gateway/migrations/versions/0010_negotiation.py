@@ -10,19 +10,25 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
 _ARCHIVED = "archived: agreements and signatures are never rewritten or removed"
 _GUARD = "agreement_keeps_its_text"
+_LIFE = (
+    "new.version {0} old.version OR new.state {0} old.state OR new.signed_at {0} old.signed_at"
+    " OR new.ended_at {0} old.ended_at OR new.superseded_by {0} old.superseded_by"
+)
+_TEXT = "new.terms {0} old.terms OR new.terms_sha256 {0} old.terms_sha256"
 _REWRITES = (
     "new.id {0} old.id OR new.alliance_id {0} old.alliance_id OR new.owner_id {0} old.owner_id"
     " OR new.recipient_id {0} old.recipient_id OR new.created_at {0} old.created_at"
-    " OR (old.state <> 'draft' AND (new.terms {0} old.terms OR new.terms_sha256 {0} old.terms_sha256))"
+    f" OR ((old.state <> 'draft' OR new.version <= old.version) AND ({_TEXT}))"
     " OR (old.signed_at IS NOT NULL AND new.signed_at {0} old.signed_at)"
-    " OR old.state = 'terminated' OR (old.state = 'signed' AND new.state = 'draft')"
-    " OR new.version <= old.version"
+    f" OR (old.state = 'terminated' AND ({_LIFE})) OR (old.state = 'signed' AND new.state = 'draft')"
+    f" OR (new.version <= old.version AND ({_LIFE})) OR new.revision < old.revision"
+    " OR (new.version = old.version AND new.revision = old.revision)"
 )
 
 
