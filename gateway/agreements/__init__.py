@@ -6,7 +6,8 @@ from gateway.agreements.dataset_terms import Cadence, DatasetTerm, RowPredicate,
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.ending import Endings
 from gateway.agreements.general_terms import Dispute, Frequency, Remedies, RevenueRatio, SignedMessages
-from gateway.agreements.holds import Holds, HoldSubject, holds_case
+from gateway.agreements.held import HoldSubject, cases_holding, holds_case
+from gateway.agreements.holds import Holds
 from gateway.agreements.life import AgreementLife
 from gateway.agreements.proof import TamperedAgreement
 from gateway.agreements.signatures import sign_terms
@@ -33,6 +34,7 @@ __all__ = [
     "Terms",
     "Volume",
     "agreement_case",
+    "cases_holding",
     "holds_case",
     "parse_terms",
     "sign_terms",

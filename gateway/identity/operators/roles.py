@@ -28,6 +28,7 @@ class Permission(StrEnum):
     DECIDE_MEMBER = "decide_member"
     DECIDE_AGREEMENT = "decide_agreement"
     DECIDE_HOLD = "decide_hold"
+    DECIDE_CASE = "decide_case"
     DECIDE_EXPORT = "decide_export"
 
 
@@ -41,12 +42,14 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_KEY,
                 Permission.DECIDE_AGREEMENT,
                 Permission.DECIDE_HOLD,
+                Permission.DECIDE_CASE,
                 Permission.DECIDE_EXPORT,
             }
         ),
         Role.SECRETARIAT: frozenset(
             {
                 Permission.SEE_PROPOSALS,
+                Permission.DECIDE_CASE,
             }
         ),
     }
@@ -64,6 +67,8 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "readmit_member": Permission.DECIDE_MEMBER,
         "end_agreement": Permission.DECIDE_AGREEMENT,
         "lift_hold": Permission.DECIDE_HOLD,
+        "extend_hold": Permission.DECIDE_HOLD,
+        "decide_case": Permission.DECIDE_CASE,
         "export_log": Permission.DECIDE_EXPORT,
     }
 )
