@@ -22,6 +22,10 @@ from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Endings, Holds
 from gateway.approvals import Approvals
+from gateway.cases.cases import Cases
+from gateway.cases.deciding import Deciding as CaseDecisions
+from gateway.cases.disputes import Disputes
+from gateway.cases.incidents import Incidents
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
@@ -98,6 +102,10 @@ class Gateway:
     life: AgreementLife
     endings: Endings
     holds: Holds
+    cases: Cases
+    disputes: Disputes
+    incidents: Incidents
+    case_decisions: CaseDecisions
     datasets: Datasets
     uploads: Uploads
     consents: Consents
@@ -211,7 +219,9 @@ async def compose(
         endings, holds = Endings(database), Holds(database, ledger, ownership)
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
-        bringing = (client_acts, signing_keys, members, endings, holds, RotationActs(rotation), ExportActs())
+        case_decisions = CaseDecisions(database, ledger)
+        gateway_acts = (RotationActs(rotation), ExportActs())
+        bringing = (client_acts, signing_keys, members, endings, holds, case_decisions, *gateway_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         yield Gateway(
             settings=settings,
@@ -236,6 +246,10 @@ async def compose(
             life=AgreementLife(database, ledger, agreements, ownership),
             endings=endings,
             holds=holds,
+            cases=Cases(database, clock),
+            disputes=Disputes(database, ledger, agreements),
+            incidents=Incidents(database, ledger, agreements, hold_hours=settings.leak_hold_hours),
+            case_decisions=case_decisions,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),

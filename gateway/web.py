@@ -21,6 +21,7 @@ from gateway.access.log_routes import routes as log_routes
 from gateway.access.routes import routes as read_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
+from gateway.cases.routes import routes as case_routes
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.console.routes import routes as console_routes
@@ -100,6 +101,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
     app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
+    app.include_router(case_routes(authenticate_active, gateway.cases, gateway.disputes, gateway.incidents))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
