@@ -21,7 +21,7 @@ from gateway.cases.tables import case_file
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity.subject import Subject
-from gateway.ledger import Change, Ledger
+from gateway.ledger import Ledger
 from gateway.members.members import admission
 
 HOUR_MS: Final = 3600 * 1000
@@ -144,25 +144,3 @@ class Incidents:
             )
             await freeze(change, wanted, actor)
         return case_id
-
-
-class FalseStatements:
-    """Opens an investigation in the change in which a member's statement is found false (clauses 1.3.3, 9.1.3)."""
-
-    async def open(
-        self, change: Change, *, alliance: str, member: str, statement: str, text: str, actor: Mapping[str, str]
-    ) -> str | None:
-        """The case, with the original signed text attached; None if this statement has one. Locks `alliance`'s log."""
-        new = NewCase(
-            alliance=alliance,
-            log=alliance,
-            kind=CaseKind.INVESTIGATION,
-            respondent=member,
-            claim="A signed statement was found to be false.",
-            actor=actor,
-            subject_kind="statement",
-            subject_id=statement,
-            origin=f"statement:{statement}",
-            evidence=[Exhibit.text("the statement as it was signed", text)],
-        )
-        return await open_case(change, new)

@@ -17,7 +17,7 @@ from gateway.canonical import canonical
 from gateway.cases.case import Case
 from gateway.cases.steps import FIRST, CaseKind
 from gateway.cases.tables import case_evidence, case_file
-from gateway.database import Query
+from gateway.database import Query, Reading
 from gateway.errors import Invalid
 from gateway.identifiers import random_id
 from gateway.ledger import Change, Draft, Kind
@@ -83,7 +83,7 @@ class NewCase:
 async def open_case(change: Change, new: NewCase) -> str | None:
     """Open the case in this change, whose locks include its log; returns its id, or None if its origin has one."""
     case_id = random_id()
-    if new.origin and await change.tx.one(_BY_ORIGIN, origin=new.origin) is not None:
+    if new.origin and await case_of(change.tx, new.origin) is not None:
         return None
     await change.tx.run(
         _ADD,
@@ -124,6 +124,12 @@ async def open_case(change: Change, new: NewCase) -> str | None:
     }
     change.enter(Draft(log=new.log, kind=Kind.CASE, facts=facts))
     return case_id
+
+
+async def case_of(reading: Reading, origin: str) -> str | None:
+    """The one case of an origin, or None."""
+    row = await reading.one(_BY_ORIGIN, origin=origin)
+    return None if row is None else str(row["id"])
 
 
 async def add_evidence(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.cases.incidents import FalseStatements
+from gateway.cases.breaches import Breaches
 from gateway.errors import Conflicting, Invalid, NotFound
 from tests.cases.world import PROOF, CaseWorld
 
@@ -111,15 +111,20 @@ async def test_operators_investigate_and_a_false_statement_is_investigated_once(
     for _ in range(2):
         async with world.ledger.changing(world.alliance) as change:
             made.append(
-                await FalseStatements().open(
+                await Breaches().open(
                     change,
                     alliance=world.alliance,
                     member=world.bank.id,
-                    statement="s-1",
-                    text="eyJ.signed.text",
+                    kind="9.1.3",
+                    subject="s-1",
+                    evidence={"attestation": "eyJ.signed.text", "grounds": "The licence had ended."},
                     actor={"operator": "ops"},
                 )
             )
-    assert made[0] is not None
-    assert made[1] is None
-    assert (await world.seen(made[0])).evidence[0].content == "eyJ.signed.text"
+    assert made[0] == made[1]
+    view = await world.seen(made[0])
+    assert (view.case.kind, view.case.state) == ("investigation", "investigating")
+    assert [(one.name, one.content) for one in view.evidence] == [
+        ("attestation", "eyJ.signed.text"),
+        ("grounds", "The licence had ended."),
+    ]
