@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway import migrations
+from gateway.access.case_bundles import CaseBundles
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
@@ -34,6 +35,9 @@ from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
+from gateway.duties.agenda import Agenda
+from gateway.duties.returns import Returns
+from gateway.duties.run import DutyRun
 from gateway.errors import Invalid
 from gateway.identity import (
     DatabaseWindow,
@@ -106,6 +110,10 @@ class Gateway:
     disputes: Disputes
     incidents: Incidents
     case_decisions: CaseDecisions
+    case_bundles: CaseBundles
+    agenda: Agenda
+    returns: Returns
+    duty_run: DutyRun
     datasets: Datasets
     uploads: Uploads
     consents: Consents
@@ -223,6 +231,9 @@ async def compose(
         gateway_acts = (RotationActs(rotation), ExportActs())
         bringing = (client_acts, signing_keys, members, endings, holds, case_decisions, *gateway_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
+        cases, exports = Cases(database, clock), Exports(database, ledger, integrator, approvals, clock)
+        circumstances = Circumstances()
+        returns = Returns(database, ledger, agreements, days=settings.return_days)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -246,16 +257,20 @@ async def compose(
             life=AgreementLife(database, ledger, agreements, ownership),
             endings=endings,
             holds=holds,
-            cases=Cases(database, clock),
+            cases=cases,
             disputes=Disputes(database, ledger, agreements),
             incidents=Incidents(database, ledger, agreements, hold_hours=settings.leak_hold_hours),
             case_decisions=case_decisions,
+            case_bundles=CaseBundles(cases, agreements, exports),
+            agenda=Agenda(database, agreements, clock),
+            returns=returns,
+            duty_run=DutyRun(database, ledger, agreements, circumstances, returns, clock),
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
             enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, Circumstances()),
+                facts=GoverningFacts(database, agreements, datasets, circumstances),
                 deciding=Deciding(decisions, clock),
                 cases=DecidedCases(database, clock),
                 search=Search(database, keyring),
@@ -265,7 +280,7 @@ async def compose(
             ),
             identity=identity,
             tiles=Tiles(database),
-            exports=Exports(database, ledger, integrator, approvals, clock),
+            exports=exports,
             log_signers=log_signers,
             signing=signing,
             key_rotation=rotation,
