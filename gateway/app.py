@@ -23,6 +23,7 @@ from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
 from gateway.approvals import Approvals
+from gateway.cases.breaches import Breaches
 from gateway.cases.cases import Cases
 from gateway.cases.deciding import Deciding as CaseDecisions
 from gateway.cases.disputes import Disputes
@@ -59,6 +60,8 @@ from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.tiles import Tiles
 from gateway.members import Members, SigningKeys
+from gateway.members.admission import Admissions
+from gateway.members.attestations import Attestations
 from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
@@ -97,6 +100,8 @@ class Gateway:
     ledger: Ledger
     integrator: Integrator
     members: Members
+    admissions: Admissions
+    attestations: Attestations
     directory: Directory
     signing_keys: SigningKeys
     clients: Clients
@@ -228,8 +233,20 @@ async def compose(
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
         case_decisions = CaseDecisions(database, ledger)
-        gateway_acts = (RotationActs(rotation), ExportActs())
-        bringing = (client_acts, signing_keys, members, endings, holds, case_decisions, *gateway_acts)
+        admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
+        attestations = Attestations(database, ledger, ownership, Breaches())
+        bringing = (
+            client_acts,
+            signing_keys,
+            members,
+            admissions,
+            attestations,
+            endings,
+            holds,
+            case_decisions,
+            RotationActs(rotation),
+            ExportActs(),
+        )
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         cases, exports = Cases(database, clock), Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances()
@@ -242,6 +259,8 @@ async def compose(
             ledger=ledger,
             integrator=integrator,
             members=members,
+            admissions=admissions,
+            attestations=attestations,
             directory=Directory(database),
             signing_keys=signing_keys,
             clients=clients,

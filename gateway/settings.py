@@ -71,6 +71,8 @@ class Settings:
     """How long a reported leak holds the leaking party's access before a resolution must extend it."""
     return_days: int = 30
     """So many days after an agreement's end a recipient has to return or destroy what it received."""
+    qualification_grace_days: int = 0
+    """So many days an expired document still counts (clause 2.1.1), from the next admission or renewal on."""
     open_logs: bool = False
     """Serve the transparency logs to everybody; for demonstrations with made data on loopback only."""
     oidc_issuer: str = ""

@@ -12,11 +12,13 @@ from gateway.agreements import HoldSubject
 from gateway.agreements.held import OPEN_END_MS
 from gateway.app import Gateway
 from gateway.cli import proposals, widening
+from gateway.cli.dossier import dossier
 from gateway.cli.host import INSTANTS, act, console, epoch_s, operator, told
 from gateway.clock import MILLISECONDS
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
+admin.add_typer(dossier, name="dossier")
 for _name, _command in (*proposals.COMMANDS, *widening.COMMANDS):
     admin.command(_name)(_command)
 
@@ -47,7 +49,7 @@ def create_member(
     uscc: Annotated[str, typer.Option(help="Its unified social credit code (GB 32100), 18 characters.")],
     industry: Annotated[str, typer.Option(help="Its industry, for instance bank.")],
 ) -> None:
-    """Admit a company: its keys, its log, its id."""
+    """Name a company a prospect: its keys, its log, its id. `dossier` is how it becomes a member."""
     console.print(
         act(
             lambda gateway: gateway.members.create_member(

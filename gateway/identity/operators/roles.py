@@ -14,6 +14,11 @@ class Role(StrEnum):
     ADMIN = "admin"
     OFFICER = "officer"
     SECRETARIAT = "secretariat"
+    MARKET = "market"
+    LEGAL = "legal"
+    FINANCE = "finance"
+    BUSINESS = "business"
+    MANAGEMENT = "management"
 
 
 class Permission(StrEnum):
@@ -30,6 +35,13 @@ class Permission(StrEnum):
     DECIDE_HOLD = "decide_hold"
     DECIDE_CASE = "decide_case"
     DECIDE_EXPORT = "decide_export"
+    ACT_FOR_MARKET = "act_for_market"
+    ACT_FOR_LEGAL = "act_for_legal"
+    ACT_FOR_FINANCE = "act_for_finance"
+    ACT_FOR_BUSINESS = "act_for_business"
+    DECIDE_ADMISSION = "decide_admission"
+    DECIDE_DOCUMENT = "decide_document"
+    DECIDE_ATTESTATION = "decide_attestation"
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -44,6 +56,8 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_HOLD,
                 Permission.DECIDE_CASE,
                 Permission.DECIDE_EXPORT,
+                Permission.DECIDE_DOCUMENT,
+                Permission.DECIDE_ATTESTATION,
             }
         ),
         Role.SECRETARIAT: frozenset(
@@ -52,6 +66,18 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_CASE,
             }
         ),
+        Role.MARKET: frozenset({Permission.SEE_PROPOSALS, Permission.ACT_FOR_MARKET}),
+        Role.LEGAL: frozenset(
+            {
+                Permission.SEE_PROPOSALS,
+                Permission.ACT_FOR_LEGAL,
+                Permission.DECIDE_DOCUMENT,
+                Permission.DECIDE_ATTESTATION,
+            }
+        ),
+        Role.FINANCE: frozenset({Permission.SEE_PROPOSALS, Permission.ACT_FOR_FINANCE}),
+        Role.BUSINESS: frozenset({Permission.SEE_PROPOSALS, Permission.ACT_FOR_BUSINESS}),
+        Role.MANAGEMENT: frozenset({Permission.SEE_PROPOSALS, Permission.DECIDE_ADMISSION}),
     }
 )
 
@@ -65,6 +91,9 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "add_signing_key": Permission.DECIDE_KEY,
         "rotate_key": Permission.DECIDE_OWN_KEY,
         "readmit_member": Permission.DECIDE_MEMBER,
+        "admit_member": Permission.DECIDE_ADMISSION,
+        "renew_document": Permission.DECIDE_DOCUMENT,
+        "mark_attestation_false": Permission.DECIDE_ATTESTATION,
         "end_agreement": Permission.DECIDE_AGREEMENT,
         "lift_hold": Permission.DECIDE_HOLD,
         "extend_hold": Permission.DECIDE_HOLD,
