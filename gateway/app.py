@@ -24,10 +24,7 @@ from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
 from gateway.approvals import Approvals
 from gateway.cases.breaches import Breaches
-from gateway.cases.cases import Cases
-from gateway.cases.deciding import Deciding as CaseDecisions
-from gateway.cases.disputes import Disputes
-from gateway.cases.incidents import Incidents
+from gateway.cases.casework import Casework
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
@@ -36,9 +33,7 @@ from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
-from gateway.duties.agenda import Agenda
-from gateway.duties.returns import Returns
-from gateway.duties.run import DutyRun
+from gateway.duties.duties import Duties
 from gateway.errors import Invalid
 from gateway.identity import (
     DatabaseWindow,
@@ -111,14 +106,9 @@ class Gateway:
     life: AgreementLife
     endings: Endings
     holds: Holds
-    cases: Cases
-    disputes: Disputes
-    incidents: Incidents
-    case_decisions: CaseDecisions
+    casework: Casework
     case_bundles: CaseBundles
-    agenda: Agenda
-    returns: Returns
-    duty_run: DutyRun
+    duties: Duties
     datasets: Datasets
     uploads: Uploads
     consents: Consents
@@ -232,25 +222,18 @@ async def compose(
         endings, holds = Endings(database), Holds(database, ledger, ownership)
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
-        case_decisions = CaseDecisions(database, ledger)
+        hours = settings.leak_hold_hours
+        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        bringing = (
-            client_acts,
-            signing_keys,
-            members,
-            admissions,
-            attestations,
-            endings,
-            holds,
-            case_decisions,
-            RotationActs(rotation),
-            ExportActs(),
-        )
+        own_acts = (RotationActs(rotation), ExportActs())
+        members_acts = (client_acts, signing_keys, members, admissions, attestations)
+        bringing = (*members_acts, endings, holds, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
-        cases, exports = Cases(database, clock), Exports(database, ledger, integrator, approvals, clock)
+        exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances()
-        returns = Returns(database, ledger, agreements, days=settings.return_days)
+        days = settings.return_days
+        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=days)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -276,14 +259,9 @@ async def compose(
             life=AgreementLife(database, ledger, agreements, ownership),
             endings=endings,
             holds=holds,
-            cases=cases,
-            disputes=Disputes(database, ledger, agreements),
-            incidents=Incidents(database, ledger, agreements, hold_hours=settings.leak_hold_hours),
-            case_decisions=case_decisions,
-            case_bundles=CaseBundles(cases, agreements, exports),
-            agenda=Agenda(database, agreements, clock),
-            returns=returns,
-            duty_run=DutyRun(database, ledger, agreements, circumstances, returns, clock),
+            casework=casework,
+            case_bundles=CaseBundles(casework.cases, agreements, exports),
+            duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),

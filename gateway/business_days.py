@@ -33,15 +33,14 @@ class BusinessDays:
     def __init__(self, country: str) -> None:
         import holidays  # noqa: PLC0415 - takes long to import, and a server may never ask
 
-        try:
-            self._known: HolidayBase = holidays.country_holidays(country)
-        except NotImplementedError:
+        if country not in holidays.list_supported_countries():
             raise Invalid(
                 "calendar_unknown",
                 "No calendar of this country is known.",
                 field="calendar",
                 remedy="Name an ISO 3166 country, as CN.",
-            ) from None
+            )
+        self._known: HolidayBase = holidays.country_holidays(country)
         self._filling = threading.Lock()
 
     def is_business_day(self, day: date) -> bool:

@@ -106,9 +106,9 @@ def web(gateway: Gateway) -> FastAPI:
     )
     app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
-    app.include_router(case_routes(authenticate_active, gateway.cases, gateway.disputes, gateway.incidents))
+    app.include_router(case_routes(authenticate_active, gateway.casework))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
-    app.include_router(duty_routes(authenticate_withdrawing, gateway.agenda, gateway.returns, gateway.clock))
+    app.include_router(duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
@@ -209,7 +209,7 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
     """Settle what has come due; every server does, and each date is settled once."""
     while True:
         try:
-            await gateway.duty_run.run()
+            await gateway.duties.settling.run()
         except Exception as error:
             problems.log_unexpected(error, "while settling duties")
         await asyncio.sleep(_DUTIES_PAUSE_S)

@@ -7,9 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
 from gateway.agreements import HoldSubject
 from gateway.canonical import canonical
-from gateway.cases.cases import Cases
-from gateway.cases.disputes import Disputes
-from gateway.cases.incidents import Incidents
+from gateway.cases.casework import Casework
 from gateway.cases.opening import LONGEST_CLAIM, LONGEST_NAME, MOST_EVIDENCE, Exhibit
 from gateway.catalog.routes import read_object
 from gateway.errors import Invalid
@@ -65,8 +63,9 @@ _ADDING: dict[str, Any] = {
 }
 
 
-def routes(authenticate: Authenticate, cases: Cases, disputes: Disputes, incidents: Incidents) -> APIRouter:
+def routes(authenticate: Authenticate, casework: Casework) -> APIRouter:
     """Everything under `/v1/cases`."""
+    cases, disputes, incidents = casework.cases, casework.disputes, casework.incidents
     router = APIRouter(prefix="/v1/cases", tags=["cases"])
     caller = Depends(authenticate)
 

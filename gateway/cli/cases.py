@@ -41,7 +41,7 @@ _EXIT_CODES = {Outcome.OK: 0, Outcome.TAMPERED: 1, Outcome.INCOMPLETE: 2}
 @told
 def list_cases(alliance: Annotated[str, typer.Argument(help="The alliance's id.")]) -> None:
     """The newest cases of an alliance, one JSON object a line."""
-    for one in act(lambda gateway: gateway.cases.of_alliance(alliance, limit=_MOST)):
+    for one in act(lambda gateway: gateway.casework.cases.of_alliance(alliance, limit=_MOST)):
         console.print_json(json.dumps(one.describe(), ensure_ascii=False))
 
 
@@ -51,7 +51,7 @@ def show(case: CaseId) -> None:
     """One case with its evidence and holds."""
 
     async def work(gateway: Gateway) -> CaseView:
-        return await gateway.cases.view(await gateway.cases.find(case))
+        return await gateway.casework.cases.view(await gateway.casework.cases.find(case))
 
     console.print_json(json.dumps(act(work).describe(), ensure_ascii=False))
 
@@ -68,7 +68,7 @@ def report_leak(
     exhibits = _exhibits(evidence)
     console.print(
         act(
-            lambda gateway: gateway.incidents.report_leak_by_operator(
+            lambda gateway: gateway.casework.incidents.report_leak_by_operator(
                 agreement, respondent, claim=claim, evidence=exhibits, operator=operator()
             )
         )
@@ -85,7 +85,9 @@ def investigate(
 
     async def work(gateway: Gateway) -> str:
         home = await gateway.members.home_of(member)
-        return await gateway.incidents.investigate(home, member, claim=claim, evidence=exhibits, operator=operator())
+        return await gateway.casework.incidents.investigate(
+            home, member, claim=claim, evidence=exhibits, operator=operator()
+        )
 
     console.print(act(work))
 
@@ -122,7 +124,7 @@ def propose_decision(
     """Propose a decision that takes two; prints the proposal's id. What is resolved or dismissed holds nothing more."""
 
     async def terms(gateway: Gateway) -> tuple[str, Arguments]:
-        return await gateway.case_decisions.deciding(case, step, resolution=resolution, why=why)
+        return await gateway.casework.decisions.deciding(case, step, resolution=resolution, why=why)
 
     propose("decide_case", terms)
 
@@ -135,7 +137,7 @@ def count(
 ) -> None:
     """How many breaches of a member were confirmed, cured ones included."""
     since_ms = epoch_s(since) * MILLISECONDS
-    console.print(act(lambda gateway: gateway.cases.confirmed_against(member, since_ms=since_ms)))
+    console.print(act(lambda gateway: gateway.casework.cases.confirmed_against(member, since_ms=since_ms)))
 
 
 @cases.command("bundle")
@@ -171,7 +173,9 @@ def verify_case_command(
 
 
 def _alone(case: str, step: str, why: str) -> None:
-    console.print(act(lambda gateway: gateway.case_decisions.decide_alone(case, step, why=why, operator=operator())))
+    console.print(
+        act(lambda gateway: gateway.casework.decisions.decide_alone(case, step, why=why, operator=operator()))
+    )
 
 
 def _exhibits(files: list[Path] | None) -> Sequence[Exhibit]:

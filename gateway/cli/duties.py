@@ -27,7 +27,7 @@ def run() -> None:
     """Settle what has come due. Safe to repeat, and beside servers, which do it every minute."""
 
     async def work(gateway: Gateway) -> Settled:
-        return await gateway.duty_run.run()
+        return await gateway.duties.settling.run()
 
     done = act(work)
     console.print(f"[green]✔[/] {done.dates} due dates settled, {done.candidates} breach candidates opened")
@@ -46,7 +46,7 @@ def show(
     async def work(gateway: Gateway) -> tuple[Sequence[Mapping[str, Any]], int]:
         now = gateway.clock()
         first = seconds(now) - back * _DAY_S
-        return await gateway.agenda.of(member, first, seconds(now) + days * _DAY_S), now
+        return await gateway.duties.agenda.of(member, first, seconds(now) + days * _DAY_S), now
 
     found, now = act(work)
     if ics is not None:

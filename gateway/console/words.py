@@ -189,7 +189,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "argument_report_sha256": ("SHA-256 of the report", "评估报告 SHA-256"),
     "argument_resolution": ("Resolution", "决议"),
     "argument_resource": ("Resource", "资源"),
-    "argument_sha256": ("SHA-256", "SHA-256"),
+    "argument_sha256": ("SHA-256", "SHA-256 摘要"),
     "argument_step": ("Step", "处理步骤"),
     "argument_term": ("Dataset under an agreement", "协议下的数据集"),
     "argument_until": ("Until (epoch seconds)", "截止时间（纪元秒）"),

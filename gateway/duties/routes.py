@@ -9,9 +9,8 @@ from gateway.agreements.schemas import SIGNATURE, read_jws
 from gateway.canonical import canonical
 from gateway.catalog.routes import read_body
 from gateway.clock import Clock, seconds
-from gateway.duties.agenda import Agenda
+from gateway.duties.duties import Duties
 from gateway.duties.icalendar import MEDIA_TYPE, icalendar
-from gateway.duties.returns import Returns
 from gateway.identity.subject import Subject
 
 # Annotations are evaluated here, not postponed: FastAPI could not see the caller of each router otherwise.
@@ -24,7 +23,7 @@ _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 _Instant = Annotated[int | None, Query(ge=0, le=253_402_300_799, description="Epoch seconds.")]
 
 
-def routes(authenticate_suspended: Authenticate, agenda: Agenda, returns: Returns, clock: Clock) -> APIRouter:
+def routes(authenticate_suspended: Authenticate, duties: Duties, clock: Clock) -> APIRouter:
     """Everything under `/v1/duties`. A suspended member sees its duties too, and certifies what it owes."""
     router = APIRouter(prefix="/v1", tags=["duties"])
     caller = Depends(authenticate_suspended)
@@ -32,7 +31,7 @@ def routes(authenticate_suspended: Authenticate, agenda: Agenda, returns: Return
     async def between(subject: Subject, since: int | None, until: int | None) -> Any:
         first = seconds(clock()) if since is None else since
         last = first + DEFAULT_RANGE_S if until is None else until
-        return await agenda.of(subject.member, first, last)
+        return await duties.agenda.of(subject.member, first, last)
 
     @router.get("/duties", summary="Your calendar of duties")
     async def calendar(subject: Annotated[Subject, caller], since: _Instant = None, until: _Instant = None) -> Response:
@@ -56,7 +55,7 @@ def routes(authenticate_suspended: Authenticate, agenda: Agenda, returns: Return
         outcome: Literal["destroyed", "returned"] = "destroyed",
     ) -> Response:
         """The exact bytes, for what you received under an agreement that has ended (clause 8.3)."""
-        return Response(await returns.text(subject, agreement_id, outcome), media_type=_JSON)
+        return Response(await duties.returns.text(subject, agreement_id, outcome), media_type=_JSON)
 
     @router.post("/duties/returns/{agreement_id}", openapi_extra=_body(), summary="Certify return or destruction")
     async def certify(request: Request, subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
@@ -65,7 +64,7 @@ def routes(authenticate_suspended: Authenticate, agenda: Agenda, returns: Return
         Needs `sign` or `withdraw`; the same one again changes nothing.
         """
         jws = read_jws(await read_body(request, LONGEST_BODY))
-        return Response(canonical(await returns.certify(subject, agreement_id, jws)), media_type=_JSON)
+        return Response(canonical(await duties.returns.certify(subject, agreement_id, jws)), media_type=_JSON)
 
     return router
 

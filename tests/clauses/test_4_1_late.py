@@ -58,12 +58,12 @@ async def test_4_1_2_due_and_grace_over_holidays_then_exactly_one_breach_record(
         "2026-02-25T10:00:00Z",
     )
     move(shared, 2026, 2, 25, 18, 0)
-    assert (await shared.gateway.duty_run.run()).candidates == 0
+    assert (await shared.gateway.duties.settling.run()).candidates == 0
     move(shared, 2026, 2, 25, 18, 1)
     async with second_process(shared) as other:
-        runs = (one.duty_run.run() for one in (shared.gateway, other, shared.gateway, other))
+        runs = (one.duties.settling.run() for one in (shared.gateway, other, shared.gateway, other))
         assert sum(done.candidates for done in await asyncio.gather(*runs)) == 1
-    assert (await shared.gateway.duty_run.run()).candidates == 0
+    assert (await shared.gateway.duties.settling.run()).candidates == 0
     cases = (await shared.hotel.get("/v1/cases", await shared.hotel.token())).json()["items"]
     assert [(one["kind"], one["clause"], one["state"]) for one in cases] == [("breach", "9.1.1", "candidate")]
     answer = await shared.hotel.get(deal.path, await shared.token(deal), purpose="market_analysis")
@@ -80,5 +80,5 @@ async def test_4_1_2_an_upload_in_time_is_a_delivery(shared: Shared) -> None:
         await shared.bank.upload(deal.dataset, [{"code": "XIY", "city": "Xi'an", "price": 1, "margin": 1}])
     ).status_code == 201
     move(shared, 2026, 2, 26, 0, 0)
-    done = await shared.gateway.duty_run.run()
+    done = await shared.gateway.duties.settling.run()
     assert (done.dates, done.candidates) == (1, 0)

@@ -118,7 +118,7 @@ async def test_7_2_3_x_is_423_with_the_case_y_is_200_and_a_late_upload_of_y_is_r
     assert (held.status_code, held.json()["case"]) == (423, case["id"])
     assert (await read(shared, y)).status_code == 200
     shared.clock.pass_seconds(3 * DAY_S)
-    done = await shared.gateway.duty_run.run()
+    done = await shared.gateway.duties.settling.run()
     assert done.candidates >= 2
     listed = await shared.hotel.get("/v1/cases", await shared.hotel.token(), limit="100")
     late = {one["subject"]["id"] for one in listed.json()["items"] if one["kind"] == "breach"}

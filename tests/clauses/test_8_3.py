@@ -18,7 +18,7 @@ async def test_8_3_an_expired_agreement_and_a_proven_leak_open_a_breach_normally
     assert reported.json()["holds"][0]["state"] == "active"
     case = reported.json()["id"]
     await shared.alliance.by_two("decide_case", case=case, step="confirm", resolution="r-2", why="Proven.")
-    assert await shared.gateway.cases.confirmed_against(shared.hotel.id, since_ms=0) == 1
+    assert await shared.gateway.casework.cases.confirmed_against(shared.hotel.id, since_ms=0) == 1
     assert other.agreement != deal.agreement
 
 
@@ -27,7 +27,7 @@ async def test_8_3_after_the_end_what_was_received_is_destroyed_under_a_signed_c
     assert (await read(shared, deal)).status_code == 200
     ended = await shared.bank.post(f"/v1/agreements/{deal.agreement}/termination", await shared.bank.token())
     assert ended.status_code == 200, ended.text
-    await shared.gateway.duty_run.run()
+    await shared.gateway.duties.settling.run()
     path = f"/v1/duties/returns/{deal.agreement}"
     duties = (await shared.hotel.get("/v1/duties", await shared.hotel.token())).json()["items"]
     assert [(one["kind"], one["member"], one["state"]) for one in duties] == [("return", shared.hotel.id, "open")]
@@ -46,10 +46,10 @@ async def test_8_3_a_suspended_member_certifies_too_and_without_a_certificate_th
     deal = await shared.market()
     assert (await read(shared, deal)).status_code == 200
     await shared.bank.post(f"/v1/agreements/{deal.agreement}/termination", await shared.bank.token())
-    await shared.gateway.duty_run.run()
+    await shared.gateway.duties.settling.run()
     shared.clock.pass_seconds(31 * DAY_S)
-    assert (await shared.gateway.duty_run.run()).candidates == 1
-    assert (await shared.gateway.duty_run.run()).candidates == 0
+    assert (await shared.gateway.duties.settling.run()).candidates == 1
+    assert (await shared.gateway.duties.settling.run()).candidates == 0
     await shared.gateway.members.suspend(shared.hotel.id, case="c-9", operator="test")
     token = await shared.hotel.token({"type": "alliance_member", "actions": ["withdraw"]})
     path = f"/v1/duties/returns/{deal.agreement}"

@@ -47,18 +47,18 @@ async def read(shared: Shared, deal: Deal, token: str = "") -> Any:
 async def test_9_1_1_late_is_a_candidate_and_force_majeure_closes_it_without_a_strike(shared: Shared) -> None:
     deal = await daily(shared)
     shared.clock.pass_seconds(2 * DAY_S)
-    assert (await shared.gateway.duty_run.run()).candidates >= 1
+    assert (await shared.gateway.duties.settling.run()).candidates >= 1
     listed = await shared.bank.get("/v1/cases", await shared.bank.token())
     candidate, *others = listed.json()["items"]
     assert (candidate["state"], candidate["clause"], candidate["respondent"]) == ("candidate", "9.1.1", shared.bank.id)
     assert candidate["subject"]["id"] == f"{deal.agreement}:{deal.dataset}"
-    decisions, cases = shared.gateway.case_decisions, shared.gateway.cases
+    decisions, cases = shared.gateway.casework.decisions, shared.gateway.casework.cases
     assert await cases.confirmed_against(shared.bank.id, since_ms=0) == 0
     for one in (candidate, *others):
         await decisions.decide_alone(one["id"], "excuse", why="A typhoon closed the port.", operator="secretary")
     assert await cases.confirmed_against(shared.bank.id, since_ms=0) == 0
     shared.clock.pass_seconds(DAY_S)
-    await shared.gateway.duty_run.run()
+    await shared.gateway.duties.settling.run()
     after = await shared.bank.get("/v1/cases", await shared.bank.token(), limit="100")
     (late,) = [one for one in after.json()["items"] if one["state"] == "candidate"]
     await decisions.decide_alone(late["id"], "confirm", why="Nothing excuses it.", operator="secretary")
@@ -118,8 +118,8 @@ async def test_9_1_3_a_false_statement_opens_one_investigation_with_the_signed_t
 
 
 async def test_9_1_3_operators_investigate_and_two_decide(shared: Shared) -> None:
-    case = await shared.gateway.incidents.investigate(
+    case = await shared.gateway.casework.incidents.investigate(
         shared.alliance.id, shared.hotel.id, claim="Invented customers.", evidence=[], operator="test"
     )
     await shared.alliance.by_two("decide_case", case=case, step="confirm", resolution="r-3", why="As was voted.")
-    assert await shared.gateway.cases.confirmed_against(shared.hotel.id, since_ms=0) == 1
+    assert await shared.gateway.casework.cases.confirmed_against(shared.hotel.id, since_ms=0) == 1
