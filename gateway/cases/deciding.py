@@ -13,8 +13,9 @@ from gateway.agreements.proof import AGREEMENT_ROW, prove
 from gateway.approvals import Act, Arguments, Mandate
 from gateway.cases.case import Case
 from gateway.cases.cases import existing
+from gateway.cases.keeping import release
 from gateway.cases.opening import LONGEST_CLAIM, entered, sentence
-from gateway.cases.steps import BY_ONE, LIFTING, after
+from gateway.cases.steps import BY_ONE, FINAL, LIFTING, after
 from gateway.cases.tables import case_file
 from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
@@ -124,6 +125,8 @@ async def _take(change: Change, case: Case, step: str, why: str, actor: Mapping[
     )
     if changed != 1:
         raise Conflicting("case_moved", "The case was decided meanwhile.", field="case")
+    if state in FINAL:
+        await release(change, case.id)
     change.enter(entered(case, "case_decided", actor, step=step, state=state, why=why))
     return state
 

@@ -21,6 +21,7 @@ from gateway.business_days import end_of_business_day
 from gateway.canonical import canonical
 from gateway.cases.case import Case
 from gateway.cases.cases import evidence_of, existing
+from gateway.cases.keeping import keep
 from gateway.cases.opening import MOST_EVIDENCE, Exhibit, NewCase, add_evidence, entered, open_case
 from gateway.cases.steps import CaseKind, after
 from gateway.cases.tables import case_file
@@ -97,6 +98,8 @@ class Disputes:
             assert case_id is not None
             wanted = Freeze(alliance=found.alliance, owner=found.owner, kind=about, subject=frozen, case=case_id)
             await freeze(change, wanted, actor)
+            named = {of} if about in (HoldSubject.TERM, HoldSubject.DATASET) else set()
+            await keep(change, case_id, named or _datasets(found))
         return case_id
 
     async def escalate(self, subject: Subject, case_id: str) -> None:
@@ -205,6 +208,10 @@ def _negotiation_ends(found: Agreement, now_s: int) -> int | None:
     if found.terms is None or found.terms.dispute is None:
         return None
     return end_of_business_day(now_s, found.terms.dispute.negotiation_days) * MILLISECONDS
+
+
+def _datasets(found: Agreement) -> set[str]:
+    return {term.dataset for term in found.terms.datasets} if found.terms else set()
 
 
 def _other(found: Agreement, member: str) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, select
 from gateway.agreements import Agreement, Agreements, HoldSubject
 from gateway.agreements.held import access_of
 from gateway.agreements.holds import Freeze, freeze
+from gateway.cases.keeping import keep
 from gateway.cases.opening import Exhibit, NewCase, open_case
 from gateway.cases.steps import CaseKind
 from gateway.cases.tables import case_file
@@ -143,4 +144,5 @@ class Incidents:
                 until=until,
             )
             await freeze(change, wanted, actor)
+            await keep(change, case_id, {term.dataset for term in found.terms.datasets} if found.terms else set())
         return case_id

@@ -78,6 +78,9 @@ BY_ONE: Final = frozenset(
 LIFTING: Final = frozenset({"resolve", "dismiss"})
 """Steps after which nothing is held for the case any more."""
 
+FINAL: Final = frozenset({"resolved", "dismissed", "excused", "cured"})
+"""States in which a case is decided for good."""
+
 CONFIRMED: Final = ("confirmed", "cured")
 """States that count against the respondent: what was cured in time still counts (clause 9.2.1)."""
 

@@ -11,7 +11,7 @@ from gateway.access.export_permits import Extract
 from gateway.business_days import end_of_business_day
 from gateway.cases.verification import CLAIM, EXTRACT, TERMS, verify_case
 from gateway.ledger.verify import verify
-from tests.access.world import Deal, Shared
+from tests.access.world import PLACES, Deal, Shared
 from tests.alliance import Member
 
 DISPUTE = {"forum": "arbitration", "body": "CIETAC", "negotiation_days": 3}
@@ -109,6 +109,17 @@ async def test_7_2_2_the_bundle_of_an_escalated_dispute_verifies_offline(shared:
     assert manifest["evidence"] == [{"name": "price list", "sha256": "cd" * 32}]
     (out / EXTRACT).unlink()
     assert verify_case(out, vkey).outcome == "incomplete"
+
+
+async def test_7_2_2_what_a_dispute_is_about_is_not_deleted_before_it_is_decided(shared: Shared) -> None:
+    x, y = await two_items(shared)
+    case = await dispute(shared, x)
+    for deal in (x, y):
+        assert (await shared.bank.upload(deal.dataset, PLACES, mode="replace")).status_code == 201
+    assert await shared.gateway.uploads.sweep() == len(PLACES)
+    assert await shared.gateway.uploads.sweep() == 0
+    await shared.alliance.by_two("decide_case", case=case["id"], step="resolve", resolution="r-1", why="Agreed.")
+    assert await shared.gateway.uploads.sweep() == len(PLACES)
 
 
 async def test_7_2_3_x_is_423_with_the_case_y_is_200_and_a_late_upload_of_y_is_recorded(shared: Shared) -> None:

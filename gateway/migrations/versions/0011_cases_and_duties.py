@@ -168,7 +168,18 @@ def _duties() -> None:
     _guard("return_duty_stays", "return_duty", "DELETE", _DUTY_ARCHIVED)
 
 
+def _legal_holds() -> None:
+    op.create_table(
+        "legal_hold",
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("dataset_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", "dataset_id", name=op.f("pk_legal_hold")),
+    )
+    op.create_index(op.f("ix_legal_hold_dataset_id"), "legal_hold", ["dataset_id"], unique=False)
+
+
 def upgrade() -> None:
     _widen_holds()
     _cases()
     _duties()
+    _legal_holds()
