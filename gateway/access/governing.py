@@ -14,6 +14,7 @@ from sqlalchemy import Text as SQLText
 from gateway.access.request import AccessRequest
 from gateway.agreements import holds_case
 from gateway.agreements.tables import agreement, hold
+from gateway.agreements.terms import DatasetTerm, RowPredicate, Volume
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
 from gateway.database import Database, Query, Row
@@ -134,6 +135,10 @@ class Governing:
     owner_state: str
     client_state: str
     client_version: int
+    rows: Sequence[RowPredicate] = ()
+    """Which rows of the dataset are agreed on; none: all of them."""
+    volume: Volume | None = None
+    """How many records of it are agreed on in a window; None: any number."""
 
     @property
     def token_revoked(self) -> bool:
@@ -192,6 +197,9 @@ class Terms(Protocol):
     async def case(self, agreement: str, version: int, dataset: str) -> Mapping[str, Any]:
         """The `agreement` object of the policy's input; of a draft too."""
 
+    async def term(self, agreement: str, dataset: str) -> DatasetTerm | None:
+        """What the same terms say of one dataset; None where they do not cover it."""
+
 
 class Datasets(Protocol):
     """Where parsed datasets come from."""
@@ -229,6 +237,7 @@ class GoverningFacts:
 
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
+        term = await self._terms.term(request.agreement, request.dataset)
         return Governing(
             versions=row["versions"],
             owner=row["owner_id"],
@@ -241,4 +250,6 @@ class GoverningFacts:
             owner_state=row["owner_state"],
             client_state=row["client_state"],
             client_version=row["client_version"],
+            rows=term.rows if term is not None else (),
+            volume=term.volume if term is not None else None,
         )

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, or_, select
 from gateway.agreements.agreement import Agreement, agreement_case
 from gateway.agreements.proof import AGREEMENT_ROW, TamperedAgreement, prove, unproved
 from gateway.agreements.tables import agreement
+from gateway.agreements.terms import DatasetTerm
 from gateway.database import Database, Query, Row
 from gateway.errors import NotFound
 from gateway.identity import Offer
@@ -83,6 +84,11 @@ class Agreements:
         if found is None:
             raise NotFound
         return agreement_case(found, dataset)
+
+    async def term(self, agreement: str, dataset: str) -> DatasetTerm | None:
+        """What the proved terms say of one dataset, newest state as `case`; None where they say nothing."""
+        found = await self.load(agreement)
+        return found.terms.term_for(dataset) if found is not None and found.terms is not None else None
 
     async def offer(self, member: str, agreement: str, now_s: int) -> Offer | None:
         """What a token may say about an agreement: its terms for the recipient while in force, else None.

@@ -57,7 +57,27 @@ PROPOSAL = _object(
                     "fields": _several(_name(FIELD_NAME), terms.MOST_FIELDS),
                     "purposes": _several(_name(PURPOSE), terms.MOST_PURPOSES),
                     "methods": _several({"enum": list(terms.METHODS)}, len(terms.METHODS)),
-                }
+                },
+                optional={
+                    "rows": _several(
+                        _object(
+                            {
+                                "field": _name(FIELD_NAME),
+                                "in": _several(
+                                    {"type": "string", "minLength": 1, "maxLength": terms.LONGEST_ROW_VALUE},
+                                    terms.MOST_ROW_VALUES,
+                                ),
+                            }
+                        ),
+                        terms.MOST_ROW_PREDICATES,
+                    ),
+                    "volume": _object(
+                        {
+                            "records": _whole(1, terms.MOST_RECORDS),
+                            "per_seconds": _whole(1, terms.LONGEST_WINDOW_S),
+                        }
+                    ),
+                },
             ),
             terms.MOST_DATASETS,
         ),

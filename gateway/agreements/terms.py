@@ -38,7 +38,11 @@ MOST_PURPOSES = 32
 MOST_READS = 1_000_000_000
 LONGEST_WINDOW_S = 366 * 24 * 60 * 60
 LONGEST_CONFIDENTIALITY_YEARS = 100
-METHODS = ("api",)
+MOST_ROW_PREDICATES = 8
+MOST_ROW_VALUES = 32
+LONGEST_ROW_VALUE = 1024
+MOST_RECORDS = 1_000_000_000_000
+METHODS = ("api", "file", "push")
 ONWARD = ("forbidden", "written_consent")
 SIGNED_ACTIONS = ("read", "query")
 """What a signature may be demanded for: every read, or those that filter."""
@@ -60,13 +64,34 @@ _MEMBERS = ("v", "alliance", "agreement", *PROPOSED)
 
 
 @dataclass(frozen=True, slots=True)
+class RowPredicate:
+    """Only rows whose `field` has one of these values are agreed on (clause 4.1.2)."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """At most `records` records in each window of `per_seconds` seconds (clause 4.1.2)."""
+
+    records: int
+    per_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetTerm:
-    """One dataset's part: exactly these fields, for exactly these purposes, by exactly these methods."""
+    """One dataset's part: exactly these fields, for exactly these purposes, by exactly these methods.
+
+    Where there are `rows`, every one of them holds for each row that is agreed on; `volume` None: no ceiling is agreed.
+    """
 
     dataset: str
     fields: tuple[str, ...]
     purposes: tuple[str, ...]
     methods: tuple[str, ...]
+    rows: tuple[RowPredicate, ...] = ()
+    volume: Volume | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +209,7 @@ def _dataset_terms(value: Any) -> Iterator[DatasetTerm]:
     seen: set[str] = set()
     for index, item in enumerate(items(value, "/datasets", MOST_DATASETS)):
         at = f"/datasets/{index}"
-        members(item, ("dataset", "fields", "purposes", "methods"), at)
+        members(item, ("dataset", "fields", "purposes", "methods"), at, optional=("rows", "volume"))
         dataset = matching(item["dataset"], f"{at}/dataset", IDENTIFIER)
         if dataset in seen:
             raise Invalid("terms_repeated", "A dataset is named twice.", field=f"{at}/dataset")
@@ -194,7 +219,33 @@ def _dataset_terms(value: Any) -> Iterator[DatasetTerm]:
             fields=_distinct(item["fields"], f"{at}/fields", MOST_FIELDS, FIELD_NAME),
             purposes=_distinct(item["purposes"], f"{at}/purposes", MOST_PURPOSES, PURPOSE),
             methods=_choices(item["methods"], f"{at}/methods", METHODS),
+            rows=tuple(_row_predicates(item["rows"], f"{at}/rows")) if "rows" in item else (),
+            volume=_volume(item["volume"], f"{at}/volume") if "volume" in item else None,
         )
+
+
+def _row_predicates(value: Any, at: str) -> Iterator[RowPredicate]:
+    seen: set[str] = set()
+    for index, item in enumerate(items(value, at, MOST_ROW_PREDICATES)):
+        here = f"{at}/{index}"
+        members(item, ("field", "in"), here)
+        field = matching(item["field"], f"{here}/field", FIELD_NAME)
+        if field in seen:
+            raise Invalid("terms_repeated", "A field is named twice.", field=f"{here}/field")
+        seen.add(field)
+        values = items(item["in"], f"{here}/in", MOST_ROW_VALUES)
+        for position, one in enumerate(values):
+            if not isinstance(one, str) or not 0 < len(one) <= LONGEST_ROW_VALUE:
+                raise Invalid("invalid_terms", "A row's value is a string.", field=f"{here}/in/{position}")
+        yield RowPredicate(field, _unrepeated(values, f"{here}/in"))
+
+
+def _volume(value: Any, at: str) -> Volume:
+    members(value, ("records", "per_seconds"), at)
+    return Volume(
+        records=whole(value["records"], f"{at}/records", 1, MOST_RECORDS),
+        per_seconds=whole(value["per_seconds"], f"{at}/per_seconds", 1, LONGEST_WINDOW_S),
+    )
 
 
 def _choices(value: Any, at: str, words: Sequence[str]) -> tuple[str, ...]:
