@@ -6,7 +6,7 @@ STAMP := .venv/installed
 CODE := gateway tests bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types policies pytest mutation bench stack bundle lock migration clean
+.PHONY: help install demo test lint types policies pytest clauses mutation bench stack bundle lock migration clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ policies: install ## find or build OPA, then check, format-check and test the po
 
 pytest: install
 	$(BIN)/python -m pytest
+
+clauses: install ## run the tests of each clause of the rulebook; prints clause, test, result
+	$(BIN)/python -m tests.clauses
 
 mutation: install ## take away one check after the other: its attack must succeed each time
 	$(BIN)/python -m tests.mutation

@@ -1,0 +1,63 @@
+"""Customers are referred within the law, and what is told of them is theirs to decide."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from tests.access.world import Deal, Shared, records
+
+FIELDS = ("customer_no", "name", "phone", "id_number")
+
+
+async def test_4_3_1_a_consent_for_one_recipient_is_worth_nothing_to_another(shared: Shared) -> None:
+    deal = await shared.personal([1])
+    other = Deal(
+        await shared.bank.agree(shared.stranger, deal.dataset, ["name", "phone"], purposes=["customer_referral"]),
+        deal.dataset,
+    )
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00001")
+    reading = await shared.stranger.token(shared.stranger.under(other.agreement, other.dataset, "customer_referral"))
+    assert len(records(await shared.hotel.get(deal.path, await shared.referral_token(deal)))) == 1
+    assert records(await shared.stranger.get(other.path, reading)) == {}
+
+
+async def test_4_3_1_without_consent_no_personal_information_leaves(shared: Shared) -> None:
+    deal = await shared.personal([1, 2])
+    token = await shared.referral_token(deal)
+    assert records(await shared.hotel.get(deal.path, token)) == {}
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00002")
+    found = records(await shared.hotel.get(deal.path, token))
+    assert [one["name"] for one in found.values()] == ["Person 2"]
+    await shared.bank.withdraw(deal.dataset, "C00002")
+    assert records(await shared.hotel.get(deal.path, token)) == {}
+
+
+async def test_4_3_2_a_field_that_is_not_consented_or_not_agreed_is_omitted_and_not_null(shared: Shared) -> None:
+    agreed = ("name", "phone", "id_number")
+    consents = [names for count in (1, 2, 3) for names in combinations(FIELDS, count)]
+    deal = await shared.personal(range(len(consents)), agreed)
+    for number, names in enumerate(consents):
+        await shared.bank.consent(deal.dataset, shared.hotel, f"C{number:05}", fields=list(names))
+    found = records(await shared.hotel.get(deal.path, await shared.referral_token(deal)))
+    left = sorted(tuple(sorted(fields)) for fields in found.values())
+    assert left == sorted(tuple(sorted(set(names) & set(agreed))) for names in consents if set(names) & set(agreed))
+
+
+async def test_4_3_2_a_disclosure_names_the_consents_behind_it(shared: Shared) -> None:
+    deal = await shared.personal([1, 2])
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00001", "C00002")
+    answer = await shared.hotel.get(deal.path, await shared.referral_token(deal))
+    assert len(records(answer)) == 2
+    assert (await shared.last_access())["consents"]["count"] == 2
+
+
+async def test_4_3_1_the_refusal_of_a_customer_is_no_answer_to_a_recipient(shared: Shared) -> None:
+    deal = await shared.personal([1])
+    token = await shared.referral_token(deal)
+    never = await shared.hotel.get(deal.path, token)
+    await shared.bank.withdraw(deal.dataset, "C00001")
+    refused = await shared.hotel.get(deal.path, token)
+    hidden = ("event_id", "receipt")
+    assert [{k: v for k, v in one.json().items() if k not in hidden} for one in (never, refused)] == [
+        {"records": [], "next": None}
+    ] * 2
