@@ -16,6 +16,7 @@ from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.export_permits import ExportActs
 from gateway.access.exports import Exports
+from gateway.access.files import Files
 from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
@@ -103,6 +104,7 @@ class Gateway:
     consents: Consents
     decisions: DecisionPoint
     enforcement: EnforcementPoint
+    files: Files
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -213,6 +215,15 @@ async def compose(
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
         bringing = (client_acts, signing_keys, members, endings, holds, RotationActs(rotation), ExportActs())
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
+        enforcement = EnforcementPoint(
+            facts=GoverningFacts(database, agreements, datasets),
+            deciding=Deciding(decisions, clock),
+            cases=DecidedCases(database, clock),
+            search=Search(database, keyring),
+            ledger=ledger,
+            vault=Vault(keyring),
+            receipts=signing.receipts,
+        )
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -240,15 +251,8 @@ async def compose(
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
-            enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets),
-                deciding=Deciding(decisions, clock),
-                cases=DecidedCases(database, clock),
-                search=Search(database, keyring),
-                ledger=ledger,
-                vault=Vault(keyring),
-                receipts=signing.receipts,
-            ),
+            enforcement=enforcement,
+            files=Files(enforcement, ledger, signing.receipts, clock),
             identity=identity,
             tiles=Tiles(database),
             exports=Exports(database, ledger, integrator, approvals, clock),

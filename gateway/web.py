@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.access.file_routes import routes as file_routes
 from gateway.access.log_routes import routes as log_routes
 from gateway.access.routes import routes as read_routes
 from gateway.agreements.routes import routes as agreement_routes
@@ -95,6 +96,7 @@ def web(gateway: Gateway) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.include_router(reads)
+    app.include_router(file_routes(gateway.files, authenticate, identity.challenge_changed, gateway.message_signing))
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
     app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))

@@ -20,12 +20,16 @@ from gateway.vault.vault import Vault
 
 
 class Release(NamedTuple):
-    """Opened records as (id, JSON object), by id, with the entry that names them and its receipt."""
+    """Opened records as (id, JSON object), by id, with the entry that names them and its receipt.
+
+    `fields`: those that were permitted; a record lacks what its person has not consented to.
+    """
 
     records: Sequence[tuple[bytes, bytes]]
     recorded: Recorded
     receipt: str
     cursor: str | None
+    fields: tuple[str, ...]
 
 
 class EnforcementPoint:
@@ -60,7 +64,8 @@ class EnforcementPoint:
         if request.record is not None and not opened:
             raise NotFound
         records = sorted(zip([one.id for one in sealed], opened, strict=True))
-        return Release(records, recorded, self._receipts.sign(Receipt.of(recorded)), judgement.cursor)
+        receipt = self._receipts.sign(Receipt.of(recorded))
+        return Release(records, recorded, receipt, judgement.cursor, judgement.decision.fields)
 
     async def _judge_and_record(self, request: AccessRequest) -> tuple[Judgement, Recorded]:
         """Pair a judgement with its entry; what narrowed in between is judged once more, then refused."""

@@ -143,7 +143,8 @@ def _has_one_of(number: int, values: int) -> ColumnElement[bool]:
 
 def _rounded(values: Sequence[bytes]) -> Sequence[bytes]:
     """The values, the last one repeated until their number is a power of two: few statements serve all agreements."""
-    return [*values, *values[-1:] * ((1 << (len(values) - 1).bit_length()) - len(values))]
+    missing = (1 << (len(values) - 1).bit_length()) - len(values)
+    return [*values, *[values[-1]] * missing]
 
 
 async def select_records(
