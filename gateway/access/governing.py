@@ -13,8 +13,8 @@ from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
 from gateway.agreements import holds_case
+from gateway.agreements.dataset_terms import DatasetTerm, RowPredicate, Volume
 from gateway.agreements.tables import agreement, hold
-from gateway.agreements.terms import DatasetTerm, RowPredicate, Volume
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
 from gateway.database import Database, Query, Row

@@ -110,10 +110,7 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
         "granted_fields": list(term.fields) if term else [],
         "purposes": list(term.purposes) if term else [],
         "methods": list(term.methods) if term else [],
-        "frequency": {
-            "reads": terms.frequency.reads if terms else 0,
-            "per_seconds": terms.frequency.per_seconds if terms else 1,
-        },
+        "frequency": _frequency_case(terms),
         "confidentiality_years": terms.confidentiality_years if terms else 0,
         "onward": terms.onward if terms else "forbidden",
         "signed_messages": {
@@ -121,6 +118,12 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
             "actions": list(signed.actions) if signed else [],
         },
     }
+
+
+def _frequency_case(terms: Terms | None) -> dict[str, int]:
+    """No agreed frequency allows no read (clause 2.3.1)."""
+    agreed = terms.frequency if terms else None
+    return {"reads": agreed.reads if agreed else 0, "per_seconds": agreed.per_seconds if agreed else 1}
 
 
 def _time(milliseconds: int | None) -> str | None:

@@ -11,9 +11,9 @@ from sqlalchemy import BigInteger as SQLInteger
 from sqlalchemy import bindparam, or_, select
 
 from gateway.agreements.agreement import Agreement, agreement_case
+from gateway.agreements.dataset_terms import DatasetTerm
 from gateway.agreements.proof import AGREEMENT_ROW, TamperedAgreement, prove, unproved
 from gateway.agreements.tables import agreement
-from gateway.agreements.terms import DatasetTerm
 from gateway.database import Database, Query, Row
 from gateway.errors import NotFound
 from gateway.identity import Offer

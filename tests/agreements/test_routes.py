@@ -174,10 +174,11 @@ def test_the_published_schema_accepts_a_proposal_that_the_gateway_accepts() -> N
     import jsonschema_rs
 
     from gateway.agreements.schemas import PROPOSAL
-    from tests.agreements.test_terms import SIGNED_MESSAGES, TERMS
+    from tests.agreements.test_terms import FULL, SIGNED_MESSAGES, TERMS
 
     proposal = {name: value for name, value in TERMS.items() if name in PROPOSAL["properties"]}
     validator = jsonschema_rs.validator_for(PROPOSAL)
     validator.validate(proposal)
+    validator.validate({name: value for name, value in FULL.items() if name in PROPOSAL["properties"]})
     validator.validate(proposal | {"signed_messages": SIGNED_MESSAGES})
     assert not validator.is_valid(proposal | {"signed_messages": {"profile": "another", "actions": ["read"]}})
