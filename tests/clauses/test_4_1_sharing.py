@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
+import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
-from typing import Any
+from email import message_from_bytes
+from email.policy import HTTP
+from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
 
+from gateway.access.enforcement import Release
+from gateway.access.request import AccessRequest
+from gateway.ledger.receipts import verify
 from tests.access.world import ENGINES, Deal, Shared, reasons, records, shared_on
 
 SHOPS = {
@@ -102,11 +112,11 @@ async def test_4_1_2_a_predicate_that_the_dataset_cannot_answer_matches_nothing(
 
 
 async def test_4_1_2_more_records_than_agreed_are_refused_until_the_window_reopens(shared: Shared) -> None:
-    deal = await shops(shared, volume={"records": 50, "per_seconds": 60})
+    deal = await shops(shared, 160, volume={"records": 100, "per_seconds": 60})
     token = await shared.token(deal)
-    page = await shared.hotel.get(deal.path, token, limit="40")
-    assert len(records(page)) == 40
-    refused = await shared.hotel.get(deal.path, token, limit="20", cursor=page.json()["next"])
+    page = await shared.hotel.get(deal.path, token, limit="90")
+    assert len(records(page)) == 90
+    refused = await shared.hotel.get(deal.path, token, limit="11", cursor=page.json()["next"])
     assert refused.status_code == 403
     assert reasons(refused.json()) == [("VOLUME_EXCEEDED", "4.1.2")]
     entry = await shared.last_access()
@@ -125,3 +135,109 @@ async def test_4_1_2_a_method_that_is_not_agreed_is_refused(shared: Shared) -> N
     assert answer.status_code == 403
     assert reasons(answer.json()) == [("METHOD_NOT_AGREED", "4.1.2")]
     assert reasons(await shared.last_access()) == [("METHOD_NOT_AGREED", "4.1.2")]
+
+
+class Download(NamedTuple):
+    """A file that the hotel was sent, and its manifest."""
+
+    content: bytes
+    media_type: str
+    manifest: dict[str, Any]
+
+
+async def download(shared: Shared, deal: Deal, form: str, token: str = "", **query: Any) -> Download:
+    """The two parts of a file's answer, by a parser of the standard library."""
+    path = deal.path.replace("/records", "/files")
+    answer = await shared.hotel.post(path, token or await shared.token(deal), {"format": form, **query})
+    assert answer.status_code == 200, answer.text
+    whole = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode() + answer.content
+    file, manifest = message_from_bytes(whole, policy=HTTP).iter_parts()
+    boundary = answer.headers["content-type"].partition("boundary=")[2].encode()
+    raw = answer.content.split(b"--" + boundary)[1].partition(b"\r\n\r\n")[2][:-2]
+    return Download(raw, file.get_content_type(), json.loads(manifest.get_content()))
+
+
+async def proven(shared: Shared, got: Download) -> list[dict[str, Any]]:
+    """The entries of the pages, once file, manifest, receipts and log have been found to say the same."""
+    manifest, entries = got.manifest, {one["event_id"]: one for one in await shared.entries(shared.bank.id)}
+    assert hashlib.sha256(got.content).hexdigest() == manifest["sha256"]
+    assert sum(page["records"] for page in manifest["pages"]) == manifest["records"]
+    end = len(got.content)
+    for page in reversed(manifest["pages"]):
+        piece = got.content[end - page["bytes"] : end]
+        assert hashlib.sha256(piece).hexdigest() == page["sha256"]
+        end -= page["bytes"]
+    jwk = (await shared.alliance.http.get("/v1/jwks")).json()["keys"]
+    for one in (*manifest["pages"], manifest["delivery"]):
+        kid = json.loads(b64decode(one["receipt"].partition(".")[0] + "=="))["kid"]
+        key = next(key for key in jwk if key["kid"] == kid)
+        assert verify(one["receipt"], key).event_id == one["event_id"]
+    delivered = entries[manifest["delivery"]["event_id"]]
+    said = ("file", "records", "bytes", "sha256", "complete", "dataset", "agreement", "purpose")
+    assert {name: delivered[name] for name in said} == {name: manifest[name] for name in said}
+    return [entries[page["event_id"]] for page in manifest["pages"]]
+
+
+async def test_4_1_2_a_file_holds_the_whole_selection_and_each_page_is_an_entry(shared: Shared) -> None:
+    deal = await shops(
+        shared, 250, methods=["api", "file"], rows=[{"field": "region", "in": ["north", "south", "west"]}]
+    )
+    got = await download(shared, deal, "ndjson")
+    assert (got.media_type, got.manifest["complete"], got.manifest["stopped"]) == ("application/x-ndjson", True, None)
+    lines = [json.loads(line) for line in got.content.splitlines()]
+    assert sorted(one["fields"]["turnover"] for one in lines) == [n for n in range(250) if n % 4 != 2]
+    assert [page["effect"] for page in await proven(shared, got)] == ["permit", "permit"]
+    named = [record for page in await proven(shared, got) for g in page["opening"]["groups"] for record in g["records"]]
+    assert [record.partition("@")[0] for record in named] == [one["id"] for one in lines]
+
+
+async def test_4_1_2_a_csv_file_says_the_same_as_the_api(shared: Shared) -> None:
+    deal = await shops(shared, 12, methods=["api", "file"])
+    got = await download(shared, deal, "csv", fields=["region", "turnover", "format"], filters={"region": "east"})
+    rows = list(csv.DictReader(io.StringIO(got.content.decode(), newline="")))
+    token = await shared.token(deal)
+    shown = records(await shared.hotel.post(f"{deal.path}/query", token, {"filters": {"region": "East"}}))
+    expected = [
+        {"@id": name, **{k: "" if v is None else str(v) for k, v in one.items()}} for name, one in shown.items()
+    ]
+    assert rows == expected
+    await proven(shared, got)
+
+
+async def test_4_1_2_a_file_ends_cleanly_where_a_page_is_refused_and_can_be_gone_on_with(shared: Shared) -> None:
+    deal = await shops(shared, 250, methods=["file"], volume={"records": 200, "per_seconds": 60})
+    first = await download(shared, deal, "ndjson")
+    manifest = first.manifest
+    assert (manifest["complete"], manifest["records"]) == (False, 200)
+    assert reasons(manifest["stopped"]) == [("VOLUME_EXCEEDED", "4.1.2")]
+    assert (await shared.last_access())["event_id"] == manifest["stopped"]["event_id"]
+    await proven(shared, first)
+    shared.clock.pass_seconds(60)
+    rest = await download(shared, deal, "ndjson", cursor=manifest["next"])
+    assert (rest.manifest["complete"], rest.manifest["records"]) == (True, 50)
+    ids = [json.loads(line)["id"] for line in (first.content + rest.content).splitlines()]
+    assert len(set(ids)) == 250
+
+
+async def test_4_1_2_no_page_follows_the_end_of_a_token(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    deal = await shops(shared, 250, methods=["file"])
+    release = shared.gateway.enforcement.release
+
+    async def slow(request: AccessRequest) -> Release:
+        found = await release(request)
+        shared.clock.pass_seconds(200)
+        return found
+
+    monkeypatch.setattr(shared.gateway.enforcement, "release", slow)
+    got = await download(shared, deal, "csv")
+    assert (got.manifest["records"], got.manifest["stopped"]["code"]) == (200, "token_expired")
+    assert got.manifest["next"] is not None
+
+
+async def test_4_1_2_a_file_that_is_not_agreed_is_refused_before_its_first_byte(shared: Shared) -> None:
+    deal = await shops(shared)
+    path = deal.path.replace("/records", "/files")
+    answer = await shared.hotel.post(path, await shared.token(deal), {"format": "csv"})
+    assert (answer.status_code, reasons(answer.json())) == (403, [("METHOD_NOT_AGREED", "4.1.2")])
+    strange = await shared.stranger.post(path, await shared.token(deal), {"format": "csv"})
+    assert strange.status_code == 401
