@@ -30,7 +30,7 @@ _ABANDON = Query(
 )
 _DEAD = Query(
     select(upload.c.no).where(
-        or_(upload.c.state == "failed", upload.c.state == "superseded"),
+        or_(upload.c.state == "failed", upload.c.state == "quarantined", upload.c.state == "superseded"),
         exists().where(record.c.upload_no == upload.c.no) | exists().where(record_term.c.upload_no == upload.c.no),
     )
 )
@@ -80,9 +80,10 @@ async def _stage(database: Database, upload_no: int, insertion: Query, rows: Row
 
 
 async def sweep(database: Database, *, abandoned_before: int) -> int:
-    """Delete the rows of failed and superseded uploads, and of staged ones untouched since `abandoned_before` (ms).
+    """Delete the rows of failed, quarantined and superseded uploads, and of staged ones that were abandoned.
 
-    Returns how many records went. It may be stopped at any point and run again.
+    Abandoned: untouched since `abandoned_before` (ms). Returns how many records went. It may be stopped at any point
+    and run again.
     """
     async with database.transaction() as tx:
         await tx.run(_ABANDON, before=abandoned_before)
