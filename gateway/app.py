@@ -20,6 +20,7 @@ from gateway.access.files import Files
 from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
+from gateway.access.reciprocity import Reciprocity
 from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Endings, Holds
 from gateway.approvals import Approvals
@@ -105,6 +106,7 @@ class Gateway:
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     files: Files
+    reciprocity: Reciprocity
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -253,6 +255,7 @@ async def compose(
             decisions=decisions,
             enforcement=enforcement,
             files=Files(enforcement, ledger, signing.receipts, clock),
+            reciprocity=Reciprocity(database),
             identity=identity,
             tiles=Tiles(database),
             exports=Exports(database, ledger, integrator, approvals, clock),

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import problems
 from gateway.access.file_routes import routes as file_routes
 from gateway.access.log_routes import routes as log_routes
+from gateway.access.reciprocity_routes import routes as reciprocity_routes
 from gateway.access.routes import routes as read_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
@@ -104,6 +105,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
+    app.include_router(reciprocity_routes(gateway.reciprocity, authenticate_active, gateway.clock))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 

@@ -17,6 +17,7 @@ from gateway.cli.admin import admin
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
+from gateway.cli.reciprocity import reciprocity_command
 from gateway.cli.serving import alone
 from gateway.errors import Invalid
 from gateway.settings import Settings
@@ -33,6 +34,7 @@ app.add_typer(admin, name="admin")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("message")(message_command)
+app.command("reciprocity")(reciprocity_command)
 app.command("verify-message")(verify_message_command)
 
 _MOST_IN_FLIGHT = 1024
