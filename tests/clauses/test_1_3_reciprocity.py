@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -126,7 +127,7 @@ async def test_1_3_2_a_period_that_is_none_is_refused(shared: Shared, period: di
 async def test_1_3_2_the_table_shows_both_directions_with_bars(shared: Shared) -> None:
     now = shared.clock()
     reports = await shared.gateway.reciprocity.of_alliance(shared.alliance.id, now - 86_400_000, now + 1)
-    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115 - closed with the test
+    console = Console(width=140, record=True, file=io.StringIO())
     console.print(table(reports))
     text = console.export_text()
     assert "192 in " in text
