@@ -12,15 +12,15 @@ import pytest_asyncio
 from rich.console import Console
 
 from gateway.cli.reciprocity import bar, table
-from tests.access.world import ENGINES, Deal, Shared, person, shared_on
+from tests.access.world import Deal, Shared, person, shared_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=ENGINES)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
     """Bank and hotel read from each other at two times; a record's list stands in the entry, or beside it."""
-    async with shared_on(request, tmp_path_factory.mktemp("reciprocity"), request.param) as built:
+    async with shared_on(request, tmp_path_factory.mktemp("reciprocity"), "sqlite") as built:
         await _exchange(built)
         built.clock.pass_seconds(3600)
         await _exchange(built)
