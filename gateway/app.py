@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +20,9 @@ from gateway.access.files import Files
 from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
+from gateway.access.push_addresses import PushAddresses
+from gateway.access.push_queue import PushQueue
+from gateway.access.pushing import Post, Pushes
 from gateway.access.reciprocity import Reciprocity
 from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Endings, Holds
@@ -107,6 +110,8 @@ class Gateway:
     enforcement: EnforcementPoint
     files: Files
     reciprocity: Reciprocity
+    push_addresses: PushAddresses
+    pushes: Pushes
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -226,6 +231,9 @@ async def compose(
             vault=Vault(keyring),
             receipts=signing.receipts,
         )
+        queue = PushQueue(database, clock)
+        pushes = Pushes(queue, enforcement, ledger, signing.answers, messages, _post(settings), clock)
+        stack.push_async_callback(pushes.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -256,6 +264,8 @@ async def compose(
             enforcement=enforcement,
             files=Files(enforcement, ledger, signing.receipts, clock),
             reciprocity=Reciprocity(database),
+            push_addresses=PushAddresses(database, ledger, loopback=settings.jwks_loopback),
+            pushes=pushes,
             identity=identity,
             tiles=Tiles(database),
             exports=Exports(database, ledger, integrator, approvals, clock),
@@ -362,6 +372,20 @@ def _proxy_secret(settings: Settings) -> bytes:
             remedy="Make one: openssl rand -hex 32.",
         )
     return secret
+
+
+def _post(settings: Settings) -> Post:
+    """Sends to members' addresses; its HTTP client is made when the first is sent to."""
+    made: list[Post] = []
+
+    async def post(uri: str, content: bytes, headers: Mapping[str, str]) -> None:
+        if not made:
+            from gateway.identity.outward import PostClient  # noqa: PLC0415 - as above
+
+            made.append(PostClient(loopback=settings.jwks_loopback).post)
+        await made[0](uri, content, headers)
+
+    return post
 
 
 def _look(settings: Settings) -> Look:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import problems
 from gateway.access.file_routes import routes as file_routes
 from gateway.access.log_routes import routes as log_routes
+from gateway.access.push_routes import routes as push_routes
 from gateway.access.reciprocity_routes import routes as reciprocity_routes
 from gateway.access.routes import routes as read_routes
 from gateway.agreements.routes import routes as agreement_routes
@@ -41,6 +42,7 @@ from gateway.vault.rotation import RotatedKey
 
 _API_VERSION = "1"
 _SWEEP_PAUSE_S = 60
+_PUSH_PAUSE_S = 2
 _CACHED = "/v1/jwks"
 _ALIVE = Query(select(literal(1)))
 
@@ -76,6 +78,7 @@ def web(gateway: Gateway) -> FastAPI:
         beside = [
             asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
             asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
+            asyncio.create_task(_push_for_ever(gateway), name="push"),
         ]
         yield
         for task in beside:
@@ -105,6 +108,7 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
+    app.include_router(push_routes(authenticate_active, gateway.push_addresses))
     app.include_router(reciprocity_routes(gateway.reciprocity, authenticate_active, gateway.clock))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
@@ -199,6 +203,16 @@ async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while sweeping")
         await asyncio.sleep(_SWEEP_PAUSE_S)
+
+
+async def _push_for_ever(gateway: Gateway) -> None:
+    """Send what was published to the addresses that recipients registered; each delivery goes on by itself."""
+    while True:
+        try:
+            await gateway.pushes.start()
+        except Exception as error:
+            problems.log_unexpected(error, "while pushing")
+        await asyncio.sleep(_PUSH_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

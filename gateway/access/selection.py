@@ -33,6 +33,7 @@ class Shape(NamedTuple):
     single: bool
     filters: int
     rows: tuple[int, ...] = ()
+    of_upload: bool = False
 
 
 class Selected(NamedTuple):
@@ -115,6 +116,8 @@ def _statement(shape: Shape) -> Query:
                 term.c.term == bindparam(f"term_{number}", type_=LargeBinary),
             ),
         )
+    if shape.of_upload:
+        chosen = chosen.where(record.c.upload_no == bindparam("upload_no", type_=BigInteger))
     for number, values in enumerate(shape.rows):
         chosen = chosen.where(_has_one_of(number, values))
     position = bindparam("after", type_=LargeBinary)
@@ -153,7 +156,8 @@ async def select_records(
     """Run the one statement. A single record looks like a page of at most one."""
     rows = [(field, _rounded(values)) for field, values in sought.rows]
     agreed = tuple([len(values) for _, values in rows])
-    shape = Shape(dataset.kind == "personal", request.record is not None, len(sought.terms), agreed)
+    single, of_upload = request.record is not None, request.upload is not None
+    shape = Shape(dataset.kind == "personal", single, len(sought.terms), agreed, of_upload)
     given: dict[str, Any] = {
         **key_of(request),
         "dataset_no": dataset.no,
@@ -167,6 +171,8 @@ async def select_records(
     for number, (field, term) in enumerate(sought.terms):
         given[f"field_{number}"] = field
         given[f"term_{number}"] = term
+    if request.upload is not None:
+        given["upload_no"] = request.upload
     for number, (field, values) in enumerate(rows):
         given[f"row_field_{number}"] = field
         given |= {f"row_{number}_{at}": value for at, value in enumerate(values)}

@@ -17,6 +17,7 @@ from gateway.cli.admin import admin
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
+from gateway.cli.push import push
 from gateway.cli.reciprocity import reciprocity_command
 from gateway.cli.serving import alone
 from gateway.errors import Invalid
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 admin.add_typer(operators)
 app.add_typer(admin, name="admin")
+app.add_typer(push, name="push")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("message")(message_command)
