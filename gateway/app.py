@@ -25,7 +25,7 @@ from gateway.access.push_queue import PushQueue
 from gateway.access.pushing import Post, Pushes
 from gateway.access.reciprocity import Reciprocity
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Endings, Holds
+from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -223,7 +223,7 @@ async def compose(
         bringing = (client_acts, signing_keys, members, endings, holds, RotationActs(rotation), ExportActs())
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         enforcement = EnforcementPoint(
-            facts=GoverningFacts(database, agreements, datasets),
+            facts=GoverningFacts(database, agreements, datasets, Circumstances()),
             deciding=Deciding(decisions, clock),
             cases=DecidedCases(database, clock),
             search=Search(database, keyring),

@@ -250,6 +250,7 @@ class Member:
                     "fields": list(fields),
                     "purposes": over.pop("purposes", ["market_analysis"]),
                     "methods": ["api"],
+                    "lawful_basis": "consent",
                 }
                 | over.pop("term", {})
             ],

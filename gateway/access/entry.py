@@ -16,6 +16,8 @@ from gateway.ledger import Draft, Effect, Kind, Opening, Quota, SharedFacts
 NOT_A_PARTY = Reason("NOT_A_PARTY", "1.2")
 FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
 VOLUME_EXCEEDED = Reason("VOLUME_EXCEEDED", "4.1.2")
+_NO_CEILING = 2**53 - 1
+"""The volume of an agreement that states none."""
 
 
 def describe(request: AccessRequest, judgement: Judgement) -> Draft:
@@ -131,7 +133,7 @@ def _quotas(request: AccessRequest, judgement: Judgement) -> tuple[Quota, ...]:
     A permit always says how often; where no volume is agreed, or no record was found, there is nothing more to count.
     """
     assert judgement.decision.obligations is not None
-    frequency = judgement.decision.obligations.frequency
+    frequency, volume = judgement.decision.obligations.frequency, judgement.decision.obligations.volume
     reads = Quota(
         f"{request.agreement}:reads",
         _window(judgement.now_s, frequency.per_seconds),
@@ -139,8 +141,7 @@ def _quotas(request: AccessRequest, judgement: Judgement) -> tuple[Quota, ...]:
         1,
         FREQUENCY_EXCEEDED,
     )
-    volume = judgement.governing.volume
-    if volume is None or not judgement.selection.records:
+    if volume.records >= _NO_CEILING or not judgement.selection.records:
         return (reads,)
     records = Quota(
         f"{request.agreement}:{request.dataset}:records",

@@ -2,6 +2,7 @@
 
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
+from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.dataset_terms import Cadence, DatasetTerm, RowPredicate, Volume
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.ending import Endings
@@ -9,6 +10,7 @@ from gateway.agreements.general_terms import Dispute, Frequency, Remedies, Reven
 from gateway.agreements.holds import Holds, HoldSubject, holds_case
 from gateway.agreements.life import AgreementLife
 from gateway.agreements.proof import TamperedAgreement
+from gateway.agreements.revision import touch_agreement
 from gateway.agreements.signatures import sign_terms
 from gateway.agreements.terms import Terms, parse_terms
 
@@ -17,6 +19,7 @@ __all__ = [
     "AgreementLife",
     "Agreements",
     "Cadence",
+    "Circumstances",
     "DatasetTerm",
     "Datasets",
     "Dispute",
@@ -36,4 +39,5 @@ __all__ = [
     "holds_case",
     "parse_terms",
     "sign_terms",
+    "touch_agreement",
 ]

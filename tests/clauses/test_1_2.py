@@ -14,11 +14,12 @@ import pytest
 import pytest_asyncio
 
 from gateway.agreements import HoldSubject
+from gateway.identity.jws import thumbprint
 from gateway.ledger.stored import state
 from gateway.web import web
 from tests.access.api import NO_SUCH, UNKNOWN, Operation, served
 from tests.access.world import Deal, Shared, headers_of, person, shared_on
-from tests.alliance import MARKET_SCHEMA, instant, populated, public, thumbprint
+from tests.alliance import MARKET_SCHEMA, instant, populated, public
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _EVENT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -197,14 +198,13 @@ async def test_1_2_no_list_names_or_counts_anything_of_another_alliance(tenants:
     lists = [one for one in served(web(tenants.a.gateway)) if one.method == "GET" and not one.parts()]
     assert len(lists) >= 5
     for operation in lists:
-        before = await tenants.a.bank.get(operation.path, token)
-        assert before.status_code == 200, (operation, before.text)
+        listed = await tenants.a.bank.get(operation.path, token)
+        assert listed.status_code == 200, (operation, listed.text)
         for foreign in tenants.ids.values():
-            assert foreign not in before.text, operation
-    before = [(await tenants.a.bank.get(one.path, token)).text for one in lists]
-    assert [(await tenants.a.bank.get(one.path, token)).text for one in lists] == before
+            assert foreign not in listed.text, operation
+    told = [(await tenants.a.bank.get(one.path, token)).text for one in lists]
     await tenants.b.market()
-    assert [(await tenants.a.bank.get(one.path, token)).text for one in lists] == before
+    assert [(await tenants.a.bank.get(one.path, token)).text for one in lists] == told
 
 
 async def test_1_2_no_token_names_an_agreement_of_another_alliance(tenants: Tenants) -> None:
