@@ -13,7 +13,8 @@ from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
 from gateway.agreements import holds_case
-from gateway.agreements.dataset_terms import DatasetTerm, RowPredicate
+from gateway.agreements.agreements import Slice
+from gateway.agreements.dataset_terms import RowPredicate
 from gateway.agreements.tables import agreement, agreement_third_party, hold
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
@@ -226,11 +227,8 @@ class Governing:
 class Terms(Protocol):
     """Where the agreement's slice comes from: parsed from signed bytes, signatures verified."""
 
-    async def case(self, agreement: str, version: int, dataset: str) -> Mapping[str, Any]:
-        """The `agreement` object of the policy's input; of a draft too."""
-
-    async def term(self, agreement: str, dataset: str) -> DatasetTerm | None:
-        """What the same terms say of one dataset; None where they do not cover it."""
+    async def slice(self, agreement: str, version: int, dataset: str) -> Slice:
+        """The `agreement` object of the policy's input, of a draft too, and the rows that are agreed on."""
 
 
 class Circumstances(Protocol):
@@ -285,14 +283,14 @@ class GoverningFacts:
 
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
-        term = await self._terms.term(request.agreement, request.dataset)
+        terms = await self._terms.slice(request.agreement, row["agreement_version"], request.dataset)
         return Governing(
             versions=row["versions"],
             owner=row["owner_id"],
             policy_digest=row["policy_digest"],
             holds=await holds_case(self._database, agreement_id=request.agreement, dataset_id=request.dataset),
             last_time=row["last_time"],
-            terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
+            terms=terms.case,
             dataset=await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None,
             circumstances=await self._circumstances.of(
                 self._database,
@@ -315,5 +313,5 @@ class GoverningFacts:
             owner_state=row["owner_state"],
             client_state=row["client_state"],
             client_version=row["client_version"],
-            rows=term.rows if term is not None else (),
+            rows=terms.rows,
         )

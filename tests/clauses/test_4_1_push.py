@@ -7,7 +7,9 @@ import hashlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from joserfc.jwk import OKPKey
 
 from gateway.identity.outward import PostClient
 from gateway.ledger.receipts import ReceiptRejected, verify
-from tests.access.world import ENGINES, Deal, MovableClock, Shared, _settings, reasons
+from tests.access.world import Deal, MovableClock, Shared, database_settings, reasons, second_process
 from tests.alliance import MARKET_SCHEMA, founded
 from tests.identity.key_site import KeySite, new_site
 
@@ -98,14 +100,19 @@ class Posted:
         return [one for one in found if one.get("push") == push and one["act"] in acts]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=ENGINES)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Posted]:
-    """On each engine."""
-    folder = tmp_path_factory.mktemp("push")
+    async with opened(request, tmp_path_factory.mktemp("push"), "sqlite") as posted:
+        yield posted
+
+
+@asynccontextmanager
+async def opened(request: pytest.FixtureRequest, folder: Path, engine: str) -> AsyncIterator[Posted]:
+    """On an engine, with an inbox on loopback whose authority the gateway trusts."""
     clock, site = MovableClock(), new_site(folder)
     inbox = Inbox(site.certificate, site.key)
     async with (
-        _settings(request, request.param) as settings,
+        database_settings(request, engine) as settings,
         founded(folder, clock, jwks_loopback=True, **settings) as alliance,
         inbox.open(),
     ):
@@ -288,3 +295,23 @@ async def test_4_1_2_an_address_that_leads_inside_is_refused(posted: Posted, uri
         "/v1/pushes", await posted.shared.hotel.token(), wish | {"uri": "https://x.example/"}
     )
     assert (member.status_code, member.json()["code"]) == (403, "ACTION_NOT_GRANTED")
+
+
+async def test_4_1_2_of_two_processes_one_sends_a_page(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with (
+        opened(request, tmp_path_factory.mktemp("two"), "postgresql") as posted,
+        second_process(posted.shared) as second,
+    ):
+        second.pushes._post = posted.shared.gateway.pushes._post
+        deals = [await posted.deal() for _ in range(3)]
+        for deal in deals:
+            await posted.register(deal)
+            await posted.publish(deal, 210)
+        await asyncio.gather(posted.send(), second.pushes.run())
+        await posted.send()
+        pages = posted.inbox.pages()
+        assert sorted((page["agreement"], page["page"]) for page in pages) == sorted(
+            (deal.agreement, page) for deal in deals for page in (1, 2, 3)
+        )
