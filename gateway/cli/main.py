@@ -15,6 +15,7 @@ from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
+from gateway.cli.files import verify_file_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
 from gateway.cli.push import push
@@ -35,6 +36,7 @@ app.add_typer(admin, name="admin")
 app.add_typer(push, name="push")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
+app.command("verify-file")(verify_file_command)
 app.command("message")(message_command)
 app.command("reciprocity")(reciprocity_command)
 app.command("verify-message")(verify_message_command)

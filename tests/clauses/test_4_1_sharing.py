@@ -10,13 +10,18 @@ from base64 import b64decode
 from collections.abc import AsyncIterator
 from email import message_from_bytes
 from email.policy import HTTP
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner
 
 from gateway.access.enforcement import Release
+from gateway.access.file_proof import prove
 from gateway.access.request import AccessRequest
+from gateway.cli import app
+from gateway.errors import Invalid
 from gateway.ledger.receipts import verify
 from tests.access.world import ENGINES, Deal, Shared, reasons, records, shared_on
 
@@ -143,6 +148,7 @@ class Download(NamedTuple):
     content: bytes
     media_type: str
     manifest: dict[str, Any]
+    answer: bytes
 
 
 async def download(shared: Shared, deal: Deal, form: str, token: str = "", **query: Any) -> Download:
@@ -154,7 +160,7 @@ async def download(shared: Shared, deal: Deal, form: str, token: str = "", **que
     file, manifest = message_from_bytes(whole, policy=HTTP).iter_parts()
     boundary = answer.headers["content-type"].partition("boundary=")[2].encode()
     raw = answer.content.split(b"--" + boundary)[1].partition(b"\r\n\r\n")[2][:-2]
-    return Download(raw, file.get_content_type(), json.loads(manifest.get_content()))
+    return Download(raw, file.get_content_type(), json.loads(manifest.get_content()), answer.content)
 
 
 async def proven(shared: Shared, got: Download) -> list[dict[str, Any]]:
@@ -189,6 +195,38 @@ async def test_4_1_2_a_file_holds_the_whole_selection_and_each_page_is_an_entry(
     assert [page["effect"] for page in await proven(shared, got)] == ["permit", "permit"]
     named = [record for page in await proven(shared, got) for g in page["opening"]["groups"] for record in g["records"]]
     assert [record.partition("@")[0] for record in named] == [one["id"] for one in lines]
+
+
+async def test_4_1_2_a_file_is_proven_offline_and_one_changed_byte_is_noticed(shared: Shared, tmp_path: Path) -> None:
+    deal = await shops(shared, 120, methods=["file"])
+    got = await download(shared, deal, "csv")
+    jwks = (await shared.alliance.http.get("/v1/jwks")).json()
+    proof = prove(got.answer, jwks)
+    assert (bytes(proof.content), proof.manifest) == (got.content, got.manifest)
+    empty = await download(shared, deal, "ndjson", filters={"region": "nowhere"})
+    assert bytes(prove(empty.answer, jwks).content) == b""
+    for at in (*range(0, len(got.content), 997), len(got.content) - 1):
+        start = got.answer.index(got.content) + at
+        changed = got.answer[:start] + bytes([got.answer[start] ^ 1]) + got.answer[start + 1 :]
+        with pytest.raises(Invalid, match="file_unproven"):
+            prove(changed, jwks)
+    receipts = [page["receipt"] for page in got.manifest["pages"]]
+    for broken in (
+        got.answer[:-3],
+        got.answer.replace(receipts[0].encode(), receipts[1].encode()),
+        got.answer.replace(got.manifest["sha256"].encode(), b"0" * 64),
+        got.answer.replace(b'"records":120', b'"records":121'),
+        b"",
+    ):
+        with pytest.raises(Invalid, match="file_unproven"):
+            prove(broken, jwks)
+    with pytest.raises(Invalid, match="file_unproven"):
+        prove(got.answer, {"keys": []})
+    (tmp_path / "answer").write_bytes(got.answer)
+    (tmp_path / "keys").write_text(json.dumps(jwks))
+    told = ["verify-file", str(tmp_path / "answer"), "--keys", str(tmp_path / "keys"), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, told).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == got.content
 
 
 async def test_4_1_2_a_csv_file_says_the_same_as_the_api(shared: Shared) -> None:
