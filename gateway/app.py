@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.push_addresses import PushAddresses
 from gateway.access.push_queue import PushQueue
-from gateway.access.pushing import Post, Pushes
+from gateway.access.pushing import Pushes
 from gateway.access.reciprocity import Reciprocity
 from gateway.access.search import Search
 from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
@@ -66,7 +66,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents
+from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, outward_post
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -232,7 +232,7 @@ async def compose(
             receipts=signing.receipts,
         )
         queue = PushQueue(database, clock)
-        pushes = Pushes(queue, enforcement, ledger, signing.answers, messages, _post(settings), clock)
+        pushes = Pushes(queue, enforcement, ledger, signing.answers, messages, outward_post(settings), clock)
         stack.push_async_callback(pushes.close)
         yield Gateway(
             settings=settings,
@@ -372,20 +372,6 @@ def _proxy_secret(settings: Settings) -> bytes:
             remedy="Make one: openssl rand -hex 32.",
         )
     return secret
-
-
-def _post(settings: Settings) -> Post:
-    """Sends to members' addresses; its HTTP client is made when the first is sent to."""
-    made: list[Post] = []
-
-    async def post(uri: str, content: bytes, headers: Mapping[str, str]) -> None:
-        if not made:
-            from gateway.identity.outward import PostClient  # noqa: PLC0415 - as above
-
-            made.append(PostClient(loopback=settings.jwks_loopback).post)
-        await made[0](uri, content, headers)
-
-    return post
 
 
 def _look(settings: Settings) -> Look:
