@@ -25,11 +25,12 @@ from gateway.access.push_queue import PushQueue
 from gateway.access.pushing import Pushes
 from gateway.access.reciprocity import Reciprocity
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
+from gateway.agreements import AgreementLife, Agreements, Endings, Holds
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
+from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
@@ -56,6 +57,8 @@ from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.tiles import Tiles
 from gateway.members import Members, SigningKeys
+from gateway.members.admission import Admissions
+from gateway.members.attestations import Attestations
 from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
@@ -66,7 +69,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, outward_post
+from gateway.supplies import EnteredBreaches, LogSigners, NewKeys, Roll, TokenEvents, outward_post
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -94,6 +97,8 @@ class Gateway:
     ledger: Ledger
     integrator: Integrator
     members: Members
+    admissions: Admissions
+    attestations: Attestations
     directory: Directory
     signing_keys: SigningKeys
     clients: Clients
@@ -103,6 +108,7 @@ class Gateway:
     life: AgreementLife
     endings: Endings
     holds: Holds
+    confidentiality: Confidentiality
     datasets: Datasets
     uploads: Uploads
     consents: Consents
@@ -219,11 +225,25 @@ async def compose(
         members = Members(database, ledger, NewKeys(keyring))
         endings, holds = Endings(database), Holds(database, ledger, ownership)
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
+        confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
-        bringing = (client_acts, signing_keys, members, endings, holds, RotationActs(rotation), ExportActs())
+        admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
+        attestations = Attestations(database, ledger, ownership, EnteredBreaches())
+        bringing = (
+            client_acts,
+            signing_keys,
+            members,
+            admissions,
+            attestations,
+            endings,
+            holds,
+            RotationActs(rotation),
+            ExportActs(),
+            confidentiality,
+        )
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         enforcement = EnforcementPoint(
-            facts=GoverningFacts(database, agreements, datasets, Circumstances()),
+            facts=GoverningFacts(database, agreements, datasets, Circumstances(ownership)),
             deciding=Deciding(decisions, clock),
             cases=DecidedCases(database, clock),
             search=Search(database, keyring),
@@ -242,6 +262,8 @@ async def compose(
             ledger=ledger,
             integrator=integrator,
             members=members,
+            admissions=admissions,
+            attestations=attestations,
             directory=Directory(database),
             signing_keys=signing_keys,
             clients=clients,
@@ -257,6 +279,7 @@ async def compose(
             life=AgreementLife(database, ledger, agreements, ownership),
             endings=endings,
             holds=holds,
+            confidentiality=confidentiality,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),

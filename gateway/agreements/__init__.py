@@ -2,7 +2,6 @@
 
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
-from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.dataset_terms import Cadence, DatasetTerm, RowPredicate, Volume
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.ending import Endings
@@ -19,7 +18,6 @@ __all__ = [
     "AgreementLife",
     "Agreements",
     "Cadence",
-    "Circumstances",
     "DatasetTerm",
     "Datasets",
     "Dispute",

@@ -57,6 +57,16 @@ def propose_lifting(hold: Annotated[str, typer.Argument(help="The hold's id.")])
 
 
 @told
+def propose_transfer(transfer: Annotated[str, typer.Argument(help="The id of the filed mechanism.")]) -> None:
+    """Propose to accept what an owner filed to let data cross a border; prints the proposal's id."""
+
+    async def terms(gateway: Gateway) -> tuple[str, Arguments]:
+        return await gateway.confidentiality.transfers.acceptance(transfer)
+
+    propose("accept_transfer", terms)
+
+
+@told
 def propose_readmission(member: Annotated[str, typer.Argument(help="The member's id.")], case: Case) -> None:
     """Propose to end a suspension; prints the proposal's id."""
 
@@ -64,6 +74,19 @@ def propose_readmission(member: Annotated[str, typer.Argument(help="The member's
         return await gateway.members.home_of(member), await gateway.members.readmission(member, case=case)
 
     propose("readmit_member", terms)
+
+
+@told
+def propose_false_attestation(
+    attestation: Annotated[str, typer.Argument(help="The attestation's id.")],
+    grounds: Annotated[str, typer.Option(help="What shows that it is false.")],
+) -> None:
+    """Propose to mark an attestation as false, which opens a breach (1.3.3); prints the proposal's id."""
+
+    async def terms(gateway: Gateway) -> tuple[str, Arguments]:
+        return await gateway.attestations.marking(attestation, grounds=grounds)
+
+    propose("mark_attestation_false", terms)
 
 
 @told
@@ -104,8 +127,10 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("end-agreement", propose_end),
     ("lift", propose_lifting),
     ("readmit", propose_readmission),
+    ("false-attestation", propose_false_attestation),
     ("resource-server", propose_resource_server),
     ("rotate-key", rotate_key),
+    ("accept-transfer", propose_transfer),
 )
 
 

@@ -23,12 +23,14 @@ from stdnum.cn import uscc
 
 from deploy.stack import Stack, gateway_program, running
 from gateway.app import compose
+from gateway.demo.admission import admit
 from gateway.ledger.stored import entries, state
 from gateway.settings import Settings
 from gateway.vault import passphrase
 from gateway.vault.providers import LocalKeyring
 from tests.access.world import person
 from tests.alliance import MARKET_SCHEMA, PERSONAL_SCHEMA, Alliance, Member, public
+from tests.confiding import assess, done, opt_in
 from tests.identity.authority import Credential, certificate
 from tests.rules.sources import ROOT
 from tests.served import Spread
@@ -93,6 +95,7 @@ class Operator:
         alliance.members[name] = member
         code = body + uscc.calc_check_digit(body)
         member.id = await self.act("admin", "member", alliance.id, "--name", name, "--uscc", code, "--industry", "test")
+        await admit(alliance.gateway, member.id, uscc=code)
         client = self.key_file(f"{name}-client", public(member.client_key))
         signing = self.key_file(f"{name}-signing", public(member.signing_key))
         member.client, _ = await asyncio.gather(
@@ -134,6 +137,8 @@ async def test_a_whole_journey_through_the_proxy(stack: Stack, tmp_path: Path) -
         await hotel.confirm(bank)
         for party in (bank, hotel):
             assert (await party.sign(agreement, text)).status_code == 200
+            done(await opt_in(party, agreement, people))
+        done(await assess(bank, agreement, people))
         token = await hotel.token(hotel.under(agreement, people, "customer_referral"))
         assert (await hotel.get(path, token)).json()["records"] == []
         who = [person(number)["customer_no"] for number in range(3)]
