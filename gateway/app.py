@@ -17,15 +17,11 @@ from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.export_permits import ExportActs
 from gateway.access.exports import Exports
-from gateway.access.files import Files
 from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
-from gateway.access.push_addresses import PushAddresses
-from gateway.access.push_queue import PushQueue
-from gateway.access.pushing import Pushes
-from gateway.access.reciprocity import Reciprocity
 from gateway.access.search import Search
+from gateway.access.sharing import Sharing
 from gateway.agreements import (
     AgreementLife,
     Agreements,
@@ -126,10 +122,7 @@ class Gateway:
     consents: Consents
     decisions: DecisionPoint
     enforcement: EnforcementPoint
-    files: Files
-    reciprocity: Reciprocity
-    push_addresses: PushAddresses
-    pushes: Pushes
+    sharing: Sharing
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -264,9 +257,18 @@ async def compose(
             vault=Vault(keyring),
             receipts=signing.receipts,
         )
-        queue = PushQueue(database, clock)
-        pushes = Pushes(queue, enforcement, ledger, signing.answers, messages, outward_post(settings), clock)
-        stack.push_async_callback(pushes.close)
+        sharing = Sharing.of(
+            database,
+            ledger,
+            clock,
+            enforcement=enforcement,
+            receipts=signing.receipts,
+            answers=signing.answers,
+            messages=messages,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(sharing.pushes.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -300,10 +302,7 @@ async def compose(
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
             enforcement=enforcement,
-            files=Files(enforcement, ledger, signing.receipts, clock),
-            reciprocity=Reciprocity(database),
-            push_addresses=PushAddresses(database, ledger, loopback=settings.jwks_loopback),
-            pushes=pushes,
+            sharing=sharing,
             identity=identity,
             tiles=Tiles(database),
             exports=Exports(database, ledger, integrator, approvals, clock),

@@ -104,7 +104,8 @@ def web(gateway: Gateway) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.include_router(reads)
-    app.include_router(file_routes(gateway.files, authenticate, identity.challenge_changed, gateway.message_signing))
+    sharing, changed = gateway.sharing, identity.challenge_changed
+    app.include_router(file_routes(sharing.files, authenticate, changed, gateway.message_signing))
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
     app.include_router(
@@ -118,8 +119,8 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(memo_routes(authenticate_active, gateway.confidentiality.memos))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
-    app.include_router(push_routes(authenticate_active, gateway.push_addresses))
-    app.include_router(reciprocity_routes(gateway.reciprocity, authenticate_active, gateway.clock))
+    app.include_router(push_routes(authenticate_active, sharing.addresses))
+    app.include_router(reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
@@ -219,7 +220,7 @@ async def _push_for_ever(gateway: Gateway) -> None:
     """Send what was published to the addresses that recipients registered; each delivery goes on by itself."""
     while True:
         try:
-            await gateway.pushes.start()
+            await gateway.sharing.pushes.start()
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)

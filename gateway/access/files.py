@@ -152,6 +152,7 @@ class File:
             "dataset": self._request.dataset,
             "purpose": self._request.purpose,
             "fields": list(self._first.fields),
+            **self._first.accompanied,
             "complete": stopped is None,
             "stopped": None if stopped is None else orjson.loads(bytes(problem_of(stopped).body)),
             "next": self._next,

@@ -208,5 +208,6 @@ def _content(delivery: Delivery, released: Release) -> bytes:
         "last": released.cursor is None,
         "event_id": released.recorded.event_id,
         "receipt": released.receipt,
+        **released.accompanied,
     }
     return b'{"records":[' + records + b"]," + orjson.dumps(about)[1:]

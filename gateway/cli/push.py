@@ -21,7 +21,7 @@ def run() -> None:
     """Send everything that is due now, and end. A running server does it by itself, every few seconds."""
 
     async def work(gateway: Gateway) -> None:
-        await gateway.pushes.run()
+        await gateway.sharing.pushes.run()
 
     act(work)
     console.print("[green]✔[/] nothing more is due now; `GET /v1/pushes/{id}` tells its owner what became of each")

@@ -27,7 +27,7 @@ def reciprocity_command(
     begin, end = milliseconds(since, "since"), milliseconds(until, "until")
 
     async def work(gateway: Gateway) -> list[Report]:
-        reports = await gateway.reciprocity.of_alliance(alliance, begin, end)
+        reports = await gateway.sharing.reciprocity.of_alliance(alliance, begin, end)
         facts = {"act": "reciprocity_reported", "actor": {"operator": operator()}, "since": begin, "until": end}
         await gateway.ledger.record(Draft(log=alliance, kind=Kind.QUERY, facts=facts))
         return reports

@@ -82,7 +82,7 @@ async def test_1_3_2_the_report_says_what_the_ledger_says(shared: Shared) -> Non
     now = shared.clock()
     for since, until in ((0, now + 1), (now - 1800_000, now + 1), (now - 5400_000, now - 1800_000)):
         totals = await recomputed(shared, since, until)
-        reports = {one.member: one for one in await shared.gateway.reciprocity.of_alliance(
+        reports = {one.member: one for one in await shared.gateway.sharing.reciprocity.of_alliance(
             shared.alliance.id, max(since, now - 86_400_000), until
         )}  # fmt: skip
         for mine, other in ((bank, hotel), (hotel, bank)):
@@ -126,7 +126,7 @@ async def test_1_3_2_a_period_that_is_none_is_refused(shared: Shared, period: di
 
 async def test_1_3_2_the_table_shows_both_directions_with_bars(shared: Shared) -> None:
     now = shared.clock()
-    reports = await shared.gateway.reciprocity.of_alliance(shared.alliance.id, now - 86_400_000, now + 1)
+    reports = await shared.gateway.sharing.reciprocity.of_alliance(shared.alliance.id, now - 86_400_000, now + 1)
     console = Console(width=140, record=True, file=io.StringIO())
     console.print(table(reports))
     text = console.export_text()

@@ -58,7 +58,7 @@ class Posted:
     inbox: Inbox
 
     async def send(self) -> None:
-        await self.shared.gateway.pushes.run()
+        await self.shared.gateway.sharing.pushes.run()
 
     async def later(self, seconds: int) -> None:
         """Send again after a while."""
@@ -116,7 +116,7 @@ async def opened(request: pytest.FixtureRequest, folder: Path, engine: str) -> A
         founded(folder, clock, jwks_loopback=True, **settings) as alliance,
         inbox.open(),
     ):
-        alliance.gateway.pushes._post = PostClient(loopback=True, trust=inbox.trust).post
+        alliance.gateway.sharing.pushes._post = PostClient(loopback=True, trust=inbox.trust).post
         yield Posted(Shared(alliance, clock), inbox)
 
 
@@ -304,12 +304,12 @@ async def test_4_1_2_of_two_processes_one_sends_a_page(
         opened(request, tmp_path_factory.mktemp("two"), "postgresql") as posted,
         second_process(posted.shared) as second,
     ):
-        second.pushes._post = posted.shared.gateway.pushes._post
+        second.sharing.pushes._post = posted.shared.gateway.sharing.pushes._post
         deals = [await posted.deal() for _ in range(3)]
         for deal in deals:
             await posted.register(deal)
             await posted.publish(deal, 210)
-        await asyncio.gather(posted.send(), second.pushes.run())
+        await asyncio.gather(posted.send(), second.sharing.pushes.run())
         await posted.send()
         pages = posted.inbox.pages()
         assert sorted((page["agreement"], page["page"]) for page in pages) == sorted(
