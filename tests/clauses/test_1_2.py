@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _EVENT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MADE_UP_KEY = "A" * 43
 _NO_SUCH_PARTY = "1" * 32
+_INBOX = "https://inbox.example/"
 _READS = "/v1/agreements/{agreement}/datasets/{dataset}"
 
 
@@ -63,7 +64,10 @@ async def furnished(shared: Shared) -> dict[str, str]:
     hold = await shared.gateway.holds.place(
         shared.alliance.id, HoldSubject.DATASET, held, case="case-b", operator="test"
     )
+    wish = {"agreement": deal.agreement, "dataset": deal.dataset, "purpose": "market_analysis", "uri": _INBOX}
+    push = (await shared.hotel.post("/v1/pushes", await shared.token(deal), wish)).json()
     return {
+        "push": push["id"],
         "alliance": shared.alliance.id,
         "member": shared.bank.id,
         "recipient": shared.hotel.id,
@@ -127,6 +131,14 @@ def bodies(tenants: Tenants, name: Name) -> dict[tuple[str, str], list[Any]]:
             terms(tenants, lambda _: own, owner=name("member"), recipient=tenants.a.bank.id),
         ],
         ("POST", "/v1/datasets/{dataset_id}/consents"): [consent],
+        ("POST", "/v1/pushes"): [
+            {
+                "agreement": name("agreement"),
+                "dataset": name("dataset"),
+                "purpose": "market_analysis",
+                "uri": _INBOX,
+            }
+        ],
         ("POST", "/v1/datasets/{dataset_id}/withdrawals"): [{"subject": "C00001", "recipient": name("recipient")}],
         ("POST", "/v1/agreements/{agreement_id}/signatures"): [{"jws": "e30.e30.e30"}],
         ("POST", "/v1/agreements/{agreement}/datasets/{dataset}/records/query"): [

@@ -49,7 +49,7 @@ async def _exchange(shared: Shared) -> None:
 _ROOMS = {
     "type": "object",
     "x-kind": "product",
-    "properties": {"room": {"type": "string", "x-class": "open", "x-grade": 1}},
+    "properties": {"room": {"type": "string", "x-class": "open", "x-grade": 1, "x-confidentiality": "public"}},
 }
 
 

@@ -18,7 +18,13 @@ CITIES = ("Beijing", "Shanghai", "Guangzhou", "Chengdu")
 def described(kind: str, **columns: str) -> dict[str, Any]:
     """A schema of nullable texts: field name -> CSV column."""
     properties = {
-        name: {"type": ["string", "null"], "x-class": "open", "x-grade": 1, "x-column": column}
+        name: {
+            "type": ["string", "null"],
+            "x-class": "open",
+            "x-grade": 1,
+            "x-confidentiality": "public",
+            "x-column": column,
+        }
         for name, column in columns.items()
     }
     return {"type": "object", "x-kind": kind, "properties": properties}
