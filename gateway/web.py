@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -217,10 +217,11 @@ async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
 
 
 async def _push_for_ever(gateway: Gateway) -> None:
-    """Send what was published to the addresses that recipients registered; each delivery goes on by itself."""
+    """Send what was published to the addresses that recipients registered; what can't begin now begins later."""
     while True:
         try:
-            await gateway.sharing.pushes.start()
+            with suppress(GatewayError):
+                await gateway.sharing.pushes.start()
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)
