@@ -22,6 +22,7 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
+from gateway.access.sharing import Sharing
 from gateway.agreements import (
     AgreementLife,
     Agreements,
@@ -78,7 +79,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents
+from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, outward_post
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -128,6 +129,7 @@ class Gateway:
     consents: Consents
     decisions: DecisionPoint
     enforcement: EnforcementPoint
+    sharing: Sharing
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -250,6 +252,27 @@ async def compose(
         circumstances = Circumstances(ownership)
         days = settings.return_days
         duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=days)
+        enforcement = EnforcementPoint(
+            facts=GoverningFacts(database, agreements, datasets, circumstances),
+            deciding=Deciding(decisions, clock),
+            cases=DecidedCases(database, clock),
+            search=Search(database, keyring),
+            ledger=ledger,
+            vault=Vault(keyring),
+            receipts=signing.receipts,
+        )
+        sharing = Sharing.of(
+            database,
+            ledger,
+            clock,
+            enforcement=enforcement,
+            receipts=signing.receipts,
+            answers=signing.answers,
+            messages=messages,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(sharing.pushes.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -285,15 +308,8 @@ async def compose(
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
-            enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, circumstances),
-                deciding=Deciding(decisions, clock),
-                cases=DecidedCases(database, clock),
-                search=Search(database, keyring),
-                ledger=ledger,
-                vault=Vault(keyring),
-                receipts=signing.receipts,
-            ),
+            enforcement=enforcement,
+            sharing=sharing,
             identity=identity,
             tiles=Tiles(database),
             exports=exports,

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from gateway.canonical import canonical
-from gateway.errors import Invalid, TooLarge
+from gateway.errors import Invalid, Reason, TooLarge
 from gateway.ledger.entries import Draft, Effect, Kind, Opening, SharedFacts
 
 BODY_LIMIT = 8192
@@ -41,8 +41,8 @@ class Prepared(NamedTuple):
     event_id: str
     origin: str
     detail: bytes | None
-    refusal: Callable[[], Prepared] | None
-    """Prepares what is entered instead, should the quota be spent."""
+    refusal: Callable[[tuple[Reason, ...]], Prepared] | None
+    """Prepares what is entered instead, given the reasons of the quotas that are spent."""
     pieces: _Pieces
 
     def body(self, node_seq: int, prev_node_hash: str, time_ms: int) -> bytes:
@@ -82,8 +82,13 @@ def prepare(draft: Draft, *, event_id: str, origin: str, node: str, boot_id: str
     pieces, detail = _fitting(runs, own, draft.opening)
     refusal = None
     if draft.overdrawn is not None:
-        refusal = partial(prepare, draft.overdrawn, event_id=event_id, origin=origin, node=node, boot_id=boot_id)
+        named_alike = {"event_id": event_id, "origin": origin, "node": node, "boot_id": boot_id}
+        refusal = partial(_overdrawn, draft.overdrawn, named_alike)
     return Prepared(draft, event, origin, detail, refusal, pieces)
+
+
+def _overdrawn(refusal: Draft, named: Mapping[str, str], reasons: tuple[Reason, ...]) -> Prepared:
+    return prepare(refusal._replace(reasons=reasons), **named)
 
 
 def _check(draft: Draft) -> None:
@@ -94,11 +99,11 @@ def _check(draft: Draft) -> None:
             raise Invalid("opening_without_permit", "Only a permit opens anything.", field="/opening")
         if draft.kind is Kind.ACCESS and draft.narrowing is None:
             raise Invalid("unjudged_permit", "A permit names the narrowing it was judged by.", field="/narrowing")
-    if (draft.quota is None) != (draft.overdrawn is None):
+    if bool(draft.quotas) != (draft.overdrawn is not None):
         raise Invalid("quota_without_refusal", "A quota goes with the refusal for when it is spent.", field="/quota")
     if draft.overdrawn is not None:
         refusal = draft.overdrawn
-        if refusal.log != draft.log or refusal.effect is Effect.PERMIT or refusal.quota or refusal.overdrawn:
+        if refusal.log != draft.log or refusal.effect is Effect.PERMIT or refusal.quotas or refusal.overdrawn:
             raise Invalid("refusal_expected", "What is entered instead is a plain refusal.", field="/overdrawn")
 
 
