@@ -20,7 +20,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import compress, pairwise
 from operator import itemgetter
-from struct import Struct
+from struct import Struct, error
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,7 +38,9 @@ CLASS_OF_FIELDS = b"\x01"
 _HEADER = Struct(">2sBBI16s24s")
 KEY_ID, SALT = slice(8, 24), slice(24, HEADER_BYTES)
 _KNOWN = MAGIC + bytes((FORMAT, SUITE))
-_PART_HEAD = 6
+_PART = Struct(">2sI")
+_PART_HEAD = _PART.size
+_LEAST_PART = COMMITMENT_BYTES + TAG_BYTES
 _RECORD = Struct(">I16sIQI")
 _MOST_FIELDS = 1023
 _LARGEST = 65_535
@@ -263,21 +265,23 @@ def parse(sealed: bytes) -> Parsed:
 
 def parts_of(sealed: bytes) -> tuple[bytes, bytes, dict[bytes, tuple[int, int]]]:
     """The members of `Parsed`, for whoever opens many."""
-    end = len(sealed)
-    if end <= HEADER_BYTES:
-        raise SealBroken
     if not sealed.startswith(_KNOWN):
         raise SealBroken("A sealed record is of a format that this gateway does not know.")
     parts: dict[bytes, tuple[int, int]] = {}
-    at, last = HEADER_BYTES, b""
-    while at < end:
-        start = at + _PART_HEAD
-        number = sealed[at : at + 2]
-        at = start + int.from_bytes(sealed[at + 2 : start])
-        if number <= last or at > end or at - start <= COMMITMENT_BYTES + TAG_BYTES:
-            raise SealBroken
-        parts[number] = (start, at)
-        last = number
+    at, end, last = HEADER_BYTES, len(sealed), b""
+    try:
+        while at != end:
+            number, length = _PART.unpack_from(sealed, at)
+            start = at + _PART_HEAD
+            at = start + length
+            if number <= last or at > end or length <= _LEAST_PART:
+                raise SealBroken
+            parts[number] = (start, at)
+            last = number
+    except error:
+        raise SealBroken from None
+    if not parts:
+        raise SealBroken
     return sealed[:HEADER_BYTES], b"".join(parts), parts
 
 
@@ -296,9 +300,7 @@ class Granted:
         text, count, granted = self._plans.get(plaintext[:start]) or self._plan(plaintext[:start], start)
         joined = plaintext[start:].rstrip(b"\0")
         values = joined.split(b"\n")
-        if len(values) != count or b"" in values or b"\0" in joined:
-            raise SealBroken
-        if bucket(start + len(joined)) != len(plaintext):
+        if len(values) != count or b"" in values or b"\0" in joined or bucket(start + len(joined)) != len(plaintext):
             raise SealBroken
         return text % tuple(values if granted is None else compress(values, granted))
 
