@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -62,6 +62,13 @@ def bucket(length: int) -> int:
     return -(-length // _STEP) * _STEP
 
 
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, bytes]], Sequence[bytes]]:
+    """Takes these from a mapping, as a tuple however many they are; a name that is absent is a `KeyError`."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple([values[name] for name in names])
+
+
 class ClassPlan:
     """One class's fields in ascending order of number, ready to be found in a row."""
 
@@ -71,16 +78,15 @@ class ClassPlan:
         self.number = number
         self._numbers = numbers
         self._names = names
-        self._all = itemgetter(*names) if len(names) > 1 else None
+        self._all = _getter(names)
         self._head_of_all = _head(numbers)
 
     def found_in(self, values: Mapping[str, bytes]) -> tuple[bytes, Sequence[bytes]]:
         """Head and values of the class's fields that the row has; most rows have all of them."""
-        if self._all is not None:
-            try:
-                return self._head_of_all, self._all(values)
-            except KeyError:
-                pass
+        try:
+            return self._head_of_all, self._all(values)
+        except KeyError:
+            pass
         found = [(no, values[name]) for no, name in zip(self._numbers, self._names, strict=True) if name in values]
         return _head([no for no, _ in found]), [value for _, value in found]
 
@@ -201,14 +207,13 @@ class Sealer:
         layout, derive = self._layout, self._key.derive
         classes = layout.encode(values)
         salt = os.urandom(SALT_BYTES)
-        header = self._head + salt
+        header, salted = self._head + salt, LABEL + salt
         context = layout.context_hash(record_id, version, pseudonym, b"".join([number for number, _ in classes]))
         parts = [header]
         for number, plaintext in classes:
-            material = derive(LABEL + salt + number + context)
-            length = (COMMITMENT_BYTES + len(plaintext) + TAG_BYTES).to_bytes(4, "big")
-            sealed = AESGCM(material[:32]).encrypt(NONCE, plaintext, header + number + CLASS_OF_FIELDS)
-            parts += (number, length, material[32:], sealed)
+            material = derive(salted + number + context)
+            ciphertext = AESGCM(material[:32]).encrypt(NONCE, plaintext, header + number + CLASS_OF_FIELDS)
+            parts += (_PART.pack(number, COMMITMENT_BYTES + len(ciphertext)), material[32:], ciphertext)
         return b"".join(parts)
 
     def __repr__(self) -> str:
