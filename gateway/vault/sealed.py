@@ -42,6 +42,8 @@ _PART = Struct(">2sI")
 _PART_HEAD = _PART.size
 _LEAST_PART = COMMITMENT_BYTES + TAG_BYTES
 _RECORD = Struct(">I16sIQI")
+_ZERO = 0
+"""The byte that fills a plaintext up. Looked for as a number: `b"\\0" in text` costs ten times as much."""
 _MOST_FIELDS = 1023
 _LARGEST = 65_535
 _MOST_PLANS = 1024
@@ -157,7 +159,7 @@ class Layout:
             if count := len(texts):
                 left -= count
                 joined = b"\n".join(texts)
-                if joined.count(b"\n") != count - 1 or b"\0" in joined or b"" in texts:
+                if joined.count(b"\n") != count - 1 or _ZERO in joined or b"" in texts:
                     raise Invalid("invalid_record", "A value is no JSON text on one line.")
                 text = head + joined
                 classes.append((of_class.number, text.ljust(bucket(len(text)), b"\0")))
@@ -305,7 +307,7 @@ class Granted:
         text, count, granted = self._plans.get(plaintext[:start]) or self._plan(plaintext[:start], start)
         joined = plaintext[start:].rstrip(b"\0")
         values = joined.split(b"\n")
-        if len(values) != count or b"" in values or b"\0" in joined or bucket(start + len(joined)) != len(plaintext):
+        if len(values) != count or b"" in values or _ZERO in joined or bucket(start + len(joined)) != len(plaintext):
             raise SealBroken
         return text % tuple(values if granted is None else compress(values, granted))
 
