@@ -21,6 +21,7 @@ from gateway.catalog.tables import record, record_term, upload
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
 from gateway.vault.sealed import SealedRecord
+from gateway.vault.subject_key import DATASET_SCOPE
 from gateway.vault.tables import subject_key
 
 BEFORE_ALL = b""
@@ -104,6 +105,11 @@ def _statement(shape: Shape) -> Query:
                 consent.c.fields.bitwise_and(filtered) == filtered,
             ),
         ).add_columns(consent.c.id.label("consent"), consent.c.fields.label("consented"), consent.c.expires_at)
+    else:  # one key for all records: found once, not once a record
+        chosen = chosen.where(
+            subject_key.c.member_id == bindparam("owner", type_=SQLText),
+            subject_key.c.scope == bindparam("scope", type_=SQLText),
+        )
     for number in range(shape.filters):
         term = record_term.alias(f"term_{number}")
         chosen = chosen.join(
@@ -161,6 +167,8 @@ async def select_records(
     given: dict[str, Any] = {
         **key_of(request),
         "dataset_no": dataset.no,
+        "owner": dataset.owner,
+        "scope": DATASET_SCOPE + dataset.id,
         "purpose": request.purpose,
         "now": now_s,
         "granted": sought.granted,

@@ -135,6 +135,7 @@ class Receiving:
         self._seen = Seen() if dataset.schema.unique else None
         self._customers = Customers(dataset.schema)
         self._terms = TermSpool()
+        self._known_terms = TermMemory(dataset)
         self._base: frozenset[int] = frozenset()
         self._writing: asyncio.Task[None] | None = None
 
@@ -236,8 +237,8 @@ class Receiving:
         if not prepared.rows:
             return
         found = await subject_keys(self._database, keys, prepared.scopes, self._clock())
-        terms = TermMemory(self._dataset, keys)
-        staged = await asyncio.to_thread(seal, self._dataset, terms, found, self._no, prepared)
+        known = self._known_terms.under(keys)
+        staged = await asyncio.to_thread(seal, self._dataset, known, found, self._no, prepared)
         if staged.terms:
             await asyncio.to_thread(self._terms.add, staged.terms)
         await self._written()
