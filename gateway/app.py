@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,7 +21,15 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Endings, Holds
+from gateway.agreements import (
+    AgreementLife,
+    Agreements,
+    Drafting,
+    Endings,
+    Holds,
+    Negotiation,
+    PdfEvidence,
+)
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -60,6 +69,7 @@ from gateway.members.directory import Directory
 from gateway.members.published_keys import PublishedKeys
 from gateway.members.registration import Registration
 from gateway.policy import DecisionPoint, Engine, load_bundle
+from gateway.policy.purposes import registered_purposes
 from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
@@ -101,6 +111,8 @@ class Gateway:
     registration: Registration
     agreements: Agreements
     life: AgreementLife
+    negotiation: Negotiation
+    pdf: PdfEvidence
     endings: Endings
     holds: Holds
     confidentiality: Confidentiality
@@ -210,6 +222,7 @@ async def compose(
         decisions = await _decisions(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
+        drafting = Drafting(ownership, partial(registered_purposes, settings.policies_dir))
         identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
         messages = KeptMessages(database, keyring, clock)
         signing_keys, clients = SigningKeys(database, ledger), Clients(database, ledger)
@@ -255,7 +268,9 @@ async def compose(
                 loopback=settings.jwks_loopback,
             ),
             agreements=agreements,
-            life=AgreementLife(database, ledger, agreements, ownership),
+            life=AgreementLife(database, ledger, agreements, drafting),
+            negotiation=Negotiation(database, ledger, agreements, drafting),
+            pdf=PdfEvidence(database, ledger, agreements, settings.pdf_roots_file),
             endings=endings,
             holds=holds,
             confidentiality=confidentiality,

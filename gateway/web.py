@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import problems
 from gateway.access.log_routes import routes as log_routes
 from gateway.access.routes import routes as read_routes
+from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
 from gateway.catalog.routes import routes as catalog_routes
@@ -104,7 +105,8 @@ def web(gateway: Gateway) -> FastAPI:
         member_routes(authenticate_active, gateway.directory, gateway.signing_keys, gateway.attestations)
     )
     app.include_router(registration_routes(authenticate_active, gateway.registration))
-    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
+    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life, gateway.negotiation))
+    app.include_router(document_routes(authenticate_active, gateway.agreements, gateway.pdf))
     app.include_router(person_routes(authenticate_active, gateway.confidentiality))
     app.include_router(confidentiality_routes(authenticate_active, gateway.confidentiality))
     app.include_router(memo_routes(authenticate_active, gateway.confidentiality.memos))

@@ -37,3 +37,9 @@ class Ownership:
         """The member that owns a dataset, or None where the alliance has no such dataset."""
         row = await reading.one(_BY_ID, id=dataset)
         return None if row is None or row["alliance_id"] != alliance else str(row["owner_id"])
+
+    async def filters_of(self, reading: Reading, *, dataset: str) -> Collection[str]:
+        """The names of the dataset's fields that rows can be chosen by (`x-filter`)."""
+        row = await reading.one(_BY_ID, id=dataset)
+        fields = {} if row is None else Schema.read(row["schema"]).fields
+        return {name for name, field in fields.items() if field.filterable}

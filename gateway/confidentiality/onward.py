@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from gateway.agreements.agreement import Agreement
+from gateway.agreements.dataset_terms import MOST_PURPOSES
 from gateway.agreements.fields import IDENTIFIER, PURPOSE, items, matching
 from gateway.agreements.revision import touch_agreement
-from gateway.agreements.terms import MOST_PURPOSES
 from gateway.confidentiality.filing import Places, entry
 from gateway.confidentiality.intervals import stated, written
 from gateway.confidentiality.statements import Statement, spent, verified_key

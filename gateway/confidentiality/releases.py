@@ -13,9 +13,9 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from gateway.agreements.agreement import Agreement
+from gateway.agreements.dataset_terms import MOST_FIELDS
 from gateway.agreements.fields import FIELD_NAME, choice, items, matching, members
 from gateway.agreements.revision import touch_agreement
-from gateway.agreements.terms import MOST_FIELDS
 from gateway.canonical import canonical, parse_canonical
 from gateway.clock import MILLISECONDS
 from gateway.confidentiality.filing import Filing, Place, Places, entry
