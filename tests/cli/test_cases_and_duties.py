@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings import Settings
 from tests.cli.conftest import Gateway
 from tests.cli.test_proposals import Hosts
 
 
 @pytest.fixture
-def hosts(gateway: Gateway, tmp_path: Path) -> Hosts:
+def hosts(gateway: Gateway, settings: Settings, tmp_path: Path) -> Hosts:
     """An alliance with one member."""
     (tmp_path / "files").mkdir()
-    return Hosts(gateway, tmp_path / "files")
+    return Hosts(gateway, settings, tmp_path / "files")
 
 
 def test_an_investigation_is_opened_by_one_decided_by_two_and_counted(hosts: Hosts, tmp_path: Path) -> None:
