@@ -2,14 +2,16 @@
 
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
-from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.dataset_terms import Cadence, DatasetTerm, RowPredicate, Volume
 from gateway.agreements.datasets import Datasets
+from gateway.agreements.drafting import Drafting
 from gateway.agreements.ending import Endings
 from gateway.agreements.general_terms import Dispute, Frequency, Remedies, RevenueRatio, SignedMessages
 from gateway.agreements.held import HoldSubject, cases_holding, holds_case
 from gateway.agreements.holds import Holds
 from gateway.agreements.life import AgreementLife
+from gateway.agreements.negotiation import Negotiation
+from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.agreements.proof import TamperedAgreement
 from gateway.agreements.revision import touch_agreement
 from gateway.agreements.signatures import sign_terms
@@ -20,14 +22,16 @@ __all__ = [
     "AgreementLife",
     "Agreements",
     "Cadence",
-    "Circumstances",
     "DatasetTerm",
     "Datasets",
     "Dispute",
+    "Drafting",
     "Endings",
     "Frequency",
     "HoldSubject",
     "Holds",
+    "Negotiation",
+    "PdfEvidence",
     "Remedies",
     "RevenueRatio",
     "RowPredicate",

@@ -26,7 +26,7 @@ class Signature:
 
     def describe(self) -> dict[str, Any]:
         """What the parties see of it."""
-        at = _time(self.signed_at)
+        at = rfc3339(self.signed_at)
         return {"member": self.member, "fingerprint": self.fingerprint, "jws": self.jws, "signed_at": at}
 
 
@@ -34,8 +34,9 @@ class Signature:
 class Agreement:
     """An agreement. `state` is `signed` only if both signatures were verified over `text`.
 
-    Times in milliseconds since the epoch. `terms` is None, and `state` never `signed`, where the stored text
-    is not what was agreed.
+    It is `superseded` once another agreement, `superseded_by`, has replaced it (`Terms.amends`). Times in
+    milliseconds since the epoch. `terms` is None, and `state` never `signed`, where the stored text is not what was
+    agreed.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Agreement:
     created_at: int
     signed_at: int | None
     ended_at: int | None
+    superseded_by: str | None = None
 
     @property
     def parties(self) -> tuple[str, str]:
@@ -87,9 +89,11 @@ class Agreement:
             "terms": self.text.decode("utf-8", "replace"),
             "terms_sha256": self.sha256,
             "signatures": [one.describe() for one in self.signatures],
-            "created_at": _time(self.created_at),
-            "signed_at": _time(self.signed_at),
-            "ended_at": _time(self.ended_at),
+            "created_at": rfc3339(self.created_at),
+            "signed_at": rfc3339(self.signed_at),
+            "ended_at": rfc3339(self.ended_at),
+            "amends": self.terms.amends if self.terms else None,
+            "superseded_by": self.superseded_by,
         }
 
 
@@ -136,7 +140,8 @@ def _frequency_case(terms: Terms | None) -> dict[str, int]:
     return {"reads": agreed.reads if agreed else 0, "per_seconds": agreed.per_seconds if agreed else 1}
 
 
-def _time(milliseconds: int | None) -> str | None:
+def rfc3339(milliseconds: int | None) -> str | None:
+    """An instant as its parties see it, in UTC and whole seconds; None for none."""
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(seconds(milliseconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,6 +14,7 @@ import typer
 from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
+from gateway.cli.agreement import agreement
 from gateway.cli.cases import cases, verify_case_command
 from gateway.cli.duties import duties
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
@@ -34,6 +35,7 @@ admin.add_typer(operators)
 admin.add_typer(cases, name="case")
 app.add_typer(duties, name="duties")
 app.add_typer(admin, name="admin")
+app.add_typer(agreement, name="agreement")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("message")(message_command)

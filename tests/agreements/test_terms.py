@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import calendar
 import contextlib
 import copy
 import json
@@ -473,6 +474,26 @@ def _s(text: str) -> int:
 )
 def test_years_keep_the_day_and_a_leap_day_becomes_the_first_of_march(start: str, years: int, end: str) -> None:
     assert years_after(_s(start), years) == _s(end)
+
+
+LEAP_DAYS = [date(year, 2, 29) for year in range(1972, 2400, 4) if calendar.isleap(year)]
+
+
+@given(
+    st.dates(date(1970, 1, 1), date(2400, 12, 31)) | st.sampled_from(LEAP_DAYS),
+    st.integers(0, 86_399),
+    st.integers(0, 100),
+)
+@settings(max_examples=300, deadline=None)
+def test_years_after_any_day_are_the_same_day_or_the_day_after_a_leap_day_that_is_not_there(
+    day: date, second: int, years: int
+) -> None:
+    begun = calendar.timegm(day.timetuple()) + second
+    ends = datetime.fromtimestamp(years_after(begun, years), UTC)
+    leap = (day.month, day.day) == (2, 29) and not calendar.isleap(day.year + years)
+    assert (ends.year, ends.month, ends.day) == (day.year + years, *((3, 1) if leap else (day.month, day.day)))
+    assert calendar.timegm(ends.timetuple()) % 86_400 == second
+    assert years_after(begun, years) - begun >= years * 365 * 86_400
 
 
 def test_years_beyond_the_calendar_are_refused() -> None:

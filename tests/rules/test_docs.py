@@ -24,7 +24,8 @@ _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _TEST_PATH = re.compile(r"\btests/[\w/]+\.py\b")
 _COMMAND = re.compile(
-    r"(?:^|[\s/])gateway ((?:admin case|admin dossier|admin|duties) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$", re.MULTILINE
+    r"(?:^|[\s/])gateway ((?:admin case|admin dossier|admin|agreement|duties) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$",
+    re.MULTILINE,
 )
 _OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
 _VARIABLE = re.compile(r"\bGATEWAY_[A-Z_]*[A-Z]\b")

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     DECIDE_HOLD = "decide_hold"
     DECIDE_CASE = "decide_case"
     DECIDE_EXPORT = "decide_export"
+    DECIDE_TRANSFER = "decide_transfer"
     ACT_FOR_MARKET = "act_for_market"
     ACT_FOR_LEGAL = "act_for_legal"
     ACT_FOR_FINANCE = "act_for_finance"
@@ -56,6 +57,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_HOLD,
                 Permission.DECIDE_CASE,
                 Permission.DECIDE_EXPORT,
+                Permission.DECIDE_TRANSFER,
                 Permission.DECIDE_DOCUMENT,
                 Permission.DECIDE_ATTESTATION,
             }
@@ -99,6 +101,7 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "extend_hold": Permission.DECIDE_HOLD,
         "decide_case": Permission.DECIDE_CASE,
         "export_log": Permission.DECIDE_EXPORT,
+        "accept_transfer": Permission.DECIDE_TRANSFER,
     }
 )
 """What deciding on a proposed act takes: every act that is registered stands here."""
