@@ -32,6 +32,7 @@ from gateway.identity.routes import JWK_SET, KEY_SET
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
+from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
 from gateway.vault.own_keys import REREAD_S
@@ -97,9 +98,8 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(reads)
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
-    app.include_router(
-        member_routes(authenticate_active, gateway.directory, gateway.signing_keys, gateway.attestations)
-    )
+    app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
+    app.include_router(attestation_routes(authenticate_active, gateway.attestations))
     app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
