@@ -41,6 +41,7 @@ from gateway.identity.routes import JWK_SET, KEY_SET
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
+from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
 from gateway.vault.own_keys import REREAD_S
@@ -112,9 +113,8 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(file_routes(sharing.files, authenticate, changed, gateway.message_signing))
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
-    app.include_router(
-        member_routes(authenticate_active, gateway.directory, gateway.signing_keys, gateway.attestations)
-    )
+    app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
+    app.include_router(attestation_routes(authenticate_active, gateway.attestations))
     app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life, gateway.negotiation))
     app.include_router(document_routes(authenticate_active, gateway.agreements, gateway.pdf))
