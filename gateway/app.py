@@ -21,16 +21,10 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import (
-    AgreementLife,
-    Agreements,
-    Circumstances,
-    Drafting,
-    Endings,
-    Holds,
-    Negotiation,
-    PdfEvidence,
-)
+from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
+from gateway.agreements.drafting import Drafting
+from gateway.agreements.negotiation import Negotiation
+from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
