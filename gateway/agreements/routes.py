@@ -15,7 +15,7 @@ from gateway.agreements.schemas import LONGEST_BODY, PROPOSAL, SIGNATURE, read_j
 from gateway.agreements.templates import templates
 from gateway.agreements.terms import Terms
 from gateway.canonical import canonical
-from gateway.errors import TooLarge
+from gateway.errors import Invalid, TooLarge
 from gateway.identity.subject import Subject
 
 # Annotations are evaluated here, not postponed: FastAPI could not see the caller of each router otherwise.
@@ -94,10 +94,15 @@ def routes(
         request: Request,
         subject: Annotated[Subject, caller],
         agreement_id: _Id,
-        replaces: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
+        replaces: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
         """`replaces` is the `terms_sha256` that you have read. Once one party has signed, no text follows."""
-        revised = await negotiation.revise(subject, agreement_id, await _read(request), replaces=replaces)
+        proposal = await _read(request)
+        if not replaces:
+            raise Invalid(
+                "replaces_missing", "Name the text that you change.", field="replaces", remedy="Send its terms_sha256."
+            )
+        revised = await negotiation.revise(subject, agreement_id, proposal, replaces=replaces)
         return Response(canonical(revised.describe()), status.HTTP_201_CREATED, media_type=_JSON)
 
     @router.get("/{agreement_id}/archive", summary="What is archived of an agreement, by digests")
