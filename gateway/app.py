@@ -21,7 +21,7 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
+from gateway.agreements import AgreementLife, Agreements, Endings, Holds
 from gateway.agreements.drafting import Drafting
 from gateway.agreements.negotiation import Negotiation
 from gateway.agreements.pdf.evidence import PdfEvidence
@@ -29,6 +29,7 @@ from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
+from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
@@ -109,6 +110,7 @@ class Gateway:
     pdf: PdfEvidence
     endings: Endings
     holds: Holds
+    confidentiality: Confidentiality
     datasets: Datasets
     uploads: Uploads
     consents: Consents
@@ -222,6 +224,7 @@ async def compose(
         members = Members(database, ledger, NewKeys(keyring))
         endings, holds = Endings(database), Holds(database, ledger, ownership)
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
+        confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, EnteredBreaches())
@@ -235,6 +238,7 @@ async def compose(
             holds,
             RotationActs(rotation),
             ExportActs(),
+            confidentiality,
         )
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         yield Gateway(
@@ -264,12 +268,13 @@ async def compose(
             pdf=PdfEvidence(database, ledger, agreements, settings.pdf_roots_file),
             endings=endings,
             holds=holds,
+            confidentiality=confidentiality,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
             enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, Circumstances()),
+                facts=GoverningFacts(database, agreements, datasets, Circumstances(ownership)),
                 deciding=Deciding(decisions, clock),
                 cases=DecidedCases(database, clock),
                 search=Search(database, keyring),

@@ -2,7 +2,6 @@
 
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
-from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.dataset_terms import Cadence, DatasetTerm, RowPredicate, Volume
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.drafting import Drafting
@@ -22,7 +21,6 @@ __all__ = [
     "AgreementLife",
     "Agreements",
     "Cadence",
-    "Circumstances",
     "DatasetTerm",
     "Datasets",
     "Dispute",

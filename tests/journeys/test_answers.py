@@ -316,5 +316,5 @@ async def neighbour(shared: Shared) -> Member:
 _MINIMAL = {
     "type": "object",
     "x-kind": "product",
-    "properties": {"code": {"type": "string", "x-class": "open", "x-grade": 1}},
+    "properties": {"code": {"type": "string", "x-class": "open", "x-grade": 1, "x-confidentiality": "public"}},
 }
