@@ -23,15 +23,10 @@ from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
 from gateway.access.sharing import Sharing
-from gateway.agreements import (
-    AgreementLife,
-    Agreements,
-    Drafting,
-    Endings,
-    Holds,
-    Negotiation,
-    PdfEvidence,
-)
+from gateway.agreements import AgreementLife, Agreements, Endings, Holds
+from gateway.agreements.drafting import Drafting
+from gateway.agreements.negotiation import Negotiation
+from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.approvals import Approvals
 from gateway.cases.breaches import Breaches
 from gateway.cases.casework import Casework

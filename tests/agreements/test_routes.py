@@ -207,7 +207,8 @@ async def test_an_agreement_is_negotiated_read_and_exported_over_http(site: Site
     assert (await site.ask(world.bank, "GET", f"{path}/readable", params={"lang": "fr"})).status_code == 400
     policy = await site.ask(world.bank, "GET", f"{path}/odrl")
     assert (policy.headers["content-type"], policy.json()["@type"]) == ("application/ld+json", "Offer")
-    again = await site.ask(world.bank, "POST", "/agreements/odrl", content=policy.content)
+    linked = {"content-type": "application/ld+json"}
+    again = await site.ask(world.bank, "POST", "/agreements", content=policy.content, headers=linked)
     assert again.status_code == 201
     one, two = (json.loads(text["terms"]) for text in (revised.json(), again.json()))
     assert {**one, "agreement": ""} == {**two, "agreement": ""}
