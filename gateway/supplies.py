@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.agreements import Agreements
 from gateway.database import Database, Reading, Transaction
 from gateway.identity import Admission, KnownClient, Spending, Subject
+from gateway.identity.key_address import Look
 from gateway.identity.revoked import revoke
 from gateway.ledger import Draft, Effect, Kind, Ledger, UsedBefore
 from gateway.ledger.note import NamedSigner
@@ -96,3 +97,17 @@ class TokenEvents:
             facts = {"act": "token_revoked", "actor": subject.actor(), "expires_at": subject.expires_at}
             for log in (subject.alliance, *sorted(owners)):
                 change.enter(Draft(log=log, kind=Kind.ADMIN, facts=facts))
+
+
+def look_at_keys(*, loopback: bool) -> Look:
+    """Fetches members' key sets; its HTTP client, which takes long to import, is made when the first is looked at."""
+    made: list[Look] = []
+
+    async def look(uri: str) -> list[object]:
+        if not made:
+            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as said
+
+            made.append(KeySetClient(loopback=loopback).look)
+        return await made[0](uri)
+
+    return look
