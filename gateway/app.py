@@ -52,7 +52,6 @@ from gateway.identity import (
     TokenKey,
     TrustedProxy,
 )
-from gateway.identity.key_address import Look
 from gateway.identity.metadata import CLIENTS_PATH
 from gateway.identity.operators.directory import OperatorDirectory
 from gateway.identity.operators.sessions import Sessions
@@ -74,7 +73,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, outward_post
+from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, look_at_keys, outward_post
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -235,8 +234,7 @@ async def compose(
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
-        hours = settings.leak_hold_hours
-        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=hours)
+        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
         own_acts = (RotationActs(rotation), ExportActs())
@@ -245,8 +243,7 @@ async def compose(
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances(ownership)
-        days = settings.return_days
-        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=days)
+        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=settings.return_days)
         enforcement = EnforcementPoint(
             facts=GoverningFacts(database, agreements, datasets, circumstances),
             deciding=Deciding(decisions, clock),
@@ -389,7 +386,7 @@ async def _identity(
         membership=roll,
         record=TokenEvents(ledger, roll, agreements),
         log=log,
-        published=PublishedKeys(database, ledger, clock, _look(settings), log),
+        published=PublishedKeys(database, ledger, clock, look_at_keys(loopback=settings.jwks_loopback), log),
         proxy=TrustedProxy(settings.proxy_networks, secret),
         mtls=settings.mtls_issuer,
         rates=Rates(
@@ -411,17 +408,3 @@ def _proxy_secret(settings: Settings) -> bytes:
             remedy="Make one: openssl rand -hex 32.",
         )
     return secret
-
-
-def _look(settings: Settings) -> Look:
-    """Fetches members' key sets; its HTTP client is made when the first is looked at."""
-    made: list[Look] = []
-
-    async def look(uri: str) -> list[object]:
-        if not made:
-            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as above
-
-            made.append(KeySetClient(loopback=settings.jwks_loopback).look)
-        return await made[0](uri)
-
-    return look

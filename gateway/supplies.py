@@ -8,6 +8,7 @@ from gateway.access.pushing import Post
 from gateway.agreements import Agreements
 from gateway.database import Database, Reading, Transaction
 from gateway.identity import Admission, KnownClient, Spending, Subject
+from gateway.identity.key_address import Look
 from gateway.identity.revoked import revoke
 from gateway.ledger import Draft, Effect, Kind, Ledger, UsedBefore
 from gateway.ledger.note import NamedSigner
@@ -114,3 +115,17 @@ def outward_post(settings: Settings) -> Post:
         await made[0](uri, content, headers)
 
     return post
+
+
+def look_at_keys(*, loopback: bool) -> Look:
+    """Fetches members' key sets; its HTTP client, which takes long to import, is made when the first is looked at."""
+    made: list[Look] = []
+
+    async def look(uri: str) -> list[object]:
+        if not made:
+            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as said
+
+            made.append(KeySetClient(loopback=loopback).look)
+        return await made[0](uri)
+
+    return look

@@ -68,7 +68,10 @@ def _commands() -> dict[str, set[str]]:
 
 def _below(path: str, group: Any) -> Iterator[tuple[str, set[str]]]:
     for name, command in group.commands.items():
-        yield f"{path}{name}", {opt for parameter in command.params for opt in (*parameter.opts, *parameter.secondary_opts)}
+        yield (
+            f"{path}{name}",
+            {opt for parameter in command.params for opt in (*parameter.opts, *parameter.secondary_opts)},
+        )
         if hasattr(command, "commands"):
             yield from _below(f"{path}{name} ", command)
 
