@@ -37,6 +37,9 @@ types: install ## check types
 policies: install ## find or build OPA, then check, format-check and test the policies
 	$(BIN)/python -m tests.services.opa check
 
+prove: install ## prove the policy's invariants for all inputs (z3); a counter-example is printed as a test
+	$(BIN)/python -m tests.policy.smt
+
 pytest: install
 	$(BIN)/python -m pytest
 
