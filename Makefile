@@ -6,7 +6,7 @@ STAMP := .venv/installed
 CODE := gateway tests bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types policies pytest clauses mutation bench stack bundle lock migration clean
+.PHONY: help install demo test lint types policies prove pytest clauses mutation bench stack bundle lock migration clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

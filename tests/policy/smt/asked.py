@@ -10,6 +10,7 @@ from tests.policy.smt.translate import Translation
 from tests.policy.smt.unknown import Unknown
 from tests.policy.smt.values import (
     TRUE,
+    Continuation,
     Formula,
     Number,
     Record,
@@ -20,6 +21,7 @@ from tests.policy.smt.values import (
     either,
     equal,
     members_of,
+    resolved,
 )
 
 
@@ -59,20 +61,18 @@ class Asked:
             lambda answer: all_of(
                 [
                     lambda: equal(answer["effect"], self.text("permit")),
-                    lambda: contains(members_of(answer["fields"]), name),
+                    lambda: _in(answer["fields"], name),
                 ]
             )
         )
 
     def has_any(self, part: str) -> Formula:
         """Whether a list of the answer has any member."""
-        return self._said(lambda answer: members_of(answer[part]).exists(lambda _: TRUE))
+        return self._said(lambda answer: _any(answer[part], lambda _: TRUE))
 
     def gives_reason(self, code: Value) -> Formula:
         """Whether a reason of the answer has this code."""
-        return self._said(
-            lambda answer: members_of(answer["reasons"]).exists(lambda reason: equal(member_at(reason, "code"), code))
-        )
+        return self._said(lambda answer: _any(answer["reasons"], lambda reason: equal(member_at(reason, "code"), code)))
 
     def is_valid_until(self, instant: Any) -> Formula:
         """Whether this is the answer's `valid_until`."""
@@ -86,7 +86,7 @@ class Asked:
             members = obligation.members
             return all_of([lambda: equal(members["type"], self.text(kind)), lambda: k(members)])
 
-        return self._said(lambda answer: members_of(answer["obligations"]).exists(is_it))
+        return self._said(lambda answer: _any(answer["obligations"], is_it))
 
     def _said(self, k: Callable[[Mapping[str, Value]], Formula]) -> Formula:
         def of_answer(answer: Value) -> Formula:
@@ -94,6 +94,14 @@ class Asked:
             return k(answer.members)
 
         return self.translation.holds("decision", of_answer)
+
+
+def _any(several: Value, k: Continuation) -> Formula:
+    return resolved(several, lambda value: members_of(value).exists(k))
+
+
+def _in(several: Value, member: Value) -> Formula:
+    return resolved(several, lambda value: contains(members_of(value), member))
 
 
 def member_at(value: Value, path: str) -> Value:

@@ -130,7 +130,7 @@ def _beyond(asked: Sequence[Asked]) -> Formula:
 def _was_within(cases: Documents, answers: Documents) -> bool:
     case = cases[0]
     allowed = {*case["action"]["fields"]} & {*case["agreement"]["granted_fields"]} & case["resource"]["fields"].keys()
-    return set(answers[0]["fields"]) <= allowed
+    return allowed.issuperset(answers[0]["fields"])
 
 
 def _without_consent(asked: Sequence[Asked]) -> Formula:

@@ -31,6 +31,7 @@ class MapOf:
 Shape = Leaf | ListOf | MapOf | Mapping[str, "Shape"]
 
 _NAMES: Final = ListOf(NAME)
+_INTERVAL: Final[Mapping[str, Shape]] = {"from": WHOLE, "until": WHOLE}
 
 INPUT: Final[Shape] = {
     "subject": {
@@ -38,10 +39,31 @@ INPUT: Final[Shape] = {
         "client": NAME,
         "member_state": NAME,
         "client_state": NAME,
+        "person": NAME,
+        "qualified_until": WHOLE,
+        "clearance": WHOLE,
+        "country": NAME,
         "grants": ListOf({"agreement": NAME, "datasets": _NAMES, "purposes": _NAMES, "actions": _NAMES}),
     },
-    "action": {"name": NAME, "method": NAME, "fields": _NAMES, "includes": _NAMES, "signature": NAME},
-    "resource": {"dataset": NAME, "owner": NAME, "owner_state": NAME, "kind": NAME, "fields": MapOf(NAME)},
+    "action": {
+        "name": NAME,
+        "method": NAME,
+        "fields": _NAMES,
+        "filters": _NAMES,
+        "includes": _NAMES,
+        "signature": NAME,
+    },
+    "resource": {
+        "dataset": NAME,
+        "owner": NAME,
+        "owner_state": NAME,
+        "owner_qualified_until": WHOLE,
+        "country": NAME,
+        "kind": NAME,
+        "fields": MapOf(NAME),
+        "grades": MapOf(WHOLE),
+        "confidential": MapOf(NAME),
+    },
     "context": {"now": WHOLE, "purpose": NAME},
     "agreement": {
         "id": NAME,
@@ -58,6 +80,19 @@ INPUT: Final[Shape] = {
         "confidentiality_years": WHOLE,
         "onward": NAME,
         "signed_messages": {"profile": NAME, "actions": _NAMES},
+        "volume": {"records": WHOLE, "per_seconds": WHOLE},
+        "lawful_basis": NAME,
+        "retention_days": WHOLE,
+        "third_parties": _NAMES,
     },
-    "holds": ListOf({"case": NAME, "subject": NAME, "state": NAME}),
+    "circumstances": {
+        "participation": {"owner": _INTERVAL, "recipient": _INTERVAL},
+        "organisation_nda": _INTERVAL,
+        "person_nda": _INTERVAL,
+        "roster": _INTERVAL,
+        "assessment": _INTERVAL,
+        "transfer": _INTERVAL,
+        "onward": ListOf({"purpose": NAME, **_INTERVAL}),
+    },
+    "holds": ListOf({"case": NAME, "subject": NAME, "state": NAME, **_INTERVAL}),
 }

@@ -19,6 +19,7 @@ from tests.policy.smt.values import (
     Collection,
     Continuation,
     Counted,
+    Deferred,
     Dictionary,
     Formula,
     Number,
@@ -36,6 +37,7 @@ from tests.policy.smt.values import (
     members_of,
     no,
     ordered,
+    resolved,
 )
 
 Scope = Mapping[str, Value]
@@ -57,6 +59,7 @@ class Translation:
         self._document = document
         self._text = text
         self._bodies: dict[Rule, Formula] = {}
+        self._defined: dict[str, Formula] = {}
 
     def holds(self, name: str, k: Continuation) -> Formula:
         """That the rule `name` is defined, with a value of which `k` holds."""
@@ -182,7 +185,7 @@ class Translation:
             case "call":
                 return self._call(value, scope, k)
             case "array" | "set":
-                return self._several(value, scope, lambda members: k(listed(members, is_set=kind == "set")))
+                return self._parts(value, scope, lambda members: k(listed(members, is_set=kind == "set")))
             case "object":
                 return self._object(value, scope, k)
             case "arraycomprehension" | "setcomprehension":
@@ -205,11 +208,38 @@ class Translation:
 
         return after(())
 
+    def _parts(self, terms: Sequence[Term], scope: Scope, k: Callable[[Sequence[Value]], Formula]) -> Formula:
+        """The values of a literal's parts; of those that are rules, that they are defined."""
+
+        def after(values: tuple[Value, ...]) -> Formula:
+            if len(values) == len(terms):
+                return k(values)
+            term = terms[len(values)]
+            if (name := self._complete_rule(term, scope)) is not None:
+                value = Deferred(partial(self._rule, name))
+                return both(self._is_defined(name), lambda: after((*values, value)))
+            return self.term(term, scope, lambda value: after((*values, value)))
+
+        return after(())
+
+    def _complete_rule(self, term: Term, scope: Scope) -> str | None:
+        """The name of the rule with one value that a term is, if it is one."""
+        name = str(term["value"]) if term["type"] == "var" else ""
+        rules = () if name in scope else self._rules.get(name, ())
+        return name if rules and rules[0].key is None and rules[0].args is None else None
+
+    def _is_defined(self, name: str) -> Formula:
+        if any(rule.is_default for rule in self._rules[name]):
+            return TRUE
+        if name not in self._defined:
+            self._defined[name] = self._rule(name, lambda _: TRUE)
+        return self._defined[name]
+
     def _object(self, pairs: Any, scope: Scope, k: Continuation) -> Formula:
         if any(key["type"] != "string" for key, _ in pairs):
             raise Untranslatable("An object with a computed key.")
         names = [str(key["value"]) for key, _ in pairs]
-        return self._several(
+        return self._parts(
             [value for _, value in pairs], scope, lambda values: k(Record(dict(zip(names, values, strict=True))))
         )
 
@@ -241,7 +271,7 @@ class Translation:
     def _named(self, record: Record, name: str, k: Continuation) -> Formula:
         if name not in record.members and record.path is not None:
             raise Untranslatable(f"{record.path} has no member {name}: state it in tests/policy/smt/shape.py.")
-        return k(record.members[name]) if name in record.members else FALSE
+        return resolved(record.members[name], k) if name in record.members else FALSE
 
     def _member(self, value: Value, key: Value, k: Continuation) -> Formula:
         match value, key:
@@ -249,7 +279,7 @@ class Translation:
                 return self._named(value, name, k)
             case Record(members), Text():
                 return either(
-                    both(equal(key, self._text(name)), partial(k, member)) for name, member in members.items()
+                    both(equal(key, self._text(name)), partial(resolved, member, k)) for name, member in members.items()
                 )
             case Dictionary(exists), Text():
                 return exists(lambda name, member: both(equal(name, key), lambda: k(member)))

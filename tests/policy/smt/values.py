@@ -109,14 +109,26 @@ class Counted:
     collection: Collection
 
 
-Value = Text | Number | Truth | Record | Collection | Dictionary | Counted
+@dataclass(frozen=True, eq=False)
+class Deferred:
+    """The value of a rule that is defined: worked out where it is asked about, not where it is passed on."""
+
+    holds: Callable[[Continuation], Formula]
+
+
+Value = Text | Number | Truth | Record | Collection | Dictionary | Counted | Deferred
 Continuation = Callable[[Value], Formula]
+
+
+def resolved(value: Value, k: Continuation) -> Formula:
+    """That `k` holds of the value itself."""
+    return value.holds(k) if isinstance(value, Deferred) else k(value)
 
 
 def listed(members: Iterable[Value], *, is_set: bool) -> Collection:
     """The collection of exactly these."""
     known = tuple(members)
-    return Collection(is_set, lambda k: either(k(member) for member in known), tuple((TRUE, one) for one in known))
+    return Collection(is_set, lambda k: either(resolved(member, k) for member in known))
 
 
 def members_of(value: Value) -> Collection:
@@ -149,6 +161,10 @@ def contains(collection: Collection, sought: Value) -> Formula:
 def equal(one: Value, other: Value) -> Formula:
     """`==`; values of different types are not equal, in both engines."""
     match one, other:
+        case Deferred(), _:
+            return one.holds(lambda value: equal(value, other))
+        case _, Deferred():
+            return other.holds(lambda value: equal(one, value))
         case Text(_, str() as first), Text(_, str() as second):
             return TRUE if first == second else FALSE
         case Text(), Text():
@@ -214,6 +230,8 @@ def stated(answer: Any, value: Value, text: Callable[[str], Text]) -> Formula:
     if isinstance(answer, Text | Number):
         return equal(value, answer)
     match value:
+        case Deferred(holds):
+            return holds(lambda known: stated(answer, known, text))
         case Text() if isinstance(answer, str):
             return equal(value, text(answer))
         case Truth(formula) if isinstance(answer, bool):
