@@ -20,7 +20,7 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Endings, Holds
+from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
@@ -241,7 +241,7 @@ async def compose(
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
             enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets),
+                facts=GoverningFacts(database, agreements, datasets, Circumstances()),
                 deciding=Deciding(decisions, clock),
                 cases=DecidedCases(database, clock),
                 search=Search(database, keyring),

@@ -250,6 +250,7 @@ class Member:
                     "fields": list(fields),
                     "purposes": over.pop("purposes", ["market_analysis"]),
                     "methods": ["api"],
+                    "lawful_basis": "consent",
                 }
             ],
             "frequency": {"reads": 1_000_000, "per_seconds": 86_400},

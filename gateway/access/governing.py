@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, exists, func, literal, or_, select
 from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
 from gateway.agreements import holds_case
-from gateway.agreements.tables import agreement, hold
+from gateway.agreements.tables import agreement, agreement_third_party, hold
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
-from gateway.database import Database, Query, Row
+from gateway.clock import seconds
+from gateway.database import Database, Query, Reading, Row
 from gateway.errors import NotFound
 from gateway.identity.tables import client, is_revoked
 from gateway.ledger.tables import head
@@ -40,10 +41,11 @@ def _in_one_text(*columns: ColumnElement[Any]) -> ColumnElement[str]:
 def governing_row() -> Select[Any]:
     """One row of versions for (:agreement, :dataset, :member, :client), or none for a stranger to the agreement.
 
+    Whom the terms name as a third party is none; the terms themselves, proved, decide what it may.
     They end in `_TOKEN_REVOKED` where :token is revoked.
     """
     held = (
-        select(func.min(hold.c.case_id))
+        select(_in_one_text(func.min(hold.c.case_id), func.count(), func.max(hold.c.placed_at), func.sum(hold.c.until)))
         .where(
             hold.c.state == "active",
             or_(
@@ -58,9 +60,12 @@ def governing_row() -> Select[Any]:
         select(
             _in_one_text(
                 agreement.c.version,
+                agreement.c.revision,
                 agreement.c.owner_id,
                 _owner.c.state,
+                _owner.c.revision,
                 _recipient.c.state,
+                _recipient.c.revision,
                 client.c.state,
                 client.c.version,
                 dataset.c.no,
@@ -73,7 +78,12 @@ def governing_row() -> Select[Any]:
             agreement.c.version.label("agreement_version"),
             agreement.c.owner_id,
             _owner.c.state.label("owner_state"),
+            _owner.c.qualified_until.label("owner_qualified_until"),
+            _owner.c.country.label("owner_country"),
             _recipient.c.state.label("member_state"),
+            _recipient.c.qualified_until,
+            _recipient.c.clearance,
+            _recipient.c.country,
             client.c.state.label("client_state"),
             client.c.version.label("client_version"),
             dataset.c.no.label("dataset_no"),
@@ -95,7 +105,16 @@ def governing_row() -> Select[Any]:
         .where(
             agreement.c.id == bindparam("agreement", type_=SQLText),
             _recipient.c.alliance_id == agreement.c.alliance_id,
-            or_(agreement.c.owner_id == _recipient.c.id, agreement.c.recipient_id == _recipient.c.id),
+            or_(
+                agreement.c.owner_id == _recipient.c.id,
+                agreement.c.recipient_id == _recipient.c.id,
+                exists()
+                .where(
+                    agreement_third_party.c.agreement_id == agreement.c.id,
+                    agreement_third_party.c.member_id == _recipient.c.id,
+                )
+                .correlate(agreement, _recipient),
+            ),
         )
     )
 
@@ -123,13 +142,20 @@ class Governing:
     owner: str
     policy_digest: str | None
     """The policy in force, None before the first activation."""
-    holds: Sequence[Mapping[str, str]]
-    """The active holds, as the policy's input has them."""
+    holds: Sequence[Mapping[str, Any]]
+    """The holds that were not lifted, as the policy's input has them."""
     last_time: int
     terms: Mapping[str, Any]
     """The `agreement` object of the policy's input, sliced to the dataset."""
     dataset: Dataset | None
     """None where the agreement's owner has none of that id."""
+    circumstances: Mapping[str, Any]
+    """What stands beside the terms, as the policy's input has it."""
+    person: str
+    asker: Mapping[str, Any]
+    """The asking member's `qualified_until`, `clearance` and `country`, as the policy's input has them."""
+    owner_facts: Mapping[str, Any]
+    """The owner's `owner_qualified_until` and `country`, as the policy's input has them."""
     member_state: str
     owner_state: str
     client_state: str
@@ -143,9 +169,10 @@ class Governing:
     def case(self, request: AccessRequest, now_s: int) -> dict[str, Any]:
         """The policy's input document for a request at an instant (epoch seconds).
 
-        A hold on a dataset that the agreement does not cover is left out: it would tell that the dataset exists.
+        A dataset that the agreement does not cover is left out, and holds on it: they would tell that it exists.
         """
-        known = self.dataset.class_of_field if self.dataset else {}
+        covered = self.dataset if self.terms["granted_fields"] else None
+        known = covered.class_of_field if covered else {}
         wanted = request.fields or tuple(name for name in self.terms["granted_fields"] if name in known)
         asked = dict.fromkeys([*wanted, *request.filters])  # a match tells the value: a filter is a wish to read
         revoked = self.client_version != request.subject.client_version or self.token_revoked
@@ -155,6 +182,8 @@ class Governing:
                 "client": request.subject.client,
                 "member_state": self.member_state,
                 "client_state": "revoked" if revoked else self.client_state,
+                "person": self.person,
+                **self.asker,
                 "grants": [
                     {
                         "agreement": grant.agreement,
@@ -170,6 +199,7 @@ class Governing:
                 "name": request.action,
                 "method": request.method,
                 "fields": list(asked),
+                "filters": list(request.filters),
                 "includes": list(request.includes),
                 "signature": request.signature,
             },
@@ -177,11 +207,15 @@ class Governing:
                 "dataset": request.dataset,
                 "owner": self.owner,
                 "owner_state": self.owner_state,
-                "kind": self.dataset.kind if self.dataset else "market",
+                "kind": covered.kind if covered else "market",
+                **self.owner_facts,
                 "fields": dict(known),
+                "grades": dict(covered.grade_of_field) if covered else {},
+                "confidential": dict(covered.confidentiality_of_field) if covered else {},
             },
             "context": {"now": now_s, "purpose": request.purpose},
             "agreement": dict(self.terms),
+            "circumstances": self.circumstances,
             "holds": [dict(hold) for hold in self.holds if self.terms["granted_fields"]],
         }
 
@@ -191,6 +225,13 @@ class Terms(Protocol):
 
     async def case(self, agreement: str, version: int, dataset: str) -> Mapping[str, Any]:
         """The `agreement` object of the policy's input; of a draft too."""
+
+
+class Circumstances(Protocol):
+    """Where what stands beside the terms comes from."""
+
+    async def of(self, reading: Reading, *, agreement: str, dataset: str, member: str, person: str) -> dict[str, Any]:
+        """The `circumstances` object of the policy's input."""
 
 
 class Datasets(Protocol):
@@ -203,17 +244,26 @@ class Datasets(Protocol):
 class GoverningFacts:
     """Reads `Governing`; remembers it under versions that the selecting statement compares again."""
 
-    def __init__(self, database: Database, terms: Terms, datasets: Datasets, *, remembered: int = 4096) -> None:
+    def __init__(
+        self,
+        database: Database,
+        terms: Terms,
+        datasets: Datasets,
+        circumstances: Circumstances,
+        *,
+        remembered: int = 4096,
+    ) -> None:
         self._database = database
         self._terms = terms
         self._datasets = datasets
+        self._circumstances = circumstances
         self._remembered: OrderedDict[tuple[str, ...], Governing] = OrderedDict()
         self._most = remembered
 
     async def read(self, request: AccessRequest, *, fresh: bool) -> Governing:
         """What governs the request; `NotFound` for a stranger to the agreement. `fresh` reads the database."""
         names = key_of(request)
-        key = tuple(names.values())[:-1]
+        key = (*tuple(names.values())[:-1], request.person)
         if not fresh and (known := self._remembered.get(key)) is not None:
             return known
         row = await self._database.one(_GOVERNING, **names)
@@ -237,6 +287,23 @@ class GoverningFacts:
             last_time=row["last_time"],
             terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
             dataset=await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None,
+            circumstances=await self._circumstances.of(
+                self._database,
+                agreement=request.agreement,
+                dataset=request.dataset,
+                member=request.subject.member,
+                person=request.person,
+            ),
+            person=request.person,
+            asker={
+                "qualified_until": seconds(row["qualified_until"]),
+                "clearance": row["clearance"],
+                "country": row["country"],
+            },
+            owner_facts={
+                "owner_qualified_until": seconds(row["owner_qualified_until"]),
+                "country": row["owner_country"],
+            },
             member_state=row["member_state"],
             owner_state=row["owner_state"],
             client_state=row["client_state"],

@@ -47,6 +47,12 @@ class Judgement(NamedTuple):
         return self.dataset.layout
 
     @property
+    def holding_case(self) -> str | None:
+        """The case whose hold stands over what was asked, at the instant of the judgement."""
+        standing = [one for one in self.governing.holds if one["from"] <= self.now_s < one["until"]]
+        return standing[0]["case"] if standing else None
+
+    @property
     def valid_until_s(self) -> int:
         """The first instant at which the answer could change: by the policy, or by a consent that ends."""
         ends = [s.consent_ends for s in self.selection.records if s.consent_ends is not None]

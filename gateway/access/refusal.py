@@ -26,7 +26,6 @@ def refuse_unless_permitted(judgement: Judgement, recorded: Recorded) -> None:
     codes = {reason.code for reason in recorded.reasons}
     if _REVOKED in codes:
         raise ClientChanged
-    if _DISPUTED in codes and judgement.governing.holds:
-        case = judgement.governing.holds[0]["case"]
+    if _DISPUTED in codes and (case := judgement.holding_case):
         raise OnHold(recorded.reasons, case, event_id=recorded.event_id, log=recorded.log)
     raise Refused(recorded.reasons, event_id=recorded.event_id, log=recorded.log)

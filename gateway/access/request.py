@@ -43,6 +43,11 @@ class AccessRequest(NamedTuple):
         """The profile that the message is signed by, or `none`."""
         return PROFILE if self.signed is not None else "none"
 
+    @property
+    def person(self) -> str:
+        """Who of the member's people asks, as the token says; `none` for nobody."""
+        return self.subject.person_under(self.agreement)
+
     def question(self) -> tuple[object, ...]:
         """What of the request the policy is asked about, beside what governs it."""
         subject = self.subject

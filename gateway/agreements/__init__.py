@@ -2,11 +2,13 @@
 
 from gateway.agreements.agreement import Agreement, Signature, agreement_case
 from gateway.agreements.agreements import Agreements
+from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.ending import Endings
 from gateway.agreements.holds import Holds, HoldSubject, holds_case
 from gateway.agreements.life import AgreementLife
 from gateway.agreements.proof import TamperedAgreement
+from gateway.agreements.revision import touch_agreement
 from gateway.agreements.signatures import sign_terms
 from gateway.agreements.terms import DatasetTerm, Frequency, Terms, parse_terms
 
@@ -14,6 +16,7 @@ __all__ = [
     "Agreement",
     "AgreementLife",
     "Agreements",
+    "Circumstances",
     "DatasetTerm",
     "Datasets",
     "Endings",
@@ -27,4 +30,5 @@ __all__ = [
     "holds_case",
     "parse_terms",
     "sign_terms",
+    "touch_agreement",
 ]

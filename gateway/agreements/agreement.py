@@ -11,6 +11,9 @@ from gateway.agreements.fields import years_after
 from gateway.agreements.terms import Terms
 from gateway.clock import seconds
 
+MOST = 2**53 - 1
+"""The largest integer of a policy's input: a number of records that nobody reaches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -111,8 +114,8 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
         "purposes": list(term.purposes) if term else [],
         "methods": list(term.methods) if term else [],
         "frequency": {
-            "reads": terms.frequency.reads if terms else 0,
-            "per_seconds": terms.frequency.per_seconds if terms else 1,
+            "reads": terms.frequency.reads if terms and terms.frequency else 0,
+            "per_seconds": terms.frequency.per_seconds if terms and terms.frequency else 1,
         },
         "confidentiality_years": terms.confidentiality_years if terms else 0,
         "onward": terms.onward if terms else "forbidden",
@@ -120,6 +123,13 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
             "profile": signed.profile if signed else "none",
             "actions": list(signed.actions) if signed else [],
         },
+        "volume": {
+            "records": term.volume.records if term and term.volume else MOST,
+            "per_seconds": term.volume.per_seconds if term and term.volume else 1,
+        },
+        "lawful_basis": term.lawful_basis if term and term.lawful_basis else "none",
+        "retention_days": term.retention_days if term and term.retention_days else 0,
+        "third_parties": list(terms.third_parties) if terms else [],
     }
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, or_, select
 from gateway.agreements.agreement import Agreement, agreement_case
 from gateway.agreements.proof import AGREEMENT_ROW, TamperedAgreement, prove, unproved
 from gateway.agreements.tables import agreement
+from gateway.agreements.terms import Terms
 from gateway.database import Database, Query, Row
 from gateway.errors import NotFound
 from gateway.identity import Offer
@@ -85,14 +86,15 @@ class Agreements:
         return agreement_case(found, dataset)
 
     async def offer(self, member: str, agreement: str, now_s: int) -> Offer | None:
-        """What a token may say about an agreement: its terms for the recipient while in force, else None.
+        """What a token may say about an agreement: its terms for who may receive while in force, else None.
 
-        Neither party may be suspended: a token would be refused anyway at each use, and none is issued.
+        That is the recipient, and a third party that the terms name: what it gets depends on the owner's consent at
+        each use. Nobody of them may be suspended: a token would be refused anyway at each use, and none is issued.
         """
         found = await self.in_force(agreement, now_s)
-        if found is None or found.terms is None or member != found.recipient:
+        if found is None or found.terms is None or not _may_receive(member, found, found.terms):
             return None
-        for party in found.parties:
+        for party in {*found.parties, member}:
             if not await is_admitted(self._database, alliance_id=found.alliance, member_id=party):
                 return None
         return Offer(
@@ -138,7 +140,11 @@ class Agreements:
             self._reported.popitem(last=False)
 
 
+def _may_receive(member: str, found: Agreement, terms: Terms) -> bool:
+    return member == found.recipient or member in terms.third_parties
+
+
 def _key(row: Row) -> _Key:
-    """Everything that an agreement's row says."""
-    said = [row[column.name] for column in agreement.c if column.name != "terms"]
+    """Everything that an agreement's row says of its terms and life."""
+    said = [row[column.name] for column in agreement.c if column.name not in ("terms", "revision")]
     return (*said, hashlib.sha256(bytes(row["terms"])).digest())

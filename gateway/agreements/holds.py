@@ -16,16 +16,20 @@ from gateway.agreements.datasets import Datasets
 from gateway.agreements.fields import IDENTIFIER
 from gateway.agreements.tables import agreement, hold
 from gateway.approvals import Act, Arguments, Mandate
+from gateway.clock import seconds
 from gateway.database import Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.ledger import Change, Draft, Kind, Ledger
 from gateway.members.arguments import said
 
+OPEN_END_MS = 253_402_300_799_000
+"""The end of a hold that has none (9999-12-31T23:59:59Z)."""
+
 _ADD = Query(insert(hold))
 _HOLD = Query(select(hold).where(hold.c.id == bindparam("id")))
 _ACTIVE = Query(
-    select(hold.c.case_id, hold.c.subject_kind, hold.c.subject_id)
+    select(hold.c.case_id, hold.c.subject_kind, hold.c.subject_id, hold.c.placed_at, hold.c.until)
     .where(
         hold.c.subject_kind == bindparam("kind"),
         hold.c.subject_id == bindparam("subject"),
@@ -83,6 +87,7 @@ class Holds:
                 state="active",
                 placed_at=change.now_ms,
                 lifted_at=None,
+                until=OPEN_END_MS,
             )
             facts = {"hold": hold_id, "case": case, kind.value: subject_id}
             change.enter(_act("hold_placed", owner, {"operator": operator}, facts))
@@ -133,15 +138,21 @@ class Holds:
         return owner
 
 
-async def holds_case(reading: Reading, *, agreement_id: str, dataset_id: str) -> list[dict[str, str]]:
-    """The `holds` of the policy's input: every active hold on this agreement or this dataset."""
+async def holds_case(reading: Reading, *, agreement_id: str, dataset_id: str) -> list[dict[str, Any]]:
+    """The `holds` of the policy's input: every hold on this agreement or this dataset that was not lifted."""
     on_agreement = await reading.all(_ACTIVE, kind="agreement", subject=agreement_id)
     on_dataset = await reading.all(_ACTIVE, kind="dataset", subject=dataset_id)
     return [_case(row) for row in (*on_agreement, *on_dataset)]
 
 
-def _case(row: Row) -> dict[str, str]:
-    return {"case": row["case_id"], "subject": row["subject_id"], "state": "active"}
+def _case(row: Row) -> dict[str, Any]:
+    return {
+        "case": row["case_id"],
+        "subject": row["subject_id"],
+        "state": "active",
+        "from": seconds(row["placed_at"]),
+        "until": seconds(row["until"]),
+    }
 
 
 async def _existing(reading: Reading, hold_id: str) -> Row:

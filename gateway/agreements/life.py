@@ -16,7 +16,7 @@ from gateway.agreements.datasets import Datasets
 from gateway.agreements.ending import end
 from gateway.agreements.proof import AGREEMENT_ROW, other_party, prove
 from gateway.agreements.signatures import SignatureRefused, named_key, verify_signature
-from gateway.agreements.tables import agreement, agreement_signature
+from gateway.agreements.tables import agreement, agreement_signature, agreement_third_party
 from gateway.agreements.terms import Terms, complete_proposal
 from gateway.canonical import canonical
 from gateway.database import AlreadyExists, Database, Query, Reading, Transaction
@@ -32,6 +32,7 @@ from gateway.members.members import is_admitted, stays_admitted
 
 _ADD = Query(insert(agreement))
 _ADD_SIGNATURE = Query(insert(agreement_signature))
+_ADD_THIRD_PARTY = Query(insert(agreement_third_party))
 _SIGNED_ONCE = Query(
     update(agreement).where(agreement.c.id == bindparam("the_id")).values(version=agreement.c.version + 1)
 )
@@ -89,7 +90,10 @@ class AgreementLife:
                 created_at=change.now_ms,
                 signed_at=None,
                 ended_at=None,
+                revision=1,
             )
+            for third_party in terms.third_parties:
+                await change.tx.run(_ADD_THIRD_PARTY, agreement_id=terms.agreement, member_id=third_party)
             drafted = await _current(change.tx, terms.agreement)
             answer = canonical(drafted.describe())
             await remember(

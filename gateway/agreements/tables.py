@@ -1,7 +1,8 @@
 """Agreements, their signatures, and holds. What was signed can be neither rewritten nor removed.
 
 The triggers are a second lock, not the proof: the proof is the signatures, verified whenever an
-agreement is loaded. An agreement that was terminated never changes again.
+agreement is loaded. An agreement that was terminated never changes again; its `revision` alone moves, with the
+facts beside the terms. A hold stands until `until` (ms) or until it is lifted.
 """
 
 from __future__ import annotations
@@ -25,11 +26,20 @@ agreement = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("signed_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("revision", BigInteger, nullable=False, server_default="1"),
     CheckConstraint("state IN ('draft', 'signed', 'terminated')", name="state"),
     CheckConstraint("owner_id <> recipient_id", name="parties"),
 )
 Index(None, agreement.c.owner_id, agreement.c.id)
 Index(None, agreement.c.recipient_id, agreement.c.id)
+
+agreement_third_party = Table(
+    "agreement_third_party",
+    metadata,
+    Column("agreement_id", Text, ForeignKey("agreement.id"), primary_key=True),
+    Column("member_id", Text, ForeignKey("member.id"), primary_key=True),
+)
+"""Whom the terms name beside the parties: a way to find the agreement, and no proof. The signed terms decide."""
 
 agreement_signature = Table(
     "agreement_signature",
@@ -52,6 +62,7 @@ hold = Table(
     Column("state", Text, nullable=False),
     Column("placed_at", BigInteger, nullable=False),
     Column("lifted_at", BigInteger),
+    Column("until", BigInteger, nullable=False, server_default="253402300799000"),
     CheckConstraint("subject_kind IN ('dataset', 'agreement')", name="subject_kind"),
     CheckConstraint("state IN ('active', 'lifted')", name="state"),
 )
@@ -59,6 +70,7 @@ Index(None, hold.c.subject_kind, hold.c.subject_id)
 
 _ARCHIVED = "archived: agreements and signatures are never rewritten or removed"
 _FIXED = ("id", "alliance_id", "owner_id", "recipient_id", "terms", "terms_sha256", "created_at")
+_LIFE = ("version", "state", "signed_at", "ended_at")
 
 
 def _rewrites(distinct: str) -> str:
@@ -67,9 +79,11 @@ def _rewrites(distinct: str) -> str:
         [
             changed(_FIXED, distinct),
             f"(old.signed_at IS NOT NULL AND new.signed_at {distinct} old.signed_at)",
-            "old.state = 'terminated'",
+            f"(old.state = 'terminated' AND ({changed(_LIFE, distinct)}))",
             "(old.state = 'signed' AND new.state = 'draft')",
-            "new.version <= old.version",
+            f"(new.version <= old.version AND ({changed(_LIFE, distinct)}))",
+            "new.revision < old.revision",
+            "(new.version = old.version AND new.revision = old.revision)",
         ]
     )
 

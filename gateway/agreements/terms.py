@@ -40,6 +40,7 @@ LONGEST_WINDOW_S = 366 * 24 * 60 * 60
 LONGEST_CONFIDENTIALITY_YEARS = 100
 METHODS = ("api",)
 ONWARD = ("forbidden", "written_consent")
+BASES = ("consent", "contract", "legal_obligation", "public_information", "non_personal")
 SIGNED_ACTIONS = ("read", "query")
 """What a signature may be demanded for: every read, or those that filter."""
 PROFILES = (PROFILE,)
@@ -60,6 +61,14 @@ _MEMBERS = ("v", "alliance", "agreement", *PROPOSED)
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """At most `records` records in each window of `per_seconds` seconds."""
+
+    records: int
+    per_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetTerm:
     """One dataset's part: exactly these fields, for exactly these purposes, by exactly these methods."""
 
@@ -67,6 +76,9 @@ class DatasetTerm:
     fields: tuple[str, ...]
     purposes: tuple[str, ...]
     methods: tuple[str, ...]
+    volume: Volume | None = None
+    lawful_basis: str | None = None
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +108,13 @@ class Terms:
     recipient: str
     title: str
     datasets: tuple[DatasetTerm, ...]
-    frequency: Frequency
+    frequency: Frequency | None
     starts_at: int
     ends_at: int
     confidentiality_years: int
     onward: str
     signed_messages: SignedMessages | None
+    third_parties: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -184,7 +197,7 @@ def _dataset_terms(value: Any) -> Iterator[DatasetTerm]:
     seen: set[str] = set()
     for index, item in enumerate(items(value, "/datasets", MOST_DATASETS)):
         at = f"/datasets/{index}"
-        members(item, ("dataset", "fields", "purposes", "methods"), at)
+        members(item, ("dataset", "fields", "purposes", "methods"), at, optional=("lawful_basis",))
         dataset = matching(item["dataset"], f"{at}/dataset", IDENTIFIER)
         if dataset in seen:
             raise Invalid("terms_repeated", "A dataset is named twice.", field=f"{at}/dataset")
@@ -194,6 +207,7 @@ def _dataset_terms(value: Any) -> Iterator[DatasetTerm]:
             fields=_distinct(item["fields"], f"{at}/fields", MOST_FIELDS, FIELD_NAME),
             purposes=_distinct(item["purposes"], f"{at}/purposes", MOST_PURPOSES, PURPOSE),
             methods=_choices(item["methods"], f"{at}/methods", METHODS),
+            lawful_basis=choice(item["lawful_basis"], f"{at}/lawful_basis", BASES) if "lawful_basis" in item else None,
         )
 
 

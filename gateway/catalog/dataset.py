@@ -75,6 +75,16 @@ class Dataset:
         return {name: field.class_name for name, field in self.fields.items()}
 
     @cached_property
+    def grade_of_field(self) -> Mapping[str, int]:
+        """Field name -> grade (GB/T 43697-2024), in order of declaration."""
+        return {name: field.grade for name, field in self.fields.items()}
+
+    @cached_property
+    def confidentiality_of_field(self) -> Mapping[str, str]:
+        """Field name -> what kind of secret it is (clause 8.1.1), `public` for none, in order of declaration."""
+        return {name: field.confidentiality for name, field in self.fields.items()}
+
+    @cached_property
     def schema_sha256(self) -> str:
         """What the context of every sealed record names as its schema."""
         return hashlib.sha256(self.schema.text.encode()).hexdigest()

@@ -18,6 +18,8 @@ class Field:
     name: str
     class_name: str
     grade: int
+    confidentiality: str
+    """public, business_secret, technical_secret, customer or financial."""
     type: str
     """string, integer, number, boolean, date or datetime."""
     nullable: bool
@@ -64,6 +66,7 @@ def _field(name: str, keywords: Mapping[str, Any], required: bool) -> Field:
         name=name,
         class_name=keywords["x-class"],
         grade=keywords["x-grade"],
+        confidentiality=keywords.get("x-confidentiality", "public"),
         type=_FORMATS.get(keywords.get("format", ""), scalar),
         nullable="null" in declared if isinstance(declared, list) else False,
         required=required,

@@ -304,7 +304,8 @@ class Story:
 
 
 def _term(dataset: str, fields: tuple[str, ...], purpose: str) -> dict[str, Any]:
-    return {"dataset": dataset, "fields": list(fields), "purposes": [purpose], "methods": ["api"]}
+    term = {"dataset": dataset, "fields": list(fields), "purposes": [purpose], "methods": ["api"]}
+    return {**term, "lawful_basis": "consent"}
 
 
 def _instant(moment: datetime) -> str:

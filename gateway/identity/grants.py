@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Any, Final, Protocol
 from gateway import canonical
 from gateway.errors import Invalid
 from gateway.identity.claims import text
-from gateway.identity.subject import MEMBER_ACTIONS, SUSPENDED_ACTIONS, AgreementGrant, MemberGrant
+from gateway.identity.subject import MEMBER_ACTIONS, NOBODY, SUSPENDED_ACTIONS, AgreementGrant, MemberGrant
 
 MEMBER_TYPE: Final = "alliance_member"
 AGREEMENT_TYPE: Final = "alliance_agreement"
@@ -18,10 +19,11 @@ TYPES: Final = (MEMBER_TYPE, AGREEMENT_TYPE)
 _DETAILS: Final = 16
 _VALUES: Final = 64
 _VALUE: Final = range(1, 129)
+_PERSON: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _LISTS: Final = {MEMBER_TYPE: ("actions",), AGREEMENT_TYPE: ("datasets", "purposes", "actions")}
 _FIELDS: Final = {
     MEMBER_TYPE: frozenset(("type", "actions")),
-    AGREEMENT_TYPE: frozenset(("type", "agreement", "datasets", "purposes", "actions")),
+    AGREEMENT_TYPE: frozenset(("type", "agreement", "datasets", "purposes", "actions", "person")),
 }
 
 
@@ -66,7 +68,10 @@ class Grants:
             raise DetailsInvalid("authorization_details is an array.")
         read = [_detail(detail) for detail in details]
         actions = {action for one in read if isinstance(one, MemberGrant) for action in one.actions}
-        return cls(tuple(one for one in read if isinstance(one, AgreementGrant)), frozenset(actions))
+        agreements = tuple(one for one in read if isinstance(one, AgreementGrant))
+        if len({one.agreement for one in agreements}) != len({(one.agreement, one.person) for one in agreements}):
+            raise DetailsInvalid("The details about one agreement name one person.")
+        return cls(agreements, frozenset(actions))
 
     def details(self) -> list[dict[str, Any]]:
         """As `authorization_details`."""
@@ -80,6 +85,7 @@ class Grants:
                     "datasets": list(one.datasets),
                     "purposes": list(one.purposes),
                     "actions": list(one.actions),
+                    **({} if one.person == NOBODY else {"person": one.person}),
                 }
                 for one in self.agreements
             ),
@@ -128,7 +134,10 @@ def _narrow(asked: AgreementGrant, offer: Offer) -> list[AgreementGrant]:
         purposes = tuple(purpose for purpose in asked.purposes if purpose in offered)
         if purposes and actions:
             alike.setdefault(purposes, []).append(dataset)
-    return [AgreementGrant(asked.agreement, tuple(names), purposes, actions) for purposes, names in alike.items()]
+    return [
+        AgreementGrant(asked.agreement, tuple(names), purposes, actions, asked.person)
+        for purposes, names in alike.items()
+    ]
 
 
 def _detail(detail: object) -> AgreementGrant | MemberGrant:
@@ -143,7 +152,14 @@ def _detail(detail: object) -> AgreementGrant | MemberGrant:
     agreement = text(detail.get("agreement"), _VALUE)
     if agreement is None:
         raise DetailsInvalid("A detail names no agreement.")
-    return AgreementGrant(agreement, *lists)
+    datasets, purposes, actions = lists
+    return AgreementGrant(agreement, datasets, purposes, actions, _person(detail.get("person", NOBODY)))
+
+
+def _person(value: object) -> str:
+    if not isinstance(value, str) or not _PERSON.fullmatch(value):
+        raise DetailsInvalid("A detail's person is an id of letters, digits, `_`, `.`, `:` and `-`.")
+    return value
 
 
 def _values(values: object) -> tuple[str, ...]:

@@ -13,15 +13,22 @@ MEMBER_ACTIONS: Final = frozenset(("draft", "sign", "upload", "consent", "withdr
 SUSPENDED_ACTIONS: Final = frozenset(("withdraw",))
 """What is left of them to a suspended member: a dispute between companies never stands in a person's way."""
 
+NOBODY: Final = "none"
+"""The person of a grant that names none."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgreementGrant:
-    """Type `alliance_agreement`: every dataset named here for every purpose and action named here."""
+    """Type `alliance_agreement`: every dataset named here for every purpose and action named here.
+
+    `person` is who of the member's people asks, as the member names it; `none` for a system on its own.
+    """
 
     agreement: str
     datasets: tuple[str, ...]
     purposes: tuple[str, ...]
     actions: tuple[str, ...]
+    person: str = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,10 @@ class Subject:
     def actor(self) -> dict[str, str]:
         """Who asks, as entries say it; what the token is bound to included."""
         return {"member": self.member, "client": self.client, "token": self.token, **self.confirmation}
+
+    def person_under(self, agreement: str) -> str:
+        """Who of the member's people asks under an agreement; `none` where the token names nobody."""
+        return next((grant.person for grant in self.agreements if grant.agreement == agreement), NOBODY)
 
     def require(self, action: str) -> None:
         """Raise `Refused` unless the token grants this action of `alliance_member`."""

@@ -21,6 +21,8 @@ from gateway.members.tables import alliance, member
 from gateway.members.uscc import checked_uscc
 
 LONGEST_NAME = 200
+HIGHEST_CLEARANCE = 4
+OPEN_END_MS = 253_402_300_799_000
 ENVIRONMENTS = ("production", "test")
 
 _ADD_ALLIANCE = Query(insert(alliance))
@@ -76,8 +78,22 @@ class Members:
             change.enter(_act(alliance_id, "alliance_founded", {"operator": operator}, **facts))
         return alliance_id
 
-    async def create_member(self, alliance_id: str, *, name: str, uscc: str, industry: str, operator: str) -> str:
+    async def create_member(
+        self,
+        alliance_id: str,
+        *,
+        name: str,
+        uscc: str,
+        industry: str,
+        operator: str,
+        country: str = "CN",
+        clearance: int = HIGHEST_CLEARANCE,
+        qualified_until: int = OPEN_END_MS,
+    ) -> str:
         """Admit a company: its row, its encryption keys and its own log, or nothing; returns its id.
+
+        `country` by ISO 3166 (two letters), `clearance` is the highest grade that it may read, `qualified_until` (ms)
+        the end of the papers that it is admitted by.
 
         `UsccInvalid` names what is wrong with the code; `Conflicting` if the company is a member already.
         """
@@ -100,6 +116,10 @@ class Members:
                 state="admitted",
                 version=1,
                 created_at=change.now_ms,
+                revision=1,
+                country=country,
+                clearance=clearance,
+                qualified_until=qualified_until,
             )
             await change.open_log(member_id)
             await self._keyring.create_log_key(change.tx, member_id, change.now_ms)

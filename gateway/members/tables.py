@@ -1,4 +1,8 @@
-"""Who belongs to an alliance, and the keys that members sign agreements with."""
+"""Who belongs to an alliance, and the keys that members sign agreements with.
+
+A member's row stands for nothing that it was not given: unstated, its papers have run out (`qualified_until` 0 ms),
+it is cleared for no grade, and its country is nobody's (ZZ). `revision` moves with every fact that the policy sees.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +43,13 @@ member = Table(
     Column("state", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="1"),
+    Column("qualified_until", BigInteger, nullable=False, server_default="0"),
+    Column("clearance", BigInteger, nullable=False, server_default="0"),
+    Column("country", Text, nullable=False, server_default="ZZ"),
     UniqueConstraint("alliance_id", "uscc"),
     CheckConstraint("state IN ('admitted', 'suspended')", name="state"),
+    CheckConstraint("clearance BETWEEN 0 AND 4", name="clearance"),
 )
 Index(None, member.c.alliance_id, member.c.id)
 

@@ -8,8 +8,10 @@ from gateway.policy.model import (
     Confidentiality,
     Decision,
     Frequency,
+    Mask,
     Obligations,
     SubjectConsent,
+    Volume,
     indeterminate,
 )
 
@@ -21,10 +23,12 @@ __all__ = [
     "Engine",
     "EngineUnavailable",
     "Frequency",
+    "Mask",
     "Obligations",
     "PolicyBundle",
     "SelfTestFailed",
     "SubjectConsent",
+    "Volume",
     "indeterminate",
     "load_bundle",
 ]

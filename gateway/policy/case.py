@@ -104,7 +104,16 @@ def _names_to_names(value: Any, path: str) -> None:
         _name(member, path)
 
 
+def _names_to_wholes(value: Any, path: str) -> None:
+    if not isinstance(value, dict) or len(value) > _MOST_ITEMS:
+        raise _refuse(path, f"an object of at most {_MOST_ITEMS} members")
+    for name, member in value.items():
+        _name(name, path)
+        _whole(member, path)
+
+
 _NAMES = _list_of(_name)
+_INTERVAL = _record({"from": _whole, "until": _whole})
 
 _GRANT = _record({"agreement": _name, "datasets": _NAMES, "purposes": _NAMES, "actions": _NAMES})
 
@@ -116,12 +125,35 @@ _CASE = _record(
                 "client": _name,
                 "member_state": _name,
                 "client_state": _name,
+                "person": _name,
+                "qualified_until": _whole,
+                "clearance": _whole,
+                "country": _name,
                 "grants": _list_of(_GRANT),
             }
         ),
-        "action": _record({"name": _name, "method": _name, "fields": _NAMES, "includes": _NAMES, "signature": _name}),
+        "action": _record(
+            {
+                "name": _name,
+                "method": _name,
+                "fields": _NAMES,
+                "filters": _NAMES,
+                "includes": _NAMES,
+                "signature": _name,
+            }
+        ),
         "resource": _record(
-            {"dataset": _name, "owner": _name, "owner_state": _name, "kind": _name, "fields": _names_to_names}
+            {
+                "dataset": _name,
+                "owner": _name,
+                "owner_state": _name,
+                "owner_qualified_until": _whole,
+                "country": _name,
+                "kind": _name,
+                "fields": _names_to_names,
+                "grades": _names_to_wholes,
+                "confidential": _names_to_names,
+            }
         ),
         "context": _record({"now": _whole, "purpose": _name}),
         "agreement": _record(
@@ -140,8 +172,23 @@ _CASE = _record(
                 "confidentiality_years": _whole,
                 "onward": _name,
                 "signed_messages": _record({"profile": _name, "actions": _NAMES}),
+                "volume": _record({"records": _whole, "per_seconds": _whole}),
+                "lawful_basis": _name,
+                "retention_days": _whole,
+                "third_parties": _NAMES,
             }
         ),
-        "holds": _list_of(_record({"case": _name, "subject": _name, "state": _name})),
+        "circumstances": _record(
+            {
+                "participation": _record({"owner": _INTERVAL, "recipient": _INTERVAL}),
+                "organisation_nda": _INTERVAL,
+                "person_nda": _INTERVAL,
+                "roster": _INTERVAL,
+                "assessment": _INTERVAL,
+                "transfer": _INTERVAL,
+                "onward": _list_of(_record({"purpose": _name, "from": _whole, "until": _whole})),
+            }
+        ),
+        "holds": _list_of(_record({"case": _name, "subject": _name, "state": _name, "from": _whole, "until": _whole})),
     }
 )

@@ -13,6 +13,7 @@ from gateway.ledger import Effect
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _CLAUSE = re.compile(r"([0-9]{1,3}(\.[0-9]{1,3}){0,4})?")
 _MOST_REASONS = 32
+_HIGHEST_SHAREABLE_GRADE = 4
 
 
 class AnswerInvalid(GatewayError):
@@ -27,6 +28,14 @@ class Frequency:
     """At most `reads` accesses in each window of `per_seconds` (clause 4.1.2); counted by the ledger."""
 
     reads: int
+    per_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """At most `records` records in each window of `per_seconds` (clause 4.1.2); counted by the ledger."""
+
+    records: int
     per_seconds: int
 
 
@@ -46,12 +55,33 @@ class Confidentiality:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """The requested fields that do not leave, and why (clause 8.1.1); none, if all do."""
+
+    fields: tuple[str, ...]
+    reason: Reason
+
+
+MARKS = ("none", "confidential", "personal")
+"""What copies may have to be marked as, from nothing to the strictest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Obligations:
-    """What comes with a permit: exactly one of each closed type."""
+    """What comes with a permit: exactly one of each closed type.
+
+    `mark` is one of `MARKS`, which the recipient's copies carry (clause 4.1.3). `retain_days` is how long the
+    recipient may keep them, 0 where the terms do not say. `notify_owner`: a third party received them (clause 8.2.2).
+    """
 
     frequency: Frequency
+    volume: Volume
     subject_consent: SubjectConsent
     confidentiality: Confidentiality
+    mask: Mask
+    mark: str
+    retain_days: int
+    notify_owner: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +114,9 @@ def indeterminate(code: str, input_sha256: str = "") -> Decision:
 def believe(answer: Any, case: Mapping[str, Any], input_sha256: str = "") -> Decision:
     """The decision that an engine's answer states about a well-formed `case`.
 
-    Anything unexpected is `AnswerInvalid`: another member or effect, a field that was not requested, a class
-    that is not of the fields, an obligation missing, twice, or unknown, personal data without consent.
+    Anything unexpected is `AnswerInvalid`: another member or effect, a field that was not requested, a requested
+    one that is neither released nor masked, a class that is not of the fields, an obligation missing, twice, or
+    unknown, personal data without consent, important or core data.
     """
     members = _members(answer, {"effect", "fields", "classes", "obligations", "reasons", "valid_until"})
     valid_until = _whole(members["valid_until"], "valid_until")
@@ -106,13 +137,15 @@ def _permit(members: Mapping[str, Any], case: Mapping[str, Any], valid_until: in
         raise AnswerInvalid("The fields are none, or not among those requested.")
     if classes != {of_field[field] for field in fields}:
         raise AnswerInvalid("The classes are not those of the fields.")
+    if any(case["resource"]["grades"][field] > _HIGHEST_SHAREABLE_GRADE for field in fields):
+        raise AnswerInvalid("Important or core data would leave.")
     if members["reasons"] != []:
         raise AnswerInvalid("A permit gives reasons for a refusal.")
     return Decision(
         Effect.PERMIT,
         fields=tuple(sorted(fields)),
         classes=tuple(sorted(classes)),
-        obligations=_obligations(members["obligations"], case),
+        obligations=_obligations(members["obligations"], case, fields),
         valid_until=valid_until,
         input_sha256=input_sha256,
     )
@@ -140,20 +173,53 @@ def _reason(value: Any) -> Reason:
     return Reason(code, clause)
 
 
-def _obligations(value: Any, case: Mapping[str, Any]) -> Obligations:
+_MEMBERS: dict[str, set[str]] = {
+    "frequency": {"reads", "per_seconds"},
+    "volume": {"records", "per_seconds"},
+    "subject_consent": {"required", "purpose"},
+    "confidentiality": {"years"},
+    "mask": {"fields", "code", "clause"},
+    "mark": {"level"},
+    "retain_until": {"days"},
+    "notify": {"owner"},
+}
+"""The closed types of obligations, with the members of each."""
+
+
+def _obligations(value: Any, case: Mapping[str, Any], released: set[str]) -> Obligations:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise AnswerInvalid("The obligations are no list of objects.")
     by_type = {item["type"]: item for item in value if isinstance(item.get("type"), str)}
-    if by_type.keys() != {"frequency", "subject_consent", "confidentiality"} or len(value) != len(by_type):
+    if by_type.keys() != _MEMBERS.keys() or len(value) != len(by_type):
         raise AnswerInvalid("An obligation is missing, twice, or unknown.")
-    frequency = _members(by_type["frequency"], {"type", "reads", "per_seconds"})
-    consent = _members(by_type["subject_consent"], {"type", "required", "purpose"})
-    confidentiality = _members(by_type["confidentiality"], {"type", "years"})
+    for kind, names in _MEMBERS.items():
+        _members(by_type[kind], {"type", *names})
+    frequency, volume = by_type["frequency"], by_type["volume"]
     return Obligations(
-        Frequency(_positive(frequency["reads"], "reads"), _positive(frequency["per_seconds"], "per_seconds")),
-        _subject_consent(consent, case),
-        Confidentiality(_whole(confidentiality["years"], "years")),
+        frequency=Frequency(_positive(frequency["reads"], "reads"), _positive(frequency["per_seconds"], "per_seconds")),
+        volume=Volume(_positive(volume["records"], "records"), _positive(volume["per_seconds"], "per_seconds")),
+        subject_consent=_subject_consent(by_type["subject_consent"], case),
+        confidentiality=Confidentiality(_whole(by_type["confidentiality"]["years"], "years")),
+        mask=_mask(by_type["mask"], case, released),
+        mark=_mark(by_type["mark"]["level"], case),
+        retain_days=_whole(by_type["retain_until"]["days"], "days"),
+        notify_owner=_truth(by_type["notify"]["owner"], "owner"),
     )
+
+
+def _mask(members: Mapping[str, Any], case: Mapping[str, Any], released: set[str]) -> Mask:
+    masked = _names(members["fields"], "mask")
+    if masked & released or masked | released != set(case["action"]["fields"]):
+        raise AnswerInvalid("A requested field is neither released nor masked, or both.")
+    if masked & set(case["action"]["filters"]):
+        raise AnswerInvalid("A filter asks about a field that is masked.")
+    return Mask(tuple(sorted(masked)), _reason({"code": members["code"], "clause": members["clause"]}))
+
+
+def _mark(level: Any, case: Mapping[str, Any]) -> str:
+    if level not in MARKS or (case["resource"]["kind"] == "personal" and level != "personal"):
+        raise AnswerInvalid("The mark is unknown, or personal data would leave without its own.")
+    return str(level)
 
 
 def _subject_consent(members: Mapping[str, Any], case: Mapping[str, Any]) -> SubjectConsent:
@@ -183,6 +249,12 @@ def _names(value: Any, what: str) -> set[str]:
 def _whole(value: Any, what: str) -> int:
     if type(value) is not int or not 0 <= value < 2**53:
         raise AnswerInvalid(f"{what} is no integer from 0 to 2**53 - 1.")
+    return value
+
+
+def _truth(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise AnswerInvalid(f"{what} is neither true nor false.")
     return value
 
 

@@ -13,12 +13,19 @@ from typing import Any, Final
 from gateway.ledger import Effect
 
 _NOW: Final = 1_767_225_600
+_ALWAYS: Final = {"from": 0, "until": 253_402_300_799}
+_NEVER: Final = {"from": 0, "until": 0}
+_PAST: Final = {"from": 0, "until": _NOW}
 _PLAIN: Final[Mapping[str, Any]] = {
     "subject": {
         "member": "member-a",
         "client": "client-a",
         "member_state": "admitted",
         "client_state": "active",
+        "person": "person-1",
+        "qualified_until": 253_402_300_799,
+        "clearance": 3,
+        "country": "CN",
         "grants": [
             {"agreement": "agreement-1", "datasets": ["dataset-1"], "purposes": ["settlement"], "actions": ["read"]}
         ],
@@ -27,6 +34,7 @@ _PLAIN: Final[Mapping[str, Any]] = {
         "name": "read",
         "method": "api",
         "fields": ["amount", "due_on"],
+        "filters": ["due_on"],
         "includes": ["read"],
         "signature": "profile-1",
     },
@@ -34,8 +42,12 @@ _PLAIN: Final[Mapping[str, Any]] = {
         "dataset": "dataset-1",
         "owner": "member-b",
         "owner_state": "admitted",
+        "owner_qualified_until": 253_402_300_799,
+        "country": "CN",
         "kind": "personal",
         "fields": {"amount": "plain", "due_on": "plain", "name": "identity"},
+        "grades": {"amount": 3, "due_on": 1, "name": 4},
+        "confidential": {"amount": "financial", "due_on": "public", "name": "customer"},
     },
     "context": {"now": _NOW, "purpose": "settlement"},
     "agreement": {
@@ -51,12 +63,25 @@ _PLAIN: Final[Mapping[str, Any]] = {
         "methods": ["api"],
         "frequency": {"reads": 100, "per_seconds": 60},
         "confidentiality_years": 5,
-        "onward": "forbidden",
+        "onward": "written_consent",
         "signed_messages": {"profile": "profile-1", "actions": ["read"]},
+        "volume": {"records": 1000, "per_seconds": 60},
+        "lawful_basis": "consent",
+        "retention_days": 30,
+        "third_parties": ["member-d"],
+    },
+    "circumstances": {
+        "participation": {"owner": _ALWAYS, "recipient": _ALWAYS},
+        "organisation_nda": _ALWAYS,
+        "person_nda": _ALWAYS,
+        "roster": _ALWAYS,
+        "assessment": _ALWAYS,
+        "transfer": _NEVER,
+        "onward": [{"purpose": "settlement", **_ALWAYS}],
     },
     "holds": [],
 }
-_HOLD: Final = {"case": "case-1", "subject": "dataset-1", "state": "active"}
+_HOLD: Final = {"case": "case-1", "subject": "dataset-1", "state": "active", **_ALWAYS}
 
 _EDITS: Final[tuple[tuple[str, str, Any, Effect], ...]] = (
     ("what is agreed is permitted", "context.now", _NOW, Effect.PERMIT),
@@ -82,16 +107,69 @@ _EDITS: Final[tuple[tuple[str, str, Any, Effect], ...]] = (
     ("a signature by another profile", "action.signature", "profile-2", Effect.DENY),
     ("a signature that nobody demands", "agreement.signed_messages", {"profile": "none", "actions": []}, Effect.PERMIT),
     ("an active hold", "holds", [_HOLD], Effect.DENY),
+    ("a hold that has run out", "holds", [{**_HOLD, "until": _NOW}], Effect.PERMIT),
+    ("papers that have run out", "subject.qualified_until", _NOW, Effect.DENY),
+    ("an owner's papers that have run out", "resource.owner_qualified_until", _NOW, Effect.DENY),
+    ("no frequency agreed", "agreement.frequency", {"reads": 0, "per_seconds": 1}, Effect.DENY),
+    ("an owner that left", "circumstances.participation.owner", _PAST, Effect.DENY),
+    ("a recipient that never joined", "circumstances.participation.recipient", _NEVER, Effect.DENY),
+    ("no lawful basis", "agreement.lawful_basis", "none", Effect.DENY),
+    ("a basis that is none for persons", "agreement.lawful_basis", "non_personal", Effect.DENY),
+    ("a person off the roster", "circumstances.roster", _PAST, Effect.DENY),
+    ("a person without an NDA reads what is public", "circumstances.person_nda", _NEVER, Effect.PERMIT),
+    ("a grade above the clearance", "subject.clearance", 2, Effect.DENY),
+    ("important data", "resource.grades", {"amount": 5, "due_on": 1, "name": 4}, Effect.DENY),
+    ("no impact assessment", "circumstances.assessment", _NEVER, Effect.DENY),
+    ("across a border", "subject.country", "SG", Effect.DENY),
+    ("a third party with the owner's consent", "subject.member", "member-d", Effect.PERMIT),
+    ("somebody whom the terms do not name", "subject.member", "member-e", Effect.DENY),
+)
+
+
+_PAIRS_OF_EDITS: Final[tuple[tuple[str, Mapping[str, Any], Effect], ...]] = (
+    (
+        "a third party for a purpose that the owner has not consented to",
+        {"subject.member": "member-d", "circumstances.onward": [{"purpose": "risk_control", **_ALWAYS}]},
+        Effect.DENY,
+    ),
+    (
+        "a third party whose consent has ended",
+        {"subject.member": "member-d", "circumstances.onward": [{"purpose": "settlement", **_PAST}]},
+        Effect.DENY,
+    ),
+    (
+        "nothing but what is confidential, without an NDA",
+        {"circumstances.person_nda": _NEVER, "action.fields": ["amount"]},
+        Effect.DENY,
+    ),
+    (
+        "a filter on what is masked",
+        {"circumstances.organisation_nda": _PAST, "action.filters": ["amount"]},
+        Effect.DENY,
+    ),
+    (
+        "across a border under a transfer mechanism",
+        {"subject.country": "SG", "circumstances.transfer": _ALWAYS},
+        Effect.PERMIT,
+    ),
+    ("two countries that nobody has stated", {"subject.country": "ZZ", "resource.country": "ZZ"}, Effect.DENY),
 )
 
 
 def vectors() -> Iterator[tuple[str, dict[str, Any], Effect]]:
     """Name, case document and effect of each."""
     for name, place, value, effect in _EDITS:
-        document = copy.deepcopy(dict(_PLAIN))
+        yield name, _edited({place: value}), effect
+    for name, edits, effect in _PAIRS_OF_EDITS:
+        yield name, _edited(edits), effect
+
+
+def _edited(edits: Mapping[str, Any]) -> dict[str, Any]:
+    document = copy.deepcopy(dict(_PLAIN))
+    for place, value in edits.items():
         *outer, last = place.split(".")
         part = document
         for member in outer:
             part = part[member]
         part[last] = value
-        yield name, document, effect
+    return document

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.agreements import HoldSubject, holds_case
@@ -7,14 +9,16 @@ from gateway.errors import Conflicting, Invalid, NotFound
 from tests.agreements.world import FLIGHTS, World
 
 
-async def _active(world: World, agreement: str, dataset: str = FLIGHTS) -> list[dict[str, str]]:
+async def _active(world: World, agreement: str, dataset: str = FLIGHTS) -> list[dict[str, Any]]:
     return await holds_case(world.database, agreement_id=agreement, dataset_id=dataset)
 
 
 async def test_a_hold_freezes_its_own_subject_until_it_is_lifted(world: World) -> None:
     one, other = await world.drafted(), await world.drafted()
     hold = await world.holds.place(world.alliance, HoldSubject.AGREEMENT, one, case="c-1", operator="root")
-    assert await _active(world, one) == [{"case": "c-1", "subject": one, "state": "active"}]
+    assert await _active(world, one) == [
+        {"case": "c-1", "subject": one, "state": "active", "from": world.clock.now_s, "until": 253_402_300_799}
+    ]
     assert await _active(world, other) == []
     held = await world.holds.place(world.alliance, HoldSubject.DATASET, FLIGHTS, case="c-2", operator="root")
     assert [one_["case"] for one_ in await _active(world, one)] == ["c-1", "c-2"]

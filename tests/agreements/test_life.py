@@ -236,6 +236,10 @@ async def test_the_case_for_the_policy_is_sliced_to_one_dataset_and_true_of_draf
         "confidentiality_years": 3,
         "onward": "forbidden",
         "signed_messages": {"profile": "none", "actions": []},
+        "volume": {"records": 2**53 - 1, "per_seconds": 1},
+        "lawful_basis": "none",
+        "retention_days": 0,
+        "third_parties": [],
     }
     found = await world.agreements.load(agreement)
     assert found is not None

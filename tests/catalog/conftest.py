@@ -18,6 +18,7 @@ from gateway.clock import system_clock
 from gateway.database import Database, Query
 from gateway.identity.subject import MEMBER_ACTIONS, Subject
 from gateway.ledger import Ledger
+from gateway.members.members import HIGHEST_CLEARANCE, OPEN_END_MS
 from gateway.members.tables import alliance, member
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import Cost, LocalKeyring
@@ -104,6 +105,10 @@ async def opened_shop(database: Database, folder: Path) -> Shop:
                 state="admitted",
                 version=1,
                 created_at=clock.now,
+                revision=1,
+                qualified_until=OPEN_END_MS,
+                clearance=HIGHEST_CLEARANCE,
+                country="CN",
             )
             await keyring.create_member_keys(tx, member_id, clock.now)
     async with ledger.changing() as change:

@@ -354,7 +354,7 @@ async def admit(database: Database, members: Members, name: str) -> str:
             await tx.run(Query(insert(alliance)), id="alliance", name="Alliance", created_at=0, environment="test")
         await tx.run(
             Query(insert(member)), id=name, alliance_id="alliance", name=name, uscc=name, industry="bank",
-            state="admitted", version=1, created_at=0,
+            state="admitted", version=1, created_at=0, revision=1, qualified_until=1, clearance=1, country="CN",
         )  # fmt: skip
     members.admitted[name] = "alliance"
     return name

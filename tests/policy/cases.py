@@ -13,6 +13,10 @@ PURPOSES = ["market_analysis", "settlement", "risk_control", "curiosity"]
 FIELDS = ["amount", "due_on", "name", "origin", "remark"]
 PROFILES = ["profile-1", "profile-2"]
 CLASSES = ["plain", "route", "identity"]
+SECRETS = ["public", "public", "public", "business_secret", "customer", "financial"]
+BASES = ["consent", "contract", "non_personal", "none"]
+ALWAYS = {"from": 0, "until": 253_402_300_799}
+NEVER = {"from": 0, "until": 0}
 ILL_TYPED: list[Any] = [
     *(None, True, False, "", "zzz", -1, 0, 1.5, 1.0, 5, 2**31, 2**53, 2**63, 2**64, -(2**63), 1e300),
     *([], {}, [[]], [None], ["amount", 5], {"amount": "plain"}, {"x": ["amount"]}, [{}], "1767225600"),
@@ -28,6 +32,10 @@ def agreed_case() -> dict[str, Any]:
             "client": "bank-1",
             "member_state": "admitted",
             "client_state": "active",
+            "person": "p1",
+            "qualified_until": NOW + 2000,
+            "clearance": 3,
+            "country": "CN",
             "grants": [
                 {"agreement": "a1", "datasets": ["flights"], "purposes": ["market_analysis"], "actions": ["read"]}
             ],
@@ -36,6 +44,7 @@ def agreed_case() -> dict[str, Any]:
             "name": "read",
             "method": "api",
             "fields": ["amount", "origin"],
+            "filters": ["origin"],
             "includes": ["read"],
             "signature": "profile-1",
         },
@@ -43,8 +52,12 @@ def agreed_case() -> dict[str, Any]:
             "dataset": "flights",
             "owner": "airline",
             "owner_state": "admitted",
+            "owner_qualified_until": NOW + 2500,
+            "country": "CN",
             "kind": "market",
             "fields": {"amount": "plain", "due_on": "plain", "origin": "route", "name": "identity"},
+            "grades": {"amount": 3, "due_on": 1, "origin": 2, "name": 4},
+            "confidential": {"amount": "financial", "due_on": "public", "origin": "public", "name": "customer"},
         },
         "context": {"now": NOW, "purpose": "market_analysis"},
         "agreement": {
@@ -62,8 +75,21 @@ def agreed_case() -> dict[str, Any]:
             "confidentiality_years": 5,
             "onward": "forbidden",
             "signed_messages": {"profile": "profile-1", "actions": ["read"]},
+            "volume": {"records": 1000, "per_seconds": 3600},
+            "lawful_basis": "consent",
+            "retention_days": 30,
+            "third_parties": ["processor"],
         },
-        "holds": [{"case": "c1", "subject": "flights", "state": "lifted"}],
+        "circumstances": {
+            "participation": {"owner": {"from": 1, "until": NOW + 5000}, "recipient": {"from": 1, "until": NOW + 5000}},
+            "organisation_nda": {"from": 1, "until": NOW + 5000},
+            "person_nda": {"from": 1, "until": NOW + 5000},
+            "roster": {"from": 1, "until": NOW + 5000},
+            "assessment": {"from": 1, "until": NOW + 5000},
+            "transfer": {"from": 0, "until": 0},
+            "onward": [],
+        },
+        "holds": [{"case": "c1", "subject": "flights", "state": "lifted", "from": 1, "until": NOW + 5000}],
     }
 
 
@@ -123,7 +149,14 @@ def _well_typed(draw: random.Random) -> dict[str, Any]:
     case = agreed_case()
     case["subject"]["grants"] = [_grant(draw) for _ in range(draw.choice([1, 1, 2, 3]))]
     case["action"]["fields"] = draw.sample(FIELDS, draw.randint(1, 3))
-    case["resource"]["fields"] = {name: draw.choice(CLASSES) for name in draw.sample(FIELDS, draw.choice([4, 5, 5]))}
+    names = draw.sample(FIELDS, draw.choice([4, 5, 5]))
+    case["resource"]["fields"] = {name: draw.choice(CLASSES) for name in names}
+    case["resource"]["grades"] = {name: draw.choice([1, 1, 2, 2, 3, 3, 4, 5]) for name in names}
+    case["resource"]["confidential"] = {name: draw.choice(SECRETS) for name in names}
+    case["action"]["filters"] = draw.sample(case["action"]["fields"], draw.choice([0, 0, 1]))
+    case["subject"]["clearance"] = draw.choice([2, 3, 4, 4, 4])
+    case["subject"]["person"] = draw.choice(["none", "p1", "p1", "p1"])
+    case["circumstances"] = _circumstances(draw)
     case["resource"]["kind"] = draw.choice(["market", "product", "personal"])
     case["context"]["purpose"] = draw.choice(PURPOSES[:2])
     case["context"]["now"] = NOW + draw.choice([-2000, -1000, -999, 0, 0, 1, 999, 1000, draw.randint(-3000, 3000)])
@@ -141,10 +174,27 @@ def _well_typed(draw: random.Random) -> dict[str, Any]:
         "actions": draw.choice([[], [], [], ["read"], ["query"], ["read", "query"]]),
     }
     agreement["onward"] = draw.choice(["forbidden", "written_consent"])
+    agreement["volume"] = {"records": draw.randint(1, 2**53 - 1), "per_seconds": draw.choice([1, 60, 86400])}
+    agreement["lawful_basis"] = draw.choice(BASES)
+    agreement["retention_days"] = draw.choice([0, 30, 3650])
     case["holds"] = [_hold(draw) for _ in range(draw.choice([0, 0, 1, 2]))]
     for _ in range(draw.choice([0, 0, 0, 1, 2])):
         case = put(case, *draw.choice(_TURNS))
     return case
+
+
+def _interval(draw: random.Random) -> dict[str, int]:
+    ends = {"from": 0, "until": NOW + draw.choice([1, 1000, 5000])}
+    late = {"from": NOW + draw.choice([0, 1, 999]), "until": NOW + 4000}
+    return draw.choice([dict(ALWAYS), dict(ALWAYS), ends, ends, late, dict(NEVER)])
+
+
+def _circumstances(draw: random.Random) -> dict[str, Any]:
+    names = ("organisation_nda", "person_nda", "roster", "assessment", "transfer")
+    mostly = {name: dict(ALWAYS) if draw.random() < 0.8 else _interval(draw) for name in names}
+    sides = {side: dict(ALWAYS) if draw.random() < 0.9 else _interval(draw) for side in ("owner", "recipient")}
+    onward = [{"purpose": draw.choice(PURPOSES[:2]), **_interval(draw)} for _ in range(draw.choice([0, 1, 2]))]
+    return {**mostly, "participation": sides, "onward": onward}
 
 
 _TURNS: list[tuple[tuple[Any, ...], Any]] = [
@@ -152,6 +202,19 @@ _TURNS: list[tuple[tuple[Any, ...], Any]] = [
     (("subject", "member_state"), "prospect"),
     (("subject", "client_state"), "revoked"),
     (("subject", "grants"), []),
+    (("subject", "member"), "processor"),
+    (("subject", "member"), "hotel"),
+    (("subject", "country"), "SG"),
+    (("subject", "country"), "ZZ"),
+    (("subject", "qualified_until"), NOW),
+    (("subject", "clearance"), 1),
+    (("circumstances", "transfer"), {"from": 0, "until": NOW + 1}),
+    (("circumstances", "roster"), {"from": 0, "until": 0}),
+    (("circumstances", "assessment"), {"from": 0, "until": 0}),
+    (("circumstances", "participation", "owner"), {"from": 0, "until": NOW - 1}),
+    (("agreement", "frequency"), {"reads": 0, "per_seconds": 1}),
+    (("agreement", "third_parties"), ["hotel", "bank"]),
+    (("resource", "owner_qualified_until"), 0),
     (("resource", "owner_state"), "suspended"),
     (("resource", "owner_state"), "prospect"),
     (("resource", "owner"), "hotel"),
@@ -182,7 +245,14 @@ def _grant(draw: random.Random) -> dict[str, Any]:
 
 
 def _hold(draw: random.Random) -> dict[str, Any]:
-    return {"case": "c1", "subject": "flights", "state": draw.choice(["lifted", "lifted", "lifted", "active"])}
+    state = draw.choice(["lifted", "lifted", "lifted", "active"])
+    return {
+        "case": "c1",
+        "subject": "flights",
+        "state": state,
+        "from": NOW - 50,
+        "until": NOW + draw.choice([0, 1, 99]),
+    }
 
 
 def _damaged(draw: random.Random, case: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,16 @@ import pytest
 
 from gateway.errors import Reason
 from gateway.ledger import Effect
-from gateway.policy.model import AnswerInvalid, Confidentiality, Frequency, Obligations, SubjectConsent, believe
+from gateway.policy.model import (
+    AnswerInvalid,
+    Confidentiality,
+    Frequency,
+    Mask,
+    Obligations,
+    SubjectConsent,
+    Volume,
+    believe,
+)
 from tests.policy.cases import NOW, agreed_case, put
 
 
@@ -21,6 +30,11 @@ def _permit() -> dict[str, Any]:
             {"type": "confidentiality", "years": 5},
             {"type": "frequency", "reads": 100, "per_seconds": 60},
             {"type": "subject_consent", "required": False, "purpose": "market_analysis"},
+            {"type": "volume", "records": 1000, "per_seconds": 3600},
+            {"type": "mask", "fields": [], "code": "NDA_MISSING", "clause": "8.1.1"},
+            {"type": "mark", "level": "confidential"},
+            {"type": "retain_until", "days": 30},
+            {"type": "notify", "owner": False},
         ],
         "reasons": [],
         "valid_until": NOW + 1000,
@@ -40,7 +54,14 @@ def test_a_permit_is_believed_sorted_and_typed() -> None:
         ("plain", "route"),
     )
     assert decision.obligations == Obligations(
-        Frequency(100, 60), SubjectConsent(required=False, purpose="market_analysis"), Confidentiality(5)
+        frequency=Frequency(100, 60),
+        volume=Volume(1000, 3600),
+        subject_consent=SubjectConsent(required=False, purpose="market_analysis"),
+        confidentiality=Confidentiality(5),
+        mask=Mask((), Reason("NDA_MISSING", "8.1.1")),
+        mark="confidential",
+        retain_days=30,
+        notify_owner=False,
     )
     assert (decision.reasons, decision.valid_until, decision.input_sha256) == ((), NOW + 1000, "abc")
 
@@ -84,6 +105,13 @@ _UNKNOWN = [{"type": "delete_after_days", "value": 30}]
         (("obligations", 1, "per_seconds"), -1),
         (("obligations", 2, "required"), "no"),
         (("obligations", 2, "purpose"), "risk_control"),
+        (("obligations", 3, "records"), 0),
+        (("obligations", 4, "fields"), ["amount"]),
+        (("obligations", 4, "fields"), ["due_on"]),
+        (("obligations", 4, "code"), "no code"),
+        (("obligations", 5, "level"), "secret"),
+        (("obligations", 6, "days"), -1),
+        (("obligations", 7, "owner"), 0),
         (("reasons",), [{"code": "OUT_OF_SCOPE", "clause": "4.1.2"}]),
         (("valid_until",), NOW),
         (("valid_until",), -1),
@@ -129,7 +157,37 @@ def test_personal_data_without_consent_is_not_believed() -> None:
     case = put(agreed_case(), ("resource", "kind"), "personal")
     with pytest.raises(AnswerInvalid, match="consent"):
         believe(_permit(), case)
-    assert believe(put(_permit(), ("obligations", 2, "required"), True), case).effect is Effect.PERMIT
+    consented = put(_permit(), ("obligations", 2, "required"), True)
+    with pytest.raises(AnswerInvalid, match="mark"):
+        believe(consented, case)
+    assert believe(put(consented, ("obligations", 5, "level"), "personal"), case).effect is Effect.PERMIT
+
+
+def _masked(field: str) -> dict[str, Any]:
+    answer = put(_permit(), ("obligations", 4, "fields"), [field])
+    return {**answer, "fields": ["origin"], "classes": ["route"]}
+
+
+def test_a_permit_may_release_less_than_was_asked_and_says_what_it_masks() -> None:
+    decision = believe(_masked("amount"), agreed_case())
+    assert decision.fields == ("origin",)
+    assert decision.obligations is not None
+    assert decision.obligations.mask == Mask(("amount",), Reason("NDA_MISSING", "8.1.1"))
+
+
+def test_a_field_that_is_neither_released_nor_masked_is_not_believed() -> None:
+    with pytest.raises(AnswerInvalid, match="neither"):
+        believe({**_permit(), "fields": ["origin"], "classes": ["route"]}, agreed_case())
+
+
+def test_a_mask_over_a_field_that_is_filtered_on_is_not_believed() -> None:
+    with pytest.raises(AnswerInvalid, match="filter"):
+        believe(_masked("amount"), put(agreed_case(), ("action", "filters"), ["amount"]))
+
+
+def test_important_data_is_not_believed_to_leave() -> None:
+    with pytest.raises(AnswerInvalid, match="Important"):
+        believe(_permit(), put(agreed_case(), ("resource", "grades", "amount"), 5))
 
 
 def test_a_field_that_the_dataset_lacks_is_not_believed() -> None:

@@ -1,35 +1,25 @@
 package gateway.access
 
 # METADATA
-# title: The agreement is signed by both, has begun, has not ended, and binds exactly these two
+# title: The agreement is signed by both, has begun, has not ended, and names these two
 # custom:
 #   clause: "2.3.2"
 met contains "AGREEMENT_NOT_IN_FORCE" if {
 	input.agreement.state == "signed"
-	input.agreement.recipient == input.subject.member
+	input.subject.member in named
 	input.agreement.owner == input.resource.owner
 	input.agreement.starts_at <= input.context.now
 	input.context.now < input.agreement.ends_at
 }
 
 # METADATA
-# title: Every instant that a rule compares with `now`
-# description: An instant that is missing here would let the gateway remember an answer for too long.
-instants := [input.agreement.starts_at, input.agreement.ends_at]
+# title: Who may come under the agreement - its recipient, and the third parties that its terms name
+named contains input.agreement.recipient
+
+named contains party if some party in input.agreement.third_parties
 
 # METADATA
-# title: Those of them that are still to come
-to_come contains instant if {
-	some instant in instants
-	input.context.now < instant
-}
-
-# METADATA
-# title: The next instant at which this answer could change
-# description: 0 - none is to come, remember nothing.
-default valid_until := 0
-
-valid_until := instant if {
-	some instant in to_come
-	every other in to_come { instant <= other }
-}
+# title: How often the recipient may read is agreed; what is not agreed is no right
+# custom:
+#   clause: "2.3.1"
+met contains "TERM_MISSING" if input.agreement.frequency.reads > 0

@@ -10,6 +10,7 @@ well_formed if {
 	resource_well_formed
 	context_well_formed
 	agreement_well_formed
+	circumstances_well_formed
 	holds_well_formed
 }
 
@@ -18,6 +19,10 @@ subject_well_formed if {
 	is_string(input.subject.client)
 	is_string(input.subject.member_state)
 	is_string(input.subject.client_state)
+	is_string(input.subject.person)
+	is_string(input.subject.country)
+	whole(input.subject.qualified_until)
+	whole(input.subject.clearance)
 	is_array(input.subject.grants)
 	every grant in input.subject.grants {
 		is_string(grant.agreement)
@@ -31,6 +36,7 @@ action_well_formed if {
 	is_string(input.action.name)
 	is_string(input.action.method)
 	strings(input.action.fields)
+	strings(input.action.filters)
 	signable(input.action.includes)
 	is_string(input.action.signature)
 }
@@ -39,9 +45,20 @@ resource_well_formed if {
 	is_string(input.resource.dataset)
 	is_string(input.resource.owner)
 	is_string(input.resource.owner_state)
+	is_string(input.resource.country)
+	whole(input.resource.owner_qualified_until)
 	input.resource.kind in {"market", "product", "personal"}
 	is_object(input.resource.fields)
+	is_object(input.resource.grades)
+	is_object(input.resource.confidential)
 	every class in input.resource.fields { is_string(class) }
+	every field in existing { field_well_formed(field) }
+}
+
+field_well_formed(field) if {
+	whole(input.resource.grades[field])
+	input.resource.grades[field] > 0
+	input.resource.confidential[field] in {"public", "business_secret", "technical_secret", "customer", "financial"}
 }
 
 context_well_formed if {
@@ -62,12 +79,32 @@ agreement_well_formed if {
 	strings(input.agreement.methods)
 	whole(input.agreement.frequency.reads)
 	whole(input.agreement.frequency.per_seconds)
-	input.agreement.frequency.reads > 0
 	input.agreement.frequency.per_seconds > 0
+	whole(input.agreement.volume.records)
+	whole(input.agreement.volume.per_seconds)
+	input.agreement.volume.records > 0
+	input.agreement.volume.per_seconds > 0
+	is_string(input.agreement.lawful_basis)
+	whole(input.agreement.retention_days)
+	strings(input.agreement.third_parties)
 	whole(input.agreement.confidentiality_years)
 	input.agreement.onward in {"forbidden", "written_consent"}
 	is_string(input.agreement.signed_messages.profile)
 	signable(input.agreement.signed_messages.actions)
+}
+
+circumstances_well_formed if {
+	every interval in intervals { interval_well_formed(interval) }
+	is_array(input.circumstances.onward)
+	every consent in input.circumstances.onward {
+		is_string(consent.purpose)
+		interval_well_formed(consent)
+	}
+}
+
+interval_well_formed(value) if {
+	whole(value.from)
+	whole(value.until)
 }
 
 holds_well_formed if {
@@ -76,6 +113,7 @@ holds_well_formed if {
 		is_string(hold.case)
 		is_string(hold.subject)
 		is_string(hold.state)
+		interval_well_formed(hold)
 	}
 }
 

@@ -8,13 +8,18 @@ malformed(decision) if {
 	decision.valid_until == 0
 }
 
-of_one_hold := json.patch(plain, [{"op": "replace", "path": "/holds", "value": [hold]}])
+of_one_hold := json.patch(plain, [
+	{"op": "replace", "path": "/holds", "value": [hold]},
+	{"op": "replace", "path": "/circumstances/onward", "value": [object.union(always, {"purpose": "settlement"})]},
+])
 
 words := [
 	"/subject/member",
 	"/subject/client",
 	"/subject/member_state",
 	"/subject/client_state",
+	"/subject/person",
+	"/subject/country",
 	"/subject/grants/0/agreement",
 	"/action/name",
 	"/action/method",
@@ -22,6 +27,8 @@ words := [
 	"/resource/dataset",
 	"/resource/owner",
 	"/resource/owner_state",
+	"/resource/country",
+	"/resource/confidential/tailnum",
 	"/resource/kind",
 	"/resource/fields/tailnum",
 	"/context/purpose",
@@ -30,6 +37,8 @@ words := [
 	"/agreement/owner",
 	"/agreement/recipient",
 	"/agreement/onward",
+	"/agreement/lawful_basis",
+	"/circumstances/onward/0/purpose",
 	"/agreement/signed_messages/profile",
 	"/holds/0/case",
 	"/holds/0/subject",
@@ -44,6 +53,31 @@ numbers := [
 	"/agreement/frequency/reads",
 	"/agreement/frequency/per_seconds",
 	"/agreement/confidentiality_years",
+	"/agreement/volume/records",
+	"/agreement/volume/per_seconds",
+	"/agreement/retention_days",
+	"/subject/qualified_until",
+	"/subject/clearance",
+	"/resource/owner_qualified_until",
+	"/resource/grades/tailnum",
+	"/circumstances/participation/owner/from",
+	"/circumstances/participation/owner/until",
+	"/circumstances/participation/recipient/from",
+	"/circumstances/participation/recipient/until",
+	"/circumstances/organisation_nda/from",
+	"/circumstances/organisation_nda/until",
+	"/circumstances/person_nda/from",
+	"/circumstances/person_nda/until",
+	"/circumstances/roster/from",
+	"/circumstances/roster/until",
+	"/circumstances/assessment/from",
+	"/circumstances/assessment/until",
+	"/circumstances/transfer/from",
+	"/circumstances/transfer/until",
+	"/circumstances/onward/0/from",
+	"/circumstances/onward/0/until",
+	"/holds/0/from",
+	"/holds/0/until",
 ]
 
 lists := [
@@ -52,11 +86,14 @@ lists := [
 	"/subject/grants/0/purposes",
 	"/subject/grants/0/actions",
 	"/action/fields",
+	"/action/filters",
 	"/action/includes",
 	"/agreement/granted_fields",
 	"/agreement/purposes",
 	"/agreement/methods",
 	"/agreement/signed_messages/actions",
+	"/agreement/third_parties",
+	"/circumstances/onward",
 	"/holds",
 ]
 
@@ -65,9 +102,21 @@ objects := [
 	"/action",
 	"/resource",
 	"/resource/fields",
+	"/resource/grades",
+	"/resource/confidential",
 	"/context",
 	"/agreement",
 	"/agreement/frequency",
+	"/agreement/volume",
+	"/circumstances",
+	"/circumstances/participation",
+	"/circumstances/participation/owner",
+	"/circumstances/participation/recipient",
+	"/circumstances/organisation_nda",
+	"/circumstances/person_nda",
+	"/circumstances/roster",
+	"/circumstances/assessment",
+	"/circumstances/transfer",
 	"/agreement/signed_messages",
 ]
 
@@ -88,9 +137,11 @@ test_a_number_is_an_integer_from_0_to_2_to_the_53_minus_1 if {
 	}
 }
 
-test_a_frequency_is_never_zero if {
-	refused("/agreement/frequency/reads", 0)
+test_a_window_a_volume_and_a_grade_are_never_zero if {
 	refused("/agreement/frequency/per_seconds", 0)
+	refused("/agreement/volume/records", 0)
+	refused("/agreement/volume/per_seconds", 0)
+	refused("/resource/grades/tailnum", 0)
 }
 
 test_a_list_is_an_array_of_what_it_lists if {

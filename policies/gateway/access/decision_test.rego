@@ -2,12 +2,20 @@ package gateway.access_test
 
 import data.gateway.access
 
+always := {"from": 0, "until": 253402300799}
+
+never := {"from": 0, "until": 0}
+
 plain := {
 	"subject": {
 		"member": "bank",
 		"client": "bank-client",
 		"member_state": "admitted",
 		"client_state": "active",
+		"person": "p1",
+		"qualified_until": 3000,
+		"clearance": 3,
+		"country": "CN",
 		"grants": [{
 			"agreement": "a1",
 			"datasets": ["flights"],
@@ -19,6 +27,7 @@ plain := {
 		"name": "read",
 		"method": "api",
 		"fields": ["carrier", "origin"],
+		"filters": ["carrier"],
 		"includes": ["read"],
 		"signature": "none",
 	},
@@ -26,8 +35,12 @@ plain := {
 		"dataset": "flights",
 		"owner": "airline",
 		"owner_state": "admitted",
+		"owner_qualified_until": 4000,
+		"country": "CN",
 		"kind": "market",
 		"fields": {"carrier": "plain", "origin": "route", "tailnum": "asset"},
+		"grades": {"carrier": 1, "origin": 3, "tailnum": 3},
+		"confidential": {"carrier": "public", "origin": "business_secret", "tailnum": "technical_secret"},
 	},
 	"context": {"now": 1000, "purpose": "market_analysis"},
 	"agreement": {
@@ -45,11 +58,32 @@ plain := {
 		"confidentiality_years": 5,
 		"onward": "forbidden",
 		"signed_messages": {"profile": "none", "actions": []},
+		"volume": {"records": 500, "per_seconds": 3600},
+		"lawful_basis": "none",
+		"retention_days": 30,
+		"third_parties": ["processor"],
+	},
+	"circumstances": {
+		"participation": {"owner": always, "recipient": always},
+		"organisation_nda": always,
+		"person_nda": always,
+		"roster": always,
+		"assessment": never,
+		"transfer": never,
+		"onward": [],
 	},
 	"holds": [],
 }
 
-hold := {"case": "c1", "subject": "flights", "state": "active"}
+hold := {"case": "c1", "subject": "flights", "state": "active", "from": 0, "until": 5000}
+
+personal := json.patch(plain, [
+	{"op": "replace", "path": "/resource/kind", "value": "personal"},
+	{"op": "replace", "path": "/agreement/lawful_basis", "value": "consent"},
+	{"op": "replace", "path": "/circumstances/assessment", "value": always},
+])
+
+edited_personal(place, value) := json.patch(personal, [{"op": "replace", "path": place, "value": value}])
 
 demanded := {"profile": "profile-1", "actions": ["query", "read"]}
 
@@ -71,8 +105,13 @@ test_what_is_agreed_is_permitted if {
 		"classes": {"plain", "route"},
 		"obligations": [
 			{"type": "frequency", "reads": 100, "per_seconds": 60},
+			{"type": "volume", "records": 500, "per_seconds": 3600},
 			{"type": "subject_consent", "required": false, "purpose": "market_analysis"},
 			{"type": "confidentiality", "years": 5},
+			{"type": "mask", "fields": set(), "code": "NDA_MISSING", "clause": "8.1.1"},
+			{"type": "mark", "level": "confidential"},
+			{"type": "retain_until", "days": 30},
+			{"type": "notify", "owner": false},
 		],
 		"reasons": [],
 		"valid_until": 2000,
@@ -116,7 +155,8 @@ test_these_are_the_purposes if {
 }
 
 test_personal_data_needs_consent if {
-	some obligation in answer("/resource/kind", "personal").obligations
+	decision := access.decision with input as personal
+	some obligation in decision.obligations
 	obligation == {"type": "subject_consent", "required": true, "purpose": "market_analysis"}
 }
 
@@ -134,19 +174,29 @@ test_each_requirement_names_its_code_and_clause if {
 		["/subject/client_state", "revoked", "CLIENT_REVOKED", "2.2.3"],
 		["/agreement/state", "draft", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
 		["/agreement/state", "terminated", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
-		["/agreement/recipient", "hotel", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
 		["/agreement/owner", "hotel", "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
 		["/context/now", 499, "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
 		["/context/now", 2000, "AGREEMENT_NOT_IN_FORCE", "2.3.2"],
 		["/action/fields", [], "OUT_OF_SCOPE", "4.1.2"],
 		["/action/fields", ["carrier", "tailnum"], "OUT_OF_SCOPE", "4.1.2"],
 		["/resource/fields", {"carrier": "plain"}, "OUT_OF_SCOPE", "4.1.2"],
+		["/action/filters", ["tailnum"], "OUT_OF_SCOPE", "4.1.2"],
 		["/agreement/granted_fields", [], "OUT_OF_SCOPE", "4.1.2"],
 		["/agreement/methods", ["file"], "METHOD_NOT_AGREED", "4.1.2"],
 		["/agreement/methods", [], "METHOD_NOT_AGREED", "4.1.2"],
 		["/agreement/signed_messages", demanded, "MESSAGE_SIGNATURE_REQUIRED", "4.1.2"],
 		["/context/purpose", "settlement", "PURPOSE_NOT_AGREED", "8.2.2"],
 		["/subject/grants/0/purposes", ["settlement"], "PURPOSE_NOT_AGREED", "8.2.2"],
+		["/subject/qualified_until", 1000, "QUALIFICATION_EXPIRED", "2.1.1"],
+		["/resource/owner_qualified_until", 1000, "QUALIFICATION_EXPIRED", "2.1.1"],
+		["/agreement/frequency/reads", 0, "TERM_MISSING", "2.3.1"],
+		["/circumstances/participation/owner", never, "NOT_OPTED_IN", "1.3.1"],
+		["/circumstances/participation/recipient", {"from": 0, "until": 1000}, "NOT_OPTED_IN", "1.3.1"],
+		["/circumstances/participation/recipient", {"from": 1001, "until": 2000}, "NOT_OPTED_IN", "1.3.1"],
+		["/circumstances/roster", never, "NOT_NEED_TO_KNOW", "8.2.1"],
+		["/subject/clearance", 2, "CLEARANCE", "4.1.3"],
+		["/resource/grades/carrier", 5, "CLEARANCE", "4.1.3"],
+		["/subject/country", "SG", "CROSS_BORDER_BLOCKED", "1.3.4"],
 		["/holds", [hold], "DISPUTED_ITEM", "7.2.3"],
 		["/holds", [object.union(hold, {"state": "lifted"}), hold], "DISPUTED_ITEM", "7.2.3"],
 	] {
@@ -188,7 +238,17 @@ test_all_unmet_requirements_are_named_in_the_rulebooks_order if {
 		{"op": "replace", "path": "/subject/client_state", "value": "revoked"},
 		{"op": "replace", "path": "/action/method", "value": "push"},
 		{"op": "replace", "path": "/agreement/signed_messages", "value": demanded},
-		{"op": "replace", "path": "/action/fields", "value": ["tailnum"]},
+		{"op": "replace", "path": "/action/fields", "value": ["tailnum", "carrier", "origin"]},
+		{"op": "replace", "path": "/action/filters", "value": ["origin"]},
+		{"op": "replace", "path": "/subject/member", "value": "hotel"},
+		{"op": "replace", "path": "/subject/qualified_until", "value": 1},
+		{"op": "replace", "path": "/subject/clearance", "value": 0},
+		{"op": "replace", "path": "/subject/country", "value": "SG"},
+		{"op": "replace", "path": "/resource/kind", "value": "personal"},
+		{"op": "replace", "path": "/agreement/frequency/reads", "value": 0},
+		{"op": "replace", "path": "/circumstances/participation/owner", "value": never},
+		{"op": "replace", "path": "/circumstances/roster", "value": never},
+		{"op": "replace", "path": "/circumstances/person_nda", "value": never},
 	])
 	decision := access.decision with input as case
 	decision.reasons == access.requirements
@@ -202,5 +262,6 @@ test_the_answer_holds_until_the_next_instant if {
 	answer("/context/now", 499).valid_until == 500
 	answer("/context/now", 500).valid_until == 2000
 	answer("/context/now", 1999).valid_until == 2000
-	answer("/context/now", 2000).valid_until == 0
+	answer("/context/now", 2000).valid_until == 3000
+	answer("/context/now", 253402300799).valid_until == 0
 }

@@ -1,9 +1,23 @@
 package gateway.access
 
 # METADATA
-# title: No dispute or incident holds the dataset or the agreement
+# title: No dispute or incident holds the dataset or the agreement now
 # custom:
 #   clause: "7.2.3"
 met contains "DISPUTED_ITEM" if {
-	every hold in input.holds { hold.state == "lifted" }
+	every hold in input.holds { holds_nothing(hold) }
+}
+
+# METADATA
+# title: A hold that was lifted, has not begun, or has run out by itself
+holds_nothing(hold) if hold.state == "lifted"
+
+holds_nothing(hold) if {
+	hold.state == "active"
+	input.context.now < hold.from
+}
+
+holds_nothing(hold) if {
+	hold.state == "active"
+	hold.until <= input.context.now
 }

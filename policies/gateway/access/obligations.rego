@@ -5,8 +5,13 @@ package gateway.access
 # description: Closed types. The gateway refuses an answer with an obligation missing, twice, or unknown.
 obligations := [
 	{"type": "frequency", "reads": input.agreement.frequency.reads, "per_seconds": input.agreement.frequency.per_seconds},
+	{"type": "volume", "records": input.agreement.volume.records, "per_seconds": input.agreement.volume.per_seconds},
 	{"type": "subject_consent", "required": consent_required, "purpose": input.context.purpose},
 	{"type": "confidentiality", "years": input.agreement.confidentiality_years},
+	{"type": "mask", "fields": requested - released, "code": "NDA_MISSING", "clause": "8.1.1"},
+	{"type": "mark", "level": mark},
+	{"type": "retain_until", "days": input.agreement.retention_days},
+	{"type": "notify", "owner": notify_owner},
 ]
 
 # METADATA
@@ -15,4 +20,28 @@ obligations := [
 #   clause: "4.3.1"
 default consent_required := true
 
-consent_required := false if input.resource.kind in {"market", "product"}
+consent_required := false if about_no_person
+
+# METADATA
+# title: The owner is told of what a third party receives
+# custom:
+#   clause: "8.2.2"
+default notify_owner := true
+
+notify_owner := false if input.subject.member in parties
+
+# METADATA
+# title: What is written on everything that leaves
+# custom:
+#   clause: "4.1.3"
+default mark := "personal"
+
+mark := "confidential" if {
+	about_no_person
+	count(released - public_fields) > 0
+}
+
+mark := "none" if {
+	about_no_person
+	count(released - public_fields) == 0
+}

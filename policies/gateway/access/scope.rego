@@ -1,7 +1,7 @@
 package gateway.access
 
 # METADATA
-# title: The fields that the request names; a permit releases all of them, or there is none
+# title: The fields that the request names; `released` (confidentiality.rego) are those of them that leave
 requested := {field | some field in input.action.fields}
 
 # METADATA
@@ -13,9 +13,18 @@ granted := {field | some field in input.agreement.granted_fields}
 existing := object.keys(input.resource.fields)
 
 # METADATA
-# title: The protection classes that the requested fields are sealed in
-classes := {class |
+# title: The requested fields that are granted and there; no other rule speaks about any other field
+# description: Else a refusal would tell of a field that it exists.
+in_scope := {field |
 	some field in requested
+	field in granted
+	field in existing
+}
+
+# METADATA
+# title: The protection classes that the released fields are sealed in
+classes := {class |
+	some field in released
 	class := input.resource.fields[field]
 }
 
@@ -36,6 +45,7 @@ met contains "OUT_OF_SCOPE" if {
 	count(requested) > 0
 	count(requested - granted) == 0
 	count(requested - existing) == 0
+	every field in input.action.filters { field in requested }
 	count(token_grants) > 0
 }
 

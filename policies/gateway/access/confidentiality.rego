@@ -1,0 +1,46 @@
+package gateway.access
+
+# METADATA
+# title: The requested fields that hold no secret of the owner's
+public_fields := {field |
+	some field in in_scope
+	input.resource.confidential[field] == "public"
+}
+
+# METADATA
+# title: The requested fields that leave - the public ones, and the confidential ones under both NDAs
+# custom:
+#   clause: "8.1.1"
+released contains field if some field in public_fields
+
+released contains field if {
+	some field in in_scope
+	in_force(input.circumstances.organisation_nda)
+	in_force(input.circumstances.person_nda)
+}
+
+# METADATA
+# title: A field is left, and no filter asks about one that does not leave
+# custom:
+#   clause: "8.1.1"
+met contains "NDA_MISSING" if {
+	count(released) > 0
+	count(filtered - released) == 0
+}
+
+met contains "NDA_MISSING" if count(in_scope) == 0
+
+# METADATA
+# title: The fields whose values the request compares; an answer to a filter tells the value
+filtered := {field |
+	some field in input.action.filters
+	field in in_scope
+}
+
+# METADATA
+# title: No person asks, or the one who does is on the roster of those who need to know
+# custom:
+#   clause: "8.2.1"
+met contains "NOT_NEED_TO_KNOW" if input.subject.person == "none"
+
+met contains "NOT_NEED_TO_KNOW" if in_force(input.circumstances.roster)
