@@ -51,6 +51,8 @@ from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.tiles import Tiles
 from gateway.members import Members, SigningKeys
+from gateway.members.admission import Admissions
+from gateway.members.attestations import Attestations
 from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
@@ -61,7 +63,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents
+from gateway.supplies import EnteredBreaches, LogSigners, NewKeys, Roll, TokenEvents
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -89,6 +91,8 @@ class Gateway:
     ledger: Ledger
     integrator: Integrator
     members: Members
+    admissions: Admissions
+    attestations: Attestations
     directory: Directory
     signing_keys: SigningKeys
     clients: Clients
@@ -211,7 +215,19 @@ async def compose(
         endings, holds = Endings(database), Holds(database, ledger, ownership)
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
-        bringing = (client_acts, signing_keys, members, endings, holds, RotationActs(rotation), ExportActs())
+        admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
+        attestations = Attestations(database, ledger, ownership, EnteredBreaches())
+        bringing = (
+            client_acts,
+            signing_keys,
+            members,
+            admissions,
+            attestations,
+            endings,
+            holds,
+            RotationActs(rotation),
+            ExportActs(),
+        )
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         yield Gateway(
             settings=settings,
@@ -221,6 +237,8 @@ async def compose(
             ledger=ledger,
             integrator=integrator,
             members=members,
+            admissions=admissions,
+            attestations=attestations,
             directory=Directory(database),
             signing_keys=signing_keys,
             clients=clients,

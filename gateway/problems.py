@@ -28,6 +28,7 @@ from gateway.errors import (
     TooManyAttempts,
     Unavailable,
 )
+from gateway.policy.reasons import explained
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:alliance-gateway:problem:"
@@ -80,7 +81,9 @@ def problem_of(error: GatewayError) -> Response:
     status = status_of(error)
     members: dict[str, Any] = {"field": error.field, "remedy": error.remedy}
     if isinstance(error, Refused):
-        members["reasons"] = [{"code": reason.code, "clause": reason.clause} for reason in error.reasons]
+        members["reasons"] = [
+            {"code": reason.code, "clause": reason.clause, **explained(reason.code)} for reason in error.reasons
+        ]
         members["event_id"] = error.event_id
     if isinstance(error, OnHold):
         members["case"] = error.case

@@ -66,6 +66,8 @@ class Settings:
     """So many failures of strangers of one address at once."""
     rotate_keys_days: int = 90
     """How long the gateway's own keys sign before others take over; 0: by command alone."""
+    qualification_grace_days: int = 0
+    """So many days an expired document still counts (clause 2.1.1), from the next admission or renewal on."""
     open_logs: bool = False
     """Serve the transparency logs to everybody; for demonstrations with made data on loopback only."""
     oidc_issuer: str = ""

@@ -97,7 +97,9 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(reads)
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
-    app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
+    app.include_router(
+        member_routes(authenticate_active, gateway.directory, gateway.signing_keys, gateway.attestations)
+    )
     app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))

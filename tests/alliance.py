@@ -22,6 +22,7 @@ from stdnum.cn import uscc
 
 from gateway.app import Gateway, compose, initialise
 from gateway.clock import Clock, seconds, system_clock
+from gateway.demo.admission import admit
 from gateway.identity.jws import sign_compact, thumbprint
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
@@ -305,13 +306,15 @@ class Alliance:
         """The issuer."""
         return self.gateway.settings.base_url
 
-    async def join(self, name: str) -> Member:
-        """Admit a member with a client and a signing key."""
+    async def join(self, name: str, **terms: Any) -> Member:
+        """A member with a client and a signing key, through the whole admission, on these `terms` of `admit`."""
         member = Member(name, self)
         body = f"91310000MA1{len(self.members):06d}"
+        code = body + uscc.calc_check_digit(body)
         member.id = await self.gateway.members.create_member(
-            self.id, name=name, uscc=body + uscc.calc_check_digit(body), industry="test", operator="test"
+            self.id, name=name, uscc=code, industry="test", operator="test"
         )
+        await admit(self.gateway, member.id, uscc=code, **terms)
         member.client = await self.register(member, f"{name} systems")
         await self.by_two("add_signing_key", member=member.id, jwk=public(member.signing_key))
         self.members[name] = member

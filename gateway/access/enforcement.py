@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.entry import describe, describe_stranger
 from gateway.access.governing import Governing, GoverningFacts
 from gateway.access.judgement import Judgement
+from gateway.access.obliged import told
 from gateway.access.refusal import refuse_unless_permitted
 from gateway.access.request import AccessRequest
 from gateway.access.search import Search
@@ -20,12 +21,16 @@ from gateway.vault.vault import Vault
 
 
 class Release(NamedTuple):
-    """Opened records as (id, JSON object), by id, with the entry that names them and its receipt."""
+    """Opened records as (id, JSON object), by id, with the entry that names them and its receipt.
+
+    `accompanied` is what the answer says beside them: what the recipient owes, and which fields were omitted.
+    """
 
     records: Sequence[tuple[bytes, bytes]]
     recorded: Recorded
     receipt: str
     cursor: str | None
+    accompanied: Mapping[str, Any]
 
 
 class EnforcementPoint:
@@ -60,7 +65,9 @@ class EnforcementPoint:
         if request.record is not None and not opened:
             raise NotFound
         records = sorted(zip([one.id for one in sealed], opened, strict=True))
-        return Release(records, recorded, self._receipts.sign(Receipt.of(recorded)), judgement.cursor)
+        assert judgement.decision.obligations is not None
+        accompanied = told(judgement.decision.obligations, judgement.now_s)
+        return Release(records, recorded, self._receipts.sign(Receipt.of(recorded)), judgement.cursor, accompanied)
 
     async def _judge_and_record(self, request: AccessRequest) -> tuple[Judgement, Recorded]:
         """Pair a judgement with its entry; what narrowed in between is judged once more, then refused."""

@@ -7,11 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.access.judgement import Judgement
+from gateway.access.obliged import entered
 from gateway.access.request import AccessRequest
 from gateway.canonical import canonical
 from gateway.clock import MILLISECONDS
 from gateway.errors import Reason
+from gateway.identity.subject import NOBODY
 from gateway.ledger import Draft, Effect, Kind, Opening, Quota, SharedFacts
+from gateway.policy import Obligations
 
 NOT_A_PARTY = Reason("NOT_A_PARTY", "1.2")
 FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
@@ -33,7 +36,7 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
         log=owner,
         kind=Kind.ACCESS,
         effect=decision.effect,
-        facts=message | _consents(judgement),
+        facts=message | _consents(judgement) | {"obligations": entered(_obligations(judgement))},
         opening=Opening(dataset=request.dataset, groups=judgement.groups()),
         narrowing=judgement.selection.narrowing,
         quota=_quota(request, judgement),
@@ -78,6 +81,7 @@ def _shared(request: AccessRequest, judgement: Judgement) -> SharedFacts:
             decision.valid_until,
         ),
         (request.fields, tuple(sorted(request.filters)), request.limit, request.record is not None),
+        request.person,
     )
 
 
@@ -88,6 +92,7 @@ def _written(
     judged_at: int,
     policy: tuple[str | None, str, str, str, int],
     query: tuple[tuple[str, ...], tuple[str, ...], int, bool],
+    person: str,
 ) -> SharedFacts:
     """Who asked for what, and by what it was judged: within a second, a client's requests differ in records alone."""
     agreement, version, action, dataset, purpose = asked
@@ -103,6 +108,7 @@ def _written(
                 zip(("digest", "engine", "case_sha256", "input_sha256", "valid_until"), policy, strict=True)
             ),
             "query_sha256": _shape(*query),
+            **({} if person == NOBODY else {"person": person}),
         }
     )
 
@@ -126,9 +132,14 @@ def _consents(judgement: Judgement) -> dict[str, Any]:
     return {"consents": {"count": len(consents), "sha256": hashlib.sha256(canonical(consents)).hexdigest()}}
 
 
+def _obligations(judgement: Judgement) -> Obligations:
+    """What comes with a permit; none comes without."""
+    assert judgement.decision.obligations is not None
+    return judgement.decision.obligations
+
+
 def _quota(request: AccessRequest, judgement: Judgement) -> Quota:
     """How often the agreement lets its recipient read, counted per window; a permit always says it."""
-    assert judgement.decision.obligations is not None
-    frequency = judgement.decision.obligations.frequency
+    frequency = _obligations(judgement).frequency
     window = judgement.now_s - judgement.now_s % frequency.per_seconds
     return Quota(key=f"{request.agreement}:reads", window_start=window, limit=frequency.reads)

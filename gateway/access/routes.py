@@ -157,9 +157,10 @@ def _said(response: Response, log: str | None = None, access: str | None = None)
 
 
 def _answer(release: Release) -> Response:
-    """Prebuilt bytes: the vault's JSON fragments joined, with the entry's id and its receipt."""
+    """Prebuilt bytes: the vault's JSON fragments joined, with the entry's id, its receipt and what comes with them."""
     records = b",".join([b'{"id":"%b","fields":%b}' % (hexlify(name), fields) for name, fields in release.records])
-    tail = orjson.dumps({"event_id": release.recorded.event_id, "next": release.cursor, "receipt": release.receipt})
+    beside = {"event_id": release.recorded.event_id, "next": release.cursor, "receipt": release.receipt}
+    tail = orjson.dumps({**beside, **release.accompanied})
     headers = {"Cache-Control": "no-store", "Gateway-Event-Id": release.recorded.event_id}
     return Response(b'{"records":[' + records + b"]," + tail[1:], 200, headers, _JSON)
 

@@ -32,6 +32,10 @@ async def _nobody(_: str, __: Arguments) -> Collection[str]:
     return ()
 
 
+async def _nothing(_: Change, __: Mandate, ___: Arguments) -> None:
+    return
+
+
 Concerned = Callable[[str, Arguments], Awaitable[Collection[str]]]
 """Given the alliance and the arguments: the logs, or the owners, that an act concerns."""
 
@@ -46,6 +50,8 @@ class Act:
     entries, and returns the name of what it made ('' for nothing). It relies on nothing that `check` saw: days may
     lie between. It touches nothing but `change`, for nothing else is undone with it. `narrows` names the owners whose
     permits must be judged anew, where the act takes something away; `logs` names further logs that it enters into.
+    `declined(change, mandate, arguments)` is what declining means beyond the proposal, in the transaction that declines
+    it; the mandate's `approver` is then whoever declined.
     """
 
     name: str
@@ -53,3 +59,4 @@ class Act:
     perform: Callable[[Change, Mandate, Arguments], Awaitable[str]]
     narrows: Concerned = _nobody
     logs: Concerned = _nobody
+    declined: Callable[[Change, Mandate, Arguments], Awaitable[None]] = _nothing

@@ -122,8 +122,7 @@ class Approvals:
         logs = await act.logs(found.alliance, found.arguments)
         async with self._ledger.changing(found.alliance, *logs, narrows=narrows) as change:
             standing = await _pending(change, proposal_id)
-            mandate = Mandate(standing.alliance, standing.id, standing.digest, standing.proposed_by, operator)
-            made = await act.perform(change, mandate, standing.arguments)
+            made = await act.perform(change, _mandate(standing, operator), standing.arguments)
             await _decide(change, standing, "approved", operator, made=made)
             change.enter(_step(standing, "proposal_approved", operator))
         return made
@@ -134,14 +133,18 @@ class Approvals:
         found = await self.find(proposal_id)
         if found.proposed_by == operator:
             raise await self._refusal(found, operator)
-        await self._end(found, "declined", operator)
+        act = self._act(found.act)
+        async with self._ledger.changing(found.alliance) as change:
+            standing = await _end(change, found, "declined", operator)
+            await act.declined(change, _mandate(standing, operator), standing.arguments)
 
     async def withdraw(self, proposal_id: str, *, operator: str) -> None:
         """Take one's own proposal back; `NotFound` for another's."""
         found = await self.find(proposal_id)
         if found.proposed_by != operator:
             raise NotFound
-        await self._end(found, "withdrawn", operator)
+        async with self._ledger.changing(found.alliance) as change:
+            await _end(change, found, "withdrawn", operator)
 
     async def pending(self, alliance: str) -> Sequence[Proposal]:
         """What waits for a decision, oldest first."""
@@ -157,18 +160,24 @@ class Approvals:
             raise Invalid("unknown_act", "There is no such act.", field="act")
         return self._acts[name]
 
-    async def _end(self, found: Proposal, state: str, operator: str) -> None:
-        async with self._ledger.changing(found.alliance) as change:
-            standing = await _pending(change, found.id)
-            await _decide(change, standing, state, operator)
-            change.enter(_step(standing, f"proposal_{state}", operator))
-
     async def _refusal(self, found: Proposal, operator: str) -> Refused:
         """The refusal of whoever would decide alone, once it is on record."""
         reasons = (Reason("OWN_PROPOSAL", ""),)
         facts = found.facts("proposal_not_decided", operator)
         draft = Draft(log=found.alliance, kind=Kind.ADMIN, effect=Effect.DENY, reasons=reasons, facts=facts)
         return Refused(reasons, event_id=(await self._ledger.record(draft)).event_id)
+
+
+async def _end(change: Change, found: Proposal, state: str, operator: str) -> Proposal:
+    """A pending proposal is over without its act; returns it as it stood."""
+    standing = await _pending(change, found.id)
+    await _decide(change, standing, state, operator)
+    change.enter(_step(standing, f"proposal_{state}", operator))
+    return standing
+
+
+def _mandate(standing: Proposal, operator: str) -> Mandate:
+    return Mandate(standing.alliance, standing.id, standing.digest, standing.proposed_by, operator)
 
 
 async def _found(reading: Reading, proposal_id: str) -> Proposal:

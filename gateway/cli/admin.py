@@ -10,10 +10,12 @@ import typer
 from gateway.agreements import HoldSubject
 from gateway.app import Gateway
 from gateway.cli import proposals, widening
+from gateway.cli.dossier import dossier
 from gateway.cli.host import act, console, operator, told
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
+admin.add_typer(dossier, name="dossier")
 for _name, _command in (*proposals.COMMANDS, *widening.COMMANDS):
     admin.command(_name)(_command)
 
@@ -44,7 +46,7 @@ def create_member(
     uscc: Annotated[str, typer.Option(help="Its unified social credit code (GB 32100), 18 characters.")],
     industry: Annotated[str, typer.Option(help="Its industry, for instance bank.")],
 ) -> None:
-    """Admit a company: its keys, its log, its id."""
+    """Name a company a prospect: its keys, its log, its id. `dossier` is how it becomes a member."""
     console.print(
         act(
             lambda gateway: gateway.members.create_member(

@@ -67,6 +67,19 @@ def propose_readmission(member: Annotated[str, typer.Argument(help="The member's
 
 
 @told
+def propose_false_attestation(
+    attestation: Annotated[str, typer.Argument(help="The attestation's id.")],
+    grounds: Annotated[str, typer.Option(help="What shows that it is false.")],
+) -> None:
+    """Propose to mark an attestation as false, which opens a breach (1.3.3); prints the proposal's id."""
+
+    async def terms(gateway: Gateway) -> tuple[str, Arguments]:
+        return await gateway.attestations.marking(attestation, grounds=grounds)
+
+    propose("mark_attestation_false", terms)
+
+
+@told
 def propose_resource_server(client: Annotated[str, typer.Argument(help="The client's id.")]) -> None:
     """Propose that a client may ask at /introspect about its alliance's tokens; prints the proposal's id."""
 
@@ -104,6 +117,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("end-agreement", propose_end),
     ("lift", propose_lifting),
     ("readmit", propose_readmission),
+    ("false-attestation", propose_false_attestation),
     ("resource-server", propose_resource_server),
     ("rotate-key", rotate_key),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from gateway.app import Gateway
 from gateway.approvals import Arguments
+from gateway.demo.admission import admit
 from gateway.demo.partner import Partner
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
@@ -24,6 +25,7 @@ async def found(gateway: Gateway, partners: Mapping[str, Partner]) -> list[dict[
         partner.member = await gateway.members.create_member(
             alliance, name=partner.name, uscc=partner.uscc, industry=partner.industry, operator=FIRST_OPERATOR
         )
+        await admit(gateway, partner.member, uscc=partner.uscc)
         keys = KeySource.of({"jwks": {"keys": [dict(partner.client_key.public_jwk())]}}, loopback=False)
         wanted = registration(partner.member, "production", f"{name} systems", keys)
         partner.client = await _by_two(gateway, alliance, "register_client", wanted)

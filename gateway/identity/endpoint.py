@@ -20,15 +20,27 @@ from gateway.identity.subject import Subject
 from gateway.identity.tokens import Minted, Tokens
 
 PATH: Final = "/token"
+OPEN_END: Final = 253_402_300_799
+"""The epoch second that stands for no end."""
 _DETAILS_BYTES: Final = 6 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A member's place: its alliance, and whether it is suspended there."""
+    """A member's place: its alliance, whether it is suspended there, and until when its papers hold.
+
+    `qualified_until` is the epoch second from which they hold no more (clause 2.1.1).
+    """
 
     alliance: str
     suspended: bool = False
+    qualified_until: int = OPEN_END
+
+    def stopped(self, now_s: int) -> str:
+        """Why the member gets no access at this second, '' if it does."""
+        if self.suspended:
+            return "MEMBER_SUSPENDED"
+        return "QUALIFICATION_EXPIRED" if now_s >= self.qualified_until else ""
 
 
 class Membership(Protocol):
@@ -140,12 +152,13 @@ class TokenEndpoint:
             raise TokenRefused("unauthorized_client", "MEMBER_NOT_ADMITTED")
         now = seconds(self._clock())
         asked = _asked(caller.form.get("authorization_details", ""))
+        stopped = admission.stopped(now)
         granted = await grants.granted(
-            asked, member=client.member, terms=self._terms, now_s=now, suspended=admission.suspended
+            asked, member=client.member, terms=self._terms, now_s=now, suspended=bool(stopped)
         )
         if not granted.agreements and not granted.actions:
-            if admission.suspended:
-                raise TokenRefused("unauthorized_client", "MEMBER_SUSPENDED")
+            if stopped:
+                raise TokenRefused("unauthorized_client", stopped)
             raise TokenRefused("invalid_authorization_details", "DETAILS_NOTHING_GRANTED")
         if len(orjson.dumps(granted.details())) > _DETAILS_BYTES:
             raise TokenRefused("invalid_authorization_details", "DETAILS_TOO_LARGE")
@@ -155,7 +168,7 @@ class TokenEndpoint:
             member=client.member,
             client=client.id,
             version=client.version,
-            grants=granted,
+            grants=granted if stopped else granted.ending(admission.qualified_until),
             now=now,
             **_binding(caller, proof),
         )

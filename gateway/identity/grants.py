@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -55,7 +55,7 @@ class AgreementTerms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What a token grants; `ends_at` is the earliest end of the agreements named, or None."""
+    """What a token grants; `ends_at` is the earliest end of its agreements and of its member's papers, or None."""
 
     agreements: tuple[AgreementGrant, ...]
     actions: frozenset[str]
@@ -72,6 +72,10 @@ class Grants:
         if len({one.agreement for one in agreements}) != len({(one.agreement, one.person) for one in agreements}):
             raise DetailsInvalid("The details about one agreement name one person.")
         return cls(agreements, frozenset(actions))
+
+    def ending(self, at_s: int) -> Grants:
+        """The same, ending at this epoch second at the latest."""
+        return replace(self, ends_at=at_s if self.ends_at is None else min(self.ends_at, at_s))
 
     def details(self) -> list[dict[str, Any]]:
         """As `authorization_details`."""

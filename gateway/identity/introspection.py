@@ -94,7 +94,7 @@ class IntrospectionEndpoint:
             verified = await self._tokens.recognise(token.encode(), now)
         except TokenInvalid:
             return _INACTIVE
-        if not await self._may_know(client, verified):
+        if not await self._may_know(client, verified, now):
             self._log.note("INTROSPECTION_FOREIGN", client=client.id)
             return _INACTIVE
         left = await self._left(verified, now)
@@ -108,7 +108,7 @@ class IntrospectionEndpoint:
             "authorization_details": left.details(),
         }
 
-    async def _may_know(self, client: KnownClient, verified: Verified) -> bool:
+    async def _may_know(self, client: KnownClient, verified: Verified, now: int) -> bool:
         subject = verified.subject
         if client.id == subject.client:
             return True
@@ -116,7 +116,7 @@ class IntrospectionEndpoint:
         if serves is None:
             return False
         admission = await self._membership.admission(client.member)
-        return admission is not None and admission.alliance == subject.alliance and not admission.suspended
+        return admission is not None and admission.alliance == subject.alliance and not admission.stopped(now)
 
     async def _left(self, verified: Verified, now: int) -> Grants:
         """What of its grants the token is good for now; nothing once it, its client or its key is over."""

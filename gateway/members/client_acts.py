@@ -23,12 +23,12 @@ from gateway.members.arguments import method_of, only, said
 from gateway.members.client_record import ClientRecord, client_record, owners_of
 from gateway.members.clients import enter, give_keys
 from gateway.members.key_source import KeySource
-from gateway.members.members import checked_name
+from gateway.members.members import checked_name, refuse_prospect
 from gateway.members.tables import alliance, member
 
 _ID = re.compile("[0-9a-f]{32}")
 _ENVIRONMENT = Query(
-    select(alliance.c.environment)
+    select(alliance.c.environment, member.c.state)
     .join(member, member.c.alliance_id == alliance.c.id)
     .where(alliance.c.id == bindparam("alliance"), member.c.id == bindparam("member"))
 )
@@ -76,6 +76,7 @@ class ClientActs:
         row = await reading.one(_ENVIRONMENT, alliance=of, member=said(arguments, "member"))
         if row is None:
             raise NotFound
+        refuse_prospect(row["state"])
         if row["environment"] != said(arguments, "environment"):
             raise Invalid(
                 "environment_differs",

@@ -12,7 +12,11 @@ from gateway.members.tables import key_confirmation, member, member_signing_key
 
 _PAGE = Query(
     select(member.c.id, member.c.name, member.c.industry, member.c.state)
-    .where(member.c.alliance_id == bindparam("alliance"), member.c.id > bindparam("after"))
+    .where(
+        member.c.alliance_id == bindparam("alliance"),
+        member.c.id > bindparam("after"),
+        member.c.state != "prospect",
+    )
     .order_by(member.c.id)
     .limit(bindparam("most", type_=BigInteger))
 )
@@ -29,7 +33,7 @@ _KEYS = Query(
 
 
 class Directory:
-    """Lists the members of one alliance; of other alliances it says nothing."""
+    """Lists the members of one alliance; of other alliances, and of prospects, it says nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

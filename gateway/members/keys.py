@@ -26,6 +26,7 @@ from gateway.identity.keys import KeyRefused, PublicKey, public_key
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Draft, Kind, Ledger
 from gateway.members.arguments import only, said
+from gateway.members.members import refuse_prospect
 from gateway.members.tables import key_confirmation, member, member_signing_key
 
 SIGNING_ALGORITHMS = ("Ed25519", "ES256")
@@ -47,7 +48,7 @@ _REVOKE = Query(
     .where(member_signing_key.c.fingerprint == bindparam("the_fingerprint"), member_signing_key.c.state == "active")
     .values(state="revoked", revoked_at=bindparam("at"))
 )
-_MEMBER = Query(select(member.c.alliance_id).where(member.c.id == bindparam("id")))
+_MEMBER = Query(select(member.c.alliance_id, member.c.state).where(member.c.id == bindparam("id")))
 _CONFIRM = Query(insert(key_confirmation))
 _CONFIRMED = Query(
     select(key_confirmation.c.confirmed_at).where(
@@ -90,6 +91,7 @@ class SigningKeys:
         row = await reading.one(_MEMBER, id=said(arguments, "member"))
         if row is None or row["alliance_id"] != of:
             raise NotFound
+        refuse_prospect(row["state"])
         if await is_client_key(reading, fingerprint):
             raise _is_a_client_key()
         if await reading.one(_KEY, fingerprint=fingerprint) is not None:

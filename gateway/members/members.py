@@ -1,4 +1,6 @@
-"""Alliances are founded and members join, are suspended by one operator and readmitted by two. Every act is one entry.
+"""Alliances are founded, companies become prospects, and members are suspended by one operator and readmitted by two.
+
+How a prospect becomes a member is `gateway.members.admission`'s to say. Every act is one entry.
 
 The entries stand in the operator's log of the alliance, whose id is the alliance's.
 """
@@ -11,8 +13,9 @@ from typing import Any, Protocol
 from sqlalchemy import bindparam, insert, select, update
 
 from gateway.approvals import Act, Arguments, Mandate
+from gateway.clock import seconds
 from gateway.database import Database, Query, Reading, Row, Transaction
-from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.errors import Conflicting, Invalid, NotFound, Reason, Refused
 from gateway.identifiers import random_id
 from gateway.identity import Admission
 from gateway.ledger import Change, Draft, Kind, Ledger
@@ -21,8 +24,11 @@ from gateway.members.tables import alliance, member
 from gateway.members.uscc import checked_uscc
 
 LONGEST_NAME = 200
+NOWHERE = "ZZ"
+"""The country of a company that management has not placed anywhere (ISO 3166 leaves ZZ to users)."""
 HIGHEST_CLEARANCE = 4
 OPEN_END_MS = 253_402_300_799_000
+"""What has no end, ends here: the last second of the year 9999."""
 ENVIRONMENTS = ("production", "test")
 
 _ADD_ALLIANCE = Query(insert(alliance))
@@ -31,7 +37,11 @@ _ALLIANCE = Query(select(alliance.c.id).where(alliance.c.id == bindparam("id")))
 _ADD_MEMBER = Query(insert(member))
 _MEMBER = Query(select(member).where(member.c.id == bindparam("id")))
 _HOLD_MEMBER = Query(select(member.c.id).where(member.c.id == bindparam("id")).with_for_update(read=True))
-_MEMBERS = Query(select(member.c.id).where(member.c.alliance_id == bindparam("alliance")).order_by(member.c.id))
+_MEMBERS = Query(
+    select(member.c.id)
+    .where(member.c.alliance_id == bindparam("alliance"), member.c.state != "prospect")
+    .order_by(member.c.id)
+)
 _BY_USCC = Query(
     select(member.c.id).where(member.c.alliance_id == bindparam("alliance"), member.c.uscc == bindparam("uscc"))
 )
@@ -78,23 +88,10 @@ class Members:
             change.enter(_act(alliance_id, "alliance_founded", {"operator": operator}, **facts))
         return alliance_id
 
-    async def create_member(
-        self,
-        alliance_id: str,
-        *,
-        name: str,
-        uscc: str,
-        industry: str,
-        operator: str,
-        country: str = "CN",
-        clearance: int = HIGHEST_CLEARANCE,
-        qualified_until: int = OPEN_END_MS,
-    ) -> str:
-        """Admit a company: its row, its encryption keys and its own log, or nothing; returns its id.
+    async def create_member(self, alliance_id: str, *, name: str, uscc: str, industry: str, operator: str) -> str:
+        """A prospect: its row, its encryption keys and its own log, or nothing; returns its id (clause 2.2.3).
 
-        `country` by ISO 3166 (two letters), `clearance` is the highest grade that it may read, `qualified_until` (ms)
-        the end of the papers that it is admitted by.
-
+        It is nobody's partner yet: no client, no signing key and no token until it is admitted.
         `UsccInvalid` names what is wrong with the code; `Conflicting` if the company is a member already.
         """
         checked_name(name, "name")
@@ -113,19 +110,19 @@ class Members:
                 name=name,
                 uscc=code,
                 industry=industry,
-                state="admitted",
+                state="prospect",
                 version=1,
                 created_at=change.now_ms,
                 revision=1,
-                country=country,
-                clearance=clearance,
-                qualified_until=qualified_until,
+                qualified_until=0,
+                clearance=0,
+                country=NOWHERE,
             )
             await change.open_log(member_id)
             await self._keyring.create_log_key(change.tx, member_id, change.now_ms)
             await self._keyring.create_member_keys(change.tx, member_id, change.now_ms)
             facts = {"member": member_id, "name": name, "uscc": code, "industry": industry}
-            change.enter(_act(alliance_id, "member_admitted", {"operator": operator}, **facts))
+            change.enter(_act(alliance_id, "prospect_named", {"operator": operator}, **facts))
         return member_id
 
     async def suspend(self, member_id: str, *, case: str, operator: str) -> None:
@@ -138,10 +135,13 @@ class Members:
         checked_name(case, "case")
         if row["state"] == "suspended":
             return
+        refuse_prospect(row["state"])
         everyone = await self.of_alliance(row["alliance_id"])
         async with self._ledger.changing(row["alliance_id"], narrows=everyone) as change:
-            if (await self._existing(change.tx, member_id))["state"] == "suspended":
+            state = (await self._existing(change.tx, member_id))["state"]
+            if state == "suspended":
                 return
+            refuse_prospect(state)
             await change.tx.run(_SET_STATE, the_id=member_id, new_state="suspended")
             for log in (row["alliance_id"], *everyone):
                 change.enter(_act(log, "member_suspended", {"operator": operator}, member=member_id, case=case))
@@ -186,7 +186,7 @@ class Members:
         return str((await self._existing(self._database, member_id))["alliance_id"])
 
     async def of_alliance(self, alliance_id: str) -> Sequence[str]:
-        """The ids of all members of an alliance, suspended ones included."""
+        """The ids of all members of an alliance, suspended ones included, prospects not."""
         return [row["id"] for row in await self._database.all(_MEMBERS, alliance=alliance_id)]
 
     async def _existing(self, reading: Reading, member_id: str) -> Row:
@@ -197,9 +197,12 @@ class Members:
 
 
 async def admission(reading: Reading, member_id: str) -> Admission | None:
-    """The alliance that a member belongs to and whether it is suspended there; None for one that is unknown."""
+    """Where a member stands in its alliance; None for one that is unknown, or a prospect."""
     row = await reading.one(_MEMBER, id=member_id)
-    return None if row is None else Admission(row["alliance_id"], suspended=row["state"] != "admitted")
+    if row is None or row["state"] == "prospect":
+        return None
+    qualified = seconds(row["qualified_until"])
+    return Admission(row["alliance_id"], suspended=row["state"] != "admitted", qualified_until=qualified)
 
 
 async def is_admitted(reading: Reading, *, alliance_id: str, member_id: str) -> bool:
@@ -212,6 +215,12 @@ async def stays_admitted(tx: Transaction, *, alliance_id: str, member_id: str) -
     """As `is_admitted`; whoever would suspend the member waits until this transaction ends."""
     await tx.one(_HOLD_MEMBER, id=member_id)
     return await is_admitted(tx, alliance_id=alliance_id, member_id=member_id)
+
+
+def refuse_prospect(state: str) -> None:
+    """`Refused` for a company that management has not approved (clause 2.2.3)."""
+    if state == "prospect":
+        raise Refused((Reason("NOT_ADMITTED", "2.2.3"),), remedy="Have management approve the company first.")
 
 
 def _act(log: str, act: str, actor: Mapping[str, str], **facts: Any) -> Draft:

@@ -48,7 +48,7 @@ member = Table(
     Column("clearance", BigInteger, nullable=False, server_default="0"),
     Column("country", Text, nullable=False, server_default="ZZ"),
     UniqueConstraint("alliance_id", "uscc"),
-    CheckConstraint("state IN ('admitted', 'suspended')", name="state"),
+    CheckConstraint("state IN ('prospect', 'admitted', 'suspended')", name="state"),
     CheckConstraint("clearance BETWEEN 0 AND 4", name="clearance"),
 )
 Index(None, member.c.alliance_id, member.c.id)

@@ -14,6 +14,7 @@ _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _CLAUSE = re.compile(r"([0-9]{1,3}(\.[0-9]{1,3}){0,4})?")
 _MOST_REASONS = 32
 _HIGHEST_SHAREABLE_GRADE = 4
+_MOST_DAYS = 100 * 366
 
 
 class AnswerInvalid(GatewayError):
@@ -202,7 +203,7 @@ def _obligations(value: Any, case: Mapping[str, Any], released: set[str]) -> Obl
         confidentiality=Confidentiality(_whole(by_type["confidentiality"]["years"], "years")),
         mask=_mask(by_type["mask"], case, released),
         mark=_mark(by_type["mark"]["level"], case),
-        retain_days=_whole(by_type["retain_until"]["days"], "days"),
+        retain_days=_days(by_type["retain_until"]["days"]),
         notify_owner=_truth(by_type["notify"]["owner"], "owner"),
     )
 
@@ -250,6 +251,12 @@ def _whole(value: Any, what: str) -> int:
     if type(value) is not int or not 0 <= value < 2**53:
         raise AnswerInvalid(f"{what} is no integer from 0 to 2**53 - 1.")
     return value
+
+
+def _days(value: Any) -> int:
+    if _whole(value, "days") > _MOST_DAYS:
+        raise AnswerInvalid("days is more than a hundred years.")
+    return int(value)
 
 
 def _truth(value: Any, what: str) -> bool:

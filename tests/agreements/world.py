@@ -15,11 +15,13 @@ from gateway.agreements import AgreementLife, Agreements, Endings, Holds, HoldSu
 from gateway.approvals import Approvals
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
+from gateway.demo.admission import admit
 from gateway.identity.clients import add_key, register_client
 from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 from gateway.ledger.tables import head, leaf
 from gateway.members import Members, SigningKeys
+from gateway.members.admission import Admissions
 from gateway.members.client_acts import ClientActs
 from gateway.supplies import NewKeys
 from gateway.vault.keyring import KeyRing
@@ -112,11 +114,12 @@ class World:
         self.ledger = Ledger(self.database, self.clock, origin="alliance.test", node="node-1")
         keyring = KeyRing(self.database, LocalKeyring("test", secrets.token_bytes(32)), self.clock)
         self.members = Members(self.database, self.ledger, NewKeys(keyring))
+        self.admissions = Admissions.of(self.database, self.ledger, keyring, self.clock)
         self.keys = SigningKeys(self.database, self.ledger)
         self.datasets = OwnedDatasets()
         self.holds, endings = Holds(self.database, self.ledger, self.datasets), Endings(self.database)
         clients = ClientActs(self.database, resource=RESOURCE, loopback=False)
-        bringing = (clients, self.keys, self.members, endings, self.holds)
+        bringing = (clients, self.keys, self.members, self.admissions, endings, self.holds)
         acts = [act for one in bringing for act in one.acts()]
         self.approvals = Approvals(self.database, self.ledger, self.clock, acts)
         self.restart()
@@ -151,6 +154,7 @@ class World:
         name = f"Company {self._companies}"
         code = uscc(self._companies)
         member = await self.members.create_member(alliance, name=name, uscc=code, industry="travel", operator="root")
+        await admit(self, member, uscc=code)
         client_key = new_key()
         async with self.database.transaction() as tx:
             client = await register_client(tx, member_id=member, name="app", now_ms=self.clock())

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from gateway.app import compose
 from gateway.cli import app
+from gateway.demo.admission import admit
 from gateway.settings import Settings
-from tests.alliance import settings_for
+from gateway.vault.providers import LocalKeyring
+from tests.alliance import PASSPHRASE, settings_for
 from tests.served import environment_of
 
 Gateway = Callable[..., Result]
@@ -31,6 +35,17 @@ def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gateway:
         return CliRunner().invoke(app, arguments, env=environment)
 
     return run
+
+
+def admit_member(settings: Settings, member: str, code: str) -> None:
+    """What the departments and management do, so that a company of this code is a member."""
+
+    async def work() -> None:
+        keyring = LocalKeyring.open(settings.keyring_path, PASSPHRASE)
+        async with compose(settings, keyring, process="admission") as gateway:
+            await admit(gateway, member, uscc=code)
+
+    asyncio.run(work())
 
 
 def permit_of(gateway: Gateway, log: str) -> str:

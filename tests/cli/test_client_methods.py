@@ -13,15 +13,19 @@ from stdnum.cn import uscc
 from gateway.cli.methods import method_of
 from gateway.errors import Invalid
 from gateway.identity import Binding, MethodName
-from tests.cli.conftest import Gateway
+from gateway.settings import Settings
+from tests.cli.conftest import Gateway, admit_member
 from tests.identity.authority import self_signed
 
 
-def test_a_client_is_registered_by_key_by_name_or_by_certificate(gateway: Gateway, tmp_path: Path) -> None:
+def test_a_client_is_registered_by_key_by_name_or_by_certificate(
+    gateway: Gateway, settings: Settings, tmp_path: Path
+) -> None:
     gateway("init")
     alliance = gateway("admin", "alliance", "Test").stdout.strip()
     code = "91310000MA1000000" + uscc.calc_check_digit("91310000MA1000000")
     member = gateway("admin", "member", alliance, "--name", "Bank", "--uscc", code, "--industry", "bank").stdout.strip()
+    admit_member(settings, member, code)
     key, certificate = tmp_path / "key.json", tmp_path / "certificate.pem"
     key.write_text(json.dumps(ECKey.generate_key("P-256").as_dict(private=False)))
     certificate.write_bytes(self_signed().pem)

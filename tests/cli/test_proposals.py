@@ -10,14 +10,15 @@ import pytest
 from stdnum.cn import uscc
 from typer.testing import Result
 
+from gateway.settings import Settings
 from tests.alliance import new_key, public
-from tests.cli.conftest import Gateway
+from tests.cli.conftest import Gateway, admit_member
 
 
 class Hosts:
     """The commands, by whoever runs them."""
 
-    def __init__(self, gateway: Gateway, folder: Path) -> None:
+    def __init__(self, gateway: Gateway, settings: Settings, folder: Path) -> None:
         self._gateway = gateway
         self._folder = folder
         gateway("init")
@@ -27,6 +28,7 @@ class Hosts:
         self.member = self.said(
             "alice", "member", self.alliance, "--name", "Bank", "--uscc", code, "--industry", "bank"
         )
+        admit_member(settings, self.member, code)
 
     def run(self, by: str, *arguments: str) -> Result:
         return self._gateway("admin", *arguments, SUDO_USER=by)
@@ -48,9 +50,9 @@ class Hosts:
 
 
 @pytest.fixture
-def hosts(gateway: Gateway, tmp_path: Path) -> Hosts:
+def hosts(gateway: Gateway, settings: Settings, tmp_path: Path) -> Hosts:
     (tmp_path / "files").mkdir()
-    return Hosts(gateway, tmp_path / "files")
+    return Hosts(gateway, settings, tmp_path / "files")
 
 
 def test_a_client_is_registered_by_two_operators_and_ended_by_one(hosts: Hosts) -> None:

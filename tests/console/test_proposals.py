@@ -6,6 +6,7 @@ import pytest
 from stdnum.cn import uscc
 
 from gateway.console.words import LANGUAGES, say
+from gateway.demo.admission import admit
 from gateway.identity.operators.roles import DECIDES, PERMISSIONS, Role
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
@@ -15,9 +16,12 @@ from tests.console.visitor import Visitor
 
 async def _member(visitor: Visitor) -> str:
     console, body = visitor.console, "91310000MA1000001"
-    return await console.gateway.members.create_member(
-        console.alliance, name="Bank", uscc=body + uscc.calc_check_digit(body), industry="bank", operator="host"
+    code = body + uscc.calc_check_digit(body)
+    member = await console.gateway.members.create_member(
+        console.alliance, name="Bank", uscc=code, industry="bank", operator="host"
     )
+    await admit(console.gateway, member, uscc=code)
+    return member
 
 
 async def _proposed(visitor: Visitor, by: str) -> str:
@@ -132,8 +136,20 @@ async def test_proposals_of_another_alliance_do_not_exist(visitor: Visitor, othe
 
 _DECIDED_BY = {
     Role.ADMIN: set(DECIDES),
-    Role.OFFICER: {"add_signing_key", "end_agreement", "lift_hold", "export_log"},
+    Role.OFFICER: {
+        "add_signing_key",
+        "end_agreement",
+        "lift_hold",
+        "export_log",
+        "renew_document",
+        "mark_attestation_false",
+    },
     Role.SECRETARIAT: set[str](),
+    Role.MARKET: set[str](),
+    Role.LEGAL: {"renew_document", "mark_attestation_false"},
+    Role.FINANCE: set[str](),
+    Role.BUSINESS: set[str](),
+    Role.MANAGEMENT: {"admit_member"},
 }
 
 

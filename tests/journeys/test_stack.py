@@ -23,6 +23,7 @@ from stdnum.cn import uscc
 
 from deploy.stack import Stack, gateway_program, running
 from gateway.app import compose
+from gateway.demo.admission import admit
 from gateway.ledger.stored import entries, state
 from gateway.settings import Settings
 from gateway.vault import passphrase
@@ -93,6 +94,7 @@ class Operator:
         alliance.members[name] = member
         code = body + uscc.calc_check_digit(body)
         member.id = await self.act("admin", "member", alliance.id, "--name", name, "--uscc", code, "--industry", "test")
+        await admit(alliance.gateway, member.id, uscc=code)
         client = self.key_file(f"{name}-client", public(member.client_key))
         signing = self.key_file(f"{name}-signing", public(member.signing_key))
         member.client, _ = await asyncio.gather(

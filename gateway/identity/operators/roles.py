@@ -14,6 +14,11 @@ class Role(StrEnum):
     ADMIN = "admin"
     OFFICER = "officer"
     SECRETARIAT = "secretariat"
+    MARKET = "market"
+    LEGAL = "legal"
+    FINANCE = "finance"
+    BUSINESS = "business"
+    MANAGEMENT = "management"
 
 
 class Permission(StrEnum):
@@ -29,6 +34,13 @@ class Permission(StrEnum):
     DECIDE_AGREEMENT = "decide_agreement"
     DECIDE_HOLD = "decide_hold"
     DECIDE_EXPORT = "decide_export"
+    ACT_FOR_MARKET = "act_for_market"
+    ACT_FOR_LEGAL = "act_for_legal"
+    ACT_FOR_FINANCE = "act_for_finance"
+    ACT_FOR_BUSINESS = "act_for_business"
+    DECIDE_ADMISSION = "decide_admission"
+    DECIDE_DOCUMENT = "decide_document"
+    DECIDE_ATTESTATION = "decide_attestation"
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -42,6 +54,8 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_AGREEMENT,
                 Permission.DECIDE_HOLD,
                 Permission.DECIDE_EXPORT,
+                Permission.DECIDE_DOCUMENT,
+                Permission.DECIDE_ATTESTATION,
             }
         ),
         Role.SECRETARIAT: frozenset(
@@ -49,6 +63,18 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.SEE_PROPOSALS,
             }
         ),
+        Role.MARKET: frozenset({Permission.SEE_PROPOSALS, Permission.ACT_FOR_MARKET}),
+        Role.LEGAL: frozenset(
+            {
+                Permission.SEE_PROPOSALS,
+                Permission.ACT_FOR_LEGAL,
+                Permission.DECIDE_DOCUMENT,
+                Permission.DECIDE_ATTESTATION,
+            }
+        ),
+        Role.FINANCE: frozenset({Permission.SEE_PROPOSALS, Permission.ACT_FOR_FINANCE}),
+        Role.BUSINESS: frozenset({Permission.SEE_PROPOSALS, Permission.ACT_FOR_BUSINESS}),
+        Role.MANAGEMENT: frozenset({Permission.SEE_PROPOSALS, Permission.DECIDE_ADMISSION}),
     }
 )
 
@@ -62,6 +88,9 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "add_signing_key": Permission.DECIDE_KEY,
         "rotate_key": Permission.DECIDE_OWN_KEY,
         "readmit_member": Permission.DECIDE_MEMBER,
+        "admit_member": Permission.DECIDE_ADMISSION,
+        "renew_document": Permission.DECIDE_DOCUMENT,
+        "mark_attestation_false": Permission.DECIDE_ATTESTATION,
         "end_agreement": Permission.DECIDE_AGREEMENT,
         "lift_hold": Permission.DECIDE_HOLD,
         "export_log": Permission.DECIDE_EXPORT,

@@ -15,7 +15,10 @@ operator = Table(
     Column("role", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    CheckConstraint("role IN ('admin', 'officer', 'secretariat')", name="role"),
+    CheckConstraint(
+        "role IN ('admin', 'officer', 'secretariat', 'market', 'legal', 'finance', 'business', 'management')",
+        name="role",
+    ),
     CheckConstraint("state IN ('active', 'disabled')", name="state"),
 )
 """A person who works for one alliance. The id is the passkeys' user handle too: random, so it names nobody."""
