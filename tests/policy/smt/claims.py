@@ -15,7 +15,21 @@ import z3
 
 from tests.policy.smt.asked import Asked, member_at
 from tests.policy.smt.unknown import Unknown, Variation
-from tests.policy.smt.values import TRUE, Formula, Truth, Value, all_of, contains, equal, keys_of, members_of, no
+from tests.policy.smt.values import (
+    TRUE,
+    Dictionary,
+    Formula,
+    Number,
+    Text,
+    Truth,
+    Value,
+    all_of,
+    contains,
+    equal,
+    keys_of,
+    members_of,
+    no,
+)
 from tests.policy.smt.variations import another_instant, nothing_varies, withdrawals
 
 Documents = Sequence[Mapping[str, Any]]
@@ -86,13 +100,17 @@ def _nothing_was_unmet(cases: Documents, answers: Documents) -> bool:
 
 def _held(asked: Sequence[Asked]) -> Formula:
     (one,) = asked
-    lifted = one.text("lifted")
-    holds = members_of(one.at("holds"))
-    return z3.And(one.answers("permit"), holds.exists(lambda hold: no(equal(member_at(hold, "state"), lifted))))
+    lifted, now = one.text("lifted"), one.number("context.now")
+
+    def holds(hold: Value) -> Formula:
+        return z3.And(_lasts(hold, now), no(equal(member_at(hold, "state"), lifted)))
+
+    return z3.And(one.answers("permit"), members_of(one.at("holds")).exists(holds))
 
 
 def _was_not_held(cases: Documents, answers: Documents) -> bool:
-    return not _permits(answers) or all(hold["state"] == "lifted" for hold in cases[0]["holds"])
+    case = cases[0]
+    return not _permits(answers) or all(hold["state"] == "lifted" or not _lasted(hold, case) for hold in case["holds"])
 
 
 def _outside_the_term(asked: Sequence[Asked]) -> Formula:
@@ -109,11 +127,29 @@ def _was_inside_the_term(cases: Documents, answers: Documents) -> bool:
 
 def _by_another(asked: Sequence[Asked]) -> Formula:
     (one,) = asked
-    return z3.And(one.answers("permit"), no(equal(one.at("subject.member"), one.at("agreement.recipient"))))
+    asking, now = one.at("subject.member"), one.number("context.now")
+
+    def grants(consent: Value) -> Formula:
+        return z3.And(_lasts(consent, now), equal(member_at(consent, "purpose"), one.at("context.purpose")))
+
+    granted = z3.And(
+        contains(members_of(one.at("agreement.third_parties")), asking),
+        one.is_one_of("agreement.onward", "written_consent"),
+        members_of(one.at("circumstances.onward")).exists(grants),
+    )
+    is_party = z3.Or(equal(asking, one.at("agreement.recipient")), equal(asking, one.at("agreement.owner")))
+    return z3.And(one.answers("permit"), no(is_party), no(granted))
 
 
-def _was_by_the_recipient(cases: Documents, answers: Documents) -> bool:
-    return not _permits(answers) or bool(cases[0]["subject"]["member"] == cases[0]["agreement"]["recipient"])
+def _was_granted(cases: Documents, answers: Documents) -> bool:
+    case, agreement, asking = cases[0], cases[0]["agreement"], cases[0]["subject"]["member"]
+    consents = [one for one in case["circumstances"]["onward"] if one["purpose"] == case["context"]["purpose"]]
+    granted = (
+        asking in agreement["third_parties"]
+        and agreement["onward"] == "written_consent"
+        and any(_lasted(consent, case) for consent in consents)
+    )
+    return not _permits(answers) or asking in {agreement["recipient"], agreement["owner"]} or granted
 
 
 def _beyond(asked: Sequence[Asked]) -> Formula:
@@ -123,13 +159,38 @@ def _beyond(asked: Sequence[Asked]) -> Formula:
         contains(members_of(one.at("action.fields")), name),
         contains(members_of(one.at("agreement.granted_fields")), name),
         contains(keys_of(one.at("resource.fields"), one.text), name),
+        z3.Or(_has(one, "resource.confidential", name, one.text("public")), _under_both_ndas(one)),
     ]
     return z3.And(one.releases(name), no(z3.And(allowed)))
+
+
+def _lasts(interval: Value, now: Any) -> Formula:
+    begins, ends = member_at(interval, "from"), member_at(interval, "until")
+    assert isinstance(begins, Number)
+    assert isinstance(ends, Number)
+    return z3.And(begins.expression <= now, now < ends.expression)
+
+
+def _lasted(interval: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
+    return bool(interval["from"] <= case["context"]["now"] < interval["until"])
+
+
+def _under_both_ndas(one: Asked) -> Formula:
+    now = one.number("context.now")
+    return z3.And([_lasts(one.at(f"circumstances.{nda}"), now) for nda in ("organisation_nda", "person_nda")])
+
+
+def _has(one: Asked, path: str, name: Text, value: Value) -> Formula:
+    known = one.at(path)
+    assert isinstance(known, Dictionary)
+    return known.exists(lambda key, member: z3.And(equal(key, name), equal(member, value)))
 
 
 def _was_within(cases: Documents, answers: Documents) -> bool:
     case = cases[0]
     allowed = {*case["action"]["fields"]} & {*case["agreement"]["granted_fields"]} & case["resource"]["fields"].keys()
+    if not all(_lasted(case["circumstances"][nda], case) for nda in ("organisation_nda", "person_nda")):
+        allowed = {name for name in allowed if case["resource"]["confidential"].get(name) == "public"}
     return allowed.issuperset(answers[0]["fields"])
 
 
@@ -153,12 +214,21 @@ def _was_with_consent(cases: Documents, answers: Documents) -> bool:
 def _widened(asked: Sequence[Asked]) -> Formula:
     before, after = asked
     name = before.names.any_text("a field")
-    return z3.And(after.releases(name), no(before.releases(name)))
+    asked_for, filters = members_of(before.at("action.fields")), members_of(before.at("action.filters"))
+    for_it_alone = z3.And(
+        contains(asked_for, name),
+        no(asked_for.exists(lambda other: no(equal(other, name)))),
+        no(filters.exists(lambda _: TRUE)),
+    )
+    malformed = before.gives_reason(before.text("CASE_MALFORMED"))
+    return z3.And(after.releases(name), for_it_alone, no(before.releases(name)), no(malformed))
 
 
-def _did_not_widen(_: Documents, answers: Documents) -> bool:
-    before, after = answers
-    return set(after["fields"]) <= set(before["fields"])
+def _did_not_widen(cases: Documents, answers: Documents) -> bool:
+    action, (before, after) = cases[0]["action"], answers
+    alone = not action["filters"] and len(set(action["fields"])) == 1
+    left = {*after["fields"]} & {*action["fields"]}
+    return not alone or left <= {*before["fields"]} or before["reasons"] == [_MALFORMED]
 
 
 def _changed_early(asked: Sequence[Asked]) -> Formula:
@@ -198,14 +268,38 @@ def _was_one_answer(_: Documents, answers: Documents) -> bool:
     return answer["effect"] == "deny" and not answer["fields"] and not answer["obligations"]
 
 
+def _too_secret(asked: Sequence[Asked]) -> Formula:
+    (one,) = asked
+    clearance = one.number("subject.clearance")
+
+    def is_above(grade: Value) -> Formula:
+        assert isinstance(grade, Number)
+        return z3.Or(grade.expression > clearance, grade.expression > _HIGHEST_SHAREABLE)
+
+    grades = one.at("resource.grades")
+    assert isinstance(grades, Dictionary)
+    return grades.exists(lambda name, grade: z3.And(is_above(grade), one.releases(name)))
+
+
+def _was_cleared(cases: Documents, answers: Documents) -> bool:
+    grades, clearance = cases[0]["resource"]["grades"], cases[0]["subject"]["clearance"]
+    return all(grades[name] <= min(clearance, _HIGHEST_SHAREABLE) for name in answers[0]["fields"])
+
+
+_HIGHEST_SHAREABLE: Final = 4
+_MALFORMED: Final = {"code": "CASE_MALFORMED", "clause": ""}
+
 CLAIMS: Final = (
     Claim("nothing is permitted while a requirement is unmet", "2.2.3", _nothing_unmet, _nothing_was_unmet),
     Claim("a hold that is not lifted dominates", "7.2.3", _held, _was_not_held),
     Claim("nothing is permitted before or after the term", "2.3.2", _outside_the_term, _was_inside_the_term),
-    Claim("nothing is permitted to a third party without a grant", "8.2.2", _by_another, _was_by_the_recipient),
-    Claim("fields are requested, granted and there", "4.1.2", _beyond, _was_within),
+    Claim("nothing is permitted to a third party without a grant", "8.2.2", _by_another, _was_granted),
+    Claim("fields are requested, granted, there, and public or under both NDAs", "8.1.1", _beyond, _was_within),
+    Claim("no field is graded above the clearance, or is important or core data", "4.1.3", _too_secret, _was_cleared),
     Claim("personal data demands the person's consent", "4.3.1", _without_consent, _was_with_consent),
-    Claim("withdrawing anything never widens", "4.2.2", _widened, _did_not_widen, withdrawals),
+    Claim(
+        "what leaves after anything is withdrawn could have left before", "4.2.2", _widened, _did_not_widen, withdrawals
+    ),
     Claim("an answer is constant until valid_until", "2.3.2", _changed_early, _stayed_the_same, another_instant),
     Claim("there is exactly one answer, and a refusal grants nothing", "1.1", _not_one_answer, _was_one_answer),
 )

@@ -16,7 +16,8 @@ from tests.policy.smt.syntax import Rules
 from tests.policy.smt.translate import Translation
 from tests.policy.smt.unknown import Bounded, Unbounded, Unknown
 
-_SIZES: Final = (1, 2, 3)
+_SIZES: Final = (1, 2)
+_LARGER: Final = 3
 _TIMEOUT_MS: Final = 60_000
 
 
@@ -36,7 +37,9 @@ def prove(rules: Rules, claim: Claim) -> Verdict:
         if cases is not None:
             return Verdict(claim, proven=False, cases=cases)
     solver, _ = _search(rules, claim, Unbounded())
-    return Verdict(claim, proven=solver.check() == z3.unsat)
+    if solver.check() == z3.unsat:
+        return Verdict(claim, proven=True)
+    return Verdict(claim, proven=False, cases=_counter_example(rules, claim, Bounded(_LARGER)) or ())
 
 
 def is_satisfiable(rules: Rules) -> bool:

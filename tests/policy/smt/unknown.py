@@ -40,7 +40,7 @@ Variation = Mapping[str, Change]
 
 _SAFE: Final = re.compile(NAME_PATTERN)
 _SPELT: Final = 100
-_LARGEST: Final = 2**53 - 1
+LARGEST: Final = 2**53 - 1
 _NOTHING: Final[Variation] = {}
 
 
@@ -165,7 +165,7 @@ def _whole(value: Value) -> Formula:
     """What the door asks of the integers in a list's member: others are not in the list."""
     match value:
         case Number(expression):
-            return z3.And(expression >= 0, expression <= _LARGEST)
+            return z3.And(expression >= 0, expression <= LARGEST)
         case Record(members):
             parts = [_whole(member) for member in members.values()]
             return z3.And(parts) if parts else TRUE
