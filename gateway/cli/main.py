@@ -15,6 +15,7 @@ from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
+from gateway.cli.explaining import explain_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
 from gateway.cli.serving import alone
@@ -32,6 +33,7 @@ admin.add_typer(operators)
 app.add_typer(admin, name="admin")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
+app.command("explain")(explain_command)
 app.command("message")(message_command)
 app.command("verify-message")(verify_message_command)
 

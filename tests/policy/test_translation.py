@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from tests.policy.smt.shape import INPUT
 from tests.policy.smt.syntax import Untranslatable, read_rules
 from tests.policy.smt.translate import Translation
 from tests.policy.smt.unknown import Bounded
-from tests.policy.smt.values import Number, Record, Text, Value, members_of, stated
+from tests.policy.smt.values import Number, Record, Text, Value, members_of, resolved, stated
 
 MOST = 3
-COUNT = 180
+COUNT = 45
 
 
 class Translated:
@@ -52,7 +53,8 @@ class Translated:
         value = decision.members[part]
         if part in {"effect", "valid_until"}:
             return stated(symbols, value, self._names.text)
-        return members_of(value).exists(lambda member: stated(symbols, member, self._names.text))
+        said = partial(stated, symbols, text=self._names.text)
+        return resolved(value, lambda several: members_of(several).exists(said))
 
     def _symbols(self, said: Any, put_in: list[tuple[Any, Any]]) -> Any:
         """The same JSON with a symbol for each name and integer, so that one formula serves many answers."""
@@ -128,9 +130,12 @@ def _all_present(value: Value) -> Iterator[Any]:
                 yield from _all_present(member)
 
 
+_MAPS = {"/resource/fields", "/resource/grades", "/resource/confidential"}
+
+
 def _places(value: Any, path: str = "") -> set[str]:
     if isinstance(value, Mapping):
-        inner = [_places(member, f"{path}/{name}") for name, member in value.items() if path != "/resource/fields"]
+        inner = [_places(member, f"{path}/{name}") for name, member in value.items() if path not in _MAPS]
         return {path}.union(*inner)
     if isinstance(value, list):
         return {path}.union(*(_places(member, path) for member in value))
