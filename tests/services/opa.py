@@ -174,9 +174,7 @@ def main(task: str, target: str = "") -> None:
     except ServiceFailed as failed:
         sys.exit(str(failed))
     else:
-        print(
-            f"OPA {version(opa)}: the policies pass check --strict, fmt and test, which covers {covered:g} % of the rules"
-        )
+        print(f"OPA {version(opa)}: the policies pass check --strict, fmt and test; tested rules: {covered:g} %")
 
 
 if __name__ == "__main__":
