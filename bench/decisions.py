@@ -1,7 +1,7 @@
 """What a decision costs: remembered, and cold in the embedded engine beside 10, 1,000 and 10,000 agreements.
 
-`python -m bench.decisions`. A gateway on a real SQLite file; the agreements beside the one that is asked about are copies
-of its row. Cold is what governs read anew from the database, the case made, and the rules evaluated: nothing is
+`python -m bench.decisions`. A gateway on a real SQLite file; the agreements beside the one that is asked about are
+copies of its row. Cold is what governs read anew from the database, the case made, and the rules evaluated: nothing is
 remembered. CPU time is this process's, in small rounds that alternate, so that a busy machine disturbs all alike.
 """
 
@@ -85,7 +85,7 @@ class Asked:
 
 @asynccontextmanager
 async def _alliance(folder: Path, size: int) -> AsyncIterator[Asked]:
-    folder.mkdir()
+    folder.mkdir()  # noqa: ASYNC240 - before anything runs
     clock = MovableClock()
     async with founded(folder, clock) as alliance:
         shared = Shared(alliance, clock)

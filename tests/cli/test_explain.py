@@ -33,7 +33,7 @@ async def _history(folder: Path) -> dict[str, str]:
         assert (await hotel.get(deal.path, token)).status_code == 200
         await alliance.gateway.holds.place(alliance.id, HoldSubject.DATASET, dataset, case="case-7", operator="test")
         assert (await hotel.get(deal.path, token)).status_code == 423
-        refused = await stranger.get(f"{deal.path}?purpose=market_analysis", await stranger.token())
+        refused = await stranger.get(deal.path, await stranger.token(), purpose="market_analysis")
         assert refused.status_code == 404
         permit, denied = await _accesses(alliance, bank.id)
         return {"permit": permit, "deny": denied, "strangers": json.dumps(await _accesses(alliance, alliance.id))}
