@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,11 +21,20 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import AgreementLife, Agreements, Circumstances, Endings, Holds
+from gateway.agreements import (
+    AgreementLife,
+    Agreements,
+    Drafting,
+    Endings,
+    Holds,
+    Negotiation,
+    PdfEvidence,
+)
 from gateway.approvals import Approvals
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
+from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
@@ -59,6 +69,7 @@ from gateway.members.directory import Directory
 from gateway.members.published_keys import PublishedKeys
 from gateway.members.registration import Registration
 from gateway.policy import DecisionPoint, Engine, load_bundle
+from gateway.policy.purposes import registered_purposes
 from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
@@ -100,8 +111,11 @@ class Gateway:
     registration: Registration
     agreements: Agreements
     life: AgreementLife
+    negotiation: Negotiation
+    pdf: PdfEvidence
     endings: Endings
     holds: Holds
+    confidentiality: Confidentiality
     datasets: Datasets
     uploads: Uploads
     consents: Consents
@@ -208,12 +222,14 @@ async def compose(
         decisions = await _decisions(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
+        drafting = Drafting(ownership, partial(registered_purposes, settings.policies_dir))
         identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
         messages = KeptMessages(database, keyring, clock)
         signing_keys, clients = SigningKeys(database, ledger), Clients(database, ledger)
         members = Members(database, ledger, NewKeys(keyring))
         endings, holds = Endings(database), Holds(database, ledger, ownership)
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
+        confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, EnteredBreaches())
@@ -227,6 +243,7 @@ async def compose(
             holds,
             RotationActs(rotation),
             ExportActs(),
+            confidentiality,
         )
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         yield Gateway(
@@ -251,15 +268,18 @@ async def compose(
                 loopback=settings.jwks_loopback,
             ),
             agreements=agreements,
-            life=AgreementLife(database, ledger, agreements, ownership),
+            life=AgreementLife(database, ledger, agreements, drafting),
+            negotiation=Negotiation(database, ledger, agreements, drafting),
+            pdf=PdfEvidence(database, ledger, agreements, settings.pdf_roots_file),
             endings=endings,
             holds=holds,
+            confidentiality=confidentiality,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
             enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, Circumstances()),
+                facts=GoverningFacts(database, agreements, datasets, Circumstances(ownership)),
                 deciding=Deciding(decisions, clock),
                 cases=DecidedCases(database, clock),
                 search=Search(database, keyring),

@@ -66,6 +66,8 @@ class Settings:
     """So many failures of strangers of one address at once."""
     rotate_keys_days: int = 90
     """How long the gateway's own keys sign before others take over; 0: by command alone."""
+    pdf_roots_file: Path | None = None
+    """Certificates (PEM) that a company's certificate under a signed PDF may lead to; none: registered keys alone."""
     qualification_grace_days: int = 0
     """So many days an expired document still counts (clause 2.1.1), from the next admission or renewal on."""
     open_logs: bool = False

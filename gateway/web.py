@@ -19,9 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import problems
 from gateway.access.log_routes import routes as log_routes
 from gateway.access.routes import routes as read_routes
+from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
 from gateway.catalog.routes import routes as catalog_routes
+from gateway.confidentiality.memo_routes import routes as memo_routes
+from gateway.confidentiality.person_routes import routes as person_routes
+from gateway.confidentiality.routes import routes as confidentiality_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.console.routes import routes as console_routes
 from gateway.database import Query
@@ -101,7 +105,11 @@ def web(gateway: Gateway) -> FastAPI:
         member_routes(authenticate_active, gateway.directory, gateway.signing_keys, gateway.attestations)
     )
     app.include_router(registration_routes(authenticate_active, gateway.registration))
-    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life))
+    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life, gateway.negotiation))
+    app.include_router(document_routes(authenticate_active, gateway.agreements, gateway.pdf))
+    app.include_router(person_routes(authenticate_active, gateway.confidentiality))
+    app.include_router(confidentiality_routes(authenticate_active, gateway.confidentiality))
+    app.include_router(memo_routes(authenticate_active, gateway.confidentiality.memos))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))

@@ -29,23 +29,26 @@ from gateway.members.key_source import KeySource
 from gateway.settings import Settings
 from gateway.vault.providers import Cost, LocalKeyring
 from gateway.web import web
+from tests.confiding import assess, done, is_personal, no_secrets, opt_in
 
 POLICIES = Path(__file__).resolve().parents[1] / "policies"
 PASSPHRASE = b"a passphrase for tests alone"
 CHEAP = Cost(iterations=1, lanes=1, memory_kib=8)
-MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit")
+MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit", "participate", "confide")
 
-MARKET_SCHEMA = {
-    "type": "object",
-    "x-kind": "market",
-    "properties": {
-        "code": {"type": "string", "x-class": "place", "x-grade": 1, "x-filter": "equality"},
-        "city": {"type": "string", "x-class": "place", "x-grade": 1},
-        "price": {"type": "integer", "x-class": "terms", "x-grade": 2},
-        "margin": {"type": "integer", "x-class": "secret", "x-grade": 4},
-    },
-}
-PERSONAL_SCHEMA = {
+MARKET_SCHEMA = no_secrets(
+    {
+        "type": "object",
+        "x-kind": "market",
+        "properties": {
+            "code": {"type": "string", "x-class": "place", "x-grade": 1, "x-filter": "equality"},
+            "city": {"type": "string", "x-class": "place", "x-grade": 1},
+            "price": {"type": "integer", "x-class": "terms", "x-grade": 2},
+            "margin": {"type": "integer", "x-class": "secret", "x-grade": 4},
+        },
+    }
+)
+PERSONAL_SCHEMA = no_secrets({
     "type": "object",
     "x-kind": "personal",
     "x-subject-field": "customer_no",
@@ -58,7 +61,7 @@ PERSONAL_SCHEMA = {
         },
         "id_number": {"type": "string", "x-class": "sensitive_identity", "x-grade": 4},
     },
-}  # fmt: skip
+})  # fmt: skip
 _EVIDENCE = hashlib.sha256(b"signed form").hexdigest()
 _NOTICE = hashlib.sha256(b"notice").hexdigest()
 
@@ -281,13 +284,16 @@ class Member:
         assert answer.status_code < 300, answer.text
 
     async def agree(self, recipient: Member, dataset: str, fields: Iterable[str], **over: Any) -> str:
-        """An agreement that both have signed."""
+        """An agreement that both have signed and take part in; what is about persons is assessed."""
         agreement, text = await self.draft(recipient, dataset, fields, **over)
         await self.confirm(recipient)
         await recipient.confirm(self)
         for party in (self, recipient):
             answer = await party.sign(agreement, text)
             assert answer.status_code < 300, answer.text
+            done(await opt_in(party, agreement, dataset))
+        if await is_personal(self, dataset):
+            done(await assess(self, agreement, dataset))
         return agreement
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from gateway.agreements.tables import agreement, agreement_third_party, hold
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
 from gateway.clock import seconds
+from gateway.confidentiality.classes import PUBLIC
 from gateway.database import Database, Query, Reading, Row
 from gateway.errors import NotFound
 from gateway.identity.tables import client, is_revoked
@@ -151,6 +152,8 @@ class Governing:
     """None where the agreement's owner has none of that id."""
     circumstances: Mapping[str, Any]
     """What stands beside the terms, as the policy's input has it."""
+    released: Collection[str]
+    """The fields that the owner has released from secrecy under the agreement (clause 8.3)."""
     person: str
     asker: Mapping[str, Any]
     """The asking member's `qualified_until`, `clearance` and `country`, as the policy's input has them."""
@@ -211,13 +214,17 @@ class Governing:
                 **self.owner_facts,
                 "fields": dict(known),
                 "grades": dict(covered.grade_of_field) if covered else {},
-                "confidential": dict(covered.confidentiality_of_field) if covered else {},
+                "confidential": self._confidential(covered),
             },
             "context": {"now": now_s, "purpose": request.purpose},
             "agreement": dict(self.terms),
             "circumstances": self.circumstances,
             "holds": [dict(hold) for hold in self.holds if self.terms["granted_fields"]],
         }
+
+    def _confidential(self, covered: Dataset | None) -> dict[str, str]:
+        kinds = covered.confidentiality_of_field if covered else {}
+        return {name: PUBLIC if name in self.released else kind for name, kind in kinds.items()}
 
 
 class Terms(Protocol):
@@ -232,6 +239,9 @@ class Circumstances(Protocol):
 
     async def of(self, reading: Reading, *, agreement: str, dataset: str, member: str, person: str) -> dict[str, Any]:
         """The `circumstances` object of the policy's input."""
+
+    async def released(self, reading: Reading, *, agreement: str, dataset: str, owner: str) -> Collection[str]:
+        """The fields that are no secret under the agreement any more, because the owner said so."""
 
 
 class Datasets(Protocol):
@@ -279,6 +289,7 @@ class GoverningFacts:
 
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
+        dataset = await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None
         return Governing(
             versions=row["versions"],
             owner=row["owner_id"],
@@ -286,7 +297,7 @@ class GoverningFacts:
             holds=await holds_case(self._database, agreement_id=request.agreement, dataset_id=request.dataset),
             last_time=row["last_time"],
             terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
-            dataset=await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None,
+            dataset=dataset,
             circumstances=await self._circumstances.of(
                 self._database,
                 agreement=request.agreement,
@@ -294,6 +305,7 @@ class GoverningFacts:
                 member=request.subject.member,
                 person=request.person,
             ),
+            released=await self._released(request, row["owner_id"]) if dataset and dataset.has_secrets else (),
             person=request.person,
             asker={
                 "qualified_until": seconds(row["qualified_until"]),
@@ -308,4 +320,9 @@ class GoverningFacts:
             owner_state=row["owner_state"],
             client_state=row["client_state"],
             client_version=row["client_version"],
+        )
+
+    async def _released(self, request: AccessRequest, owner: str) -> Collection[str]:
+        return await self._circumstances.released(
+            self._database, agreement=request.agreement, dataset=request.dataset, owner=owner
         )

@@ -26,7 +26,7 @@ class Signature:
 
     def describe(self) -> dict[str, Any]:
         """What the parties see of it."""
-        at = _time(self.signed_at)
+        at = rfc3339(self.signed_at)
         return {"member": self.member, "fingerprint": self.fingerprint, "jws": self.jws, "signed_at": at}
 
 
@@ -34,8 +34,9 @@ class Signature:
 class Agreement:
     """An agreement. `state` is `signed` only if both signatures were verified over `text`.
 
-    Times in milliseconds since the epoch. `terms` is None, and `state` never `signed`, where the stored text
-    is not what was agreed.
+    It is `superseded` once another agreement, `superseded_by`, has replaced it (`Terms.amends`). Times in
+    milliseconds since the epoch. `terms` is None, and `state` never `signed`, where the stored text is not what was
+    agreed.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Agreement:
     created_at: int
     signed_at: int | None
     ended_at: int | None
+    superseded_by: str | None = None
 
     @property
     def parties(self) -> tuple[str, str]:
@@ -87,9 +89,11 @@ class Agreement:
             "terms": self.text.decode("utf-8", "replace"),
             "terms_sha256": self.sha256,
             "signatures": [one.describe() for one in self.signatures],
-            "created_at": _time(self.created_at),
-            "signed_at": _time(self.signed_at),
-            "ended_at": _time(self.ended_at),
+            "created_at": rfc3339(self.created_at),
+            "signed_at": rfc3339(self.signed_at),
+            "ended_at": rfc3339(self.ended_at),
+            "amends": self.terms.amends if self.terms else None,
+            "superseded_by": self.superseded_by,
         }
 
 
@@ -113,10 +117,7 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
         "granted_fields": list(term.fields) if term else [],
         "purposes": list(term.purposes) if term else [],
         "methods": list(term.methods) if term else [],
-        "frequency": {
-            "reads": terms.frequency.reads if terms and terms.frequency else 0,
-            "per_seconds": terms.frequency.per_seconds if terms and terms.frequency else 1,
-        },
+        "frequency": _frequency_case(terms),
         "confidentiality_years": terms.confidentiality_years if terms else 0,
         "onward": terms.onward if terms else "forbidden",
         "signed_messages": {
@@ -133,7 +134,14 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
     }
 
 
-def _time(milliseconds: int | None) -> str | None:
+def _frequency_case(terms: Terms | None) -> dict[str, int]:
+    """No agreed frequency allows no read (clause 2.3.1)."""
+    agreed = terms.frequency if terms else None
+    return {"reads": agreed.reads if agreed else 0, "per_seconds": agreed.per_seconds if agreed else 1}
+
+
+def rfc3339(milliseconds: int | None) -> str | None:
+    """An instant as its parties see it, in UTC and whole seconds; None for none."""
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(seconds(milliseconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

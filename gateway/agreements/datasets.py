@@ -16,3 +16,6 @@ class Datasets(Protocol):
 
     async def owner_of(self, reading: Reading, *, alliance: str, dataset: str) -> str | None:
         """The member that owns a dataset, or None where the alliance has no such dataset."""
+
+    async def filters_of(self, reading: Reading, *, dataset: str) -> Collection[str]:
+        """The names of the dataset's fields that rows can be chosen by (`x-filter`)."""

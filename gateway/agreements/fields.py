@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import MAXYEAR, UTC, datetime
+from datetime import date as Date  # noqa: N812 - a type, beside the function that reads one
 from typing import Any
 
 from gateway.errors import Invalid
@@ -14,10 +15,18 @@ from gateway.identifiers import PURPOSE_PATTERN
 IDENTIFIER = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 FIELD_NAME = "[A-Za-z_][A-Za-z0-9_]{0,63}"
 PURPOSE = PURPOSE_PATTERN
+TEMPLATE = "[a-z][a-z0-9_]{0,63}"
 LONGEST_PURPOSE = 64
 LONGEST_TITLE = 200
+LONGEST_PROSE = 8000
+LONGEST_VALUE = 256
 
 _INSTANT = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z")
+_DATE = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_TIME_OF_DAY = re.compile("([01][0-9]|2[0-3]):([0-5][0-9])")
+_TIME_ZONE = re.compile("[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,2}")
+_COUNTRY = re.compile("[A-Z]{2}")
+_LONGEST_TIME_ZONE = 64
 _EARLIEST_YEAR = 1970
 _QUOTED = 64
 
@@ -73,6 +82,46 @@ def sentence(value: Any, at: str) -> str:
     return found
 
 
+def prose(value: Any, at: str) -> str:
+    """The value is 1 to 8000 printable characters in lines ended by LF, with no blank at either end."""
+    found = text(value, at)
+    readable = all(line.isprintable() for line in found.split("\n"))
+    if not 0 < len(found) <= LONGEST_PROSE or not readable or found != found.strip():
+        raise Invalid(
+            "terms_text_malformed",
+            f"This must be 1 to {LONGEST_PROSE} printable characters in lines.",
+            field=at,
+            remedy="End lines with LF alone.",
+        )
+    return found
+
+
+def value_to_match(value: Any, at: str) -> str:
+    """The value is a string of 1 to 256 printable characters, as it stands in a record."""
+    found = text(value, at)
+    if not 0 < len(found) <= LONGEST_VALUE or not found.isprintable():
+        raise Invalid("terms_text_malformed", f"This must be 1 to {LONGEST_VALUE} printable characters.", field=at)
+    return found
+
+
+def unrepeated(found: Sequence[str], at: str) -> tuple[str, ...]:
+    """These words, none of them twice."""
+    if len(set(found)) != len(found):
+        raise Invalid("terms_repeated", "An item is named twice.", field=at, remedy="Name each once.")
+    return tuple(found)
+
+
+def distinct(value: Any, at: str, most: int, pattern: str) -> tuple[str, ...]:
+    """The value is an array of 1 to `most` names of one form, none of them twice."""
+    return unrepeated([matching(item, f"{at}/{i}", pattern) for i, item in enumerate(items(value, at, most))], at)
+
+
+def choices(value: Any, at: str, words: Sequence[str]) -> tuple[str, ...]:
+    """The value is an array of words of a closed set, none of them twice."""
+    found: Iterable[str] = (choice(item, f"{at}/{i}", words) for i, item in enumerate(items(value, at, len(words) * 2)))
+    return unrepeated(list(found), at)
+
+
 def whole(value: Any, at: str, least: int, most: int) -> int:
     """The value is an integer in a range; neither a fraction nor a boolean."""
     if type(value) is not int:
@@ -104,6 +153,44 @@ def instant(value: Any, at: str) -> int:
     if year < _EARLIEST_YEAR:
         raise Invalid("terms_out_of_range", f"Years begin with {_EARLIEST_YEAR} here.", field=at)
     return calendar.timegm(moment.utctimetuple())
+
+
+def date(value: Any, at: str) -> Date:
+    """A day of the calendar, as `2026-01-31`."""
+    found = _DATE.fullmatch(text(value, at))
+    if found is None:
+        raise Invalid("terms_no_date", "This is no date.", field=at, remedy="Write 2026-01-31.")
+    year, month, day = map(int, found.groups())
+    try:
+        day_ = Date(year, month, day)
+    except ValueError:
+        raise Invalid("terms_no_such_time", "There is no such day or time.", field=at) from None
+    if year < _EARLIEST_YEAR:
+        raise Invalid("terms_out_of_range", f"Years begin with {_EARLIEST_YEAR} here.", field=at)
+    return day_
+
+
+def time_of_day(value: Any, at: str) -> str:
+    """A time of the day in hours and minutes, as `09:30`."""
+    if not _TIME_OF_DAY.fullmatch(text(value, at)):
+        raise Invalid("terms_no_time_of_day", "This is no time of the day.", field=at, remedy="Write 09:30.")
+    return str(value)
+
+
+def time_zone(value: Any, at: str) -> str:
+    """A name that has the form of an IANA time zone; whether there is such a zone, the host's database says."""
+    if not _TIME_ZONE.fullmatch(text(value, at)) or len(value) > _LONGEST_TIME_ZONE:
+        raise Invalid(
+            "terms_time_zone_malformed", "This is no time zone's name.", field=at, remedy="Write Asia/Shanghai."
+        )
+    return str(value)
+
+
+def country(value: Any, at: str) -> str:
+    """A country's two capital letters (ISO 3166-1 alpha-2)."""
+    if not _COUNTRY.fullmatch(text(value, at)):
+        raise Invalid("terms_country_malformed", "A country is two capital letters.", field=at, remedy="Write CN.")
+    return str(value)
 
 
 def years_after(instant_s: int, years: int) -> int:

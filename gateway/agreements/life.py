@@ -12,27 +12,28 @@ from sqlalchemy import bindparam, insert, update
 
 from gateway.agreements.agreement import Agreement, Signature
 from gateway.agreements.agreements import Agreements
-from gateway.agreements.datasets import Datasets
+from gateway.agreements.amendment import check_amends, supersede
+from gateway.agreements.drafting import Drafting
 from gateway.agreements.ending import end
-from gateway.agreements.proof import AGREEMENT_ROW, other_party, prove
-from gateway.agreements.signatures import SignatureRefused, named_key, verify_signature
-from gateway.agreements.tables import agreement, agreement_signature, agreement_third_party
+from gateway.agreements.proof import current_agreement, other_party
+from gateway.agreements.signatures import SignatureRefused, named_key, signed_text, verify_signature
+from gateway.agreements.tables import agreement, agreement_signature
 from gateway.agreements.terms import Terms, complete_proposal
+from gateway.agreements.texts import keep_text, revisions_of
 from gateway.canonical import canonical
-from gateway.database import AlreadyExists, Database, Query, Reading, Transaction
+from gateway.database import AlreadyExists, Database, Query, Transaction
 from gateway.database.idempotency import fingerprint as request_fingerprint
 from gateway.database.idempotency import recall, remember
-from gateway.errors import Conflicting, Invalid, NotFound, Reason, Refused
+from gateway.errors import Conflicting, Reason, Refused
 from gateway.identifiers import random_id
 from gateway.identity.client_keys import is_client_key
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Draft, Kind, Ledger
 from gateway.members.keys import SigningKey, held_signing_key, is_confirmed
-from gateway.members.members import is_admitted, stays_admitted
+from gateway.members.members import stays_admitted
 
 _ADD = Query(insert(agreement))
 _ADD_SIGNATURE = Query(insert(agreement_signature))
-_ADD_THIRD_PARTY = Query(insert(agreement_third_party))
 _SIGNED_ONCE = Query(
     update(agreement).where(agreement.c.id == bindparam("the_id")).values(version=agreement.c.version + 1)
 )
@@ -43,14 +44,18 @@ _SIGNED_BY_BOTH = Query(
 )
 
 
+ENDED = ("terminated", "superseded")
+"""The states from which no agreement comes back."""
+
+
 class AgreementLife:
     """Every change of an agreement; what is refused changes nothing and leaves no entry."""
 
-    def __init__(self, database: Database, ledger: Ledger, agreements: Agreements, datasets: Datasets) -> None:
+    def __init__(self, database: Database, ledger: Ledger, agreements: Agreements, drafting: Drafting) -> None:
         self._database = database
         self._ledger = ledger
         self._agreements = agreements
-        self._datasets = datasets
+        self._drafting = drafting
 
     async def draft(self, subject: Subject, proposal: bytes, *, idempotency_key: str | None = None) -> bytes:
         """File a draft; returns its description as JSON, equal for an equal request with the same key.
@@ -65,7 +70,8 @@ class AgreementLife:
         if earlier is not None:
             return earlier
         terms = complete_proposal(proposal, alliance=subject.alliance, agreement=random_id())
-        await self._check_proposal(self._database, subject, terms)
+        await self._drafting.check(self._database, subject, terms)
+        await check_amends(self._database, terms)
         try:
             return await self._file(subject, terms, key=key, request=request)
         except AlreadyExists:  # an equal request was done meanwhile
@@ -90,11 +96,11 @@ class AgreementLife:
                 created_at=change.now_ms,
                 signed_at=None,
                 ended_at=None,
+                superseded_by=None,
                 revision=1,
             )
-            for third_party in terms.third_parties:
-                await change.tx.run(_ADD_THIRD_PARTY, agreement_id=terms.agreement, member_id=third_party)
-            drafted = await _current(change.tx, terms.agreement)
+            await keep_text(change, terms, author=subject.member, number=1)
+            drafted = await current_agreement(change.tx, terms.agreement)
             answer = canonical(drafted.describe())
             await remember(
                 change.tx, client_id=subject.client, key=key, fingerprint=request, answer=answer, now_ms=change.now_ms
@@ -105,27 +111,34 @@ class AgreementLife:
     async def sign(self, subject: Subject, agreement_id: str, jws: str) -> Agreement:
         """Add the member's signature; the second party's brings the agreement into force, in either order.
 
-        The key named by the JWS's `kid` must be an active signing key of this member, no client key, and confirmed
-        by the other party. Signing a second time changes nothing.
+        An agreement that amends another ends that one in the same transaction, or is not signed. The key named by the
+        JWS's `kid` must be an active signing key of this member, no client key, and confirmed by the other party.
+        Signing a second time changes nothing.
         """
         subject.require("sign")
         seen = await self._agreements.visible(subject.member, agreement_id)
         if any(one.member == subject.member and one.jws == jws for one in seen.signatures):
             return seen
         fingerprint = named_key(jws)
-        async with self._ledger.changing(seen.owner) as change:
-            current = await _current(change.tx, agreement_id)
-            if current.state == "terminated":
-                raise Conflicting("agreement_terminated", "This agreement was terminated.", remedy="Draft a new one.")
+        narrows = [seen.owner] if _amends(seen) else []
+        async with self._ledger.changing(seen.owner, narrows=narrows) as change:
+            current = await current_agreement(change.tx, agreement_id)
+            if current.state in ENDED:
+                raise Conflicting("agreement_terminated", "This agreement has ended.", remedy="Draft a new one.")
             await self._check_parties_stay(change.tx, current.alliance, current.parties)
             key = await _key_for(change.tx, current, subject.member, fingerprint)
+            await _refuse_other_revision(change.tx, current, jws)
             verify_signature(jws, key.jwk, current.text)
             signed_already = {one.member for one in current.signatures}
             if subject.member in signed_already:
                 return current
-            signature = Signature(subject.member, fingerprint, jws, change.now_ms)
-            await _add_signature(change.tx, agreement_id, signature, last=len(signed_already) == 1)
-            signed = await _current(change.tx, agreement_id)
+            if _amends(current) != _amends(seen):
+                raise Conflicting("revision_stale", "The draft has another text by now.", remedy="Read it again.")
+            signature, last = Signature(subject.member, fingerprint, jws, change.now_ms), len(signed_already) == 1
+            if last and current.terms is not None and current.terms.amends is not None:
+                await supersede(change, current.terms, _actor(subject))
+            await _add_signature(change.tx, agreement_id, signature, last=last)
+            signed = await current_agreement(change.tx, agreement_id)
             _enter(change, "agreement_signed", subject, signed, fingerprint=fingerprint)
         return signed
 
@@ -136,28 +149,11 @@ class AgreementLife:
         """
         subject.require("sign")
         seen = await self._agreements.visible(subject.member, agreement_id)
-        if seen.state == "terminated":
+        if seen.state in ENDED:
             return seen
         async with self._ledger.changing(narrows=[seen.owner]) as change:
             await end(change, agreement_id, _actor(subject))
         return await self._agreements.visible(subject.member, agreement_id)
-
-    async def _check_proposal(self, reading: Reading, subject: Subject, terms: Terms) -> None:
-        if subject.member not in terms.parties:
-            raise Invalid("drafter_no_party", "You are neither owner nor recipient.", field="/owner")
-        for field, party in (("/owner", terms.owner), ("/recipient", terms.recipient)):
-            if party != subject.member and not await is_admitted(
-                reading, alliance_id=subject.alliance, member_id=party
-            ):
-                raise Invalid("party_unknown", "There is no such admitted member in your alliance.", field=field)
-        for index, term in enumerate(terms.datasets):
-            at = f"/datasets/{index}"
-            known = await self._datasets.fields_of(reading, owner=terms.owner, dataset=term.dataset)
-            if known is None:
-                raise Invalid("dataset_unknown", "The owner has no such dataset.", field=f"{at}/dataset")
-            for position, name in enumerate(term.fields):
-                if name not in known:
-                    raise Invalid("field_unknown", "The dataset has no such field.", field=f"{at}/fields/{position}")
 
     async def _check_parties_stay(self, tx: Transaction, alliance: str, parties: Collection[str]) -> None:
         for party in parties:
@@ -165,12 +161,19 @@ class AgreementLife:
                 raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
 
 
-async def _current(tx: Transaction, agreement_id: str) -> Agreement:
-    """The agreement as this transaction sees it, proved; `TamperedAgreement` otherwise."""
-    row = await tx.one(AGREEMENT_ROW, id=agreement_id)
-    if row is None:
-        raise NotFound
-    return await prove(tx, row)
+def _amends(one: Agreement) -> str | None:
+    return one.terms.amends if one.terms else None
+
+
+async def _refuse_other_revision(tx: Transaction, current: Agreement, jws: str) -> None:
+    """Say so where the text that was signed once was the draft's, and is no longer."""
+    signed = signed_text(jws)
+    if signed != current.text and any(signed == one.text for one in await revisions_of(tx, current.id)):
+        raise SignatureRefused(
+            "signature_over_other_revision",
+            "What was signed is an earlier text of this draft.",
+            remedy="Read the redline, and sign the bytes of /terms.",
+        )
 
 
 async def _key_for(tx: Transaction, current: Agreement, member: str, fingerprint: str) -> SigningKey:

@@ -11,7 +11,7 @@ from gateway.agreements.signatures import verify_signature
 from gateway.agreements.tables import agreement, agreement_signature
 from gateway.agreements.terms import Terms, parse_terms
 from gateway.database import Query, Reading, Row
-from gateway.errors import Conflicting, Invalid, TooLarge
+from gateway.errors import Conflicting, Invalid, NotFound, TooLarge
 from gateway.identity.keys import thumbprint
 from gateway.members.keys import is_confirmed, signing_key
 
@@ -50,14 +50,23 @@ async def prove(reading: Reading, row: Row) -> Agreement:
         owner=row["owner_id"],
         recipient=row["recipient_id"],
         version=row["version"],
-        state=row["state"],
+        state="superseded" if row["superseded_by"] is not None else row["state"],
         text=terms.text,
         terms=terms,
         signatures=signatures,
         created_at=row["created_at"],
         signed_at=row["signed_at"],
         ended_at=row["ended_at"],
+        superseded_by=row["superseded_by"],
     )
+
+
+async def current_agreement(reading: Reading, agreement_id: str) -> Agreement:
+    """The agreement as this snapshot or transaction sees it, proved; `TamperedAgreement` otherwise."""
+    row = await reading.one(AGREEMENT_ROW, id=agreement_id)
+    if row is None:
+        raise NotFound
+    return await prove(reading, row)
 
 
 def unproved(row: Row) -> Agreement:
@@ -75,6 +84,7 @@ def unproved(row: Row) -> Agreement:
         created_at=row["created_at"],
         signed_at=None,
         ended_at=row["ended_at"],
+        superseded_by=row["superseded_by"],
     )
 
 

@@ -8,8 +8,12 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, 
 from gateway.agreements.agreement import Agreement
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.life import AgreementLife
+from gateway.agreements.negotiation import Negotiation
+from gateway.agreements.odrl_import import proposal_from_odrl
 from gateway.agreements.proof import TamperedAgreement
 from gateway.agreements.schemas import LONGEST_BODY, PROPOSAL, SIGNATURE, read_jws
+from gateway.agreements.templates import templates
+from gateway.agreements.terms import Terms
 from gateway.canonical import canonical
 from gateway.errors import TooLarge
 from gateway.identity.subject import Subject
@@ -23,7 +27,9 @@ _JSON = "application/json"
 _Id = Annotated[str, Path(pattern=_ID)]
 
 
-def routes(authenticate: Authenticate, agreements: Agreements, life: AgreementLife) -> APIRouter:
+def routes(
+    authenticate: Authenticate, agreements: Agreements, life: AgreementLife, negotiation: Negotiation
+) -> APIRouter:
     """Everything under `/v1/agreements`."""
     router = APIRouter(prefix="/v1/agreements", tags=["agreements"])
     caller = Depends(authenticate)
@@ -50,6 +56,11 @@ def routes(authenticate: Authenticate, agreements: Agreements, life: AgreementLi
         items: list[Any] = [one.describe() for one in page]
         return _json({"items": items, "next": page[-1].id if len(found) > limit else None})
 
+    @router.get("/templates", summary="What an agreement of each kind must say")
+    async def list_templates(_: Annotated[Subject, caller]) -> Response:
+        """Each with the JSON pointers of its mandatory terms; a draft names one in `template` (clause 2.3.1)."""
+        return _json({"items": [one.describe() for one in templates().values()]})
+
     @router.get("/{agreement_id}", summary="One of your agreements")
     async def show(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
         """With its text and its signatures."""
@@ -58,10 +69,45 @@ def routes(authenticate: Authenticate, agreements: Agreements, life: AgreementLi
     @router.get("/{agreement_id}/terms", summary="The exact bytes to sign")
     async def terms(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
         """Canonical JSON (RFC 8785). Sign these bytes as they are."""
-        found = await agreements.visible(subject.member, agreement_id)
-        if found.terms is None:
-            raise TamperedAgreement("agreement_tampered")
+        found = _proved(await agreements.visible(subject.member, agreement_id))
         return Response(found.text, media_type=_JSON)
+
+    @router.get("/{agreement_id}/revisions", summary="Every text that was proposed, with its redline")
+    async def revisions(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
+        """In order; each with its author and what it changed in the one before, by JSON pointer."""
+        return _json({"items": [one.describe() for one in await negotiation.history(subject, agreement_id)]})
+
+    @router.post(
+        "/{agreement_id}/revisions",
+        status_code=status.HTTP_201_CREATED,
+        openapi_extra=_body(PROPOSAL),
+        summary="Propose another text of a draft",
+    )
+    async def revise(
+        request: Request,
+        subject: Annotated[Subject, caller],
+        agreement_id: _Id,
+        replaces: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
+    ) -> Response:
+        """`replaces` is the `terms_sha256` that you have read. Once one party has signed, no text follows."""
+        revised = await negotiation.revise(subject, agreement_id, await _read(request), replaces=replaces)
+        return Response(canonical(revised.describe()), status.HTTP_201_CREATED, media_type=_JSON)
+
+    @router.get("/{agreement_id}/archive", summary="What is archived of an agreement, by digests")
+    async def archive(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
+        """Every text, every signature, every signed PDF; none is rewritten or removed (clause 2.3.2)."""
+        return _json(await negotiation.archive(subject, agreement_id))
+
+    @router.post("/odrl", status_code=status.HTTP_201_CREATED, summary="Draft an agreement from an ODRL policy")
+    async def import_odrl(
+        request: Request,
+        subject: Annotated[Subject, caller],
+        idempotency_key: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """What terms cannot express is refused by name and JSON pointer. The draft gets its own id. Needs `draft`."""
+        proposal = proposal_from_odrl(await _read(request), alliance=subject.alliance)
+        answer = await life.draft(subject, proposal, idempotency_key=idempotency_key)
+        return Response(answer, status.HTTP_201_CREATED, media_type=_JSON)
 
     @router.post("/{agreement_id}/signatures", openapi_extra=_body(SIGNATURE), summary="Sign an agreement")
     async def sign(request: Request, subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
@@ -85,6 +131,12 @@ async def _read(request: Request) -> bytes:
         if len(body) > LONGEST_BODY:
             raise TooLarge("body_too_large", f"The body has more than {LONGEST_BODY} bytes.")
     return bytes(body)
+
+
+def _proved(found: Agreement) -> Terms:
+    if found.terms is None:
+        raise TamperedAgreement("agreement_tampered")
+    return found.terms
 
 
 def _described(found: Agreement) -> Response:

@@ -37,6 +37,11 @@ def named_key(jws: str) -> str:
     return kid
 
 
+def signed_text(jws: str) -> bytes:
+    """The bytes that a signature says it was made over; nothing is verified yet."""
+    return take_apart(jws, limit=COMPACT_BYTES).payload
+
+
 def verify_signature(jws: str, jwk: Mapping[str, str], text: bytes) -> None:
     """Return if the JWS is a signature by `jwk` over exactly `text`; `SignatureRefused` or `JwsRefused` otherwise."""
     if verify_compact(jws, jwk, typ=TYP, algorithms=_ALGORITHMS) != text:

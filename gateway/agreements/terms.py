@@ -1,105 +1,54 @@
 """What two members agree on, read from the exact bytes that they sign.
 
-The text is canonical JSON (RFC 8785) with these members and no others:
-`{"v":1,"alliance","agreement","owner","recipient","title","datasets":[{"dataset","fields","purposes","methods"}],
-"frequency":{"reads","per_seconds"},"start","end","confidentiality_years","onward"}`, and, where the parties want it,
-`"signed_messages":{"profile","actions"}`. Nothing has a default: what is not agreed is refused (clauses 2.3.1,
-4.1.2), and a signature that is not agreed is not demanded.
+The text is canonical JSON (RFC 8785). These members must be there: `{"v":1,"alliance","agreement","owner",
+"recipient","title","datasets":[...],"start","end","confidentiality_years","onward"}`. These may be: `"frequency"`,
+`"signed_messages"`, `"third_parties"`, `"remedies"`, `"dispute"`, `"revenue_ratio"`, `"rights_and_duties"`,
+`"liability"`, `"amends"` and `"template"`. Nothing has a default: what is not agreed is refused (clauses 2.3.1,
+4.1.2), and a signature that is not agreed is not demanded. One dataset's part stands in `dataset_terms`, what holds
+for the whole in `general_terms`, what cannot hold together in `contradictions`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.agreements.fields import (
-    FIELD_NAME,
-    IDENTIFIER,
-    PURPOSE,
-    choice,
-    instant,
-    items,
-    matching,
-    members,
-    sentence,
-    whole,
-)
+from gateway.agreements import general_terms as general
+from gateway.agreements.contradictions import refuse_contradictions
+from gateway.agreements.dataset_terms import DatasetTerm, dataset_terms
+from gateway.agreements.fields import IDENTIFIER, TEMPLATE, choice, instant, matching, members, prose, sentence, whole
+from gateway.agreements.general_terms import Dispute, Frequency, Remedies, RevenueRatio, SignedMessages
 from gateway.canonical import canonical, parse
 from gateway.errors import Invalid, TooLarge
-from gateway.identity import PROFILE
 
 VERSION = 1
 LONGEST_TEXT = 65_536
-MOST_DATASETS = 100
-MOST_FIELDS = 62
-MOST_PURPOSES = 32
-MOST_READS = 1_000_000_000
-LONGEST_WINDOW_S = 366 * 24 * 60 * 60
 LONGEST_CONFIDENTIALITY_YEARS = 100
-METHODS = ("api",)
 ONWARD = ("forbidden", "written_consent")
-BASES = ("consent", "contract", "legal_obligation", "public_information", "non_personal")
-SIGNED_ACTIONS = ("read", "query")
-"""What a signature may be demanded for: every read, or those that filter."""
-PROFILES = (PROFILE,)
 
-PROPOSED = (
-    "owner",
-    "recipient",
-    "title",
-    "datasets",
+PROPOSED = ("owner", "recipient", "title", "datasets", "start", "end", "confidentiality_years", "onward")
+OPTIONAL = (
     "frequency",
-    "start",
-    "end",
-    "confidentiality_years",
-    "onward",
+    "signed_messages",
+    "third_parties",
+    "remedies",
+    "dispute",
+    "revenue_ratio",
+    "rights_and_duties",
+    "liability",
+    "amends",
+    "template",
 )
-OPTIONAL = ("signed_messages",)
 _MEMBERS = ("v", "alliance", "agreement", *PROPOSED)
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """At most `records` records in each window of `per_seconds` seconds."""
-
-    records: int
-    per_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetTerm:
-    """One dataset's part: exactly these fields, for exactly these purposes, by exactly these methods."""
-
-    dataset: str
-    fields: tuple[str, ...]
-    purposes: tuple[str, ...]
-    methods: tuple[str, ...]
-    volume: Volume | None = None
-    lawful_basis: str | None = None
-    retention_days: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Frequency:
-    """At most `reads` reads in each window of `per_seconds` seconds."""
-
-    reads: int
-    per_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class SignedMessages:
-    """For these actions the recipient signs each request by this profile of RFC 9421, and the gateway each answer."""
-
-    profile: str
-    actions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Terms:
-    """The terms, with the text they were read from. In force from `starts_at` until just before `ends_at`."""
+    """The terms, with the text they were read from. In force from `starts_at` until just before `ends_at`.
+
+    What is None or empty at the end was not agreed, and is off.
+    """
 
     text: bytes
     alliance: str
@@ -108,13 +57,20 @@ class Terms:
     recipient: str
     title: str
     datasets: tuple[DatasetTerm, ...]
-    frequency: Frequency | None
     starts_at: int
     ends_at: int
     confidentiality_years: int
     onward: str
-    signed_messages: SignedMessages | None
+    frequency: Frequency | None = None
+    signed_messages: SignedMessages | None = None
     third_parties: tuple[str, ...] = ()
+    remedies: Remedies | None = None
+    dispute: Dispute | None = None
+    revenue_ratio: RevenueRatio | None = None
+    rights_and_duties: str | None = None
+    liability: str | None = None
+    amends: str | None = None
+    template: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -137,35 +93,43 @@ def parse_terms(text: bytes) -> Terms:
     members(value, _MEMBERS, "", optional=OPTIONAL)
     if whole(value["v"], "/v", 1, VERSION) != VERSION:
         raise Invalid("terms_version_unknown", "This version of terms is not known.", field="/v")
-    alliance = matching(value["alliance"], "/alliance", IDENTIFIER)
-    agreement = matching(value["agreement"], "/agreement", IDENTIFIER)
-    owner = matching(value["owner"], "/owner", IDENTIFIER)
-    recipient = matching(value["recipient"], "/recipient", IDENTIFIER)
-    if owner == recipient:
-        raise Invalid("terms_same_party", "Owner and recipient are the same member.", field="/recipient")
     starts_at, ends_at = instant(value["start"], "/start"), instant(value["end"], "/end")
     if ends_at <= starts_at:
         raise Invalid("terms_end_before_start", "The end is not after the start.", field="/end")
     terms = Terms(
         text=text,
-        alliance=alliance,
-        agreement=agreement,
-        owner=owner,
-        recipient=recipient,
+        alliance=matching(value["alliance"], "/alliance", IDENTIFIER),
+        agreement=matching(value["agreement"], "/agreement", IDENTIFIER),
+        owner=matching(value["owner"], "/owner", IDENTIFIER),
+        recipient=matching(value["recipient"], "/recipient", IDENTIFIER),
         title=sentence(value["title"], "/title"),
-        datasets=tuple(_dataset_terms(value["datasets"])),
-        frequency=_frequency(value["frequency"]),
+        datasets=tuple(dataset_terms(value["datasets"])),
         starts_at=starts_at,
         ends_at=ends_at,
         confidentiality_years=whole(
             value["confidentiality_years"], "/confidentiality_years", 0, LONGEST_CONFIDENTIALITY_YEARS
         ),
         onward=choice(value["onward"], "/onward", ONWARD),
-        signed_messages=_signed_messages(value["signed_messages"]) if "signed_messages" in value else None,
+        **{name: read(value[name]) for name, read in _OPTIONAL_PARTS.items() if name in value},
     )
+    refuse_contradictions(terms)
     if canonical(value) != text:
         raise Invalid("not_canonical", "The text is not in canonical form.", remedy="Serialise it by RFC 8785.")
     return terms
+
+
+_OPTIONAL_PARTS: dict[str, Any] = {
+    "frequency": general.frequency,
+    "signed_messages": general.signed_messages,
+    "third_parties": general.third_parties,
+    "remedies": general.remedies,
+    "dispute": general.dispute,
+    "revenue_ratio": general.revenue_ratio,
+    "rights_and_duties": lambda value: prose(value, "/rights_and_duties"),
+    "liability": lambda value: prose(value, "/liability"),
+    "amends": lambda value: matching(value, "/amends", IDENTIFIER),
+    "template": lambda value: matching(value, "/template", TEMPLATE),
+}
 
 
 def complete_proposal(text: bytes, *, alliance: str, agreement: str) -> Terms:
@@ -191,53 +155,3 @@ def _canonical_text(value: dict[str, Any]) -> bytes:
         return canonical(value)
     except RecursionError:
         raise Invalid("invalid_json", "Nested too deeply.", remedy="Flatten the document.") from None
-
-
-def _dataset_terms(value: Any) -> Iterator[DatasetTerm]:
-    seen: set[str] = set()
-    for index, item in enumerate(items(value, "/datasets", MOST_DATASETS)):
-        at = f"/datasets/{index}"
-        members(item, ("dataset", "fields", "purposes", "methods"), at, optional=("lawful_basis",))
-        dataset = matching(item["dataset"], f"{at}/dataset", IDENTIFIER)
-        if dataset in seen:
-            raise Invalid("terms_repeated", "A dataset is named twice.", field=f"{at}/dataset")
-        seen.add(dataset)
-        yield DatasetTerm(
-            dataset=dataset,
-            fields=_distinct(item["fields"], f"{at}/fields", MOST_FIELDS, FIELD_NAME),
-            purposes=_distinct(item["purposes"], f"{at}/purposes", MOST_PURPOSES, PURPOSE),
-            methods=_choices(item["methods"], f"{at}/methods", METHODS),
-            lawful_basis=choice(item["lawful_basis"], f"{at}/lawful_basis", BASES) if "lawful_basis" in item else None,
-        )
-
-
-def _choices(value: Any, at: str, words: Sequence[str]) -> tuple[str, ...]:
-    return _unrepeated([choice(item, f"{at}/{i}", words) for i, item in enumerate(items(value, at, 8))], at)
-
-
-def _distinct(value: Any, at: str, most: int, pattern: str) -> tuple[str, ...]:
-    found = [matching(item, f"{at}/{index}", pattern) for index, item in enumerate(items(value, at, most))]
-    return _unrepeated(found, at)
-
-
-def _unrepeated(found: Sequence[str], at: str) -> tuple[str, ...]:
-    if len(set(found)) != len(found):
-        raise Invalid("terms_repeated", "An item is named twice.", field=at, remedy="Name each once.")
-    return tuple(found)
-
-
-def _signed_messages(value: Any) -> SignedMessages:
-    at = "/signed_messages"
-    members(value, ("profile", "actions"), at)
-    return SignedMessages(
-        profile=choice(value["profile"], f"{at}/profile", PROFILES),
-        actions=_choices(value["actions"], f"{at}/actions", SIGNED_ACTIONS),
-    )
-
-
-def _frequency(value: Any) -> Frequency:
-    members(value, ("reads", "per_seconds"), "/frequency")
-    return Frequency(
-        reads=whole(value["reads"], "/frequency/reads", 1, MOST_READS),
-        per_seconds=whole(value["per_seconds"], "/frequency/per_seconds", 1, LONGEST_WINDOW_S),
-    )

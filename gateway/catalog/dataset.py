@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gateway.catalog.columns import CellRefused, Column
 from gateway.catalog.reading import text_of
 from gateway.catalog.schema import Field, Schema
+from gateway.confidentiality.classes import PUBLIC
 from gateway.database import Row
 from gateway.errors import Invalid
 from gateway.vault.keyring import MemberKeys
@@ -83,6 +84,11 @@ class Dataset:
     def confidentiality_of_field(self) -> Mapping[str, str]:
         """Field name -> what kind of secret it is (clause 8.1.1), `public` for none, in order of declaration."""
         return {name: field.confidentiality for name, field in self.fields.items()}
+
+    @cached_property
+    def has_secrets(self) -> bool:
+        """Whether a field is confidential (clause 8.1.1)."""
+        return any(kind != PUBLIC for kind in self.confidentiality_of_field.values())
 
     @cached_property
     def schema_sha256(self) -> str:

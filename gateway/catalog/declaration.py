@@ -1,8 +1,10 @@
 """Checking the JSON Schema of a new dataset (JSON Schema draft 2020-12, a closed list of keywords).
 
 One object of scalars. Each property has `x-class` (its protection class: what is sealed together) and `x-grade`
-(1 to 4, GB/T 43697-2024), and may have `x-filter: equality`, `x-column` (the column's name in CSV where it
-differs) and `x-format: phone` (NFKC before storing). At the top stand `x-kind`, `x-subject-field`, `x-unique`.
+(1 to 4, `important` or `core`, GB/T 43697-2024). `x-confidentiality` says what kind of secret it is, or `public`; what
+says nothing is a business secret, in personal datasets customer information (clause 8.1.1). A property may have
+`x-filter: equality`, `x-column` (the column's name in CSV where it differs) and `x-format: phone` (NFKC before
+storing). At the top stand `x-kind`, `x-subject-field`, `x-unique`.
 The order of the properties as received fixes field and class numbers; it is kept as `x-number`.
 """
 
@@ -15,7 +17,8 @@ from typing import Any
 import jsonschema_rs
 
 from gateway.canonical import canonical
-from gateway.catalog.schema import Field, Schema
+from gateway.catalog.schema import GRADES, Field, Schema
+from gateway.confidentiality.classes import CONFIDENTIAL, PUBLIC
 from gateway.errors import Invalid
 
 MOST_FIELDS = 62  # a consent's fields are the bits of a signed 64-bit integer
@@ -33,7 +36,9 @@ _TOP = frozenset(
         *("x-kind", "x-subject-field", "x-unique"),
     )
 )
-_EVERY = frozenset(["type", "title", "description", "enum", "x-class", "x-grade", "x-filter", "x-column"])
+_EVERY = frozenset(
+    ("type", "title", "description", "enum", "x-class", "x-grade", "x-confidentiality", "x-filter", "x-column")
+)
 _OWN: Mapping[str, frozenset[str]] = {
     "string": frozenset(["format", "pattern", "minLength", "maxLength", "x-format"]),
     "integer": frozenset(["minimum", "maximum"]),
@@ -44,7 +49,6 @@ _LONGEST_TEXT = 1024
 _LONGEST_ENUM = 256
 _MOST_UNIQUE = 4
 _GUESSABLE = 256
-_HIGHEST_GRADE = 4
 
 
 def declare(document: Mapping[str, Any]) -> Schema:
@@ -98,8 +102,11 @@ def _check_property(name: str, keywords: Any) -> None:
     _check_texts(keywords, at)
     if not _NAME.fullmatch(_text(keywords.get("x-class"), f"{at}/x-class")):
         raise _wrong(f"{at}/x-class", "A class is named by a-z, then a-z, 0-9 and _, at most 64.")
-    if not _is_integer(keywords.get("x-grade")) or not 1 <= keywords["x-grade"] <= _HIGHEST_GRADE:
-        raise _wrong(f"{at}/x-grade", "A grade is 1, 2, 3 or 4.")
+    grade = keywords.get("x-grade")
+    if isinstance(grade, bool) or not isinstance(grade, int | str) or grade not in GRADES:
+        raise _wrong(f"{at}/x-grade", "A grade is 1, 2, 3, 4, important or core.")
+    if keywords.get("x-confidentiality", PUBLIC) not in (PUBLIC, *CONFIDENTIAL):
+        raise _wrong(f"{at}/x-confidentiality", f"It is one of {', '.join((PUBLIC, *CONFIDENTIAL))}.")
     if keywords.get("format", "date") not in ("date", "date-time"):
         raise _wrong(f"{at}/format", "A format is date or date-time.")
     if keywords.get("x-format", "phone") != "phone":

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+GRADES: Mapping[Any, int] = {1: 1, 2: 2, 3: 3, 4: 4, "important": 5, "core": 6}
+"""The grades as a schema states them, in order: core data is never shared."""
 _FORMATS = {"date": "date", "date-time": "datetime"}
 
 
@@ -18,8 +20,9 @@ class Field:
     name: str
     class_name: str
     grade: int
+    """1 to 4, 5 for important and 6 for core data (GB/T 43697-2024)."""
     confidentiality: str
-    """public, business_secret, technical_secret, customer or financial."""
+    """public, business_secret, technical_secret, customer or financial (clause 8.1.1)."""
     type: str
     """string, integer, number, boolean, date or datetime."""
     nullable: bool
@@ -47,7 +50,8 @@ class Schema:
         """The schema that `declare` has checked and written as `text`."""
         document = json.loads(text)
         ordered = sorted(document["properties"].items(), key=lambda item: item[1]["x-number"])
-        fields = {name: _field(name, keywords, name in document["required"]) for name, keywords in ordered}
+        secret = "customer" if document["x-kind"] == "personal" else "business_secret"
+        fields = {name: _field(name, keywords, name in document["required"], secret) for name, keywords in ordered}
         return cls(
             text=text,
             kind=document["x-kind"],
@@ -58,15 +62,16 @@ class Schema:
         )
 
 
-def _field(name: str, keywords: Mapping[str, Any], required: bool) -> Field:
+def _field(name: str, keywords: Mapping[str, Any], required: bool, secret: str) -> Field:
+    """A field as its keywords say; without `x-confidentiality` it is a secret of the dataset's usual kind."""
     declared = keywords["type"]
     scalar = declared if isinstance(declared, str) else next(t for t in declared if t != "null")
     return Field(
         number=keywords["x-number"],
         name=name,
         class_name=keywords["x-class"],
-        grade=keywords["x-grade"],
-        confidentiality=keywords.get("x-confidentiality", "public"),
+        grade=GRADES[keywords["x-grade"]],
+        confidentiality=keywords.get("x-confidentiality", secret),
         type=_FORMATS.get(keywords.get("format", ""), scalar),
         nullable="null" in declared if isinstance(declared, list) else False,
         required=required,

@@ -14,6 +14,7 @@ import typer
 from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
+from gateway.cli.agreement import agreement
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
 from gateway.cli.explaining import explain_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 admin.add_typer(operators)
 app.add_typer(admin, name="admin")
+app.add_typer(agreement, name="agreement")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("explain")(explain_command)

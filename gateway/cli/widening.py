@@ -57,6 +57,16 @@ def propose_lifting(hold: Annotated[str, typer.Argument(help="The hold's id.")])
 
 
 @told
+def propose_transfer(transfer: Annotated[str, typer.Argument(help="The id of the filed mechanism.")]) -> None:
+    """Propose to accept what an owner filed to let data cross a border; prints the proposal's id."""
+
+    async def terms(gateway: Gateway) -> tuple[str, Arguments]:
+        return await gateway.confidentiality.transfers.acceptance(transfer)
+
+    propose("accept_transfer", terms)
+
+
+@told
 def propose_readmission(member: Annotated[str, typer.Argument(help="The member's id.")], case: Case) -> None:
     """Propose to end a suspension; prints the proposal's id."""
 
@@ -120,6 +130,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("false-attestation", propose_false_attestation),
     ("resource-server", propose_resource_server),
     ("rotate-key", rotate_key),
+    ("accept-transfer", propose_transfer),
 )
 
 

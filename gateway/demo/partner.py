@@ -15,7 +15,7 @@ from jwskate import Jwk, JwsCompact
 from requests_oauth2client import DPoPKey, OAuth2Client, PrivateKeyJwt
 
 _TIMEOUT_S = 300
-_MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit")
+_MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit", "participate", "confide")
 
 
 def _new_key() -> Jwk:
@@ -41,8 +41,10 @@ class Partner:
         """The `authorization_details` for what a member does on its own behalf."""
         return [{"type": "alliance_member", "actions": list(_MEMBER_ACTIONS)}]
 
-    def under(self, agreement: str, datasets: Iterable[str], purposes: Iterable[str]) -> list[dict[str, Any]]:
-        """The `authorization_details` for reading under an agreement."""
+    def under(
+        self, agreement: str, datasets: Iterable[str], purposes: Iterable[str], person: str = ""
+    ) -> list[dict[str, Any]]:
+        """The `authorization_details` for reading under an agreement, by one of the company's persons."""
         return [
             {
                 "type": "alliance_agreement",
@@ -50,6 +52,7 @@ class Partner:
                 "datasets": list(datasets),
                 "purposes": list(purposes),
                 "actions": ["read"],
+                **({"person": person} if person else {}),
             }
         ]
 
@@ -71,6 +74,10 @@ class Partner:
     def post(self, path: str, token: Any, document: Any = None) -> requests.Response:
         """POST a JSON document."""
         return self._http.post(self.base_url + path, json=document, auth=token, timeout=_TIMEOUT_S)
+
+    def send(self, method: str, path: str, token: Any, document: Any = None) -> requests.Response:
+        """Another method below the base URL."""
+        return self._http.request(method, self.base_url + path, json=document, auth=token, timeout=_TIMEOUT_S)
 
     def upload(
         self, dataset: str, token: Any, rows: Iterable[bytes], key: str, *, null: str | None = None
@@ -95,8 +102,8 @@ class Partner:
         """What this company reads out by telephone, so that the others can confirm its signing key."""
         return str(self.signing_key.thumbprint())
 
-    def sign(self, terms: bytes) -> str:
-        """A signature over an agreement's exact text: a compact JWS with `typ: agreement+jws`."""
-        headers = {"typ": "agreement+jws", "kid": self.fingerprint}
+    def sign(self, terms: bytes, typ: str = "agreement+jws") -> str:
+        """A signature over the exact text of an agreement, or of another statement: a compact JWS of this `typ`."""
+        headers = {"typ": typ, "kid": self.fingerprint}
         signed = JwsCompact.sign(terms, self.signing_key, alg="ES256", extra_headers=headers)
         return str(signed)

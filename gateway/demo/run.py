@@ -47,6 +47,7 @@ def run_demo(*, serve: bool, out: Path | None, port: int, picture: Path | None) 
             "loopback: convenient, and fit for made data only.[/]"
         )
         facts = asyncio.run(_found(settings, world.partners))
+        world.alliance = next(log["log"] for log in facts if log["member"] == "operator")
         with _serving(settings):
             Story(world, console).tell()
             _prove(console, settings, folder, facts)
@@ -243,7 +244,8 @@ def _reads(name: str, world: World, base: str) -> tuple[list[dict[str, Any]], li
     reads: list[dict[str, str]] = []
     for agreement, names, purpose in sorted(granted):
         identifier = world.agreements[agreement]
-        details += hotel.under(identifier, [world.datasets[dataset] for dataset in names], [purpose])
+        person = world.persons.get(agreement, "")
+        details += hotel.under(identifier, [world.datasets[dataset] for dataset in names], [purpose], person)
         reads += [
             {
                 "url": f"{base}/v1/agreements/{identifier}/datasets/{world.datasets[dataset]}/records",

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gateway.demo import secrecy
 from gateway.demo.partner import Partner
 from gateway.demo.people import Export, export_customers
 from gateway.demo.tables import flights, reported, schema, table
@@ -47,6 +48,9 @@ class World:
     datasets: dict[str, str] = field(default_factory=dict)
     agreements: dict[str, str] = field(default_factory=dict)
     customers: dict[str, Export] = field(default_factory=dict)
+    persons: dict[str, str] = field(default_factory=dict)
+    """Who reads, by the name of the agreement."""
+    alliance: str = ""
 
 
 class Story:
@@ -110,7 +114,10 @@ class Story:
         self._refused("the airline alone has signed", self._hotel, with_nothing, path, "2.3.2")
         self._sign(agreement, text, self._hotel)
         token = self._hotel.token(self._reading("flights", ("flights", "airports"), "market_analysis"))
-        page = self._released("both have signed", self._hotel, token, path)
+        self._refused("nobody has opted in", self._hotel, token, path, "1.3.1")
+        for name in ("flights", "airports"):
+            secrecy.take_part(_expect, agreement, self._world.datasets[name], self._airline, self._hotel)
+        page = self._released("both have signed and take part", self._hotel, token, path)
         self._check_fields(page, set(FLIGHT_FIELDS))
         self._show(page["records"][0]["fields"])
         self._refused("tail numbers, which are not agreed", self._hotel, token, path, "4.1.2", fields="tailnum")
@@ -121,8 +128,8 @@ class Story:
         self._confirm(self._bank, self._hotel)
         self._sign(agreement, text, self._bank)
         self._sign(agreement, text, self._hotel)
-        token = self._hotel.token(self._reading("customers", ("bank-customers",), "customer_referral"))
         path = self._records(agreement, "bank-customers")
+        token = self._entrust(agreement, path)
         if self._released("nobody has consented yet", self._hotel, token, path)["records"]:
             raise StoryBroken("people without consent were released", _OK, "")
         self._consent()
@@ -130,6 +137,21 @@ class Story:
         self._check_fields(page, set(CUSTOMER_FIELDS))
         self._show(page["records"][0]["fields"])
         self._withdraw(page["records"][0], token, path)
+
+    def _entrust(self, agreement: str, path: str) -> Any:
+        """What it takes before one person of the hotel may read customers; returns that person's token."""
+        dataset, refer = self._world.datasets["bank-customers"], {"purpose": "customer_referral"}
+        secrecy.take_part(_expect, agreement, dataset, self._bank, self._hotel)
+        person = secrecy.entrust(_expect, self._hotel, agreement, dataset, "李娜")
+        self._world.persons["customers"] = person
+        token = self._hotel.token(self._reading("customers", ("bank-customers",), "customer_referral"))
+        self._refused("no impact assessment is on record", self._hotel, token, path, "1.3.4", **refer)
+        secrecy.assess(_expect, self._bank, agreement, dataset)
+        self._refused("the hotel's 李娜 has signed no NDA", self._hotel, token, path, "8.1.1", **refer)
+        secrecy.undertake(_expect, self._hotel, self._bank, self._world.alliance)
+        secrecy.bind(_expect, self._hotel, person, self._world.alliance)
+        self._say("✍", "the hotel and its 李娜 sign NDAs; the bank has filed its impact assessment")
+        return token
 
     def _consent(self) -> None:
         own = self._bank.token(self._bank.for_itself())
@@ -174,6 +196,7 @@ class Story:
         flights_path = self._records(self._world.agreements["flights"], "flights")
         token = self._hotel.token(self._reading("flights", ("flights",), "market_analysis"))
         self._refused("another purpose", self._hotel, token, flights_path, "8.2.2", purpose="joint_marketing")
+        self._strike()
         self._refused("a purpose nobody registered", self._hotel, token, flights_path, "1.1", purpose="curiosity")
         past = datetime.now(UTC) - timedelta(days=2)
         term = _term(self._world.datasets["planes"], ("tailnum", "manufacturer", "seats"), "risk_control")
@@ -187,6 +210,18 @@ class Story:
         asked = self._retailer.get(flights_path, stranger, purpose="market_analysis")
         _expect("another member asks", asked, _NOT_FOUND)
         self._say("✘ 404", "another member of the alliance: as if there were nothing")
+
+    def _strike(self) -> None:
+        """Another person of the hotel reads, until the bank strikes that person."""
+        agreement, dataset = self._world.agreements["customers"], self._world.datasets["bank-customers"]
+        path = self._records(agreement, "bank-customers")
+        person = secrecy.entrust(_expect, self._hotel, agreement, dataset, "王伟")
+        secrecy.bind(_expect, self._hotel, person, self._world.alliance)
+        token = self._hotel.token(self._hotel.under(agreement, [dataset], ["customer_referral"], person))
+        self._released("王伟 of the hotel, on the roster too", self._hotel, token, path)
+        secrecy.strike(_expect, self._bank, agreement, dataset, person)
+        what = "the bank strikes 王伟 off: the same token, at the next call"
+        self._refused(what, self._hotel, token, path, "8.2.1", purpose="customer_referral")
 
     def _declare(self, partner: Partner, token: Any, name: str, kind: str) -> str:
         answer = partner.post("/v1/datasets", token, {"name": name, "schema": schema(kind)})
@@ -252,7 +287,8 @@ class Story:
 
     def _reading(self, agreement: str, names: tuple[str, ...], purpose: str) -> list[dict[str, Any]]:
         datasets = [self._world.datasets[name] for name in names]
-        return self._hotel.under(self._world.agreements[agreement], datasets, [purpose])
+        person = self._world.persons.get(agreement, "")
+        return self._hotel.under(self._world.agreements[agreement], datasets, [purpose], person)
 
     def _records(self, agreement: str, dataset: str) -> str:
         return f"/v1/agreements/{agreement}/datasets/{self._world.datasets[dataset]}/records"

@@ -7,7 +7,12 @@ from typing import Final
 
 from gateway.errors import Reason, Refused
 
-MEMBER_ACTIONS: Final = frozenset(("draft", "sign", "upload", "consent", "withdraw", "audit", "register", "rotate"))
+MEMBER_ACTIONS: Final = frozenset(
+    (
+        *("draft", "sign", "upload", "consent", "withdraw", "audit", "register", "rotate"),
+        *("participate", "confide"),
+    )
+)
 """What a member may do for itself (`authorization_details` type `alliance_member`)."""
 
 SUSPENDED_ACTIONS: Final = frozenset(("withdraw",))

@@ -13,8 +13,10 @@ from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.governing import GoverningFacts
 from gateway.access.request import AccessRequest
-from gateway.agreements import Circumstances, HoldSubject, touch_agreement
+from gateway.agreements import HoldSubject, touch_agreement
 from gateway.agreements.tables import agreement_third_party, hold
+from gateway.catalog.ownership import Ownership
+from gateway.confidentiality import Circumstances
 from gateway.database import Query, Reading
 from gateway.errors import NotFound, OnHold, Refused
 from gateway.ledger import Draft, Kind
@@ -43,6 +45,7 @@ class Stated(Circumstances):
     """The gateway's own circumstances with some of them stated otherwise."""
 
     def __init__(self, **stated: Any) -> None:
+        super().__init__(Ownership())
         self.stated = stated
 
     async def of(self, reading: Reading, **named: str) -> dict[str, Any]:

@@ -8,11 +8,14 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
+from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.errors import GatewayError, NotFound, TooLarge
 from gateway.identity.subject import Subject
+from gateway.members.attestations import Attestations
 from gateway.members.directory import Directory
 from gateway.members.routes import routes as member_routes
+from gateway.supplies import EnteredBreaches
 from tests.agreements.world import Company, World, new_key, public
 
 
@@ -22,8 +25,10 @@ class Site:
     def __init__(self, world: World) -> None:
         self.world = world
         app = FastAPI()
-        app.include_router(agreement_routes(self._authenticate, world.agreements, world.life))
-        app.include_router(member_routes(self._authenticate, Directory(world.database), world.keys))
+        app.include_router(agreement_routes(self._authenticate, world.agreements, world.life, world.negotiation))
+        app.include_router(document_routes(self._authenticate, world.agreements, world.pdf))
+        attestations = Attestations(world.database, world.ledger, world.datasets, EnteredBreaches())
+        app.include_router(member_routes(self._authenticate, Directory(world.database), world.keys, attestations))
         app.add_exception_handler(GatewayError, self._problem)
         self.app = app
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test/v1")
@@ -174,10 +179,43 @@ def test_the_published_schema_accepts_a_proposal_that_the_gateway_accepts() -> N
     import jsonschema_rs
 
     from gateway.agreements.schemas import PROPOSAL
-    from tests.agreements.test_terms import SIGNED_MESSAGES, TERMS
+    from tests.agreements.test_terms import FULL, SIGNED_MESSAGES, TERMS
 
     proposal = {name: value for name, value in TERMS.items() if name in PROPOSAL["properties"]}
     validator = jsonschema_rs.validator_for(PROPOSAL)
     validator.validate(proposal)
+    validator.validate({name: value for name, value in FULL.items() if name in PROPOSAL["properties"]})
     validator.validate(proposal | {"signed_messages": SIGNED_MESSAGES})
     assert not validator.is_valid(proposal | {"signed_messages": {"profile": "another", "actions": ["read"]}})
+
+
+async def test_an_agreement_is_negotiated_read_and_exported_over_http(site: Site) -> None:
+    world = site.world
+    drafted = (await site.ask(world.airline, "POST", "/agreements", content=world.proposal())).json()
+    path = f"/agreements/{drafted['id']}"
+    other = world.proposal(title="航班数据")
+    replaces = {"replaces": drafted["terms_sha256"]}
+    revised = await site.ask(world.bank, "POST", f"{path}/revisions", content=other, params=replaces)
+    assert revised.status_code == 201
+    first, second = (await site.ask(world.airline, "GET", f"{path}/revisions")).json()["items"]
+    assert (first["terms_sha256"], second["terms_sha256"]) == (drafted["terms_sha256"], revised.json()["terms_sha256"])
+    assert second["redline"] == ['~ /title: "Flights of 2013" → "航班数据"']
+    for lang, said in (("zh-CN", "数据提供方"), ("en", "Owner of the data")):
+        page = await site.ask(world.bank, "GET", f"{path}/readable", params={"lang": lang})
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert page.headers["content-security-policy"] == "default-src 'none'"
+        assert said in page.text
+    page = await site.ask(world.bank, "GET", f"{path}/readable", params={"lang": "en", "form": "markdown"})
+    assert page.text.startswith("# 航班数据\n")
+    assert (await site.ask(world.bank, "GET", f"{path}/readable", params={"lang": "fr"})).status_code == 400
+    policy = await site.ask(world.bank, "GET", f"{path}/odrl")
+    assert (policy.headers["content-type"], policy.json()["@type"]) == ("application/ld+json", "Offer")
+    again = await site.ask(world.bank, "POST", "/agreements/odrl", content=policy.content)
+    assert again.status_code == 201
+    one, two = (json.loads(text["terms"]) for text in (revised.json(), again.json()))
+    assert {**one, "agreement": ""} == {**two, "agreement": ""}
+    assert one["agreement"] != two["agreement"]
+    kinds = (await site.ask(world.bank, "GET", "/agreements/templates")).json()["items"]
+    assert {kind["name"] for kind in kinds} == {"information_sharing", "customer_referral", "joint_marketing"}
+    for hidden in ("revisions", "readable", "odrl"):
+        assert (await site.ask(world.stranger, "GET", f"{path}/{hidden}")).status_code == 404

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import calendar
 import contextlib
 import copy
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.agreements import parse_terms
+from gateway.agreements import (
+    Cadence,
+    Dispute,
+    Frequency,
+    Remedies,
+    RevenueRatio,
+    RowPredicate,
+    Volume,
+    parse_terms,
+)
+from gateway.agreements.dataset_terms import MOST_RECORDS_OF_A_READ
 from gateway.agreements.fields import years_after
-from gateway.agreements.terms import LONGEST_TEXT, complete_proposal
+from gateway.agreements.terms import LONGEST_TEXT, OPTIONAL, complete_proposal
 from gateway.canonical import canonical
 from gateway.errors import GatewayError, Invalid, TooLarge
 from gateway.identifiers import PURPOSE_PATTERN
@@ -38,6 +49,42 @@ TERMS: dict[str, Any] = {
     "onward": "written_consent",
 }
 SIGNED_MESSAGES = {"profile": "fapi-2_0-http-signatures-01", "actions": ["read", "query"]}
+CADENCE = {
+    "every": "week",
+    "on": 1,
+    "by": "09:30",
+    "time_zone": "Asia/Shanghai",
+    "calendar": "CN",
+    "grace_days": 2,
+    "first": "2026-01-05",
+}
+FULL: dict[str, Any] = {
+    **TERMS,
+    "datasets": [
+        {
+            **TERMS["datasets"][0],
+            "methods": ["api", "file", "push"],
+            "rows": [{"field": "carrier", "in": ["UA", "美联"]}, {"field": "year", "in": ["2013"]}],
+            "volume": {"records": 1000, "per_seconds": 3600},
+            "cadence": CADENCE,
+            "lawful_basis": "contract",
+            "retention_days": 30,
+        },
+        TERMS["datasets"][1],
+    ],
+    "end": "2027-01-01T00:00:00Z",
+    "confidentiality_years": 3,
+    "signed_messages": SIGNED_MESSAGES,
+    "third_parties": ["hotel"],
+    "remedies": {"cure_days": 10},
+    "dispute": {"forum": "arbitration", "body": "CIETAC 中国国际经济贸易仲裁委员会", "negotiation_days": 30},
+    "revenue_ratio": {"owner_bp": 7000, "recipient_bp": 3000},
+    "rights_and_duties": "甲方按约定提供数据。\n乙方按约定使用数据。",
+    "liability": "违约方赔偿直接损失。",
+    "amends": "older",
+    "template": "information_sharing",
+}
+"""Every term that there is."""
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -57,12 +104,112 @@ def test_terms_are_read_from_their_text() -> None:
     terms = parse_terms(canonical(TERMS))
     assert (terms.owner, terms.recipient, terms.title) == ("airline", "bank", "航班数据共享")
     assert (terms.starts_at, terms.ends_at) == (1_767_225_600, 1_767_225_601)
-    assert (terms.frequency.reads, terms.frequency.per_seconds) == (10, 60)
+    assert terms.frequency == Frequency(reads=10, per_seconds=60)
     assert (terms.confidentiality_years, terms.onward) == (0, "written_consent")
     planes = terms.term_for("planes")
     assert planes is not None
     assert (planes.fields, planes.purposes, planes.methods) == (("model",), ("risk_control", "settlement"), ("api",))
     assert terms.term_for("airports") is None
+
+
+def test_every_term_that_there_is_can_be_read() -> None:
+    terms = parse_terms(canonical(FULL))
+    flights, planes = terms.datasets
+    assert flights.methods == ("api", "file", "push")
+    assert flights.rows == (RowPredicate("carrier", ("UA", "美联")), RowPredicate("year", ("2013",)))
+    assert flights.volume == Volume(records=1000, per_seconds=3600)
+    assert flights.cadence == Cadence("week", 1, "09:30", "Asia/Shanghai", "CN", 2, date(2026, 1, 5))
+    assert (flights.lawful_basis, flights.retention_days) == ("contract", 30)
+    assert (planes.rows, planes.volume, planes.cadence) == ((), None, None)
+    assert (planes.lawful_basis, planes.retention_days) == (None, None)
+    assert (terms.third_parties, terms.remedies) == (("hotel",), Remedies(cure_days=10))
+    assert terms.dispute == Dispute("arbitration", "CIETAC 中国国际经济贸易仲裁委员会", 30)
+    assert terms.revenue_ratio == RevenueRatio(owner_bp=7000, recipient_bp=3000)
+    assert (terms.amends, terms.template) == ("older", "information_sharing")
+    assert (terms.rights_and_duties, terms.liability) == (FULL["rights_and_duties"], FULL["liability"])
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_what_is_not_agreed_has_no_silent_default(name: str) -> None:
+    given = {member: value for member, value in FULL.items() if member != name}
+    assert not getattr(parse_terms(canonical(given)), name)
+
+
+def test_a_volume_carries_at_least_what_one_read_may_carry() -> None:
+    from gateway.access.request import MOST_RECORDS
+
+    assert MOST_RECORDS_OF_A_READ == MOST_RECORDS
+
+
+def _flights(name: str, value: Any) -> Change:
+    return _set("datasets", 0, name, value)
+
+
+def _cadence(**changes: Any) -> Change:
+    return _flights("cadence", CADENCE | changes)
+
+
+CONTRADICTING: list[tuple[str, str, Change]] = [
+    ("terms_volume_below_one_read", "/datasets/0/volume/records", _set("datasets", 0, "volume", "records", 99)),
+    ("terms_out_of_range", "/datasets/0/volume/records", _set("datasets", 0, "volume", "records", 0)),
+    ("terms_member_missing", "/datasets/0/volume/per_seconds", _flights("volume", {"records": 100})),
+    ("terms_rows_field_not_granted", "/datasets/0/rows/0/field", _set("datasets", 0, "rows", 0, "field", "model")),
+    ("terms_repeated", "/datasets/0/rows/1/field", _set("datasets", 0, "rows", 1, "field", "carrier")),
+    ("terms_repeated", "/datasets/0/rows/0/in", _set("datasets", 0, "rows", 0, "in", ["UA", "UA"])),
+    ("terms_text_malformed", "/datasets/0/rows/0/in/0", _set("datasets", 0, "rows", 0, "in", [""])),
+    ("terms_empty", "/datasets/0/rows", _flights("rows", [])),
+    ("terms_out_of_range", "/datasets/0/rows", _flights("rows", [{"field": "year", "in": ["1"]}] * 9)),
+    ("terms_out_of_range", "/datasets/0/rows/0/in", _set("datasets", 0, "rows", 0, "in", [*map(str, range(33))])),
+    ("terms_cadence_longer_than_term", "/datasets/0/cadence/every", _set("end", "2026-01-07T23:59:59Z")),
+    ("terms_first_off_cadence", "/datasets/0/cadence/first", _cadence(first="2026-01-06")),
+    ("terms_first_off_cadence", "/datasets/0/cadence/first", _cadence(every="month", on=31, first="2026-01-30")),
+    ("terms_out_of_range", "/datasets/0/cadence/on", _cadence(on=8)),
+    ("terms_out_of_range", "/datasets/0/cadence/on", _cadence(every="day", on=1)),
+    ("terms_out_of_range", "/datasets/0/cadence/on", _cadence(every="month", on=0)),
+    ("terms_word_unknown", "/datasets/0/cadence/every", _cadence(every="hour")),
+    ("terms_no_time_of_day", "/datasets/0/cadence/by", _cadence(by="24:00")),
+    ("terms_no_time_of_day", "/datasets/0/cadence/by", _cadence(by="9:30")),
+    ("terms_time_zone_malformed", "/datasets/0/cadence/time_zone", _cadence(time_zone="../etc/passwd")),
+    ("terms_time_zone_malformed", "/datasets/0/cadence/time_zone", _cadence(time_zone="+08:00")),
+    ("terms_country_malformed", "/datasets/0/cadence/calendar", _cadence(calendar="cn")),
+    ("terms_no_date", "/datasets/0/cadence/first", _cadence(first="2026-1-5")),
+    ("terms_no_such_time", "/datasets/0/cadence/first", _cadence(first="2026-02-29")),
+    ("terms_out_of_range", "/datasets/0/cadence/grace_days", _cadence(grace_days=-1)),
+    ("terms_member_unknown", "/datasets/0/cadence/until", _cadence(until="2026-01-05")),
+    ("terms_word_unknown", "/datasets/0/lawful_basis", _flights("lawful_basis", "interest")),
+    ("terms_out_of_range", "/datasets/0/retention_days", _flights("retention_days", 0)),
+    ("terms_retention_beyond_confidentiality", "/datasets/0/retention_days", _flights("retention_days", 3 * 365 + 1)),
+    ("terms_third_party_is_party", "/third_parties/1", _set("third_parties", ["hotel", "airline"])),
+    ("terms_third_parties_forbidden", "/third_parties", _set("onward", "forbidden")),
+    ("terms_repeated", "/third_parties", _set("third_parties", ["hotel", "hotel"])),
+    ("terms_ratio_not_whole", "/revenue_ratio", _set("revenue_ratio", "owner_bp", 7001)),
+    ("terms_out_of_range", "/revenue_ratio/owner_bp", _set("revenue_ratio", {"owner_bp": 10_001, "recipient_bp": 0})),
+    ("terms_wrong_type", "/revenue_ratio/owner_bp", _set("revenue_ratio", {"owner_bp": 0.5, "recipient_bp": 0.5})),
+    ("terms_word_unknown", "/dispute/forum", _set("dispute", "forum", "duel")),
+    ("terms_text_malformed", "/dispute/body", _set("dispute", "body", "")),
+    ("terms_member_missing", "/remedies/cure_days", _set("remedies", {})),
+    ("terms_text_malformed", "/liability", _set("liability", "a\r\nb")),
+    ("terms_text_malformed", "/rights_and_duties", _set("rights_and_duties", "a" * 8001)),
+    ("terms_amends_itself", "/amends", _set("amends", "ag")),
+    ("terms_name_malformed", "/template", _set("template", "No Such")),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "field", "change"), CONTRADICTING, ids=[f"{r[0]}-{n}" for n, r in enumerate(CONTRADICTING)]
+)
+def test_terms_that_contradict_each_other_are_refused_by_name(code: str, field: str, change: Change) -> None:
+    terms = copy.deepcopy(FULL)
+    change(terms)
+    with pytest.raises(Invalid) as refused:
+        parse_terms(canonical(terms) if code != "terms_wrong_type" else json.dumps(terms).encode())
+    assert (refused.value.code, refused.value.field) == (code, field)
+
+
+def test_a_month_that_is_shorter_than_the_agreed_day_ends_the_cadences_month() -> None:
+    terms = copy.deepcopy(FULL)
+    _cadence(every="month", on=31, first="2026-02-28")(terms)
+    assert parse_terms(canonical(terms)).datasets[0].cadence
 
 
 REFUSED: list[tuple[str, str, Change]] = [
@@ -100,7 +247,7 @@ REFUSED: list[tuple[str, str, Change]] = [
     ("terms_purpose_malformed", "/datasets/0/purposes/0", _set("datasets", 0, "purposes", ["market-analysis"])),
     ("terms_out_of_range", "/datasets/0/purposes", _set("datasets", 0, "purposes", [f"p{i}" for i in range(33)])),
     ("terms_empty", "/datasets/0/methods", _set("datasets", 0, "methods", [])),
-    ("terms_word_unknown", "/datasets/0/methods/0", _set("datasets", 0, "methods", ["push"])),
+    ("terms_word_unknown", "/datasets/0/methods/0", _set("datasets", 0, "methods", ["fax"])),
     ("terms_repeated", "/datasets/0/methods", _set("datasets", 0, "methods", ["api", "api"])),
     ("terms_out_of_range", "/frequency/reads", _set("frequency", "reads", 0)),
     ("terms_out_of_range", "/frequency/reads", _set("frequency", "reads", 1_000_000_001)),
@@ -149,7 +296,9 @@ def test_terms_outside_the_rules_are_refused_by_field(code: str, field: str, cha
     assert (refused.value.code, refused.value.field) == (code, field)
 
 
-@pytest.mark.parametrize("path", [(name,) for name in TERMS] + [("frequency", name) for name in TERMS["frequency"]])
+@pytest.mark.parametrize(
+    "path", [(name,) for name in TERMS if name != "frequency"] + [("frequency", name) for name in TERMS["frequency"]]
+)
 def test_a_missing_member_is_named(path: tuple[str, ...]) -> None:
     terms = copy.deepcopy(TERMS)
     place = terms
@@ -224,7 +373,7 @@ _terms = st.builds(
             {"dataset": name, "fields": fields, "purposes": purposes, "methods": ["api"]}
             for name, (fields, purposes) in datasets.items()
         ],
-        "frequency": {"reads": reads, "per_seconds": per},
+        **({} if reads == 1 else {"frequency": {"reads": reads, "per_seconds": per}}),
         "start": datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "end": datetime.fromtimestamp(start + lasts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "confidentiality_years": years,
@@ -259,12 +408,14 @@ def test_what_is_read_says_what_was_written(value: dict[str, Any]) -> None:
             {"dataset": t.dataset, "fields": [*t.fields], "purposes": [*t.purposes], "methods": [*t.methods]}
             for t in terms.datasets
         ],
-        "frequency": {"reads": terms.frequency.reads, "per_seconds": terms.frequency.per_seconds},
         "start": datetime.fromtimestamp(terms.starts_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "end": datetime.fromtimestamp(terms.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "confidentiality_years": terms.confidentiality_years,
         "onward": terms.onward,
     }
+    if terms.frequency is not None:
+        read["frequency"] = {"reads": terms.frequency.reads, "per_seconds": terms.frequency.per_seconds}
+    assert ("frequency" in value) == (terms.frequency is not None)
     if terms.signed_messages is not None:
         signed = terms.signed_messages
         read["signed_messages"] = {"profile": signed.profile, "actions": [*signed.actions]}
@@ -323,6 +474,26 @@ def _s(text: str) -> int:
 )
 def test_years_keep_the_day_and_a_leap_day_becomes_the_first_of_march(start: str, years: int, end: str) -> None:
     assert years_after(_s(start), years) == _s(end)
+
+
+LEAP_DAYS = [date(year, 2, 29) for year in range(1972, 2400, 4) if calendar.isleap(year)]
+
+
+@given(
+    st.dates(date(1970, 1, 1), date(2400, 12, 31)) | st.sampled_from(LEAP_DAYS),
+    st.integers(0, 86_399),
+    st.integers(0, 100),
+)
+@settings(max_examples=300, deadline=None)
+def test_years_after_any_day_are_the_same_day_or_the_day_after_a_leap_day_that_is_not_there(
+    day: date, second: int, years: int
+) -> None:
+    begun = calendar.timegm(day.timetuple()) + second
+    ends = datetime.fromtimestamp(years_after(begun, years), UTC)
+    leap = (day.month, day.day) == (2, 29) and not calendar.isleap(day.year + years)
+    assert (ends.year, ends.month, ends.day) == (day.year + years, *((3, 1) if leap else (day.month, day.day)))
+    assert calendar.timegm(ends.timetuple()) % 86_400 == second
+    assert years_after(begun, years) - begun >= years * 365 * 86_400
 
 
 def test_years_beyond_the_calendar_are_refused() -> None:

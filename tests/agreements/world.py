@@ -6,12 +6,23 @@ import json
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import bindparam, select
 
-from gateway.agreements import AgreementLife, Agreements, Endings, Holds, HoldSubject, sign_terms
+from gateway.agreements import (
+    AgreementLife,
+    Agreements,
+    Drafting,
+    Endings,
+    Holds,
+    HoldSubject,
+    Negotiation,
+    PdfEvidence,
+    sign_terms,
+)
 from gateway.approvals import Approvals
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading
@@ -31,6 +42,7 @@ START_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 FLIGHTS = "flights"
 RESOURCE = "https://alliance.test/v1"
 FIELDS = ("year", "month", "carrier")
+PURPOSES = frozenset({"market_analysis", "risk_control", "customer_referral"})
 
 _LEAVES = Query(select(leaf.c.log_id, leaf.c.idx, leaf.c.body).order_by(leaf.c.log_id, leaf.c.idx))
 _NARROWING = Query(select(head.c.narrowing).where(head.c.log_id == bindparam("log")))
@@ -62,6 +74,9 @@ class OwnedDatasets:
 
     async def fields_of(self, reading: Reading, *, owner: str, dataset: str) -> Collection[str] | None:
         return self.owned.get((owner, dataset))
+
+    async def filters_of(self, reading: Reading, *, dataset: str) -> Collection[str]:
+        return {"carrier"}
 
     async def owner_of(self, reading: Reading, *, alliance: str, dataset: str) -> str | None:
         owners = [owner for owner, name in self.owned if name == dataset]
@@ -109,6 +124,7 @@ def uscc(number: int) -> str:
 class World:
     database: Database
     clock: Clock = field(default_factory=Clock)
+    pdf_roots: Path | None = None
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.database, self.clock, origin="alliance.test", node="node-1")
@@ -128,7 +144,10 @@ class World:
     def restart(self) -> None:
         """Forget everything that a process remembers about agreements."""
         self.agreements = Agreements(self.database, self.ledger)
-        self.life = AgreementLife(self.database, self.ledger, self.agreements, self.datasets)
+        drafting = Drafting(self.datasets, lambda: PURPOSES)
+        self.life = AgreementLife(self.database, self.ledger, self.agreements, drafting)
+        self.pdf = PdfEvidence(self.database, self.ledger, self.agreements, self.pdf_roots)
+        self.negotiation = Negotiation(self.database, self.ledger, self.agreements, drafting)
 
     async def build(self) -> World:
         self.alliance = await self.members.create_alliance("Sky and Stay", operator="root")

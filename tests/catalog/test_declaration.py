@@ -41,6 +41,12 @@ def test_the_order_of_declaration_fixes_field_and_class_numbers() -> None:
         (document(a=PLAIN | {"minimum": 1}), "/schema/properties/a/minimum"),
         (document(a=PLAIN | {"x-grade": 5}), "/schema/properties/a/x-grade"),
         (document(a=PLAIN | {"x-grade": True}), "/schema/properties/a/x-grade"),
+        (document(a=PLAIN | {"x-grade": 1.0}), "/schema/properties/a/x-grade"),
+        (document(a=PLAIN | {"x-grade": "secret"}), "/schema/properties/a/x-grade"),
+        (document(a=PLAIN | {"x-grade": ["core"]}), "/schema/properties/a/x-grade"),
+        (document(a=PLAIN | {"x-confidentiality": "secret"}), "/schema/properties/a/x-confidentiality"),
+        (document(a=PLAIN | {"x-confidentiality": None}), "/schema/properties/a/x-confidentiality"),
+        (document(a=PLAIN | {"x-confidentiality": ["public"]}), "/schema/properties/a/x-confidentiality"),
         (document(a={"type": "string", "x-grade": 1}), "/schema/properties/a/x-class"),
         (document(a=PLAIN | {"pattern": "(?=x)"}), "/schema/properties/a/pattern"),
         (document(a=PLAIN | {"type": "number", "x-filter": "equality"}), "/schema/properties/a/x-filter"),
@@ -121,3 +127,23 @@ def test_a_value_passes_exactly_when_its_json_schema_accepts_it(keywords: dict[s
         assert accepted
         assert json.loads(encoded) == value
         assert orjson.loads(encoded) is not ...
+
+
+def test_a_field_that_says_nothing_is_a_secret_of_its_datasets_usual_kind() -> None:
+    plain = declare(document(a=PLAIN, b=PLAIN | {"x-confidentiality": "public"}))
+    assert {name: field.confidentiality for name, field in plain.fields.items()} == {
+        "a": "business_secret",
+        "b": "public",
+    }
+    number = {"type": "string", "x-class": "personal", "x-grade": 2}
+    personal = declare(document(number=number) | {"x-kind": "personal", "x-subject-field": "number"})
+    assert personal.fields["number"].confidentiality == "customer"
+
+
+def test_important_and_core_data_are_the_two_highest_grades() -> None:
+    stated = {name: PLAIN | {"x-grade": grade} for name, grade in (("a", 4), ("b", "important"), ("c", "core"))}
+    assert {name: field.grade for name, field in declare(document(**stated)).fields.items()} == {
+        "a": 4,
+        "b": 5,
+        "c": 6,
+    }

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.agreements import Drafting
 from gateway.agreements.holds import HoldSubject
 from gateway.policy.tables import activate
 from tests.access.world import (
@@ -106,7 +107,10 @@ async def test_an_agreed_purpose_that_the_token_was_not_issued_for_is_refused(sh
     await refused(shared, answer, ("PURPOSE_NOT_AGREED", "8.2.2"))
 
 
-async def test_a_purpose_that_the_alliance_does_not_know_is_refused_even_if_agreed(shared: Shared) -> None:
+async def test_a_purpose_that_the_alliance_does_not_know_is_refused_even_if_agreed(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Drafting, "_check_purposes", lambda *_: None)  # as if the registry had it then
     deal = await shared.market(purposes=["curiosity"])
     answer = await shared.hotel.get(deal.path, await shared.token(deal, "curiosity"))
     entry = await refused(shared, answer, ("PURPOSE_UNKNOWN", "1.1"))
@@ -312,5 +316,5 @@ async def neighbour(shared: Shared) -> Member:
 _MINIMAL = {
     "type": "object",
     "x-kind": "product",
-    "properties": {"code": {"type": "string", "x-class": "open", "x-grade": 1}},
+    "properties": {"code": {"type": "string", "x-class": "open", "x-grade": 1, "x-confidentiality": "public"}},
 }

@@ -206,4 +206,4 @@ async def test_a_hold_placed_on_one_process_freezes_the_next_call_on_the_other_e
         hold = await gateway.holds.place(alliance.id, HoldSubject.AGREEMENT, deal.agreement, case=case, operator="test")
         frozen = await twice.there.get(deal.path, token)
         assert (frozen.status_code, frozen.json()["case"]) == (423, case)
-        await alliance.by_two("lift_hold", hold=hold)
+        await alliance.lift(hold)

@@ -25,10 +25,11 @@ import httpx
 import pytest
 
 from tests.alliance import PASSPHRASE, Member
+from tests.confiding import no_secrets
 from tests.served import Site, empty_database, served
 from tests.services.postgresql import PostgreSQL, binaries
 
-MARKET = {
+MARKET = no_secrets({
     "type": "object",
     "x-kind": "market",
     "properties": {
@@ -37,8 +38,8 @@ MARKET = {
         "volume": {"type": "integer", "x-class": "terms", "x-grade": 2},
         "margin": {"type": "integer", "x-class": "secret", "x-grade": 4},
     },
-}
-PERSONAL = {
+})  # fmt: skip
+PERSONAL = no_secrets({
     "type": "object",
     "x-kind": "personal",
     "x-subject-field": "customer_no",
@@ -49,7 +50,7 @@ PERSONAL = {
         "phone": {"type": "string", "x-class": "personal_phone", "x-grade": 3, "x-filter": "equality"},
         "balance": {"type": "integer", "x-class": "sensitive_finance", "x-grade": 4},
     },
-}
+})  # fmt: skip
 _CHINESE = range(0x4E00, 0x9FA5)
 
 

@@ -19,7 +19,7 @@ from tests.access.world import ENGINES, Deal, Shared, person, records, shared_on
 from tests.alliance import PERSONAL_SCHEMA, b64, instant
 
 FIELDS = ("customer_no", "name", "phone", "id_number")
-CLASSES = {name: field["x-class"] for name, field in PERSONAL_SCHEMA["properties"].items()}  # type: ignore[attr-defined]
+CLASSES = {name: field["x-class"] for name, field in PERSONAL_SCHEMA["properties"].items()}
 
 
 @pytest.fixture(params=ENGINES)

@@ -10,6 +10,7 @@ import json
 import types
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from gateway.ledger.errors import WarrantRejected
 from gateway.policy import DecisionPoint, load_bundle
 from gateway.policy.rego import EmbeddedRego
 from tests.access.world import ENGINES, Deal, Shared, reasons, records, second_process, shared_on
-from tests.alliance import POLICIES
+from tests.alliance import POLICIES, instant
 
 SOURCE = Path(inspect.getfile(enforcement)).read_text()
 REFUSAL = "        refuse_unless_permitted(judgement, recorded)\n"
@@ -270,6 +271,31 @@ async def test_a_termination_between_decision_and_selection_is_decided_anew(shar
         await rebuilt(shared, deciding=deciding).release(wish)
     assert deciding.calls == 2
     assert [entry["effect"] for entry in await shared.accesses()] == ["deny"]
+
+
+@pytest.mark.parametrize("how", ["terminated", "superseded", "expired"])
+async def test_an_agreement_that_ends_between_selection_and_release_releases_nothing(shared: Shared, how: str) -> None:
+    deal = await shared.market(end=instant(datetime.fromtimestamp(shared.clock() // 1000 + 600, UTC)))
+    amendment, text = await shared.bank.draft(shared.hotel, deal.dataset, ["code"], amends=deal.agreement)
+    assert (await shared.bank.sign(amendment, text)).status_code == 200
+    wish = await request_for(shared, deal)
+    vault = Counting(parts(shared)["vault"], "open", unchanged)
+
+    async def ending(selection: Any, call: int) -> Any:
+        if call == 1 and how == "terminated":
+            ended = await shared.bank.post(f"/v1/agreements/{deal.agreement}/termination", await shared.bank.token())
+            assert ended.status_code == 200
+        if call == 1 and how == "superseded":
+            assert (await shared.hotel.sign(amendment, text)).status_code == 200
+        if call == 1 and how == "expired":
+            shared.clock.pass_seconds(600)
+        return selection
+
+    search = Counting(parts(shared)["search"], "select", ending)
+    with pytest.raises((Refused, Unavailable)):
+        await rebuilt(shared, search=search, vault=vault).release(wish)
+    assert vault.calls == 0
+    assert "permit" not in [entry["effect"] for entry in await shared.accesses()]
 
 
 @pytest.mark.parametrize("after", ["judge", "select"])

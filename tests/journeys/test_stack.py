@@ -30,6 +30,7 @@ from gateway.vault import passphrase
 from gateway.vault.providers import LocalKeyring
 from tests.access.world import person
 from tests.alliance import MARKET_SCHEMA, PERSONAL_SCHEMA, Alliance, Member, public
+from tests.confiding import assess, done, opt_in
 from tests.identity.authority import Credential, certificate
 from tests.rules.sources import ROOT
 from tests.served import Spread
@@ -136,6 +137,8 @@ async def test_a_whole_journey_through_the_proxy(stack: Stack, tmp_path: Path) -
         await hotel.confirm(bank)
         for party in (bank, hotel):
             assert (await party.sign(agreement, text)).status_code == 200
+            done(await opt_in(party, agreement, people))
+        done(await assess(bank, agreement, people))
         token = await hotel.token(hotel.under(agreement, people, "customer_referral"))
         assert (await hotel.get(path, token)).json()["records"] == []
         who = [person(number)["customer_no"] for number in range(3)]

@@ -47,13 +47,13 @@ def test_each_explanation_is_in_both_languages() -> None:
 
 
 def test_a_problem_says_what_a_refusal_means_and_what_helps() -> None:
-    document = problem_of(Refused((Reason("PIA_MISSING", "1.3.4"),))).body.decode()
+    document = bytes(problem_of(Refused((Reason("PIA_MISSING", "1.3.4"),))).body).decode()
     for said in ("PIA_MISSING", "1.3.4", "影响评估", "impact assessment", "zh-CN", "arts. 55, 56"):
         assert said in document
 
 
 def test_a_hold_is_explained_beside_its_case() -> None:
-    document = problem_of(OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), "case-9")).body.decode()
+    document = bytes(problem_of(OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), "case-9")).body).decode()
     assert "case-9" in document
     assert "冻结" in document
 

@@ -34,6 +34,7 @@ class Permission(StrEnum):
     DECIDE_AGREEMENT = "decide_agreement"
     DECIDE_HOLD = "decide_hold"
     DECIDE_EXPORT = "decide_export"
+    DECIDE_TRANSFER = "decide_transfer"
     ACT_FOR_MARKET = "act_for_market"
     ACT_FOR_LEGAL = "act_for_legal"
     ACT_FOR_FINANCE = "act_for_finance"
@@ -54,6 +55,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_AGREEMENT,
                 Permission.DECIDE_HOLD,
                 Permission.DECIDE_EXPORT,
+                Permission.DECIDE_TRANSFER,
                 Permission.DECIDE_DOCUMENT,
                 Permission.DECIDE_ATTESTATION,
             }
@@ -94,6 +96,7 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "end_agreement": Permission.DECIDE_AGREEMENT,
         "lift_hold": Permission.DECIDE_HOLD,
         "export_log": Permission.DECIDE_EXPORT,
+        "accept_transfer": Permission.DECIDE_TRANSFER,
     }
 )
 """What deciding on a proposed act takes: every act that is registered stands here."""

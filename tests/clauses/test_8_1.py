@@ -1,0 +1,92 @@
+"""Clause 8.1: what is confidential, and in which form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.access.world import Shared, reasons, records
+from tests.confiding import at, confided, done, enlist, file, person_of
+
+PUBLIC = ("code", "city", "country", "opened", "beds", "stars")
+SECRET = {"margin": "financial", "recipe": "technical_secret", "guests": "business_secret"}
+NINE = {*PUBLIC, *SECRET}
+ROW = dict.fromkeys(PUBLIC, "x") | dict.fromkeys(SECRET, "secret")
+
+
+def house_schema() -> dict[str, Any]:
+    """Six public fields and three secrets, one of which is left to be what it is by default."""
+    fields: dict[str, Any] = {
+        name: {"type": "string", "x-class": "house", "x-grade": 1, "x-confidentiality": "public"} for name in PUBLIC
+    }
+    for name, kind in SECRET.items():
+        fields[name] = {"type": "string", "x-class": "secrets", "x-grade": 2}
+        if kind != "business_secret":
+            fields[name]["x-confidentiality"] = kind
+    return {"type": "object", "x-kind": "market", "properties": fields}
+
+
+async def test_8_1_1_with_an_nda_nine_fields_leave_and_without_it_six(shared: Shared) -> None:
+    bank, hotel = shared.bank, shared.hotel
+    dataset = await bank.declare(house_schema())
+    assert (await bank.upload(dataset, [ROW])).json()["accepted"] == 1
+    agreement = await bank.agree(hotel, dataset, sorted(NINE))
+    with_nda = await confided(hotel, agreement, dataset, bank.id)
+    without = await person_of(hotel)
+    done(await enlist(hotel, agreement, dataset, without))
+    path, seen = f"/v1/agreements/{agreement}/datasets/{dataset}/records", {}
+    for person in (with_nda, without):
+        token = await hotel.token(hotel.under(agreement, dataset) | {"person": person})
+        [fields] = records(await hotel.get(path, token)).values()
+        seen[person] = set(fields)
+    assert seen == {with_nda: NINE, without: set(PUBLIC)}
+    entry = await shared.last_access()
+    assert entry["effect"] == "permit"
+    assert "secret" not in str(entry)
+    token = await hotel.token(hotel.under(agreement, dataset) | {"person": without})
+    alone = await hotel.get(path, token, fields="margin")
+    assert (alone.status_code, reasons(alone.json())) == (403, [("NDA_MISSING", "8.1.1")])
+
+
+async def test_8_1_2_what_was_told_is_kept_like_a_file_searched_and_contested(shared: Shared) -> None:
+    deal = await shared.market()
+    memos, query = (f"/v1/agreements/{deal.agreement}/{name}" for name in ("memos", "memo-query"))
+    told = {
+        "owner": shared.bank.id,
+        "said": "The margin in Beijing will be halved in May.",
+        "by": "Zhang Wei, bank",
+        "to": "Li Na, hotel",
+        "said_at": at(shared.bank.now - 3600),
+        "answer_within_days": 5,
+    }
+    memo = done(await file(shared.bank, memos, told))
+    assert (memo["owner"], memo["state"]) == (shared.bank.id, "open")
+    for member, text, found in (
+        (shared.hotel, "MARGIN in beijing", [memo["id"]]),
+        (shared.bank, "li na", [memo["id"]]),
+        (shared.hotel, "Shanghai", []),
+    ):
+        answer = done(await file(member, query, {"text": text}))
+        assert [one["id"] for one in answer["items"]] == found
+    assert (await file(shared.stranger, query, {"text": "margin"})).status_code == 404
+    assert done(await file(shared.hotel, memos, method="GET"))["items"] == [memo]
+    own = await file(shared.bank, f"{memos}/{memo['id']}/answer", {"answer": "confirmed"})
+    assert (own.status_code, reasons(own.json())) == (403, [("OTHER_SIDE_ONLY", "")])
+    contested = done(await file(shared.hotel, f"{memos}/{memo['id']}/answer", {"answer": "contested"}))
+    assert contested["state"] == "contested"
+    acts = [entry.get("act") for entry in await shared.entries(shared.bank.id)]
+    assert [act for act in acts if act and "memo" in act] == [
+        *("memo_recorded", "memos_read", "memos_read", "memos_read", "memo_answered"),
+    ]
+    assert "halved" not in str(await shared.entries(shared.bank.id))
+
+
+async def test_8_1_2_a_memo_that_nobody_answers_in_time_is_neither_confirmed_nor_contested(shared: Shared) -> None:
+    deal = await shared.market()
+    memos = f"/v1/agreements/{deal.agreement}/memos"
+    told = {"owner": shared.bank.id, "said": "s", "by": "b", "to": "t", "said_at": at(shared.bank.now)}
+    memo = done(await file(shared.hotel, memos, told | {"answer_within_days": 1}))
+    shared.clock.pass_seconds(24 * 3600)
+    late = await file(shared.bank, f"{memos}/{memo['id']}/answer", {"answer": "confirmed"})
+    assert (late.status_code, late.json()["code"]) == (409, "memo_overdue")
+    read = await shared.bank.get(f"{memos}/{memo['id']}", await shared.bank.token())
+    assert (read.json()["state"], read.json()["said"]) == ("unanswered", "s")
