@@ -22,9 +22,10 @@ from bench.load import median
 from gateway.access.deciding import Deciding
 from gateway.access.governing import GoverningFacts
 from gateway.access.request import AccessRequest
-from gateway.agreements.circumstances import Circumstances
 from gateway.agreements.tables import agreement
 from gateway.app import Gateway
+from gateway.catalog.ownership import Ownership
+from gateway.confidentiality import Circumstances
 from gateway.database import Query
 from gateway.identifiers import random_id
 from gateway.ledger import Effect
@@ -58,7 +59,7 @@ class Asked:
         gateway, points = self._gateway, DecisionPoint(self._engine, memo_capacity=0)
         await points.start()
         for _ in range(COLD_CALLS):
-            facts = GoverningFacts(gateway.database, gateway.agreements, gateway.datasets, Circumstances())
+            facts = GoverningFacts(gateway.database, gateway.agreements, gateway.datasets, Circumstances(Ownership()))
             deciding = Deciding(points, gateway.clock)
             cpu, clock = time.process_time(), time.perf_counter()
             judgement = await deciding.judge(self._request, await facts.read(self._request, fresh=True))
@@ -69,7 +70,7 @@ class Asked:
     async def warm(self) -> None:
         """Ask again and again what is remembered."""
         gateway = self._gateway
-        facts = GoverningFacts(gateway.database, gateway.agreements, gateway.datasets, Circumstances())
+        facts = GoverningFacts(gateway.database, gateway.agreements, gateway.datasets, Circumstances(Ownership()))
         governing = await facts.read(self._request, fresh=True)
         deciding, request = Deciding(gateway.decisions, gateway.clock), self._request
         await deciding.judge(request, governing)

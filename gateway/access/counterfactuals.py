@@ -18,6 +18,7 @@ _WORD: Final = re.compile(r'"([A-Za-z0-9_]+)"')
 _FACT: Final = re.compile(r"input((?:\.[a-z_]+)+)")
 _NAMED_SET: Final = re.compile(r"^([a-z_]+) := \{([^}]*)\}", re.MULTILINE)
 _HIGHEST_CLEARANCE: Final = 4
+_HOLDS: Final = ("holds",)
 
 Path = tuple[str | int, ...]
 
@@ -54,13 +55,17 @@ class Counterfactuals:
 
     async def _first(self, case: Mapping[str, Any], codes: Sequence[str] | None, decided: Any) -> list[Change]:
         found: dict[str, Change] = {}
+        decisive: set[Path] = set()
         for path, value in self._candidates(case):
+            if codes is None and path in decisive:
+                continue
             changed = _put(case, path, value)
             decision = await self._decisions.decide(changed)
             if not decision.case_sha256 or decision.effect == "indeterminate":
                 continue
             for code in decided({reason.code for reason in decision.reasons}) - found.keys() - {"CASE_MALFORMED"}:
                 found[code] = Change(code, _named(path), _at(case, path), value)
+                decisive.add(path)
             if codes is not None and found.keys() >= set(codes):
                 break
         return [found[code] for code in codes or sorted(found) if code in found]
@@ -68,8 +73,10 @@ class Counterfactuals:
     def _candidates(self, case: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
         for path in sorted(_paths(case), key=_likely):
             value = _at(case, path)
+            tried = [value]
             for other in self._others(case, path, value):
-                if other != value:
+                if other not in tried:
+                    tried.append(other)
                     yield path, other
 
     def _others(self, case: Mapping[str, Any], path: Path, value: Any) -> Iterator[Any]:
@@ -78,7 +85,10 @@ class Counterfactuals:
             yield from ({"from": 0, "until": OPEN_END}, {"from": 0, "until": 0})
         elif isinstance(value, list):
             yield from _additions(case, path, value)
-            yield from ([*value[:number], *value[number + 1 :]] for number in range(len(value)))
+            yield from (
+                [*value[:number], *value[number + 1 :]] for number in range(len(value) if path == _HOLDS else 0)
+            )
+            yield []
         elif isinstance(value, int):
             yield from (OPEN_END, now, 0) if value > _HIGHEST_CLEARANCE or "until" in str(path[-1]) else ()
             yield from (_HIGHEST_CLEARANCE, 1, 0) if value <= _HIGHEST_CLEARANCE else ()
@@ -89,7 +99,10 @@ class Counterfactuals:
         """What the rules compare this fact with: words, sets of words, and other facts of the case."""
         named = [str(step) for step in path if isinstance(step, str)]
         mention = re.compile(rf"\.{re.escape(named[-1])}\b")
-        for line in filter(mention.search, self._lines):
+        mentioned = [
+            line for line in self._lines if mention.search(line) and not line.lstrip().startswith("is_string(")
+        ]
+        for line in mentioned:
             yield from _WORD.findall(line)
             for name, words in self._sets.items():
                 if re.search(rf"\b{name}\b", line):
@@ -98,7 +111,8 @@ class Counterfactuals:
                 steps = other.strip(".").split(".")
                 if steps != named and isinstance(said := _look(case, steps), str):
                     yield said
-        yield "other"
+        if mentioned:
+            yield "other"
 
 
 def _additions(case: Mapping[str, Any], path: Path, value: list[Any]) -> Iterator[list[Any]]:
@@ -111,7 +125,7 @@ def _additions(case: Mapping[str, Any], path: Path, value: list[Any]) -> Iterato
         yield [*value, {"purpose": purpose, "from": 0, "until": OPEN_END}]
     elif path == ("agreement", "granted_fields"):
         yield list(dict.fromkeys([*value, *action["fields"]]))
-    elif path != ("holds",):
+    elif path != _HOLDS:
         wanted = (purpose, action["method"], action["name"], subject["member"], case["resource"]["dataset"])
         yield from ([*value, one] for one in wanted if one not in value)
 

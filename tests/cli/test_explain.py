@@ -86,7 +86,7 @@ def test_an_access_is_explained_on_one_screen(gateway: Gateway, history: dict[st
 
 
 def test_who_looked_is_on_record_in_the_same_log(gateway: Gateway, history: dict[str, str], tmp_path: Path) -> None:
-    log = _told(gateway, history["permit"])["log"]
+    log = _told(gateway, history["deny"])["log"]
     exported = tmp_path / "log.zip"
     assert gateway("export", log, "--out", str(exported), "--permit", permit_of(gateway, log)).exit_code == 0
     assert b'"act":"entry_explained"' in exported.read_bytes()
