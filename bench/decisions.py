@@ -96,7 +96,7 @@ async def _alliance(folder: Path, size: int) -> AsyncIterator[Asked]:
         [row] = await alliance.gateway.database.all(_ALL)
         async with alliance.gateway.database.transaction() as tx:
             for _ in range(size - 1):
-                await tx.run(_COPY, **{**dict(row), "id": random_id()})
+                await tx.run(_COPY, **{**{column.name: row[column.name] for column in agreement.c}, "id": random_id()})
         token = await shared.hotel.token(shared.hotel.under(signed, dataset))
         subject = await shared.subject(shared.hotel, token)
         asked = Asked(alliance.gateway, AccessRequest(subject, signed, dataset, "market_analysis"))

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from gateway.policy import DecisionPoint, PolicyBundle
 
 OPEN_END: Final = 253_402_300_799
-_WORD: Final = re.compile(r'"([A-Za-z0-9_]+)"')
+_WORD: Final = re.compile(r'"([a-z][a-z0-9_]*)"')
 _FACT: Final = re.compile(r"input((?:\.[a-z_]+)+)")
 _NAMED_SET: Final = re.compile(r"^([a-z_]+) := \{([^}]*)\}", re.MULTILINE)
 _HIGHEST_CLEARANCE: Final = 4
@@ -37,7 +37,8 @@ class Counterfactuals:
 
     def __init__(self, decisions: DecisionPoint, bundle: PolicyBundle) -> None:
         self._decisions = decisions
-        self._lines = [line for module in bundle.modules for line in module.text.splitlines()]
+        lines = [line for module in bundle.modules for line in module.text.splitlines()]
+        self._lines = [line for line in lines if '"type"' not in line and "is_string(" not in line]
         self._sets = {
             name: _WORD.findall(body)
             for module in bundle.modules
@@ -99,9 +100,7 @@ class Counterfactuals:
         """What the rules compare this fact with: words, sets of words, and other facts of the case."""
         named = [str(step) for step in path if isinstance(step, str)]
         mention = re.compile(rf"\.{re.escape(named[-1])}\b")
-        mentioned = [
-            line for line in self._lines if mention.search(line) and not line.lstrip().startswith("is_string(")
-        ]
+        mentioned = [line for line in self._lines if mention.search(line)]
         for line in mentioned:
             yield from _WORD.findall(line)
             for name, words in self._sets.items():

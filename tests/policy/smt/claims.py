@@ -191,7 +191,7 @@ def _was_within(cases: Documents, answers: Documents) -> bool:
     allowed = {*case["action"]["fields"]} & {*case["agreement"]["granted_fields"]} & case["resource"]["fields"].keys()
     if not all(_lasted(case["circumstances"][nda], case) for nda in ("organisation_nda", "person_nda")):
         allowed = {name for name in allowed if case["resource"]["confidential"].get(name) == "public"}
-    return allowed.issuperset(answers[0]["fields"])
+    return bool(allowed.issuperset(answers[0]["fields"]))
 
 
 def _without_consent(asked: Sequence[Asked]) -> Formula:
