@@ -21,15 +21,16 @@ from tests.policy.smt.variations import nothing_varies
 from tests.services.opa import OPA
 
 COUNT = 20_100
+_BATCH = 200
 _BULK = "answers := [answer | some case in input.cases; answer := data.gateway.access.decision with input as case]"
 
 
 def _by_opa(server: OPA, cases: Sequence[dict[str, Any]]) -> Iterator[Any]:
-    for start in range(0, len(cases), 1000):
-        batch = cases[start : start + 1000]
+    for start in range(0, len(cases), _BATCH):
+        batch = cases[start : start + _BATCH]
         body = json.dumps({"query": _BULK, "input": {"cases": batch}}).encode()
         request = urllib.request.Request(f"{server.url}/v1/query", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             answers = json.load(answer)["result"][0]["answers"]
         assert len(answers) == len(batch)
         yield from answers
