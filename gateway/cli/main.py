@@ -18,6 +18,7 @@ from gateway.cli.agreement import agreement
 from gateway.cli.cases import cases, verify_case_command
 from gateway.cli.duties import duties
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
+from gateway.cli.explaining import explain_command
 from gateway.cli.files import verify_file_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
@@ -43,6 +44,7 @@ app.add_typer(agreement, name="agreement")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("verify-file")(verify_file_command)
+app.command("explain")(explain_command)
 app.command("message")(message_command)
 app.command("reciprocity")(reciprocity_command)
 app.command("verify-message")(verify_message_command)
