@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.clauses.rulebook import clause_of, enforced, shown_by, tests
+from tests.clauses import rulebook
+from tests.clauses.rulebook import clause_of, enforced, shown_by
 
 
 def test_every_enforced_clause_has_a_test_of_its_name() -> None:
@@ -11,5 +12,5 @@ def test_every_enforced_clause_has_a_test_of_its_name() -> None:
 
 
 def test_every_test_among_the_clauses_names_an_enforced_one() -> None:
-    assert len(tests()) >= 40
-    assert {name: clause_of(name) for name in tests() if clause_of(name) not in enforced()} == {}
+    assert len(rulebook.tests()) >= 40
+    assert {name: clause_of(name) for name in rulebook.tests() if clause_of(name) not in enforced()} == {}
