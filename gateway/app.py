@@ -22,6 +22,7 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
+from gateway.access.sharing import Sharing
 from gateway.agreements import (
     AgreementLife,
     Agreements,
@@ -77,7 +78,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, look_at_keys
+from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, look_at_keys, outward_post
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -118,15 +119,16 @@ class Gateway:
     pdf: PdfEvidence
     endings: Endings
     holds: Holds
+    confidentiality: Confidentiality
     casework: Casework
     case_bundles: CaseBundles
     duties: Duties
-    confidentiality: Confidentiality
     datasets: Datasets
     uploads: Uploads
     consents: Consents
     decisions: DecisionPoint
     enforcement: EnforcementPoint
+    sharing: Sharing
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -242,11 +244,32 @@ async def compose(
         attestations = Attestations(database, ledger, ownership, Breaches())
         own_acts = (RotationActs(rotation), ExportActs())
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
-        bringing = (*members_acts, endings, holds, casework, confidentiality, *own_acts)
+        bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances(ownership)
         duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=settings.return_days)
+        enforcement = EnforcementPoint(
+            facts=GoverningFacts(database, agreements, datasets, circumstances),
+            deciding=Deciding(decisions, clock),
+            cases=DecidedCases(database, clock),
+            search=Search(database, keyring),
+            ledger=ledger,
+            vault=Vault(keyring),
+            receipts=signing.receipts,
+        )
+        sharing = Sharing.of(
+            database,
+            ledger,
+            clock,
+            enforcement=enforcement,
+            receipts=signing.receipts,
+            answers=signing.answers,
+            messages=messages,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(sharing.pushes.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -274,23 +297,16 @@ async def compose(
             pdf=PdfEvidence(database, ledger, agreements, settings.pdf_roots_file),
             endings=endings,
             holds=holds,
+            confidentiality=confidentiality,
             casework=casework,
             case_bundles=CaseBundles(casework.cases, agreements, exports),
             duties=duties,
-            confidentiality=confidentiality,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
-            enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, circumstances),
-                deciding=Deciding(decisions, clock),
-                cases=DecidedCases(database, clock),
-                search=Search(database, keyring),
-                ledger=ledger,
-                vault=Vault(keyring),
-                receipts=signing.receipts,
-            ),
+            enforcement=enforcement,
+            sharing=sharing,
             identity=identity,
             tiles=Tiles(database),
             exports=exports,

@@ -67,12 +67,12 @@ class Settings:
     """So many failures of strangers of one address at once."""
     rotate_keys_days: int = 90
     """How long the gateway's own keys sign before others take over; 0: by command alone."""
+    pdf_roots_file: Path | None = None
+    """Certificates (PEM) that a company's certificate under a signed PDF may lead to; none: registered keys alone."""
     leak_hold_hours: int = 72
     """How long a reported leak holds the leaking party's access before a resolution must extend it."""
     return_days: int = 30
     """So many days after an agreement's end a recipient has to return or destroy what it received."""
-    pdf_roots_file: Path | None = None
-    """Certificates (PEM) that a company's certificate under a signed PDF may lead to; none: registered keys alone."""
     qualification_grace_days: int = 0
     """So many days an expired document still counts (clause 2.1.1), from the next admission or renewal on."""
     open_logs: bool = False

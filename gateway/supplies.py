@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from gateway.access.pushing import Post
 from gateway.agreements import Agreements
 from gateway.database import Database, Reading, Transaction
 from gateway.identity import Admission, KnownClient, Spending, Subject
@@ -11,6 +14,7 @@ from gateway.ledger import Draft, Effect, Kind, Ledger, UsedBefore
 from gateway.ledger.note import NamedSigner
 from gateway.ledger.stored import state as log_state
 from gateway.members.members import admission
+from gateway.settings import Settings
 from gateway.vault.keyring import KeyRing
 
 
@@ -111,3 +115,17 @@ def look_at_keys(*, loopback: bool) -> Look:
         return await made[0](uri)
 
     return look
+
+
+def outward_post(settings: Settings) -> Post:
+    """Sends to members' addresses; its HTTP client is made when the first is sent to."""
+    made: list[Post] = []
+
+    async def post(uri: str, content: bytes, headers: Mapping[str, str]) -> None:
+        if not made:
+            from gateway.identity.outward import PostClient  # noqa: PLC0415 - its HTTP client takes long to import
+
+            made.append(PostClient(loopback=settings.jwks_loopback).post)
+        await made[0](uri, content, headers)
+
+    return post

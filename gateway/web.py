@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +17,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.access.file_routes import routes as file_routes
 from gateway.access.log_routes import routes as log_routes
+from gateway.access.push_routes import routes as push_routes
+from gateway.access.reciprocity_routes import routes as reciprocity_routes
 from gateway.access.routes import routes as read_routes
 from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
@@ -46,6 +49,7 @@ from gateway.vault.rotation import RotatedKey
 _API_VERSION = "1"
 _SWEEP_PAUSE_S = 60
 _DUTIES_PAUSE_S = 60
+_PUSH_PAUSE_S = 2
 _CACHED = "/v1/jwks"
 _ALIVE = Query(select(literal(1)))
 
@@ -82,6 +86,7 @@ def web(gateway: Gateway) -> FastAPI:
             asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
             asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
             asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
+            asyncio.create_task(_push_for_ever(gateway), name="push"),
         ]
         yield
         for task in beside:
@@ -103,6 +108,8 @@ def web(gateway: Gateway) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.include_router(reads)
+    sharing, changed = gateway.sharing, identity.challenge_changed
+    app.include_router(file_routes(sharing.files, authenticate, changed, gateway.message_signing))
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
     app.include_router(
@@ -118,6 +125,8 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
     app.include_router(duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
+    app.include_router(push_routes(authenticate_active, sharing.addresses))
+    app.include_router(reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
@@ -221,6 +230,17 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while settling duties")
         await asyncio.sleep(_DUTIES_PAUSE_S)
+
+
+async def _push_for_ever(gateway: Gateway) -> None:
+    """Send what was published to the addresses that recipients registered; what can't begin now begins later."""
+    while True:
+        try:
+            with suppress(GatewayError):
+                await gateway.sharing.pushes.start()
+        except Exception as error:
+            problems.log_unexpected(error, "while pushing")
+        await asyncio.sleep(_PUSH_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

@@ -136,7 +136,7 @@ def check_policies(opa: Path, policies: Path = POLICIES) -> None:
     for name, command in {
         "check": ["check", "--strict", *folders],
         "fmt": ["fmt", "--fail", "--list", *folders],
-        "test": ["test", str(policies), "--verbose"],
+        "test": ["test", str(policies), "--verbose", "--timeout", "60s"],
     }.items():
         said = subprocess.run([str(opa), *command], capture_output=True, text=True, check=False)
         if said.returncode != 0:
