@@ -121,9 +121,12 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(person_routes(authenticate_active, gateway.confidentiality))
     app.include_router(confidentiality_routes(authenticate_active, gateway.confidentiality))
     app.include_router(memo_routes(authenticate_active, gateway.confidentiality.memos))
-    app.include_router(case_routes(authenticate_active, gateway.casework))
-    app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
-    app.include_router(duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock))
+    for router in (
+        case_routes(authenticate_active, gateway.casework),
+        catalog_routes(authenticate_active, gateway.datasets, gateway.uploads),
+        duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock),
+    ):
+        app.include_router(router)
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(push_routes(authenticate_active, sharing.addresses))
     app.include_router(reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock))
