@@ -33,7 +33,11 @@ _IS_KEPT = (
 )
 _DEAD = Query(
     select(upload.c.no).where(
-        or_(upload.c.state.in_(("failed", "quarantined")), and_(upload.c.state == "superseded", ~_IS_KEPT)),
+        or_(
+            upload.c.state == "failed",
+            upload.c.state == "quarantined",
+            and_(upload.c.state == "superseded", ~_IS_KEPT),
+        ),
         exists().where(record.c.upload_no == upload.c.no) | exists().where(record_term.c.upload_no == upload.c.no),
     )
 )
