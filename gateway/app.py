@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway import migrations
+from gateway.access.case_bundles import CaseBundles
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
@@ -21,16 +22,14 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import (
-    AgreementLife,
-    Agreements,
-    Drafting,
-    Endings,
-    Holds,
-    Negotiation,
-    PdfEvidence,
-)
+from gateway.access.sharing import Sharing
+from gateway.agreements import AgreementLife, Agreements, Endings, Holds
+from gateway.agreements.drafting import Drafting
+from gateway.agreements.negotiation import Negotiation
+from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.approvals import Approvals
+from gateway.cases.breaches import Breaches
+from gateway.cases.casework import Casework
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
@@ -40,6 +39,7 @@ from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
+from gateway.duties.duties import Duties
 from gateway.errors import Invalid
 from gateway.identity import (
     DatabaseWindow,
@@ -52,7 +52,6 @@ from gateway.identity import (
     TokenKey,
     TrustedProxy,
 )
-from gateway.identity.key_address import Look
 from gateway.identity.metadata import CLIENTS_PATH
 from gateway.identity.operators.directory import OperatorDirectory
 from gateway.identity.operators.sessions import Sessions
@@ -74,7 +73,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import EnteredBreaches, LogSigners, NewKeys, Roll, TokenEvents
+from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents, look_at_keys, outward_post
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -116,11 +115,15 @@ class Gateway:
     endings: Endings
     holds: Holds
     confidentiality: Confidentiality
+    casework: Casework
+    case_bundles: CaseBundles
+    duties: Duties
     datasets: Datasets
     uploads: Uploads
     consents: Consents
     decisions: DecisionPoint
     enforcement: EnforcementPoint
+    sharing: Sharing
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -231,21 +234,37 @@ async def compose(
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
+        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
-        attestations = Attestations(database, ledger, ownership, EnteredBreaches())
-        bringing = (
-            client_acts,
-            signing_keys,
-            members,
-            admissions,
-            attestations,
-            endings,
-            holds,
-            RotationActs(rotation),
-            ExportActs(),
-            confidentiality,
-        )
+        attestations = Attestations(database, ledger, ownership, Breaches())
+        own_acts = (RotationActs(rotation), ExportActs())
+        members_acts = (client_acts, signing_keys, members, admissions, attestations)
+        bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
+        exports = Exports(database, ledger, integrator, approvals, clock)
+        circumstances = Circumstances(ownership)
+        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=settings.return_days)
+        enforcement = EnforcementPoint(
+            facts=GoverningFacts(database, agreements, datasets, circumstances),
+            deciding=Deciding(decisions, clock),
+            cases=DecidedCases(database, clock),
+            search=Search(database, keyring),
+            ledger=ledger,
+            vault=Vault(keyring),
+            receipts=signing.receipts,
+        )
+        sharing = Sharing.of(
+            database,
+            ledger,
+            clock,
+            enforcement=enforcement,
+            receipts=signing.receipts,
+            answers=signing.answers,
+            messages=messages,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(sharing.pushes.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -274,22 +293,18 @@ async def compose(
             endings=endings,
             holds=holds,
             confidentiality=confidentiality,
+            casework=casework,
+            case_bundles=CaseBundles(casework.cases, agreements, exports),
+            duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
-            enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, Circumstances(ownership)),
-                deciding=Deciding(decisions, clock),
-                cases=DecidedCases(database, clock),
-                search=Search(database, keyring),
-                ledger=ledger,
-                vault=Vault(keyring),
-                receipts=signing.receipts,
-            ),
+            enforcement=enforcement,
+            sharing=sharing,
             identity=identity,
             tiles=Tiles(database),
-            exports=Exports(database, ledger, integrator, approvals, clock),
+            exports=exports,
             log_signers=log_signers,
             signing=signing,
             key_rotation=rotation,
@@ -371,7 +386,7 @@ async def _identity(
         membership=roll,
         record=TokenEvents(ledger, roll, agreements),
         log=log,
-        published=PublishedKeys(database, ledger, clock, _look(settings), log),
+        published=PublishedKeys(database, ledger, clock, look_at_keys(loopback=settings.jwks_loopback), log),
         proxy=TrustedProxy(settings.proxy_networks, secret),
         mtls=settings.mtls_issuer,
         rates=Rates(
@@ -393,17 +408,3 @@ def _proxy_secret(settings: Settings) -> bytes:
             remedy="Make one: openssl rand -hex 32.",
         )
     return secret
-
-
-def _look(settings: Settings) -> Look:
-    """Fetches members' key sets; its HTTP client is made when the first is looked at."""
-    made: list[Look] = []
-
-    async def look(uri: str) -> list[object]:
-        if not made:
-            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as above
-
-            made.append(KeySetClient(loopback=settings.jwks_loopback).look)
-        return await made[0](uri)
-
-    return look

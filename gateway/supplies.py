@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.access.pushing import Post
 from gateway.agreements import Agreements
 from gateway.database import Database, Reading, Transaction
 from gateway.identity import Admission, KnownClient, Spending, Subject
+from gateway.identity.key_address import Look
 from gateway.identity.revoked import revoke
-from gateway.ledger import Change, Draft, Effect, Kind, Ledger, UsedBefore
+from gateway.ledger import Draft, Effect, Kind, Ledger, UsedBefore
 from gateway.ledger.note import NamedSigner
 from gateway.ledger.stored import state as log_state
 from gateway.members.members import admission
+from gateway.settings import Settings
 from gateway.vault.keyring import KeyRing
 
 
@@ -58,26 +61,6 @@ class Roll:
         return await admission(self._reading, member)
 
 
-class EnteredBreaches:
-    """Breaches as entries in the operator's log, each with what proves it; the entry's event id names it."""
-
-    async def open(
-        self,
-        change: Change,
-        *,
-        alliance: str,
-        member: str,
-        kind: str,
-        subject: str,
-        evidence: Mapping[str, str],
-        actor: Mapping[str, str],
-    ) -> str:
-        """A breach by a member, of a type that a clause names."""
-        about = {"member": member, "clause": kind, "subject": subject, "evidence": dict(evidence)}
-        facts = {"act": "breach_opened", "actor": dict(actor), **about}
-        return change.enter(Draft(log=alliance, kind=Kind.ADMIN, facts=facts))
-
-
 class TokenEvents:
     """Tokens granted, refused to known clients, and revoked, in the operator's log of their alliance."""
 
@@ -118,3 +101,31 @@ class TokenEvents:
             facts = {"act": "token_revoked", "actor": subject.actor(), "expires_at": subject.expires_at}
             for log in (subject.alliance, *sorted(owners)):
                 change.enter(Draft(log=log, kind=Kind.ADMIN, facts=facts))
+
+
+def outward_post(settings: Settings) -> Post:
+    """Sends to members' addresses; its HTTP client is made when the first is sent to."""
+    made: list[Post] = []
+
+    async def post(uri: str, content: bytes, headers: Mapping[str, str]) -> None:
+        if not made:
+            from gateway.identity.outward import PostClient  # noqa: PLC0415 - its HTTP client takes long to import
+
+            made.append(PostClient(loopback=settings.jwks_loopback).post)
+        await made[0](uri, content, headers)
+
+    return post
+
+
+def look_at_keys(*, loopback: bool) -> Look:
+    """Fetches members' key sets; its HTTP client, which takes long to import, is made when the first is looked at."""
+    made: list[Look] = []
+
+    async def look(uri: str) -> list[object]:
+        if not made:
+            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as said
+
+            made.append(KeySetClient(loopback=loopback).look)
+        return await made[0](uri)
+
+    return look

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -17,11 +17,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.access.file_routes import routes as file_routes
 from gateway.access.log_routes import routes as log_routes
+from gateway.access.push_routes import routes as push_routes
+from gateway.access.reciprocity_routes import routes as reciprocity_routes
 from gateway.access.routes import routes as read_routes
 from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
+from gateway.cases.routes import routes as case_routes
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.confidentiality.memo_routes import routes as memo_routes
 from gateway.confidentiality.person_routes import routes as person_routes
@@ -29,6 +33,7 @@ from gateway.confidentiality.routes import routes as confidentiality_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.console.routes import routes as console_routes
 from gateway.database import Query
+from gateway.duties.routes import routes as duty_routes
 from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.proxy import peer_of
@@ -36,6 +41,7 @@ from gateway.identity.routes import JWK_SET, KEY_SET
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
+from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
 from gateway.vault.own_keys import REREAD_S
@@ -43,6 +49,8 @@ from gateway.vault.rotation import RotatedKey
 
 _API_VERSION = "1"
 _SWEEP_PAUSE_S = 60
+_DUTIES_PAUSE_S = 60
+_PUSH_PAUSE_S = 2
 _CACHED = "/v1/jwks"
 _ALIVE = Query(select(literal(1)))
 
@@ -65,7 +73,7 @@ def web(gateway: Gateway) -> FastAPI:
         return subject
 
     async def authenticate_withdrawing(request: Request) -> Subject:
-        """As above, and the member may be suspended; for withdrawals of consent alone."""
+        """As above, and the member may be suspended; for withdrawals of consent, and for what it owes."""
         subject = await authenticate(request)
         await identity.require_active(subject, withdrawing=True)
         return subject
@@ -78,6 +86,8 @@ def web(gateway: Gateway) -> FastAPI:
         beside = [
             asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
             asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
+            asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
+            asyncio.create_task(_push_for_ever(gateway), name="push"),
         ]
         yield
         for task in beside:
@@ -99,19 +109,24 @@ def web(gateway: Gateway) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.include_router(reads)
+    sharing, changed = gateway.sharing, identity.challenge_changed
+    app.include_router(file_routes(sharing.files, authenticate, changed, gateway.message_signing))
     app.include_router(oauth)
     app.include_router(identity_routes(identity))
-    app.include_router(
-        member_routes(authenticate_active, gateway.directory, gateway.signing_keys, gateway.attestations)
-    )
+    app.include_router(member_routes(authenticate_active, gateway.directory, gateway.signing_keys))
+    app.include_router(attestation_routes(authenticate_active, gateway.attestations))
     app.include_router(registration_routes(authenticate_active, gateway.registration))
     app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life, gateway.negotiation))
     app.include_router(document_routes(authenticate_active, gateway.agreements, gateway.pdf))
     app.include_router(person_routes(authenticate_active, gateway.confidentiality))
     app.include_router(confidentiality_routes(authenticate_active, gateway.confidentiality))
     app.include_router(memo_routes(authenticate_active, gateway.confidentiality.memos))
+    app.include_router(case_routes(authenticate_active, gateway.casework))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
+    app.include_router(duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
+    app.include_router(push_routes(authenticate_active, sharing.addresses))
+    app.include_router(reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
 
@@ -205,6 +220,27 @@ async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while sweeping")
         await asyncio.sleep(_SWEEP_PAUSE_S)
+
+
+async def _settle_duties_for_ever(gateway: Gateway) -> None:
+    """Settle what has come due; every server does, and each date is settled once."""
+    while True:
+        try:
+            await gateway.duties.settling.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while settling duties")
+        await asyncio.sleep(_DUTIES_PAUSE_S)
+
+
+async def _push_for_ever(gateway: Gateway) -> None:
+    """Send what was published to the addresses that recipients registered; what can't begin now begins later."""
+    while True:
+        try:
+            with suppress(GatewayError):
+                await gateway.sharing.pushes.start()
+        except Exception as error:
+            problems.log_unexpected(error, "while pushing")
+        await asyncio.sleep(_PUSH_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

@@ -13,6 +13,9 @@ from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
 from gateway.agreements import holds_case
+from gateway.agreements.agreements import Slice
+from gateway.agreements.dataset_terms import RowPredicate
+from gateway.agreements.held import matching
 from gateway.agreements.tables import agreement, agreement_third_party, hold
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
@@ -47,14 +50,8 @@ def governing_row() -> Select[Any]:
     """
     held = (
         select(_in_one_text(func.min(hold.c.case_id), func.count(), func.max(hold.c.placed_at), func.sum(hold.c.until)))
-        .where(
-            hold.c.state == "active",
-            or_(
-                and_(hold.c.subject_kind == "agreement", hold.c.subject_id == agreement.c.id),
-                and_(hold.c.subject_kind == "dataset", hold.c.subject_id == bindparam("dataset", type_=SQLText)),
-            ),
-        )
-        .correlate(agreement)
+        .where(matching(agreement.c.id, bindparam("dataset", type_=SQLText), _recipient.c.id, agreement.c.owner_id))
+        .correlate(agreement, _recipient)
         .scalar_subquery()
     )
     return (
@@ -163,6 +160,8 @@ class Governing:
     owner_state: str
     client_state: str
     client_version: int
+    rows: Sequence[RowPredicate] = ()
+    """Which rows of the dataset are agreed on; none: all of them."""
 
     @property
     def token_revoked(self) -> bool:
@@ -230,8 +229,8 @@ class Governing:
 class Terms(Protocol):
     """Where the agreement's slice comes from: parsed from signed bytes, signatures verified."""
 
-    async def case(self, agreement: str, version: int, dataset: str) -> Mapping[str, Any]:
-        """The `agreement` object of the policy's input; of a draft too."""
+    async def slice(self, agreement: str, version: int, dataset: str) -> Slice:
+        """The `agreement` object of the policy's input, of a draft too, and the rows that are agreed on."""
 
 
 class Circumstances(Protocol):
@@ -289,14 +288,21 @@ class GoverningFacts:
 
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
+        terms = await self._terms.slice(request.agreement, row["agreement_version"], request.dataset)
         dataset = await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None
         return Governing(
             versions=row["versions"],
             owner=row["owner_id"],
             policy_digest=row["policy_digest"],
-            holds=await holds_case(self._database, agreement_id=request.agreement, dataset_id=request.dataset),
+            holds=await holds_case(
+                self._database,
+                agreement_id=request.agreement,
+                dataset_id=request.dataset,
+                recipient_id=request.subject.member,
+                owner_id=row["owner_id"],
+            ),
             last_time=row["last_time"],
-            terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
+            terms=terms.case,
             dataset=dataset,
             circumstances=await self._circumstances.of(
                 self._database,
@@ -320,6 +326,7 @@ class GoverningFacts:
             owner_state=row["owner_state"],
             client_state=row["client_state"],
             client_version=row["client_version"],
+            rows=terms.rows,
         )
 
     async def _released(self, request: AccessRequest, owner: str) -> Collection[str]:

@@ -36,7 +36,7 @@ upload = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("dataset_no", BigInteger, ForeignKey("dataset.no"), nullable=False),
     Column("mode", Text, nullable=False),  # append, replace
-    Column("state", Text, nullable=False),  # staged, published, superseded, failed
+    Column("state", Text, nullable=False),  # staged, published, superseded, failed, quarantined
     Column("accepted", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("report", Text, nullable=False),  # JSON, without any cell value
@@ -68,4 +68,12 @@ record_term = Table(
     Column("record_id", LargeBinary, primary_key=True),
     Column("upload_no", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
+)
+
+legal_hold = Table(  # while a row stands, what replaced uploads of the dataset held is kept unseen, and not deleted
+    "legal_hold",
+    metadata,
+    Column("case_id", Text, primary_key=True),
+    Column("dataset_id", Text, primary_key=True),
+    Index(None, "dataset_id"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.access.world import Deal, Shared, reasons, records
+from tests.confiding import done, opt_in
 
 
 async def test_4_1_2_what_is_outside_the_scope_is_refused_and_what_is_inside_is_not(shared: Shared) -> None:
@@ -23,6 +24,8 @@ async def test_4_1_2_a_token_for_one_dataset_is_none_for_its_neighbour(shared: S
         for name in (one, other)
     ]
     agreement = await shared.bank.agree(shared.hotel, one, ["code"], datasets=parts)
+    for party in (shared.bank, shared.hotel):
+        done(await opt_in(party, agreement, other))
     token = await shared.token(Deal(agreement, one))
     assert len(records(await shared.hotel.get(Deal(agreement, one).path, token))) == 3
     answer = await shared.hotel.get(Deal(agreement, other).path, token)

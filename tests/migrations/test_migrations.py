@@ -149,6 +149,30 @@ async def test_a_client_of_the_first_schema_goes_on_as_it_was(empty_url: str) ->
     assert [kid for kid, _ in known.keys] == ["k"]
 
 
+async def test_a_member_of_an_older_schema_keeps_what_it_had_and_a_row_added_later_has_nothing(empty_url: str) -> None:
+    await change_schema(empty_url, lambda connection: command.upgrade(configuration(connection), "0006"))
+
+    def write(connection: Connection) -> None:
+        for statement in _FIRST_CLIENT[:2]:
+            connection.execute(text(statement))
+
+    await change_schema(empty_url, write)
+    await change_schema(empty_url, lambda connection: command.upgrade(configuration(connection), "0007"))
+    facts: dict[str, tuple[int, int, str]] = {}
+
+    def add_and_read(connection: Connection) -> None:
+        connection.execute(text(_LATER_MEMBER))
+        for row in connection.execute(text("SELECT id, clearance, qualified_until, country FROM member")):
+            facts[row.id] = row.clearance, row.qualified_until, row.country
+
+    await change_schema(empty_url, add_and_read)
+    assert facts == {"m": (4, 253_402_300_799_000, "CN"), "n": (0, 0, "ZZ")}
+
+
+_LATER_MEMBER = (
+    "INSERT INTO member (id, alliance_id, name, uscc, industry, state, version, created_at)"
+    " VALUES ('n', 'a', 'N', 'V', 'bank', 'admitted', 1, 0)"
+)
 _FIRST_CLIENT = (
     "INSERT INTO alliance (id, name, created_at) VALUES ('a', 'A', 0)",
     "INSERT INTO member VALUES ('m', 'a', 'M', 'U', 'bank', 'admitted', 1, 0)",

@@ -4,25 +4,90 @@ package gateway.access
 # title: The case has every member, each of its type
 # description: |
 #   Load-bearing: without it the two engines differ on comparisons across types, and one of them permits.
+#   A list with a member that is not there is undefined, and so is what asks about it.
 well_formed if {
-	subject_well_formed
-	action_well_formed
+	every word in words { is_string(word) }
+	every number in numbers { whole(number) }
+	every number in positive_numbers { number > 0 }
+	every names in lists { strings(names) }
+	every actions in [input.action.includes, input.agreement.signed_messages.actions] { signable(actions) }
+	grants_well_formed
 	resource_well_formed
-	context_well_formed
-	agreement_well_formed
-	circumstances_well_formed
-	holds_well_formed
+	input.agreement.onward in {"forbidden", "written_consent"}
+	beside_well_formed
 }
 
-subject_well_formed if {
-	is_string(input.subject.member)
-	is_string(input.subject.client)
-	is_string(input.subject.member_state)
-	is_string(input.subject.client_state)
-	is_string(input.subject.person)
-	is_string(input.subject.country)
-	whole(input.subject.qualified_until)
-	whole(input.subject.clearance)
+words := [
+	input.subject.member,
+	input.subject.client,
+	input.subject.member_state,
+	input.subject.client_state,
+	input.subject.person,
+	input.subject.country,
+	input.action.name,
+	input.action.method,
+	input.action.signature,
+	input.resource.dataset,
+	input.resource.owner,
+	input.resource.owner_state,
+	input.resource.country,
+	input.context.purpose,
+	input.agreement.id,
+	input.agreement.state,
+	input.agreement.owner,
+	input.agreement.recipient,
+	input.agreement.lawful_basis,
+	input.agreement.signed_messages.profile,
+]
+
+numbers := [
+	input.subject.qualified_until,
+	input.subject.clearance,
+	input.resource.owner_qualified_until,
+	input.context.now,
+	input.agreement.version,
+	input.agreement.starts_at,
+	input.agreement.ends_at,
+	input.agreement.frequency.reads,
+	input.agreement.frequency.per_seconds,
+	input.agreement.volume.records,
+	input.agreement.volume.per_seconds,
+	input.agreement.confidentiality_years,
+	input.agreement.retention_days,
+	input.circumstances.participation.owner.from,
+	input.circumstances.participation.owner.until,
+	input.circumstances.participation.recipient.from,
+	input.circumstances.participation.recipient.until,
+	input.circumstances.organisation_nda.from,
+	input.circumstances.organisation_nda.until,
+	input.circumstances.person_nda.from,
+	input.circumstances.person_nda.until,
+	input.circumstances.roster.from,
+	input.circumstances.roster.until,
+	input.circumstances.assessment.from,
+	input.circumstances.assessment.until,
+	input.circumstances.transfer.from,
+	input.circumstances.transfer.until,
+]
+
+# METADATA
+# title: Those of them that are no number of anything if they are zero
+positive_numbers := [
+	input.agreement.frequency.per_seconds,
+	input.agreement.volume.records,
+	input.agreement.volume.per_seconds,
+]
+
+lists := [
+	input.action.fields,
+	input.action.filters,
+	input.agreement.granted_fields,
+	input.agreement.purposes,
+	input.agreement.methods,
+	input.agreement.third_parties,
+]
+
+grants_well_formed if {
 	is_array(input.subject.grants)
 	every grant in input.subject.grants {
 		is_string(grant.agreement)
@@ -32,88 +97,37 @@ subject_well_formed if {
 	}
 }
 
-action_well_formed if {
-	is_string(input.action.name)
-	is_string(input.action.method)
-	strings(input.action.fields)
-	strings(input.action.filters)
-	signable(input.action.includes)
-	is_string(input.action.signature)
-}
-
 resource_well_formed if {
-	is_string(input.resource.dataset)
-	is_string(input.resource.owner)
-	is_string(input.resource.owner_state)
-	is_string(input.resource.country)
-	whole(input.resource.owner_qualified_until)
 	input.resource.kind in {"market", "product", "personal"}
 	is_object(input.resource.fields)
 	is_object(input.resource.grades)
 	is_object(input.resource.confidential)
 	every class in input.resource.fields { is_string(class) }
-	every field in existing { field_well_formed(field) }
-}
-
-field_well_formed(field) if {
-	whole(input.resource.grades[field])
-	input.resource.grades[field] > 0
-	input.resource.confidential[field] in {"public", "business_secret", "technical_secret", "customer", "financial"}
-}
-
-context_well_formed if {
-	whole(input.context.now)
-	is_string(input.context.purpose)
-}
-
-agreement_well_formed if {
-	is_string(input.agreement.id)
-	whole(input.agreement.version)
-	is_string(input.agreement.state)
-	is_string(input.agreement.owner)
-	is_string(input.agreement.recipient)
-	whole(input.agreement.starts_at)
-	whole(input.agreement.ends_at)
-	strings(input.agreement.granted_fields)
-	strings(input.agreement.purposes)
-	strings(input.agreement.methods)
-	whole(input.agreement.frequency.reads)
-	whole(input.agreement.frequency.per_seconds)
-	input.agreement.frequency.per_seconds > 0
-	whole(input.agreement.volume.records)
-	whole(input.agreement.volume.per_seconds)
-	input.agreement.volume.records > 0
-	input.agreement.volume.per_seconds > 0
-	is_string(input.agreement.lawful_basis)
-	whole(input.agreement.retention_days)
-	strings(input.agreement.third_parties)
-	whole(input.agreement.confidentiality_years)
-	input.agreement.onward in {"forbidden", "written_consent"}
-	is_string(input.agreement.signed_messages.profile)
-	signable(input.agreement.signed_messages.actions)
-}
-
-circumstances_well_formed if {
-	every interval in intervals { interval_well_formed(interval) }
-	is_array(input.circumstances.onward)
-	every consent in input.circumstances.onward {
-		is_string(consent.purpose)
-		interval_well_formed(consent)
+	every field in existing {
+		whole(input.resource.grades[field])
+		input.resource.grades[field] > 0
+		input.resource.confidential[field] in kinds_of_secrets
 	}
 }
 
-interval_well_formed(value) if {
-	whole(value.from)
-	whole(value.until)
-}
+kinds_of_secrets := {"public", "business_secret", "technical_secret", "customer", "financial"}
 
-holds_well_formed if {
+# METADATA
+# title: The consents and the holds, each with its interval
+beside_well_formed if {
+	is_array(input.circumstances.onward)
+	every consent in input.circumstances.onward {
+		is_string(consent.purpose)
+		whole(consent.from)
+		whole(consent.until)
+	}
 	is_array(input.holds)
 	every hold in input.holds {
 		is_string(hold.case)
 		is_string(hold.subject)
 		is_string(hold.state)
-		interval_well_formed(hold)
+		whole(hold.from)
+		whole(hold.until)
 	}
 }
 
