@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install ## run the demo alliance: the main job from start to end
 	$(BIN)/gateway demo
 
-test: install lint types policies pytest ## check style, types, imports, policies, and run every test
+test: install lint types policies prove pytest ## check style, types, imports, policies and their proofs, and run every test
 
 lint: install ## check style and which package imports which
 	$(BIN)/ruff check $(CODE)
