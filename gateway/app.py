@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway import migrations
+from gateway.access.case_bundles import CaseBundles
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.enforcement import EnforcementPoint
@@ -31,6 +32,8 @@ from gateway.agreements import (
     PdfEvidence,
 )
 from gateway.approvals import Approvals
+from gateway.cases.breaches import Breaches
+from gateway.cases.casework import Casework
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
@@ -40,6 +43,7 @@ from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
+from gateway.duties.duties import Duties
 from gateway.errors import Invalid
 from gateway.identity import (
     DatabaseWindow,
@@ -74,7 +78,7 @@ from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import EnteredBreaches, LogSigners, NewKeys, Roll, TokenEvents
+from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
@@ -116,6 +120,9 @@ class Gateway:
     endings: Endings
     holds: Holds
     confidentiality: Confidentiality
+    casework: Casework
+    case_bundles: CaseBundles
+    duties: Duties
     datasets: Datasets
     uploads: Uploads
     consents: Consents
@@ -231,21 +238,18 @@ async def compose(
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
+        hours = settings.leak_hold_hours
+        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
-        attestations = Attestations(database, ledger, ownership, EnteredBreaches())
-        bringing = (
-            client_acts,
-            signing_keys,
-            members,
-            admissions,
-            attestations,
-            endings,
-            holds,
-            RotationActs(rotation),
-            ExportActs(),
-            confidentiality,
-        )
+        attestations = Attestations(database, ledger, ownership, Breaches())
+        own_acts = (RotationActs(rotation), ExportActs())
+        members_acts = (client_acts, signing_keys, members, admissions, attestations)
+        bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
+        exports = Exports(database, ledger, integrator, approvals, clock)
+        circumstances = Circumstances(ownership)
+        days = settings.return_days
+        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=days)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -274,12 +278,15 @@ async def compose(
             endings=endings,
             holds=holds,
             confidentiality=confidentiality,
+            casework=casework,
+            case_bundles=CaseBundles(casework.cases, agreements, exports),
+            duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
             enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, Circumstances(ownership)),
+                facts=GoverningFacts(database, agreements, datasets, circumstances),
                 deciding=Deciding(decisions, clock),
                 cases=DecidedCases(database, clock),
                 search=Search(database, keyring),
@@ -289,7 +296,7 @@ async def compose(
             ),
             identity=identity,
             tiles=Tiles(database),
-            exports=Exports(database, ledger, integrator, approvals, clock),
+            exports=exports,
             log_signers=log_signers,
             signing=signing,
             key_rotation=rotation,

@@ -14,6 +14,7 @@ from gateway.errors import Invalid
 
 _PREFIX = "GATEWAY_"
 _SECRETS = ("GATEWAY_PASSPHRASE",)
+_LONGEST_PERIOD = 3660
 _OIDC_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
 
@@ -68,6 +69,10 @@ class Settings:
     """How long the gateway's own keys sign before others take over; 0: by command alone."""
     pdf_roots_file: Path | None = None
     """Certificates (PEM) that a company's certificate under a signed PDF may lead to; none: registered keys alone."""
+    leak_hold_hours: int = 72
+    """How long a reported leak holds the leaking party's access before a resolution must extend it."""
+    return_days: int = 30
+    """So many days after an agreement's end a recipient has to return or destroy what it received."""
     qualification_grace_days: int = 0
     """So many days an expired document still counts (clause 2.1.1), from the next admission or renewal on."""
     open_logs: bool = False
@@ -151,7 +156,13 @@ class Settings:
                 remedy="Name them as in 10.0.0.7,10.1.0.0/28.",
             ) from None
 
+    def _check_duties(self) -> None:
+        for name in ("leak_hold_hours", "return_days"):
+            if not 1 <= getattr(self, name) <= _LONGEST_PERIOD:
+                raise Invalid("invalid_period", f"From 1 to {_LONGEST_PERIOD}.", field=f"{_PREFIX}{name.upper()}")
+
     def _check(self) -> None:
+        self._check_duties()
         if not _loopback(self.host) and not self.tls_terminated:
             raise Invalid(
                 "insecure_listener",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from gateway.agreements import Agreements
 from gateway.database import Database, Reading, Transaction
 from gateway.identity import Admission, KnownClient, Spending, Subject
 from gateway.identity.revoked import revoke
-from gateway.ledger import Change, Draft, Effect, Kind, Ledger, UsedBefore
+from gateway.ledger import Draft, Effect, Kind, Ledger, UsedBefore
 from gateway.ledger.note import NamedSigner
 from gateway.ledger.stored import state as log_state
 from gateway.members.members import admission
@@ -56,26 +54,6 @@ class Roll:
     async def admission(self, member: str) -> Admission | None:
         """Where the member stands now."""
         return await admission(self._reading, member)
-
-
-class EnteredBreaches:
-    """Breaches as entries in the operator's log, each with what proves it; the entry's event id names it."""
-
-    async def open(
-        self,
-        change: Change,
-        *,
-        alliance: str,
-        member: str,
-        kind: str,
-        subject: str,
-        evidence: Mapping[str, str],
-        actor: Mapping[str, str],
-    ) -> str:
-        """A breach by a member, of a type that a clause names."""
-        about = {"member": member, "clause": kind, "subject": subject, "evidence": dict(evidence)}
-        facts = {"act": "breach_opened", "actor": dict(actor), **about}
-        return change.enter(Draft(log=alliance, kind=Kind.ADMIN, facts=facts))
 
 
 class TokenEvents:

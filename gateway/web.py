@@ -22,6 +22,7 @@ from gateway.access.routes import routes as read_routes
 from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
+from gateway.cases.routes import routes as case_routes
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.confidentiality.memo_routes import routes as memo_routes
 from gateway.confidentiality.person_routes import routes as person_routes
@@ -29,6 +30,7 @@ from gateway.confidentiality.routes import routes as confidentiality_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.console.routes import routes as console_routes
 from gateway.database import Query
+from gateway.duties.routes import routes as duty_routes
 from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.proxy import peer_of
@@ -43,6 +45,7 @@ from gateway.vault.rotation import RotatedKey
 
 _API_VERSION = "1"
 _SWEEP_PAUSE_S = 60
+_DUTIES_PAUSE_S = 60
 _CACHED = "/v1/jwks"
 _ALIVE = Query(select(literal(1)))
 
@@ -65,7 +68,7 @@ def web(gateway: Gateway) -> FastAPI:
         return subject
 
     async def authenticate_withdrawing(request: Request) -> Subject:
-        """As above, and the member may be suspended; for withdrawals of consent alone."""
+        """As above, and the member may be suspended; for withdrawals of consent, and for what it owes."""
         subject = await authenticate(request)
         await identity.require_active(subject, withdrawing=True)
         return subject
@@ -78,6 +81,7 @@ def web(gateway: Gateway) -> FastAPI:
         beside = [
             asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
             asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
+            asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
         ]
         yield
         for task in beside:
@@ -110,7 +114,9 @@ def web(gateway: Gateway) -> FastAPI:
     app.include_router(person_routes(authenticate_active, gateway.confidentiality))
     app.include_router(confidentiality_routes(authenticate_active, gateway.confidentiality))
     app.include_router(memo_routes(authenticate_active, gateway.confidentiality.memos))
+    app.include_router(case_routes(authenticate_active, gateway.casework))
     app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
+    app.include_router(duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock))
     app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
     app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
     app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
@@ -205,6 +211,16 @@ async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while sweeping")
         await asyncio.sleep(_SWEEP_PAUSE_S)
+
+
+async def _settle_duties_for_ever(gateway: Gateway) -> None:
+    """Settle what has come due; every server does, and each date is settled once."""
+    while True:
+        try:
+            await gateway.duties.settling.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while settling duties")
+        await asyncio.sleep(_DUTIES_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

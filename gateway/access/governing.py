@@ -13,6 +13,7 @@ from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
 from gateway.agreements import holds_case
+from gateway.agreements.held import matching
 from gateway.agreements.tables import agreement, agreement_third_party, hold
 from gateway.catalog import Dataset
 from gateway.catalog.tables import dataset
@@ -47,14 +48,8 @@ def governing_row() -> Select[Any]:
     """
     held = (
         select(_in_one_text(func.min(hold.c.case_id), func.count(), func.max(hold.c.placed_at), func.sum(hold.c.until)))
-        .where(
-            hold.c.state == "active",
-            or_(
-                and_(hold.c.subject_kind == "agreement", hold.c.subject_id == agreement.c.id),
-                and_(hold.c.subject_kind == "dataset", hold.c.subject_id == bindparam("dataset", type_=SQLText)),
-            ),
-        )
-        .correlate(agreement)
+        .where(matching(agreement.c.id, bindparam("dataset", type_=SQLText), _recipient.c.id, agreement.c.owner_id))
+        .correlate(agreement, _recipient)
         .scalar_subquery()
     )
     return (
@@ -294,7 +289,13 @@ class GoverningFacts:
             versions=row["versions"],
             owner=row["owner_id"],
             policy_digest=row["policy_digest"],
-            holds=await holds_case(self._database, agreement_id=request.agreement, dataset_id=request.dataset),
+            holds=await holds_case(
+                self._database,
+                agreement_id=request.agreement,
+                dataset_id=request.dataset,
+                recipient_id=request.subject.member,
+                owner_id=row["owner_id"],
+            ),
             last_time=row["last_time"],
             terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
             dataset=dataset,

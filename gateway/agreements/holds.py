@@ -1,59 +1,102 @@
-"""Holds: a dispute or an incident freezes its own subject, and nothing else (clauses 7.2.1, 7.2.3).
+"""Holds: a dispute or an incident freezes its own subject, and nothing else (clauses 7.2.1, 7.2.3, 9.1.2).
 
-One operator places a hold, at once. Lifting one gives access back, and takes two.
+One operator, or the case of a party, places a hold, at once. A time-boxed one ends by itself. Lifting one gives
+access back, and extending one takes it for longer than anybody decided: each takes two operators. No hold stands
+without a case or a resolution (clause 3.2.3).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.fields import IDENTIFIER
-from gateway.agreements.tables import agreement, hold
+from gateway.agreements.held import OPEN_END_MS, HoldSubject, owner_of
+from gateway.agreements.tables import hold
 from gateway.approvals import Act, Arguments, Mandate
-from gateway.clock import seconds
+from gateway.clock import MILLISECONDS
 from gateway.database import Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.ledger import Change, Draft, Kind, Ledger
-from gateway.members.arguments import said
-
-OPEN_END_MS = 253_402_300_799_000
-"""The end of a hold that has none (9999-12-31T23:59:59Z)."""
+from gateway.members.arguments import only, said
 
 _ADD = Query(insert(hold))
 _HOLD = Query(select(hold).where(hold.c.id == bindparam("id")))
 _ACTIVE = Query(
-    select(hold.c.case_id, hold.c.subject_kind, hold.c.subject_id, hold.c.placed_at, hold.c.until)
-    .where(
-        hold.c.subject_kind == bindparam("kind"),
-        hold.c.subject_id == bindparam("subject"),
-        hold.c.state == "active",
+    select(hold).where(
+        hold.c.subject_kind == bindparam("kind"), hold.c.subject_id == bindparam("subject"), hold.c.state == "active"
     )
-    .order_by(hold.c.case_id)
+)
+_OF_CASE = Query(
+    select(hold)
+    .where(hold.c.alliance_id == bindparam("alliance"), hold.c.case_id == bindparam("case"))
+    .order_by(hold.c.placed_at, hold.c.id)
 )
 _LIFT = Query(
     update(hold)
     .where(hold.c.id == bindparam("the_id"), hold.c.state == "active")
     .values(state="lifted", lifted_at=bindparam("at"))
 )
-_AGREEMENT_OWNER = Query(
-    select(agreement.c.owner_id).where(
-        agreement.c.id == bindparam("id"), agreement.c.alliance_id == bindparam("alliance")
-    )
+_EXTEND = Query(
+    update(hold).where(hold.c.id == bindparam("the_id"), hold.c.state == "active").values(until=bindparam("the_end"))
 )
 
 
-class HoldSubject(StrEnum):
-    """What can be held."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """A hold to be. `owner` is whose data it concerns; `until` (ms) is when it ends by itself."""
 
-    DATASET = "dataset"
-    AGREEMENT = "agreement"
+    alliance: str
+    owner: str
+    kind: HoldSubject
+    subject: str
+    case: str
+    until: int = OPEN_END_MS
+
+
+async def freeze(change: Change, wanted: Freeze, actor: Mapping[str, str]) -> str:
+    """Place a hold in a change that narrows its owner; returns its id. `Conflicting` if the case holds it already."""
+    active = await change.tx.all(_ACTIVE, kind=wanted.kind.value, subject=wanted.subject)
+    if any(row["case_id"] == wanted.case and _runs(row, change.now_ms) for row in active):
+        raise Conflicting("hold_stands", "This case holds it already.", field="case")
+    row = {
+        "id": random_id(),
+        "alliance_id": wanted.alliance,
+        "owner_id": wanted.owner,
+        "subject_kind": wanted.kind.value,
+        "subject_id": wanted.subject,
+        "case_id": wanted.case,
+        "state": "active",
+        "placed_at": change.now_ms,
+        "until": wanted.until,
+        "lifted_at": None,
+    }
+    await change.tx.run(_ADD, **row)
+    until = {} if wanted.until == OPEN_END_MS else {"until": wanted.until}
+    change.enter(_entry("hold_placed", row, actor, **until))
+    return str(row["id"])
+
+
+async def thaw(change: Change, alliance: str, case: str, actor: Mapping[str, Any]) -> int:
+    """Lift every hold of a case, in a change that locks their owners' logs; returns how many ended by that."""
+    lifted = 0
+    for row in await change.tx.all(_OF_CASE, alliance=alliance, case=case):
+        if row["state"] == "active":
+            await change.tx.run(_LIFT, the_id=row["id"], at=change.now_ms)
+            change.enter(_entry("hold_lifted", row, actor))
+            lifted += 1
+    return lifted
+
+
+async def holds_of(reading: Reading, alliance: str, case: str) -> Sequence[Row]:
+    """Every hold that was ever placed for a case, oldest first."""
+    return await reading.all(_OF_CASE, alliance=alliance, case=case)
 
 
 class Holds:
@@ -64,43 +107,48 @@ class Holds:
         self._ledger = ledger
         self._datasets = datasets
 
-    async def place(self, alliance_id: str, kind: HoldSubject, subject_id: str, *, case: str, operator: str) -> str:
-        """Freeze a dataset or an agreement from this entry on; returns the hold's id.
+    async def place(
+        self,
+        alliance_id: str,
+        kind: HoldSubject,
+        subject_id: str,
+        *,
+        case: str,
+        operator: str,
+        until_ms: int = OPEN_END_MS,
+        owner: str = "",
+    ) -> str:
+        """Freeze a subject from this entry on; returns the hold's id.
 
-        `NotFound` outside the alliance; `Conflicting` if the same case holds it already.
+        `case` is a case or a resolution; a hold without one is refused. `until_ms`: it ends by itself then. `owner`
+        says whose a referral, a ledger line or a memo is. `NotFound` outside the alliance; `Conflicting` if the same
+        case holds it already.
         """
-        if not re.fullmatch(IDENTIFIER, case):
-            raise Invalid("case_malformed", "A case id has a form that is not allowed.", field="case")
-        owner = await self._owner(self._database, alliance_id, kind, subject_id)
-        hold_id = random_id()
-        async with self._ledger.changing(narrows=[owner]) as change:
-            active = await change.tx.all(_ACTIVE, kind=kind.value, subject=subject_id)
-            if any(row["case_id"] == case for row in active):
-                raise Conflicting("hold_stands", "This case holds it already.", field="case")
-            await change.tx.run(
-                _ADD,
-                id=hold_id,
-                alliance_id=alliance_id,
-                subject_kind=kind.value,
-                subject_id=subject_id,
-                case_id=case,
-                state="active",
-                placed_at=change.now_ms,
-                lifted_at=None,
-                until=OPEN_END_MS,
-            )
-            facts = {"hold": hold_id, "case": case, kind.value: subject_id}
-            change.enter(_act("hold_placed", owner, {"operator": operator}, facts))
-        return hold_id
+        checked_case(case)
+        whose = await owner_of(
+            self._database, self._datasets, alliance=alliance_id, kind=kind, subject=subject_id, named=owner
+        )
+        async with self._ledger.changing(narrows=[whose]) as change:
+            _require_later(until_ms, change.now_ms)
+            wanted = Freeze(alliance=alliance_id, owner=whose, kind=kind, subject=subject_id, case=case, until=until_ms)
+            return await freeze(change, wanted, {"operator": operator})
 
     def acts(self) -> list[Act]:
-        """`lift_hold`, which needs two operators."""
-        return [Act("lift_hold", self._check_lifting, self._lift, logs=self._logs_of_lifting)]
+        """`lift_hold` and `extend_hold`, which need two operators."""
+        return [
+            Act("lift_hold", self._check_lifting, self._lift, logs=self._owner),
+            Act("extend_hold", self._check_extending, self._extend, narrows=self._owner),
+        ]
 
-    async def lifting(self, hold_id: str) -> tuple[str, dict[str, str]]:
+    async def lifting(self, hold_id: str) -> tuple[str, dict[str, Any]]:
         """The alliance of a hold, and the arguments of `lift_hold`: what it froze, and for which case."""
         row = await _existing(self._database, hold_id)
         return row["alliance_id"], _facts(row)
+
+    async def extending(self, hold_id: str, *, until_s: int, resolution: str) -> tuple[str, dict[str, Any]]:
+        """The alliance of a hold, and the arguments of `extend_hold`: until when, and by which resolution."""
+        row = await _existing(self._database, hold_id)
+        return row["alliance_id"], {**_facts(row), "until": until_s, "resolution": resolution}
 
     async def _check_lifting(self, reading: Reading, of: str, arguments: Arguments) -> None:
         row = await _existing(reading, said(arguments, "hold"))
@@ -109,50 +157,94 @@ class Holds:
         if dict(arguments) != _facts(row):
             raise Invalid("another_hold", "The hold is of another case or subject.", field="hold")
         if row["state"] != "active":
-            raise Conflicting("hold_lifted", "The hold is lifted already.", field="hold")
+            raise _is_lifted()
 
     async def _lift(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
         """End a hold."""
         await self._check_lifting(change.tx, mandate.alliance, arguments)
         row = await _existing(change.tx, arguments["hold"])
-        owner = await self._owner_of(change.tx, row)
         if not await change.tx.run(_LIFT, the_id=row["id"], at=change.now_ms):
-            raise Conflicting("hold_lifted", "The hold is lifted already.", field="hold")
-        change.enter(_act("hold_lifted", owner, mandate.actor(), _facts(row)))
+            raise _is_lifted()
+        change.enter(_entry("hold_lifted", row, mandate.actor()))
         return ""
 
-    async def _logs_of_lifting(self, _: str, arguments: Arguments) -> Sequence[str]:
-        return [await self._owner_of(self._database, await _existing(self._database, arguments["hold"]))]
-
-    async def _owner_of(self, reading: Reading, row: Row) -> str:
-        return await self._owner(reading, row["alliance_id"], HoldSubject(row["subject_kind"]), row["subject_id"])
-
-    async def _owner(self, reading: Reading, alliance_id: str, kind: HoldSubject, subject_id: str) -> str:
-        if kind is HoldSubject.DATASET:
-            owner = await self._datasets.owner_of(reading, alliance=alliance_id, dataset=subject_id)
-        else:
-            row = await reading.one(_AGREEMENT_OWNER, id=subject_id, alliance=alliance_id)
-            owner = None if row is None else row["owner_id"]
-        if owner is None:
+    async def _check_extending(self, reading: Reading, of: str, arguments: Arguments) -> None:
+        row = await _existing(reading, said(arguments, "hold"))
+        if row["alliance_id"] != of:
             raise NotFound
-        return owner
+        only(arguments, *_facts(row), "until", "resolution")
+        checked_case(said(arguments, "resolution"), "resolution")
+        if {name: arguments.get(name) for name in _facts(row)} != _facts(row):
+            raise Invalid("another_hold", "The hold is of another case or subject.", field="hold")
+        if row["state"] != "active":
+            raise _is_lifted()
+        if row["until"] == OPEN_END_MS:
+            raise Conflicting("hold_has_no_end", "This hold lasts until it is lifted.", field="hold")
+        _require_later(_end_of(arguments), row["until"])
+
+    async def _extend(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
+        """Let a time-boxed hold run longer, by a resolution that comes before it has ended."""
+        await self._check_extending(change.tx, mandate.alliance, arguments)
+        row = await _existing(change.tx, arguments["hold"])
+        if not _runs(row, change.now_ms):
+            raise Conflicting(
+                "hold_ended",
+                "The hold has ended by itself.",
+                field="hold",
+                remedy="Place a new one by the resolution.",
+            )
+        await change.tx.run(_EXTEND, the_id=row["id"], the_end=_end_of(arguments))
+        facts = {"until": _end_of(arguments), "resolution": arguments["resolution"]}
+        change.enter(_entry("hold_extended", row, mandate.actor(), **facts))
+        return ""
+
+    async def _owner(self, _: str, arguments: Arguments) -> Collection[str]:
+        return [(await _existing(self._database, arguments["hold"]))["owner_id"]]
 
 
-async def holds_case(reading: Reading, *, agreement_id: str, dataset_id: str) -> list[dict[str, Any]]:
-    """The `holds` of the policy's input: every hold on this agreement or this dataset that was not lifted."""
-    on_agreement = await reading.all(_ACTIVE, kind="agreement", subject=agreement_id)
-    on_dataset = await reading.all(_ACTIVE, kind="dataset", subject=dataset_id)
-    return [_case(row) for row in (*on_agreement, *on_dataset)]
+def checked_case(case: str, field: str = "case") -> str:
+    """The id of a case or resolution, or `Invalid`: nothing is held without one (clause 3.2.3)."""
+    if not case:
+        raise Invalid(
+            "hold_without_case", "A hold needs a case or a resolution.", field=field, remedy="Name it (clause 3.2.3)."
+        )
+    if not re.fullmatch(IDENTIFIER, case):
+        raise Invalid("case_malformed", "A case id has a form that is not allowed.", field=field)
+    return case
 
 
-def _case(row: Row) -> dict[str, Any]:
+def describe_hold(row: Row, now_ms: int) -> dict[str, Any]:
+    """A hold as the parties to its case see it; `state` is `ended` where its time is over. Times in ms."""
+    lapsed = row["state"] == "active" and not _runs(row, now_ms)
     return {
-        "case": row["case_id"],
+        "id": row["id"],
+        "kind": row["subject_kind"],
         "subject": row["subject_id"],
-        "state": "active",
-        "from": seconds(row["placed_at"]),
-        "until": seconds(row["until"]),
+        "state": "ended" if lapsed else row["state"],
+        "from": row["placed_at"],
+        "until": row["until"],
+        "lifted_at": row["lifted_at"],
     }
+
+
+def _runs(row: Row, now_ms: int) -> bool:
+    return bool(row["state"] == "active" and now_ms < row["until"])
+
+
+def _end_of(arguments: Arguments) -> int:
+    until = arguments.get("until")
+    if type(until) is not int:
+        raise Invalid("invalid_argument", "This argument must be an integer.", field="until")
+    return until * MILLISECONDS
+
+
+def _require_later(until_ms: int, than_ms: int) -> None:
+    if not than_ms < until_ms <= OPEN_END_MS:
+        raise Invalid("until_not_later", "The end must be later than that.", field="until")
+
+
+def _is_lifted() -> Conflicting:
+    return Conflicting("hold_lifted", "The hold is lifted already.", field="hold")
 
 
 async def _existing(reading: Reading, hold_id: str) -> Row:
@@ -162,9 +254,10 @@ async def _existing(reading: Reading, hold_id: str) -> Row:
     return row
 
 
-def _facts(row: Row) -> dict[str, str]:
+def _facts(row: Mapping[str, Any] | Row) -> dict[str, Any]:
     return {"hold": row["id"], "case": row["case_id"], row["subject_kind"]: row["subject_id"]}
 
 
-def _act(act: str, owner: str, actor: Mapping[str, str], facts: Mapping[str, Any]) -> Draft:
-    return Draft(log=owner, kind=Kind.HOLD, facts={"act": act, "actor": dict(actor), **facts})
+def _entry(act: str, row: Mapping[str, Any] | Row, actor: Mapping[str, Any], **more: Any) -> Draft:
+    facts = {"act": act, "actor": dict(actor), **_facts(row), **more}
+    return Draft(log=row["owner_id"], kind=Kind.HOLD, facts=facts)

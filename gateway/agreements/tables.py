@@ -83,6 +83,7 @@ hold = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("alliance_id", Text, ForeignKey("alliance.id"), nullable=False),
+    Column("owner_id", Text, ForeignKey("member.id"), nullable=False),
     Column("subject_kind", Text, nullable=False),
     Column("subject_id", Text, nullable=False),
     Column("case_id", Text, nullable=False),
@@ -90,10 +91,14 @@ hold = Table(
     Column("placed_at", BigInteger, nullable=False),
     Column("lifted_at", BigInteger),
     Column("until", BigInteger, nullable=False, server_default="253402300799000"),
-    CheckConstraint("subject_kind IN ('dataset', 'agreement')", name="subject_kind"),
+    CheckConstraint(
+        "subject_kind IN ('dataset', 'agreement', 'term', 'recipient_of_owner', 'referral', 'ledger_line', 'memo')",
+        name="subject_kind",
+    ),
     CheckConstraint("state IN ('active', 'lifted')", name="state"),
 )
 Index(None, hold.c.subject_kind, hold.c.subject_id)
+Index(None, hold.c.alliance_id, hold.c.case_id)
 
 _ARCHIVED = "archived: agreements and signatures are never rewritten or removed"
 _FIXED = ("id", "alliance_id", "owner_id", "recipient_id", "created_at")

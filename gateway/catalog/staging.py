@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import BigInteger, Table, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import BigInteger, Table, and_, bindparam, delete, exists, insert, or_, select, update
 
-from gateway.catalog.tables import record, record_term, upload
+from gateway.catalog.tables import dataset, legal_hold, record, record_term, upload
 from gateway.database import Database, Query
 from gateway.errors import Conflicting
 
@@ -28,9 +28,12 @@ _ABANDON = Query(
     .values(state="failed")
     .where(upload.c.state == "staged", upload.c.touched_at < bindparam("before", type_=BigInteger))
 )
+_IS_KEPT = (
+    exists().where(dataset.c.no == upload.c.dataset_no, legal_hold.c.dataset_id == dataset.c.id).correlate(upload)
+)
 _DEAD = Query(
     select(upload.c.no).where(
-        or_(upload.c.state == "failed", upload.c.state == "superseded"),
+        or_(upload.c.state == "failed", and_(upload.c.state == "superseded", ~_IS_KEPT)),
         exists().where(record.c.upload_no == upload.c.no) | exists().where(record_term.c.upload_no == upload.c.no),
     )
 )
@@ -81,6 +84,8 @@ async def _stage(database: Database, upload_no: int, insertion: Query, rows: Row
 
 async def sweep(database: Database, *, abandoned_before: int) -> int:
     """Delete the rows of failed and superseded uploads, and of staged ones untouched since `abandoned_before` (ms).
+
+    What was superseded in a dataset under a legal hold stays until its cases are decided (clauses 3.3.4, 7.2.2).
 
     Returns how many records went. It may be stopped at any point and run again.
     """

@@ -69,3 +69,11 @@ record_term = Table(
     Column("upload_no", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
+
+legal_hold = Table(  # while a row stands, what replaced uploads of the dataset held is kept unseen, and not deleted
+    "legal_hold",
+    metadata,
+    Column("case_id", Text, primary_key=True),
+    Column("dataset_id", Text, primary_key=True),
+    Index(None, "dataset_id"),
+)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from gateway.agreements import HoldSubject
+from gateway.agreements.held import OPEN_END_MS
 from gateway.app import Gateway
 from gateway.cli import proposals, widening
 from gateway.cli.dossier import dossier
-from gateway.cli.host import act, console, operator, told
+from gateway.cli.host import INSTANTS, act, console, epoch_s, operator, told
+from gateway.clock import MILLISECONDS
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
@@ -90,10 +93,25 @@ def place_hold(
     alliance: str,
     kind: Annotated[HoldSubject, typer.Argument(help="What is frozen.")],
     subject: Annotated[str, typer.Argument(help="Its id.")],
-    case: Annotated[str, typer.Option(help="The dispute or incident.")],
+    case: Annotated[str, typer.Option(help="The dispute, incident or resolution.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option(help="When it ends by itself, in UTC; default: when it is lifted.", formats=INSTANTS),
+    ] = None,
+    owner: Annotated[str, typer.Option(help="Whose a referral, a ledger line or a memo is: the member's id.")] = "",
 ) -> None:
-    """Freeze exactly one dataset or agreement; prints the hold's id (clause 7.2.3)."""
-    console.print(act(lambda gateway: gateway.holds.place(alliance, kind, subject, case=case, operator=operator())))
+    """Freeze exactly one subject; prints the hold's id (clause 7.2.3).
+
+    A term is written AGREEMENT:DATASET, a recipient's access to all of an owner's data RECIPIENT:OWNER.
+    """
+    until_ms = OPEN_END_MS if until is None else epoch_s(until) * MILLISECONDS
+    console.print(
+        act(
+            lambda gateway: gateway.holds.place(
+                alliance, kind, subject, case=case, operator=operator(), until_ms=until_ms, owner=owner
+            )
+        )
+    )
 
 
 @admin.command("activate-policy")

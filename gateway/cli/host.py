@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from getpass import getuser
 from typing import ParamSpec, TypeVar
 
@@ -19,6 +20,9 @@ from gateway.settings import Settings
 from gateway.vault import passphrase
 from gateway.vault.provider import KekProvider
 from gateway.vault.providers import LocalKeyring
+
+INSTANTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]
+"""How instants are written on the command line: RFC 3339 in UTC, or a day that begins then."""
 
 errors = Console(stderr=True)
 console = Console()
@@ -46,6 +50,11 @@ def told(command: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer
             raise typer.Exit(1) from None
 
     return run
+
+
+def epoch_s(moment: datetime) -> int:
+    """Epoch seconds of an instant that was written in UTC."""
+    return int(moment.replace(tzinfo=UTC).timestamp())
 
 
 def operator() -> str:

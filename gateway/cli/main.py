@@ -15,6 +15,8 @@ from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
 from gateway.cli.agreement import agreement
+from gateway.cli.cases import cases, verify_case_command
+from gateway.cli.duties import duties
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
@@ -30,12 +32,15 @@ app = typer.Typer(
     help="Alliance Gateway: share market data and refer customers; agreed, consented, logged before opened.",
 )
 admin.add_typer(operators)
+admin.add_typer(cases, name="case")
+app.add_typer(duties, name="duties")
 app.add_typer(admin, name="admin")
 app.add_typer(agreement, name="agreement")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("message")(message_command)
 app.command("verify-message")(verify_message_command)
+app.command("verify-case")(verify_case_command)
 
 _MOST_IN_FLIGHT = 1024
 _GARBAGE_THRESHOLDS = (100_000, 20, 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from gateway.access.export_permits import Extract
 from gateway.app import Gateway
 from gateway.approvals import Arguments
-from gateway.cli.host import act, console, operator, told
+from gateway.cli.host import INSTANTS, act, console, epoch_s, operator, told
 from gateway.cli.proposals import propose
 from gateway.errors import Invalid
 from gateway.vault.rotation import RotatedKey
@@ -54,6 +55,20 @@ def propose_lifting(hold: Annotated[str, typer.Argument(help="The hold's id.")])
         return await gateway.holds.lifting(hold)
 
     propose("lift_hold", terms)
+
+
+@told
+def propose_extension(
+    hold: Annotated[str, typer.Argument(help="The hold's id.")],
+    until: Annotated[datetime, typer.Option(help="When it ends by itself instead, in UTC.", formats=INSTANTS)],
+    resolution: Annotated[str, typer.Option(help="The resolution that decides it.")],
+) -> None:
+    """Propose to let a time-boxed hold run longer; prints the proposal's id. It must be approved before it ends."""
+
+    async def terms(gateway: Gateway) -> tuple[str, Arguments]:
+        return await gateway.holds.extending(hold, until_s=epoch_s(until), resolution=resolution)
+
+    propose("extend_hold", terms)
 
 
 @told
@@ -126,6 +141,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("export-log", propose_export),
     ("end-agreement", propose_end),
     ("lift", propose_lifting),
+    ("extend", propose_extension),
     ("readmit", propose_readmission),
     ("false-attestation", propose_false_attestation),
     ("resource-server", propose_resource_server),

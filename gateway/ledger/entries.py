@@ -40,6 +40,7 @@ class Kind(StrEnum):
     HOLD = "hold"
     QUERY = "query"
     DELIVERY = "delivery"
+    CASE = "case"
 
 
 class Opening(NamedTuple):

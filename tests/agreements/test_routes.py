@@ -10,12 +10,12 @@ from fastapi import FastAPI, Request, Response
 
 from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
+from gateway.cases.breaches import Breaches
 from gateway.errors import GatewayError, NotFound, TooLarge
 from gateway.identity.subject import Subject
 from gateway.members.attestations import Attestations
 from gateway.members.directory import Directory
 from gateway.members.routes import routes as member_routes
-from gateway.supplies import EnteredBreaches
 from tests.agreements.world import Company, World, new_key, public
 
 
@@ -27,7 +27,7 @@ class Site:
         app = FastAPI()
         app.include_router(agreement_routes(self._authenticate, world.agreements, world.life, world.negotiation))
         app.include_router(document_routes(self._authenticate, world.agreements, world.pdf))
-        attestations = Attestations(world.database, world.ledger, world.datasets, EnteredBreaches())
+        attestations = Attestations(world.database, world.ledger, world.datasets, Breaches())
         app.include_router(member_routes(self._authenticate, Directory(world.database), world.keys, attestations))
         app.add_exception_handler(GatewayError, self._problem)
         self.app = app

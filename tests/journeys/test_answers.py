@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.agreements import Drafting
-from gateway.agreements.holds import HoldSubject
+from gateway.agreements import Drafting, HoldSubject
 from gateway.policy.tables import activate
 from tests.access.world import (
     ENGINES,

@@ -21,7 +21,7 @@ from gateway.access import enforcement
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.request import AccessRequest
 from gateway.access.tables import decided_case
-from gateway.agreements.holds import HoldSubject
+from gateway.agreements import HoldSubject
 from gateway.agreements.tables import agreement as agreement_table
 from gateway.canonical import canonical
 from gateway.database import Query

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.access.tables import signed_message
-from gateway.agreements.holds import HoldSubject
+from gateway.agreements import HoldSubject
 from gateway.database import DatabaseUnavailable, Query
 from gateway.errors import Invalid, NotFound
 from gateway.identity import SignedMessage

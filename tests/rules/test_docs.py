@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -22,7 +23,10 @@ _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _TEST_PATH = re.compile(r"\btests/[\w/]+\.py\b")
-_COMMAND = re.compile(r"(?:^|[\s/])gateway ((?:admin|agreement) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$", re.MULTILINE)
+_COMMAND = re.compile(
+    r"(?:^|[\s/])gateway ((?:admin case|admin dossier|admin|agreement|duties) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$",
+    re.MULTILINE,
+)
 _OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
 _VARIABLE = re.compile(r"\bGATEWAY_[A-Z_]*[A-Z]\b")
 _CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)*")
@@ -59,13 +63,14 @@ def _anchor(heading: str) -> str:
 
 def _commands() -> dict[str, set[str]]:
     """Every command of `gateway` with its options, and every group of commands."""
-    found: dict[str, set[str]] = {}
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        found[name] = set()
-        for inner, leaf in getattr(command, "commands", {"": command}).items():
-            options = {option for parameter in leaf.params for option in parameter.opts}
-            found[f"{name} {inner}".strip()] = options
-    return found
+    return dict(_below("", get_command(app)))
+
+
+def _below(path: str, group: Any) -> Iterator[tuple[str, set[str]]]:
+    for name, command in group.commands.items():
+        yield f"{path}{name}", {option for parameter in command.params for option in parameter.opts}
+        if hasattr(command, "commands"):
+            yield from _below(f"{path}{name} ", command)
 
 
 def test_every_page_is_looked_at() -> None:

@@ -33,6 +33,7 @@ class Permission(StrEnum):
     DECIDE_MEMBER = "decide_member"
     DECIDE_AGREEMENT = "decide_agreement"
     DECIDE_HOLD = "decide_hold"
+    DECIDE_CASE = "decide_case"
     DECIDE_EXPORT = "decide_export"
     DECIDE_TRANSFER = "decide_transfer"
     ACT_FOR_MARKET = "act_for_market"
@@ -54,6 +55,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_KEY,
                 Permission.DECIDE_AGREEMENT,
                 Permission.DECIDE_HOLD,
+                Permission.DECIDE_CASE,
                 Permission.DECIDE_EXPORT,
                 Permission.DECIDE_TRANSFER,
                 Permission.DECIDE_DOCUMENT,
@@ -63,6 +65,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
         Role.SECRETARIAT: frozenset(
             {
                 Permission.SEE_PROPOSALS,
+                Permission.DECIDE_CASE,
             }
         ),
         Role.MARKET: frozenset({Permission.SEE_PROPOSALS, Permission.ACT_FOR_MARKET}),
@@ -95,6 +98,8 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "mark_attestation_false": Permission.DECIDE_ATTESTATION,
         "end_agreement": Permission.DECIDE_AGREEMENT,
         "lift_hold": Permission.DECIDE_HOLD,
+        "extend_hold": Permission.DECIDE_HOLD,
+        "decide_case": Permission.DECIDE_CASE,
         "export_log": Permission.DECIDE_EXPORT,
         "accept_transfer": Permission.DECIDE_TRANSFER,
     }

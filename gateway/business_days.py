@@ -1,0 +1,99 @@
+"""Business days by country, from the `holidays` library, and whether their year is known yet.
+
+Some states publish their holidays year by year, with weekends that are worked instead (China's State Council does, in
+November). For a year that is not published the library only knows the fixed feasts: such a day is provisional, and
+whoever reckons with it says so.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import MAXYEAR, date, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gateway.errors import Invalid
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
+
+RULEBOOK_CALENDAR = "CN"
+"""Whose business days count where an agreement names no calendar: those of the rulebook's state."""
+RULEBOOK_ZONE = "Asia/Shanghai"
+"""The time zone of those days."""
+LONGEST_COUNT = 3660
+_ONE_DAY = timedelta(days=1)
+_LAST_YEAR = MAXYEAR - 1
+
+
+class BusinessDays:
+    """One country's business days. Days are calendar dates, without a time zone."""
+
+    def __init__(self, country: str) -> None:
+        import holidays  # noqa: PLC0415 - takes long to import, and a server may never ask
+
+        if country not in holidays.list_supported_countries():
+            raise Invalid(
+                "calendar_unknown",
+                "No calendar of this country is known.",
+                field="calendar",
+                remedy="Name an ISO 3166 country, as CN.",
+            )
+        self._known: HolidayBase = holidays.country_holidays(country)
+        self._filling = threading.Lock()
+
+    def is_business_day(self, day: date) -> bool:
+        """Neither weekend nor holiday, or a weekend's day that is worked by decree."""
+        with self._filling:
+            return bool(self._known.is_working_day(day))
+
+    def is_published(self, year: int) -> bool:
+        """Whether the year's business days are settled: by a decree the library knows, or by a rule that needs none."""
+        if not self._known.has_substituted_holidays:
+            return self._known.start_year <= year <= self._known.end_year
+        return year in self._known.special_public_holidays
+
+    def on_or_after(self, day: date) -> date:
+        """The day itself if it is a business day, else the next one."""
+        while not self.is_business_day(day):
+            day = _next(day)
+        return day
+
+    def after(self, day: date, count: int) -> date:
+        """The business day that is the `count`-th after a day; the day itself for 0."""
+        if not 0 <= count <= LONGEST_COUNT:
+            raise Invalid("count_out_of_range", f"From 0 to {LONGEST_COUNT} business days can be counted.")
+        for _ in range(count):
+            day = self.on_or_after(_next(day))
+        return day
+
+
+@lru_cache(maxsize=64)
+def business_days(country: str) -> BusinessDays:
+    """The business days of a country by its ISO 3166 alpha-2 code; `Invalid` for one that has no calendar."""
+    return BusinessDays(country)
+
+
+@lru_cache(maxsize=64)
+def time_zone(name: str) -> ZoneInfo:
+    """A time zone by its IANA name; `Invalid` for one that is not known."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Invalid(
+            "time_zone_unknown", "This time zone is not known.", field="time_zone", remedy="Write Asia/Shanghai."
+        ) from None
+
+
+def end_of_business_day(now_s: int, count: int) -> int:
+    """Epoch seconds at which the `count`-th business day after an instant ends, by the rulebook's calendar."""
+    zone = time_zone(RULEBOOK_ZONE)
+    last = business_days(RULEBOOK_CALENDAR).after(datetime.fromtimestamp(now_s, zone).date(), count)
+    return int(datetime.combine(_next(last), datetime.min.time(), zone).timestamp())
+
+
+def _next(day: date) -> date:
+    if day.year > _LAST_YEAR:
+        raise Invalid("date_out_of_range", "The calendar ends with the year 9999.")
+    return day + _ONE_DAY

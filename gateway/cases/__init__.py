@@ -1,0 +1,1 @@
+"""What went wrong, and what follows? Disputes, breach candidates, leaks and investigations."""

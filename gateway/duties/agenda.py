@@ -1,0 +1,110 @@
+"""The calendar of a member: what it owes, and what it is owed, between two instants (clause 4.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, bindparam, or_, select
+
+from gateway.agreements import Agreement, Agreements
+from gateway.agreements.tables import agreement
+from gateway.cases.case import told
+from gateway.clock import MILLISECONDS, Clock
+from gateway.database import Database, Query, Row
+from gateway.duties.deliveries import Window, windows_from
+from gateway.duties.returns import describe_return
+from gateway.duties.tables import duty, return_duty
+from gateway.errors import Invalid
+
+LONGEST_RANGE_S: Final = 400 * 24 * 3600
+MOST_ITEMS: Final = 2000
+_PAGE: Final = 100
+_SETTLED = Query(
+    select(duty).where(
+        duty.c.agreement_id == bindparam("agreement"), duty.c.due_at >= bindparam("first", type_=BigInteger)
+    )
+)
+_RETURNS = Query(
+    select(return_duty)
+    .join(agreement, agreement.c.id == return_duty.c.agreement_id)
+    .where(
+        or_(return_duty.c.member_id == bindparam("member"), agreement.c.owner_id == bindparam("member")),
+        return_duty.c.state != "nothing",
+        return_duty.c.due_at >= bindparam("first", type_=BigInteger),
+        return_duty.c.due_at <= bindparam("last", type_=BigInteger),
+    )
+    .order_by(return_duty.c.due_at, return_duty.c.agreement_id, return_duty.c.member_id)
+)
+
+
+class Agenda:
+    """Looks ahead by reckoning, and back by what was settled."""
+
+    def __init__(self, database: Database, agreements: Agreements, clock: Clock) -> None:
+        self._database = database
+        self._agreements = agreements
+        self._clock = clock
+
+    async def of(self, member: str, first_s: int, last_s: int) -> Sequence[dict[str, Any]]:
+        """Every duty of or towards a member that is due from `first_s` to `last_s` (epoch seconds), by its instant.
+
+        `Invalid` for more than 400 days, or beyond 2,000 duties.
+        """
+        if not 0 <= first_s <= last_s or last_s - first_s > LONGEST_RANGE_S:
+            raise Invalid("invalid_range", "A calendar spans at most 400 days, from its beginning.", field="until")
+        found: list[dict[str, Any]] = []
+        async for one in self._all_of(member):
+            found += await self._deliveries(one, member, first_s, last_s)
+            if len(found) > MOST_ITEMS:
+                raise Invalid(
+                    "range_too_long", f"More than {MOST_ITEMS} duties.", field="until", remedy="Ask for less."
+                )
+        first, last = first_s * MILLISECONDS, last_s * MILLISECONDS
+        found += [
+            describe_return(row) for row in await self._database.all(_RETURNS, member=member, first=first, last=last)
+        ]
+        return sorted(found, key=lambda one: (one["due_at"], one["agreement"]))
+
+    async def _all_of(self, member: str) -> Any:
+        after = ""
+        while page := await self._agreements.of_member(member, after=after, limit=_PAGE):
+            for one in page:
+                yield one
+            after = page[-1].id
+
+    async def _deliveries(self, of: Agreement, member: str, first_s: int, last_s: int) -> list[dict[str, Any]]:
+        if of.terms is None or member not in (of.owner, of.recipient):
+            return []
+        rows = await self._database.all(_SETTLED, agreement=of.id, first=first_s * MILLISECONDS)
+        settled = {(row["dataset_id"], row["period"]): row for row in rows}
+        told_of = []
+        for term in of.terms.datasets:
+            for window in windows_from(of, term, first_s):
+                if window.due.at > last_s:
+                    break
+                row = settled.get((term.dataset, window.due.period))
+                told_of.append(await self._described(window, row, member))
+        return told_of
+
+    async def _described(self, window: Window, row: Row | None, member: str) -> dict[str, Any]:
+        return {
+            "kind": "delivery",
+            "role": "owner" if member == window.agreement.owner else "recipient",
+            "agreement": window.agreement.id,
+            "dataset": window.dataset,
+            "period": window.due.period,
+            "due_at": told(window.due_at),
+            "grace_until": told(window.closes_at),
+            "provisional": window.due.provisional,
+            "state": str(row["state"]) if row is not None else await self._ahead(window),
+            "case": None if row is None else row["case_id"],
+        }
+
+    async def _ahead(self, window: Window) -> str:
+        """The state of what is not settled: `delivered` early, `late` within its grace, else `due`."""
+        if window.opens_at >= self._clock():
+            return "due"
+        if await window.delivery(self._database) is not None:
+            return "delivered"
+        return "late" if self._clock() > window.due_at else "due"

@@ -1,0 +1,39 @@
+"""Everything about duties, constructed together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from gateway.agreements import Agreements
+from gateway.clock import Clock
+from gateway.database import Database
+from gateway.duties.agenda import Agenda
+from gateway.duties.returns import Returns
+from gateway.duties.run import Circumstances, DutyRun
+from gateway.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What shows duties, settles them, and takes certificates."""
+
+    agenda: Agenda
+    returns: Returns
+    settling: DutyRun
+
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        ledger: Ledger,
+        agreements: Agreements,
+        circumstances: Circumstances,
+        clock: Clock,
+        *,
+        return_days: int,
+    ) -> Self:
+        """`return_days`: how long after an agreement's end a recipient has to return or destroy."""
+        returns = Returns(database, ledger, agreements, days=return_days)
+        settling = DutyRun(database, ledger, agreements, circumstances, returns, clock)
+        return cls(Agenda(database, agreements, clock), returns, settling)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from gateway.agreements import HoldSubject
+from gateway.cases.case import told
+from gateway.cases.disputes import MANIFEST
+from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from tests.agreements.world import FLIGHTS
+from tests.cases.world import PROOF, CaseWorld
+
+
+async def test_a_dispute_freezes_its_term_alone_and_a_resolution_of_two_lifts_it(world: CaseWorld) -> None:
+    world.own(world.airline, "planes", ("year",))
+    both = [
+        {"dataset": name, "fields": ["year"], "purposes": ["market_analysis"], "methods": ["api"]}
+        for name in (FLIGHTS, "planes")
+    ]
+    agreement, other = await world.agreed(datasets=both), await world.agreed()
+    before = await world.narrowing(world.airline)
+    case = await world.dispute(agreement)
+    assert await world.narrowing(world.airline) == before + 1
+    assert await world.holding(agreement) == [case]
+    assert await world.holding(agreement, "planes") == []
+    assert await world.holding(other) == []
+    assert (await world.seen(case, world.airline)).holds[0]["state"] == "active"
+    assert await world.decide(case, "resolve") == "resolved"
+    assert await world.holding(agreement) == []
+    shown = (await world.seen(case)).describe()
+    assert (shown["state"], shown["holds"][0]["state"]) == ("resolved", "lifted")
+    acts = [act for act in await world.acts_on(world.airline) if act.startswith(("case", "hold"))]
+    assert acts == ["case_opened", "hold_placed", "hold_lifted", "case_decided"]
+    with pytest.raises(Conflicting, match="step_not_possible"):
+        await world.decide(case, "resolve")
+
+
+async def test_strangers_see_no_case_and_open_none(sqlite_world: CaseWorld) -> None:
+    world = sqlite_world
+    agreement = await world.agreed()
+    case = await world.dispute(agreement)
+    for company in (world.hotel, world.stranger):
+        with pytest.raises(NotFound):
+            await world.seen(case, company)
+        with pytest.raises(NotFound):
+            await world.dispute(agreement, company)
+        with pytest.raises(NotFound):
+            await world.disputes.escalate(company.acting("sign"), case)
+        with pytest.raises(NotFound):
+            await world.disputes.add(company.acting("sign"), case, PROOF)
+    assert [one.id for one in await world.cases.of_member(world.bank.id, after="", limit=9)] == [case]
+    assert await world.cases.of_member(world.hotel.id, after="", limit=9) == []
+
+
+async def test_a_party_freezes_nothing_that_others_have_agreed_on(sqlite_world: CaseWorld) -> None:
+    world = sqlite_world
+    agreement = await world.agreed()
+    bank = world.bank.acting("sign")
+    for about, of in (
+        (HoldSubject.DATASET, FLIGHTS),
+        (HoldSubject.AGREEMENT, await world.agreed()),
+        (HoldSubject.TERM, "planes"),
+        (HoldSubject.RECIPIENT_OF_OWNER, f"{world.hotel.id}:{world.airline.id}"),
+        (HoldSubject.REFERRAL, "no id"),
+    ):
+        with pytest.raises(Invalid, match="subject_not_disputable"):
+            await world.disputes.open(bank, agreement, about, of, claim="Mine.")
+    owner = world.airline.acting("sign")
+    await world.disputes.open(owner, agreement, HoldSubject.DATASET, FLIGHTS, claim="My own data.")
+    await world.disputes.open(bank, agreement, HoldSubject.LEDGER_LINE, "line-7", claim="Counted twice.")
+    with pytest.raises(Refused, match="ACTION_NOT_GRANTED"):
+        await world.disputes.open(world.bank.acting("draft"), agreement, HoldSubject.TERM, FLIGHTS, claim="x")
+    with pytest.raises(Conflicting, match="agreement_not_signed"):
+        await world.dispute(await world.drafted())
+
+
+async def test_a_dispute_is_escalated_after_the_agreed_business_days_to_the_agreed_forum(world: CaseWorld) -> None:
+    agreement = await world.agreed()
+    case = await world.dispute(agreement, evidence=PROOF)
+    bank = world.bank.acting("sign")
+    with pytest.raises(Conflicting, match="negotiation_runs"):
+        await world.disputes.escalate(bank, case)
+    clock_until = (await world.seen(case)).case.clock_until
+    assert clock_until is not None
+    assert told(clock_until) == "2026-01-08T16:00:00Z"  # Sunday 4 January is worked, and 8 January ends in Shanghai
+    world.clock.now_ms = clock_until
+    await world.disputes.escalate(bank, case)
+    view = await world.seen(case)
+    assert (view.case.state, view.case.forum) == ("escalated", {"forum": "arbitration", "body": "CIETAC"})
+    manifest = view.evidence[-1]
+    assert manifest.name == MANIFEST
+    assert manifest.content is not None
+    assert hashlib.sha256(manifest.content.encode()).hexdigest() == manifest.sha256
+    assert json.loads(manifest.content)["evidence"] == [{"name": PROOF[0].name, "sha256": PROOF[0].sha256}]
+    entry = next(one for one in await world.entries() if one.get("act") == "case_escalated")
+    assert entry["manifest_sha256"] == manifest.sha256
+    assert await world.holding(agreement) == [case]
+    with pytest.raises(Conflicting, match="step_not_possible"):
+        await world.disputes.escalate(bank, case)
+
+
+async def test_without_an_agreed_forum_a_dispute_is_open_and_goes_nowhere_by_itself(sqlite_world: CaseWorld) -> None:
+    world = sqlite_world
+    agreement = await world.signed()
+    case = await world.dispute(agreement)
+    assert (await world.seen(case)).case.clock_until is None
+    with pytest.raises(Conflicting, match="no_forum_agreed"):
+        await world.disputes.escalate(world.bank.acting("sign"), case)
+
+
+async def test_evidence_is_added_by_either_party_and_never_removed(sqlite_world: CaseWorld) -> None:
+    world = sqlite_world
+    case = await world.dispute(await world.agreed(), evidence=PROOF)
+    for company in (world.bank, world.airline):
+        await world.disputes.add(company.acting("sign"), case, PROOF)
+    assert [one.added_by["member"] for one in (await world.seen(case)).evidence] == [
+        world.bank.id,
+        world.bank.id,
+        world.airline.id,
+    ]
+    with pytest.raises(Invalid, match="too_much_evidence"):
+        await world.disputes.add(world.bank.acting("sign"), case, PROOF * 30)

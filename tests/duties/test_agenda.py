@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.duties.icalendar import icalendar
+from gateway.errors import Invalid
+from tests.agreements.world import FLIGHTS
+from tests.duties.world import DutyWorld
+
+DAY_S = 24 * 3600
+
+
+async def test_both_sides_see_what_is_due_and_nobody_else_does(world: DutyWorld) -> None:
+    agreement = await world.due(every="business_day", grace_days=1)
+    first, last = world.clock.now_s, world.clock.now_s + 8 * DAY_S
+    for company, role in ((world.airline, "owner"), (world.bank, "recipient")):
+        found = await world.agenda.of(company.id, first, last)
+        assert [(one["period"], one["role"], one["state"]) for one in found] == [
+            ("2026-01-05", role, "due"),
+            ("2026-01-06", role, "due"),
+            ("2026-01-07", role, "due"),
+            ("2026-01-08", role, "due"),
+        ]
+        assert {one["agreement"] for one in found} == {agreement}
+        assert found[0]["due_at"] == "2026-01-05T10:00:00Z"
+        assert found[0]["grace_until"] == "2026-01-06T10:00:00Z"
+    for company in (world.hotel, world.stranger):
+        assert await world.agenda.of(company.id, first, last) == []
+
+
+async def test_a_range_has_an_end(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    with pytest.raises(Invalid, match="invalid_range"):
+        await world.agenda.of(world.bank.id, 0, 401 * DAY_S)
+    with pytest.raises(Invalid, match="invalid_range"):
+        await world.agenda.of(world.bank.id, 2, 1)
+
+
+async def test_the_calendar_file_has_one_event_each_and_says_what_is_provisional(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    await world.due(FLIGHTS, every="month", on=31, first="2026-12-31")
+    await world.due("planes", every="week", on=5, first="2026-12-25", grace_days=5)
+    world.at("2026-12-20T00:00:00Z")
+    duties = await world.agenda.of(world.airline.id, world.clock.now_s, world.clock.now_s + 14 * DAY_S)
+    assert [(one["period"], one["provisional"]) for one in duties] == [("2026-12-25", True), ("2026-12-31", False)]
+    text = icalendar(duties, world.clock()).decode()
+    assert text.startswith("BEGIN:VCALENDAR\r\n")
+    assert text.count("BEGIN:VEVENT") == text.count("END:VEVENT") == 2
+    assert "DTSTART:20261231T100000Z" in text
+    assert text.count("STATUS:TENTATIVE") == 1
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+    assert "SUMMARY:Upload of planes (due)" in text.replace("\r\n ", "")

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.duties.certificates import certificate_text, sign_certificate
+from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from gateway.identity.jws import sign_compact, thumbprint
+from tests.agreements.world import Company, new_key, public
+from tests.duties.world import DutyWorld
+
+
+async def ended(world: DutyWorld) -> str:
+    """An agreement under which the bank received, and which has ended."""
+    agreement = await world.agreed()
+    await world.received(agreement, world.bank)
+    await world.life.terminate(world.airline.acting("sign"), agreement)
+    await world.duty_run.run()
+    return agreement
+
+
+async def signed(world: DutyWorld, agreement: str, by: Company, outcome: str = "destroyed") -> str:
+    return sign_certificate(await world.returns.text(by.acting("sign"), agreement, outcome), by.key)
+
+
+async def owed(world: DutyWorld, by: Company) -> list[tuple[str, str]]:
+    duties = await world.agenda.of(by.id, world.clock.now_s, world.clock.now_s + 300 * 24 * 3600)
+    return [(one["member"], one["state"]) for one in duties if one["kind"] == "return"]
+
+
+async def test_after_the_end_who_received_returns_or_destroys_and_certifies_with_its_key(world: DutyWorld) -> None:
+    agreement = await ended(world)
+    assert await owed(world, world.bank) == await owed(world, world.airline) == [(world.bank.id, "open")]
+    jws = await signed(world, agreement, world.bank)
+    shown = await world.returns.certify(world.bank.acting("sign"), agreement, jws)
+    assert (shown["state"], shown["outcome"]) == ("certified", "destroyed")
+    assert await world.returns.certify(world.bank.acting("withdraw"), agreement, jws) == shown
+    world.clock.forward(40 * 24 * 3600)
+    assert (await world.duty_run.run()).candidates == 0
+    entries = [one for one in await world.entries() if str(one.get("act")).startswith("return")]
+    assert [one["act"] for one in entries] == ["return_due", "return_certified"]
+    assert all(one["log"].endswith(world.airline.id) for one in entries)
+
+
+async def test_an_overdue_certificate_is_one_candidate_and_can_still_be_handed_in(world: DutyWorld) -> None:
+    agreement = await ended(world)
+    world.clock.forward(30 * 24 * 3600)
+    assert (await world.duty_run.run()).candidates == 0
+    world.clock.forward(1)
+    assert (await world.duty_run.run()).candidates == 1
+    world.clock.forward(24 * 3600)
+    assert (await world.another_run().run()).candidates == 0
+    (candidate,) = await world.candidates()
+    assert (candidate["respondent"], candidate["claimant"]) == (world.bank.id, world.airline.id)
+    jws = await signed(world, agreement, world.bank, "returned")
+    assert (await world.returns.certify(world.bank.acting("sign"), agreement, jws))["case"] == candidate["case"]
+
+
+async def test_who_never_received_owes_nothing(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    agreement = await world.agreed()
+    await world.received(agreement, world.bank, records=0)
+    await world.received(await world.agreed(), world.bank)
+    world.at("2027-01-01T00:00:00Z")
+    await world.duty_run.run()
+    assert await owed(world, world.hotel) == []
+    with pytest.raises(NotFound):
+        await world.returns.text(world.bank.acting("sign"), agreement, "destroyed")
+    assert [one["member"] for one in await world.entries() if one.get("act") == "return_due"] == [world.bank.id]
+
+
+async def test_only_the_members_own_key_for_agreements_signs_and_only_this_text(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    agreement = await ended(world)
+    bank = world.bank.acting("sign")
+    text = await world.returns.text(bank, agreement, "destroyed")
+    stranger = new_key()
+    unconfirmed = new_key()
+    await world.add_signing_key(world.bank.id, public(unconfirmed))
+    kid = {"kid": thumbprint(public(world.bank.key))}
+    forged = [
+        ("signing_key_unknown", sign_certificate(text, world.airline.key)),
+        ("signing_key_unknown", sign_certificate(text, stranger)),
+        ("signing_key_unconfirmed", sign_certificate(text, unconfirmed)),
+        ("signature_over_other_text", sign_certificate(text + b" ", world.bank.key)),
+        ("jws", sign_compact(text, world.bank.key, typ="agreement+jws", header=kid)),
+        ("jws", sign_compact(text, stranger, typ="destruction-certificate+jws", header=kid)),
+    ]
+    for code, jws in forged:
+        with pytest.raises(Invalid) as refusal:
+            await world.returns.certify(bank, agreement, jws)
+        assert code in refusal.value.code
+    with pytest.raises(Refused, match="ACTION_NOT_GRANTED"):
+        await world.returns.certify(world.bank.acting("draft"), agreement, sign_certificate(text, world.bank.key))
+    with pytest.raises(NotFound):
+        await world.returns.certify(world.hotel.acting("sign"), agreement, sign_certificate(text, world.hotel.key))
+    found = await world.agreements.load(agreement)
+    assert found is not None
+    with pytest.raises(Invalid, match="outcome_unknown"):
+        certificate_text(found, world.bank.id, "kept")
+    assert await owed(world, world.bank) == [(world.bank.id, "open")]
+
+
+async def test_another_certificate_does_not_replace_the_first(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    agreement = await ended(world)
+    bank = world.bank.acting("sign")
+    await world.returns.certify(bank, agreement, await signed(world, agreement, world.bank))
+    with pytest.raises(Conflicting, match="already_certified"):
+        await world.returns.certify(bank, agreement, await signed(world, agreement, world.bank, "returned"))

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.errors import Conflicting
+from tests.agreements.world import FLIGHTS, START_S
+from tests.duties.world import ALWAYS, DutyWorld
+
+
+async def test_a_missed_date_is_one_candidate_however_often_and_by_how_many_it_is_run(world: DutyWorld) -> None:
+    agreement = await world.due()
+    world.at("2026-01-05T10:00:00Z")
+    assert (await world.duty_run.run()).candidates == 0
+    world.at("2026-01-05T10:00:01Z")
+    runs = [world.another_run().run() for _ in range(4)]
+    assert sum(done.candidates for done in await asyncio.gather(*runs)) == 1
+    assert (await world.duty_run.run()).candidates == 0
+    (candidate,) = await world.candidates()
+    assert candidate["respondent"] == world.airline.id
+    assert candidate["claimant"] == world.bank.id
+    assert (candidate["period"], candidate["provisional"]) == ("2026-01-05", False)
+    assert candidate["subject"] == f"{agreement}:{FLIGHTS}"
+    assert await world.holding(agreement) == []
+
+
+async def test_an_upload_on_time_fulfils_a_date_and_only_one(world: DutyWorld) -> None:
+    await world.due()
+    world.at("2026-01-05T09:00:00Z")
+    await world.published()
+    world.at("2026-01-06T09:59:59Z")
+    assert (await world.duty_run.run()).candidates == 0
+    world.at("2026-01-06T10:00:01Z")
+    assert (await world.duty_run.run()).candidates == 1
+    assert [one["period"] for one in await world.candidates()] == ["2026-01-06"]
+
+
+async def test_what_was_published_before_the_date_before_fulfils_nothing(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    world.at("2026-01-05T12:00:00Z")
+    await world.due()
+    world.at("2026-01-06T09:00:00Z")
+    await world.published()
+    world.at("2026-01-07T10:00:01Z")
+    await world.duty_run.run()
+    assert [one["period"] for one in await world.candidates()] == ["2026-01-07"]
+
+
+async def test_an_upload_within_the_grace_is_late_and_no_breach(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    await world.due(every="week", on=1, grace_days=1)
+    world.at("2026-01-06T09:00:00Z")
+    assert (await world.agenda.of(world.airline.id, START_S, world.clock.now_s))[0]["state"] == "late"
+    await world.published()
+    world.at("2026-01-07T00:00:00Z")
+    assert await world.duty_run.run() is not None
+    assert await world.candidates() == []
+    world.at("2026-01-13T10:00:01Z")
+    await world.duty_run.run()
+    assert [one["period"] for one in await world.candidates()] == ["2026-01-12"]
+
+
+async def test_who_has_opted_out_owes_nothing(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    await world.due()
+    left = world.clock.now_s + 4 * 24 * 3600 + 12 * 3600
+    world.participation.owner = {"from": 0, "until": left}
+    world.at("2026-01-07T10:00:01Z")
+    await world.duty_run.run()
+    assert [one["period"] for one in await world.candidates()] == ["2026-01-05"]
+    world.participation.owner, world.participation.recipient = ALWAYS, {"from": 0, "until": 0}
+    world.at("2026-01-08T10:00:01Z")
+    await world.duty_run.run()
+    assert len(await world.candidates()) == 1
+    states = {one["period"]: one["state"] for one in await world.agenda.of(world.bank.id, START_S, world.clock.now_s)}
+    assert states == {
+        "2026-01-05": "missed",
+        "2026-01-06": "waived",
+        "2026-01-07": "waived",
+        "2026-01-08": "waived",
+    }
+
+
+async def test_a_dispute_on_one_dataset_stops_neither_its_duties_nor_those_of_another(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    agreement = await world.due(FLIGHTS, "planes")
+    await world.dispute(agreement, dataset="planes")
+    world.at("2026-01-05T10:00:01Z")
+    await world.duty_run.run()
+    assert sorted(one["subject"] for one in await world.candidates()) == [
+        f"{agreement}:{FLIGHTS}",
+        f"{agreement}:planes",
+    ]
+
+
+async def test_nothing_is_due_before_both_have_signed_or_after_the_end(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    world.at("2026-01-07T12:00:00Z")
+    agreement = await world.due()
+    world.at("2026-01-08T12:00:00Z")
+    await world.life.terminate(world.bank.acting("sign"), agreement)
+    world.at("2026-02-01T00:00:00Z")
+    await world.duty_run.run()
+    assert [one["period"] for one in await world.candidates()] == ["2026-01-08"]
+
+
+async def test_an_agreement_without_a_cadence_owes_nothing(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    await world.agreed()
+    world.at("2026-06-01T00:00:00Z")
+    assert (await world.duty_run.run()).dates == 0
+
+
+async def test_force_majeure_closes_a_candidate_without_a_strike(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    await world.due()
+    world.at("2026-01-06T10:00:01Z")
+    await world.duty_run.run()
+    first, second = [one["case"] for one in await world.candidates()]
+    why = "An earthquake cut the lines."
+    assert await world.decisions.decide_alone(first, "excuse", why=why, operator="secretary") == "excused"
+    assert await world.cases.confirmed_against(world.airline.id, since_ms=0) == 0
+    assert await world.decisions.decide_alone(second, "confirm", why="No reason given.", operator="s") == "confirmed"
+    assert await world.cases.confirmed_against(world.airline.id, since_ms=0) == 1
+    world.clock.forward(10 * 24 * 3600)
+    with pytest.raises(Conflicting, match="cure_period_over"):
+        await world.decisions.decide_alone(second, "cure", why="Late.", operator="s")
+    assert (await world.seen(second)).case.decision == "No reason given."
