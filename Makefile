@@ -6,7 +6,7 @@ STAMP := .venv/installed
 CODE := gateway tests bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types policies pytest clauses mutation bench stack bundle lock migration clean
+.PHONY: help install demo test lint types policies prove pytest clauses mutation bench stack bundle lock migration clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ types: install ## check types
 
 policies: install ## find or build OPA, then check, format-check and test the policies
 	$(BIN)/python -m tests.services.opa check
+
+prove: install ## prove the policy's invariants for all inputs (z3); a counter-example is printed as a test
+	$(BIN)/python -m tests.policy.smt
 
 pytest: install
 	$(BIN)/python -m pytest

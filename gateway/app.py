@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,15 +21,11 @@ from gateway.access.governing import GoverningFacts
 from gateway.access.message_signing import MessageSigning
 from gateway.access.messages import KeptMessages
 from gateway.access.search import Search
-from gateway.agreements import (
-    AgreementLife,
-    Agreements,
-    Drafting,
-    Endings,
-    Holds,
-    Negotiation,
-    PdfEvidence,
-)
+from gateway.access.sharing import Sharing
+from gateway.agreements import AgreementLife, Agreements, Endings, Holds
+from gateway.agreements.drafting import Drafting
+from gateway.agreements.negotiation import Negotiation
+from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.approvals import Approvals
 from gateway.cases.breaches import Breaches
 from gateway.cases.casework import Casework
@@ -46,17 +41,8 @@ from gateway.database.sqlite import SQLiteDatabase
 from gateway.duties.duties import Duties
 from gateway.errors import Invalid
 from gateway.identity import (
-    DatabaseWindow,
     Identity,
-    MemoryWindow,
-    ProofWindow,
-    Rate,
-    Rates,
-    SecurityLog,
-    TokenKey,
-    TrustedProxy,
 )
-from gateway.identity.key_address import Look
 from gateway.identity.metadata import CLIENTS_PATH
 from gateway.identity.operators.directory import OperatorDirectory
 from gateway.identity.operators.sessions import Sessions
@@ -70,17 +56,15 @@ from gateway.members.attestations import Attestations
 from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
-from gateway.members.published_keys import PublishedKeys
 from gateway.members.registration import Registration
-from gateway.policy import DecisionPoint, Engine, load_bundle
+from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
+from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
-from gateway.policy.rego import EmbeddedRego
 from gateway.policy.tables import activate
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
-from gateway.supplies import LogSigners, NewKeys, Roll, TokenEvents
+from gateway.supplies import LogSigners, NewKeys, outward_post
 from gateway.vault.errors import KeysUnavailable
-from gateway.vault.files import read_secret
 from gateway.vault.keyring import KeyRing
 from gateway.vault.provider import KekProvider
 from gateway.vault.rotation import KeyRotation, RotatedKey
@@ -89,10 +73,6 @@ from gateway.vault.vault import Vault
 if TYPE_CHECKING:
     from gateway.identity.operators.operators import Operators
     from gateway.identity.operators.provider import ProviderSettings
-
-PROVIDER_KEY = "oidc client"
-_LONGEST_BEARER = 4096
-_SHORTEST_PROXY_SECRET = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +108,7 @@ class Gateway:
     consents: Consents
     decisions: DecisionPoint
     enforcement: EnforcementPoint
+    sharing: Sharing
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -226,11 +207,11 @@ async def compose(
         log_signers = LogSigners(database, keyring)
         integrator = Integrator(database, clock, log_signers.of, settings.heads_path, incidents=incidents)
         stack.push_async_callback(integrator.close)
-        decisions = await _decisions(settings, stack)
+        decisions = await decision_point(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
         drafting = Drafting(ownership, partial(registered_purposes, settings.policies_dir))
-        identity = await _identity(settings, database, signing, ledger, agreements, clock, stack)
+        identity = await identity_of(settings, database, signing, ledger, agreements, clock, stack)
         messages = KeptMessages(database, keyring, clock)
         signing_keys, clients = SigningKeys(database, ledger), Clients(database, ledger)
         members = Members(database, ledger, NewKeys(keyring))
@@ -238,8 +219,7 @@ async def compose(
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
-        hours = settings.leak_hold_hours
-        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=hours)
+        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
         own_acts = (RotationActs(rotation), ExportActs())
@@ -248,8 +228,28 @@ async def compose(
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances(ownership)
-        days = settings.return_days
-        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=days)
+        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=settings.return_days)
+        enforcement = EnforcementPoint(
+            facts=GoverningFacts(database, agreements, datasets, circumstances),
+            deciding=Deciding(decisions, clock),
+            cases=DecidedCases(database, clock),
+            search=Search(database, keyring),
+            ledger=ledger,
+            vault=Vault(keyring),
+            receipts=signing.receipts,
+        )
+        sharing = Sharing.of(
+            database,
+            ledger,
+            clock,
+            enforcement=enforcement,
+            receipts=signing.receipts,
+            answers=signing.answers,
+            messages=messages,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(sharing.pushes.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -285,15 +285,8 @@ async def compose(
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=Consents(database, ledger, keyring, clock),
             decisions=decisions,
-            enforcement=EnforcementPoint(
-                facts=GoverningFacts(database, agreements, datasets, circumstances),
-                deciding=Deciding(decisions, clock),
-                cases=DecidedCases(database, clock),
-                search=Search(database, keyring),
-                ledger=ledger,
-                vault=Vault(keyring),
-                receipts=signing.receipts,
-            ),
+            enforcement=enforcement,
+            sharing=sharing,
             identity=identity,
             tiles=Tiles(database),
             exports=exports,
@@ -303,114 +296,5 @@ async def compose(
             messages=messages,
             message_signing=MessageSigning(identity, signing.answers, messages, ledger),
             operators=OperatorDirectory(database, ledger, Sessions(database, ledger, clock)),
-            provider=await _provider(settings, keyring),
+            provider=await provider_of(settings, keyring),
         )
-
-
-async def _decisions(settings: Settings, stack: AsyncExitStack) -> DecisionPoint:
-    bundle = load_bundle(settings.policies_dir)
-    engine: Engine
-    if settings.opa_url:
-        from gateway.policy.opa import OpaServer  # noqa: PLC0415 - its HTTP client takes long to import
-
-        url = urlsplit(settings.opa_url)
-        token = await asyncio.to_thread(_bearer, settings)
-        opa = OpaServer(
-            bundle.digest, host=url.hostname or "", port=url.port or 8181, tls=url.scheme == "https", token=token
-        )
-        await opa.open()
-        engine = opa
-    else:
-        engine = EmbeddedRego(bundle)
-    decisions = DecisionPoint(engine)
-    stack.push_async_callback(decisions.close)
-    await decisions.start()
-    return decisions
-
-
-async def _provider(settings: Settings, keyring: KeyRing) -> ProviderSettings | None:
-    if not settings.oidc_issuer:
-        return None
-    from gateway.identity.operators.provider import ProviderSettings  # noqa: PLC0415 - as above
-
-    if settings.oidc_secret_file is not None:
-        secret = await asyncio.to_thread(read_secret, settings.oidc_secret_file, limit=_LONGEST_BEARER)
-        return ProviderSettings.of(settings, secret=secret.decode().strip())
-    own = await keyring.signing_key(PROVIDER_KEY)
-    return ProviderSettings.of(settings, key=TokenKey.of(own.private, own.kid))
-
-
-def _bearer(settings: Settings) -> str | None:
-    if settings.opa_token_file is None:
-        return None
-    return read_secret(settings.opa_token_file, limit=_LONGEST_BEARER).decode().strip()
-
-
-async def _identity(
-    settings: Settings,
-    database: Database,
-    signing: Signing,
-    ledger: Ledger,
-    agreements: Agreements,
-    clock: Clock,
-    stack: AsyncExitStack,
-) -> Identity:
-    proofs: ProofWindow
-    if settings.valkey_url:
-        from gateway.identity.replay_valkey import ValkeyWindow  # noqa: PLC0415 - as above
-
-        valkey = await ValkeyWindow.connect(settings.valkey_url, clock)
-        stack.push_async_callback(valkey.close)
-        proofs = valkey
-    else:
-        proofs = MemoryWindow(clock)
-    roll, log = Roll(database), SecurityLog(clock)
-    secret = await asyncio.to_thread(_proxy_secret, settings)
-    return Identity(
-        database,
-        clock,
-        signing.tokens,
-        issuer=settings.base_url,
-        resource=f"{settings.base_url}/v1",
-        proofs=proofs,
-        assertions=DatabaseWindow(database, clock),
-        terms=agreements,
-        membership=roll,
-        record=TokenEvents(ledger, roll, agreements),
-        log=log,
-        published=PublishedKeys(database, ledger, clock, _look(settings), log),
-        proxy=TrustedProxy(settings.proxy_networks, secret),
-        mtls=settings.mtls_issuer,
-        rates=Rates(
-            client=Rate(settings.client_rate, settings.client_burst),
-            stranger=Rate(settings.stranger_rate, settings.stranger_burst),
-        ),
-    )
-
-
-def _proxy_secret(settings: Settings) -> bytes:
-    if settings.proxy_secret_file is None:
-        return b""
-    secret = read_secret(settings.proxy_secret_file, limit=_LONGEST_BEARER).strip()
-    if len(secret) < _SHORTEST_PROXY_SECRET:
-        raise Invalid(
-            "proxy_secret_too_short",
-            f"The proxy's secret has at least {_SHORTEST_PROXY_SECRET} characters.",
-            field="GATEWAY_PROXY_SECRET_FILE",
-            remedy="Make one: openssl rand -hex 32.",
-        )
-    return secret
-
-
-def _look(settings: Settings) -> Look:
-    """Fetches members' key sets; its HTTP client is made when the first is looked at."""
-    made: list[Look] = []
-
-    async def look(uri: str) -> list[object]:
-        if not made:
-            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as above
-
-            made.append(KeySetClient(loopback=settings.jwks_loopback).look)
-        return await made[0](uri)
-
-    return look

@@ -15,6 +15,7 @@ import orjson
 from gateway.errors import Invalid
 
 _LIMIT = 2**53
+_TEXT = frozenset({str})
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
@@ -75,7 +76,7 @@ def _is_plain(value: Any) -> bool:
             isinstance(key, str) and key.isascii() and (type(member) is str or _is_plain(member))
             for key, member in value.items()
         )
-    return isinstance(value, list | tuple) and all(type(member) is str or _is_plain(member) for member in value)
+    return isinstance(value, list | tuple) and (_TEXT.issuperset(map(type, value)) or all(map(_is_plain, value)))
 
 
 def _refuse(value: Any, path: str) -> None:

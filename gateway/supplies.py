@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from gateway.access.pushing import Post
 from gateway.agreements import Agreements
 from gateway.database import Database, Reading, Transaction
 from gateway.identity import Admission, KnownClient, Spending, Subject
+from gateway.identity.key_address import Look
 from gateway.identity.revoked import revoke
 from gateway.ledger import Draft, Effect, Kind, Ledger, UsedBefore
 from gateway.ledger.note import NamedSigner
 from gateway.ledger.stored import state as log_state
 from gateway.members.members import admission
+from gateway.settings import Settings
 from gateway.vault.keyring import KeyRing
 
 
@@ -96,3 +101,31 @@ class TokenEvents:
             facts = {"act": "token_revoked", "actor": subject.actor(), "expires_at": subject.expires_at}
             for log in (subject.alliance, *sorted(owners)):
                 change.enter(Draft(log=log, kind=Kind.ADMIN, facts=facts))
+
+
+def outward_post(settings: Settings) -> Post:
+    """Sends to members' addresses; its HTTP client is made when the first is sent to."""
+    made: list[Post] = []
+
+    async def post(uri: str, content: bytes, headers: Mapping[str, str]) -> None:
+        if not made:
+            from gateway.identity.outward import PostClient  # noqa: PLC0415 - its HTTP client takes long to import
+
+            made.append(PostClient(loopback=settings.jwks_loopback).post)
+        await made[0](uri, content, headers)
+
+    return post
+
+
+def look_at_keys(*, loopback: bool) -> Look:
+    """Fetches members' key sets; its HTTP client, which takes long to import, is made when the first is looked at."""
+    made: list[Look] = []
+
+    async def look(uri: str) -> list[object]:
+        if not made:
+            from gateway.identity.key_set_client import KeySetClient  # noqa: PLC0415 - as said
+
+            made.append(KeySetClient(loopback=loopback).look)
+        return await made[0](uri)
+
+    return look

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -17,11 +15,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.access.file_routes import routes as file_routes
 from gateway.access.log_routes import routes as log_routes
+from gateway.access.push_routes import routes as push_routes
+from gateway.access.reciprocity_routes import routes as reciprocity_routes
 from gateway.access.routes import routes as read_routes
 from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
+from gateway.background import beside
 from gateway.cases.routes import routes as case_routes
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.confidentiality.memo_routes import routes as memo_routes
@@ -38,14 +40,11 @@ from gateway.identity.routes import JWK_SET, KEY_SET
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
+from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
-from gateway.vault.own_keys import REREAD_S
-from gateway.vault.rotation import RotatedKey
 
 _API_VERSION = "1"
-_SWEEP_PAUSE_S = 60
-_DUTIES_PAUSE_S = 60
 _CACHED = "/v1/jwks"
 _ALIVE = Query(select(literal(1)))
 
@@ -77,16 +76,8 @@ def web(gateway: Gateway) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await gateway.integrator.integrate_all()
         gateway.integrator.start()
-        alone = not gateway.settings.database_url
-        beside = [
-            asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
-            asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
-            asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
-        ]
-        yield
-        for task in beside:
-            task.cancel()
-        await asyncio.wait(beside)
+        async with beside(gateway):
+            yield
 
     reads = read_routes(gateway.enforcement, authenticate, identity.challenge_changed, gateway.message_signing)
     oauth = identity_endpoints(identity)
@@ -102,24 +93,30 @@ def web(gateway: Gateway) -> FastAPI:
         docs_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.include_router(reads)
-    app.include_router(oauth)
-    app.include_router(identity_routes(identity))
-    app.include_router(
-        member_routes(authenticate_active, gateway.directory, gateway.signing_keys, gateway.attestations)
-    )
-    app.include_router(registration_routes(authenticate_active, gateway.registration))
-    app.include_router(agreement_routes(authenticate_active, gateway.agreements, gateway.life, gateway.negotiation))
-    app.include_router(document_routes(authenticate_active, gateway.agreements, gateway.pdf))
-    app.include_router(person_routes(authenticate_active, gateway.confidentiality))
-    app.include_router(confidentiality_routes(authenticate_active, gateway.confidentiality))
-    app.include_router(memo_routes(authenticate_active, gateway.confidentiality.memos))
-    app.include_router(case_routes(authenticate_active, gateway.casework))
-    app.include_router(catalog_routes(authenticate_active, gateway.datasets, gateway.uploads))
-    app.include_router(duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock))
-    app.include_router(consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents))
-    app.include_router(console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy))
-    app.include_router(log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs))
+    sharing = gateway.sharing
+    for router in (
+        reads,
+        file_routes(sharing.files, authenticate, identity.challenge_changed, gateway.message_signing),
+        oauth,
+        identity_routes(identity),
+        member_routes(authenticate_active, gateway.directory, gateway.signing_keys),
+        attestation_routes(authenticate_active, gateway.attestations),
+        registration_routes(authenticate_active, gateway.registration),
+        agreement_routes(authenticate_active, gateway.agreements, gateway.life, gateway.negotiation),
+        document_routes(authenticate_active, gateway.agreements, gateway.pdf),
+        person_routes(authenticate_active, gateway.confidentiality),
+        confidentiality_routes(authenticate_active, gateway.confidentiality),
+        memo_routes(authenticate_active, gateway.confidentiality.memos),
+        case_routes(authenticate_active, gateway.casework),
+        catalog_routes(authenticate_active, gateway.datasets, gateway.uploads),
+        duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock),
+        consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
+        push_routes(authenticate_active, sharing.addresses),
+        reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
+        console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),
+        log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs),
+    ):
+        app.include_router(router)
 
     @app.get("/v1/jwks", summary="The keys that verify receipts and signed answers", tags=["reads"])
     async def resource_keys() -> Response:
@@ -199,40 +196,3 @@ class FreshNonce:
 
         of_api = scope["type"] == "http" and scope["path"].startswith("/v1/") and scope["path"] != _CACHED
         await self._app(scope, receive, with_nonce if of_api else send)
-
-
-async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
-    """Delete what uploads left and tokens no longer need; what can't be done now is done later."""
-    while True:
-        try:
-            await gateway.uploads.sweep(starting=starting)
-            starting = False
-            await gateway.identity.forget_expired()
-        except Exception as error:
-            problems.log_unexpected(error, "while sweeping")
-        await asyncio.sleep(_SWEEP_PAUSE_S)
-
-
-async def _settle_duties_for_ever(gateway: Gateway) -> None:
-    """Settle what has come due; every server does, and each date is settled once."""
-    while True:
-        try:
-            await gateway.duties.settling.run()
-        except Exception as error:
-            problems.log_unexpected(error, "while settling duties")
-        await asyncio.sleep(_DUTIES_PAUSE_S)
-
-
-async def _turn_keys_for_ever(gateway: Gateway) -> None:
-    """Follow the gateway's own keys, and take the steps of a rotation that are due; each failure is for itself."""
-    works: list[Callable[[], Awaitable[None]]] = [
-        gateway.signing.follow,
-        *(partial(gateway.key_rotation.turn, use) for use in RotatedKey),
-    ]
-    while True:
-        for work in works:
-            try:
-                await work()
-            except Exception as error:
-                problems.log_unexpected(error, "while turning the gateway's own keys")
-        await asyncio.sleep(REREAD_S)

@@ -242,7 +242,7 @@ class Member:
         return await self.post(f"/v1/datasets/{dataset}/withdrawals", await self.token(), {"subject": subject})
 
     async def draft(self, recipient: Member, dataset: str, fields: Iterable[str], **over: Any) -> tuple[str, bytes]:
-        """Draft an agreement as its owner; returns its id and the text to sign."""
+        """Draft an agreement as its owner; returns its id and the text to sign. `term`: more about the dataset."""
         begin = datetime.fromtimestamp(self.now - 300, UTC)
         terms = {
             "owner": self.id,
@@ -256,6 +256,7 @@ class Member:
                     "methods": ["api"],
                     "lawful_basis": "consent",
                 }
+                | over.pop("term", {})
             ],
             "frequency": {"reads": 1_000_000, "per_seconds": 86_400},
             "start": instant(begin),

@@ -24,6 +24,7 @@ class Release(NamedTuple):
     """Opened records as (id, JSON object), by id, with the entry that names them and its receipt.
 
     `accompanied` is what the answer says beside them: what the recipient owes, and which fields were omitted.
+    `fields` are those that were permitted; a record lacks what its person has not consented to.
     """
 
     records: Sequence[tuple[bytes, bytes]]
@@ -31,6 +32,7 @@ class Release(NamedTuple):
     receipt: str
     cursor: str | None
     accompanied: Mapping[str, Any]
+    fields: tuple[str, ...]
 
 
 class EnforcementPoint:
@@ -65,9 +67,10 @@ class EnforcementPoint:
         if request.record is not None and not opened:
             raise NotFound
         records = sorted(zip([one.id for one in sealed], opened, strict=True))
-        assert judgement.decision.obligations is not None
-        accompanied = told(judgement.decision.obligations, judgement.now_s)
-        return Release(records, recorded, self._receipts.sign(Receipt.of(recorded)), judgement.cursor, accompanied)
+        decision, receipt = judgement.decision, self._receipts.sign(Receipt.of(recorded))
+        assert decision.obligations is not None
+        accompanied = told(decision.obligations, judgement.now_s)
+        return Release(records, recorded, receipt, judgement.cursor, accompanied, decision.fields)
 
     async def _judge_and_record(self, request: AccessRequest) -> tuple[Judgement, Recorded]:
         """Pair a judgement with its entry; what narrowed in between is judged once more, then refused."""

@@ -18,13 +18,16 @@ from gateway.policy import Obligations
 
 NOT_A_PARTY = Reason("NOT_A_PARTY", "1.2")
 FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
+VOLUME_EXCEEDED = Reason("VOLUME_EXCEEDED", "4.1.2")
+_NO_CEILING = 2**53 - 1
+"""The volume of an agreement that states none."""
 
 
 def describe(request: AccessRequest, judgement: Judgement) -> Draft:
     """The entry of an access, in the log of the data's owner.
 
-    A permit carries the narrowing number it was judged by and the agreement's frequency, both checked in
-    the ledger's own transaction.
+    A permit carries the narrowing number it was judged by and the agreement's frequency and volume, all checked
+    in the ledger's own transaction.
     """
     owner, decision, shared = judgement.governing.owner, judgement.decision, _shared(request, judgement)
     message = _message(request)
@@ -39,10 +42,8 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
         facts=message | _consents(judgement) | {"obligations": entered(_obligations(judgement))},
         opening=Opening(dataset=request.dataset, groups=judgement.groups()),
         narrowing=judgement.selection.narrowing,
-        quota=_quota(request, judgement),
-        overdrawn=Draft(
-            log=owner, kind=Kind.ACCESS, effect=Effect.DENY, reasons=(FREQUENCY_EXCEEDED,), facts=message, shared=shared
-        ),
+        quotas=_quotas(request, judgement),
+        overdrawn=Draft(log=owner, kind=Kind.ACCESS, effect=Effect.DENY, facts=message, shared=shared),
         sealed=judgement.sealed_query,
         valid_until_ms=judgement.valid_until_s * MILLISECONDS,
         shared=shared,
@@ -138,8 +139,32 @@ def _obligations(judgement: Judgement) -> Obligations:
     return judgement.decision.obligations
 
 
-def _quota(request: AccessRequest, judgement: Judgement) -> Quota:
-    """How often the agreement lets its recipient read, counted per window; a permit always says it."""
-    frequency = _obligations(judgement).frequency
-    window = judgement.now_s - judgement.now_s % frequency.per_seconds
-    return Quota(key=f"{request.agreement}:reads", window_start=window, limit=frequency.reads)
+def _quotas(request: AccessRequest, judgement: Judgement) -> tuple[Quota, ...]:
+    """How often, and how much of the dataset, the agreement lets its recipient read, counted per window.
+
+    A permit always says how often; where no volume is agreed, or no record was found, there is nothing more to count.
+    """
+    obligations = _obligations(judgement)
+    frequency, volume = obligations.frequency, obligations.volume
+    reads = Quota(
+        f"{request.agreement}:reads",
+        _window(judgement.now_s, frequency.per_seconds),
+        frequency.reads,
+        1,
+        FREQUENCY_EXCEEDED,
+    )
+    if volume.records >= _NO_CEILING or not judgement.selection.records:
+        return (reads,)
+    records = Quota(
+        f"{request.agreement}:{request.dataset}:records",
+        _window(judgement.now_s, volume.per_seconds),
+        volume.records,
+        len(judgement.selection.records),
+        VOLUME_EXCEEDED,
+    )
+    return reads, records
+
+
+def _window(now_s: int, per_seconds: int) -> int:
+    """When the window began that an instant lies in: windows begin at multiples of their length."""
+    return now_s - now_s % per_seconds

@@ -13,6 +13,8 @@ from sqlalchemy import Text as SQLText
 
 from gateway.access.request import AccessRequest
 from gateway.agreements import holds_case
+from gateway.agreements.agreements import Slice
+from gateway.agreements.dataset_terms import RowPredicate
 from gateway.agreements.held import matching
 from gateway.agreements.tables import agreement, agreement_third_party, hold
 from gateway.catalog import Dataset
@@ -158,6 +160,8 @@ class Governing:
     owner_state: str
     client_state: str
     client_version: int
+    rows: Sequence[RowPredicate] = ()
+    """Which rows of the dataset are agreed on; none: all of them."""
 
     @property
     def token_revoked(self) -> bool:
@@ -225,8 +229,8 @@ class Governing:
 class Terms(Protocol):
     """Where the agreement's slice comes from: parsed from signed bytes, signatures verified."""
 
-    async def case(self, agreement: str, version: int, dataset: str) -> Mapping[str, Any]:
-        """The `agreement` object of the policy's input; of a draft too."""
+    async def slice(self, agreement: str, version: int, dataset: str) -> Slice:
+        """The `agreement` object of the policy's input, of a draft too, and the rows that are agreed on."""
 
 
 class Circumstances(Protocol):
@@ -284,6 +288,7 @@ class GoverningFacts:
 
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
+        terms = await self._terms.slice(request.agreement, row["agreement_version"], request.dataset)
         dataset = await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None
         return Governing(
             versions=row["versions"],
@@ -297,7 +302,7 @@ class GoverningFacts:
                 owner_id=row["owner_id"],
             ),
             last_time=row["last_time"],
-            terms=await self._terms.case(request.agreement, row["agreement_version"], request.dataset),
+            terms=terms.case,
             dataset=dataset,
             circumstances=await self._circumstances.of(
                 self._database,
@@ -321,6 +326,7 @@ class GoverningFacts:
             owner_state=row["owner_state"],
             client_state=row["client_state"],
             client_version=row["client_version"],
+            rows=terms.rows,
         )
 
     async def _released(self, request: AccessRequest, owner: str) -> Collection[str]:

@@ -17,7 +17,7 @@ class AccessRequest(NamedTuple):
 
     `fields` empty means: all that the agreement grants. `record` names a single record by its id (32
     hexadecimal characters). `filters` maps field names to the value they must equal. `limit` is 1 to 100. `signed`
-    is the message that asked, if it carried a signature that holds.
+    is the message that asked, if it carried a signature that holds. `upload`: of this upload's records alone.
     """
 
     subject: Subject
@@ -32,6 +32,7 @@ class AccessRequest(NamedTuple):
     limit: int = MOST_RECORDS
     cursor: str | None = None
     signed: SignedRequest | None = None
+    upload: int | None = None
 
     @property
     def includes(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from binascii import hexlify
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -33,6 +33,7 @@ _PAGE_PARAMETERS = frozenset({"purpose", "fields", "limit", "cursor"})
 _RECORD_PARAMETERS = frozenset({"purpose", "fields"})
 _JSON = "application/json"
 
+Query = TypeVar("Query", bound=BaseModel)
 Name = Annotated[str, StringConstraints(pattern=f"^{PURPOSE_PATTERN}$")]
 _is_name = re.compile(PURPOSE_PATTERN).fullmatch
 
@@ -104,7 +105,9 @@ def routes(
         """One record by its id."""
         return await respond(request, _one)
 
-    @router.post("/query", summary="Read a filtered page", openapi_extra=_body(RecordQuery), response_class=Response)
+    @router.post(
+        "/query", summary="Read a filtered page", openapi_extra=described(RecordQuery), response_class=Response
+    )
     async def read_filtered(request: Request) -> Response:
         """Records whose fields equal the filters: granted fields only, and consented in that row."""
         return await respond(request, _filtered)
@@ -116,9 +119,9 @@ async def _page(request: Request, subject: Subject) -> AccessRequest:
     asked = _asked(request, _PAGE_PARAMETERS)
     return AccessRequest(
         subject=subject,
-        agreement=_identifier(request, "agreement"),
-        dataset=_identifier(request, "dataset"),
-        purpose=_purpose(asked.get("purpose"), subject, request),
+        agreement=identifier(request, "agreement"),
+        dataset=identifier(request, "dataset"),
+        purpose=purpose_of(asked.get("purpose"), subject, request),
         fields=_fields(asked.get("fields")),
         limit=_limit(asked.get("limit")),
         cursor=asked.get("cursor"),
@@ -129,22 +132,22 @@ async def _one(request: Request, subject: Subject) -> AccessRequest:
     asked = _asked(request, _RECORD_PARAMETERS)
     return AccessRequest(
         subject=subject,
-        agreement=_identifier(request, "agreement"),
-        dataset=_identifier(request, "dataset"),
-        record=_identifier(request, "record"),
-        purpose=_purpose(asked.get("purpose"), subject, request),
+        agreement=identifier(request, "agreement"),
+        dataset=identifier(request, "dataset"),
+        record=identifier(request, "record"),
+        purpose=purpose_of(asked.get("purpose"), subject, request),
         fields=_fields(asked.get("fields")),
         limit=1,
     )
 
 
 async def _filtered(request: Request, subject: Subject) -> AccessRequest:
-    query = await _query(request)
+    query = await body_of(request, RecordQuery)
     return AccessRequest(
         subject=subject,
-        agreement=_identifier(request, "agreement"),
-        dataset=_identifier(request, "dataset"),
-        purpose=_purpose(query.purpose, subject, request),
+        agreement=identifier(request, "agreement"),
+        dataset=identifier(request, "dataset"),
+        purpose=purpose_of(query.purpose, subject, request),
         fields=tuple(dict.fromkeys(query.fields)),
         filters=query.filters,
         limit=query.limit,
@@ -179,17 +182,17 @@ def _asked(request: Request, known: frozenset[str]) -> Mapping[str, str]:
     return asked
 
 
-async def _query(request: Request) -> RecordQuery:
+async def body_of(request: Request, model: type[Query]) -> Query:
     """The body, parsed strictly; `Invalid` names the first member that is wrong."""
     try:
-        return RecordQuery.model_validate(parse(await request.body()))
+        return model.model_validate(parse(await request.body()))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = "/" + "/".join(str(part)[:64] for part in first["loc"])
         raise Invalid("invalid_query", str(first["msg"]), field=field) from None
 
 
-def _identifier(request: Request, name: str) -> str:
+def identifier(request: Request, name: str) -> str:
     """A path part that may name something; what cannot is simply not there."""
     value: str = request.path_params[name]
     if len(value) != _ID_LENGTH or not _HEXADECIMAL.issuperset(value):
@@ -197,7 +200,7 @@ def _identifier(request: Request, name: str) -> str:
     return value
 
 
-def _purpose(asked: str | None, subject: Subject, request: Request) -> str:
+def purpose_of(asked: str | None, subject: Subject, request: Request) -> str:
     """The purpose asked for, else the only one that the token grants for this agreement."""
     if asked is not None:
         return asked if _is_name(asked) else _no_purpose("Not the form of a purpose.")
@@ -232,8 +235,8 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    """The body, for OpenAPI: it is parsed by hand so that ambiguous JSON is refused."""
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """A body below agreement and dataset, for OpenAPI: it is parsed by hand so that ambiguous JSON is refused."""
     body = {"required": True, "content": {_JSON: {"schema": model.model_json_schema()}}}
     return {"requestBody": body, **_parameters(frozenset())}
 

@@ -32,6 +32,7 @@ class Search:
         keys = await self._keyring.unlock(judgement.governing.owner)
         sought = Sought(
             terms=dataset.filter_terms(request.filters, keys),
+            rows=[dataset.row_terms(one.field, one.values, keys) for one in judgement.governing.rows],
             granted=dataset.bits(granted),
             filtered=dataset.bits(tuple(request.filters)),
             after=_position(request, keys),

@@ -1,7 +1,8 @@
 """Step 5 of the cycle: sealed records, consent joined per subject, in one statement with the versions.
 
 The first row holds the versions, so they come back when no record matches; a record's row holds no more than the
-record. The limit applies after the consent join: a row without consent leaves neither a gap nor a count.
+record. The limit applies after the consent join and the agreed row predicates: a row without consent, or outside
+what is agreed, leaves neither a gap nor a count.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, LargeBinary, and_, bindparam, cast, null, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, and_, bindparam, cast, exists, null, select, union_all
 from sqlalchemy import Text as SQLText
 
 from gateway.access.governing import Versions, governing_row, key_of
@@ -20,17 +21,20 @@ from gateway.catalog.tables import record, record_term, upload
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
 from gateway.vault.sealed import SealedRecord
+from gateway.vault.subject_key import DATASET_SCOPE
 from gateway.vault.tables import subject_key
 
 BEFORE_ALL = b""
 
 
 class Shape(NamedTuple):
-    """What makes two selections the same statement."""
+    """What makes two selections the same statement. `rows` has the number of values of each row predicate."""
 
     personal: bool
     single: bool
     filters: int
+    rows: tuple[int, ...] = ()
+    of_upload: bool = False
 
 
 class Selected(NamedTuple):
@@ -58,6 +62,8 @@ class Sought(NamedTuple):
     """The bound part of a selection: terms of the blind index, field bits, position."""
 
     terms: Sequence[tuple[int, bytes]]
+    rows: Sequence[tuple[int, Sequence[bytes]]]
+    """Per agreed row predicate its field and the terms of its values, of which the row has one, or it is absent."""
     granted: int
     """Bits of the fields that the decision permits."""
     filtered: int
@@ -65,7 +71,7 @@ class Sought(NamedTuple):
     after: bytes = BEFORE_ALL
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _statement(shape: Shape) -> Query:
     governing = governing_row().subquery("governing")
     chosen = (
@@ -99,6 +105,11 @@ def _statement(shape: Shape) -> Query:
                 consent.c.fields.bitwise_and(filtered) == filtered,
             ),
         ).add_columns(consent.c.id.label("consent"), consent.c.fields.label("consented"), consent.c.expires_at)
+    else:  # one key for all records: found once, not once a record
+        chosen = chosen.where(
+            subject_key.c.member_id == bindparam("owner", type_=SQLText),
+            subject_key.c.scope == bindparam("scope", type_=SQLText),
+        )
     for number in range(shape.filters):
         term = record_term.alias(f"term_{number}")
         chosen = chosen.join(
@@ -111,6 +122,10 @@ def _statement(shape: Shape) -> Query:
                 term.c.term == bindparam(f"term_{number}", type_=LargeBinary),
             ),
         )
+    if shape.of_upload:
+        chosen = chosen.where(record.c.upload_no == bindparam("upload_no", type_=BigInteger))
+    for number, values in enumerate(shape.rows):
+        chosen = chosen.where(_has_one_of(number, values))
     position = bindparam("after", type_=LargeBinary)
     chosen = chosen.where(record.c.id == position if shape.single else record.c.id > position)
     rows = chosen.order_by(record.c.id).limit(bindparam("most", type_=BigInteger)).subquery("chosen")
@@ -119,14 +134,41 @@ def _statement(shape: Shape) -> Query:
     return Query(union_all(versions, records))
 
 
+def _has_one_of(number: int, values: int) -> ColumnElement[bool]:
+    """Whether the row has one of an agreed predicate's values.
+
+    A probe per row in the order of the ids, not a join: agreed rows are usually many, and a page ends the walk.
+    """
+    term = record_term.alias(f"agreed_{number}")
+    known = [bindparam(f"row_{number}_{value}", type_=LargeBinary) for value in range(values)]
+    return exists().where(
+        term.c.dataset_no == record.c.dataset_no,
+        term.c.field_number == bindparam(f"row_field_{number}", type_=BigInteger),
+        term.c.term.in_(known),
+        term.c.record_id == record.c.id,
+        term.c.upload_no == record.c.upload_no,
+    )
+
+
+def _rounded(values: Sequence[bytes]) -> Sequence[bytes]:
+    """The values, the last one repeated until their number is a power of two: few statements serve all agreements."""
+    missing = (1 << (len(values) - 1).bit_length()) - len(values)
+    return [*values, *[values[-1]] * missing]
+
+
 async def select_records(
     database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int
 ) -> Selection:
     """Run the one statement. A single record looks like a page of at most one."""
-    shape = Shape(dataset.kind == "personal", request.record is not None, len(sought.terms))
+    rows = [(field, _rounded(values)) for field, values in sought.rows]
+    agreed = tuple([len(values) for _, values in rows])
+    single, of_upload = request.record is not None, request.upload is not None
+    shape = Shape(dataset.kind == "personal", single, len(sought.terms), agreed, of_upload)
     given: dict[str, Any] = {
         **key_of(request),
         "dataset_no": dataset.no,
+        "owner": dataset.owner,
+        "scope": DATASET_SCOPE + dataset.id,
         "purpose": request.purpose,
         "now": now_s,
         "granted": sought.granted,
@@ -137,12 +179,17 @@ async def select_records(
     for number, (field, term) in enumerate(sought.terms):
         given[f"field_{number}"] = field
         given[f"term_{number}"] = term
-    rows = await database.all(_statement(shape), **given)
-    judged = next((row for row in rows if row[0] is not None), None)
+    if request.upload is not None:
+        given["upload_no"] = request.upload
+    for number, (field, values) in enumerate(rows):
+        given[f"row_field_{number}"] = field
+        given |= {f"row_{number}_{at}": value for at, value in enumerate(values)}
+    answers = await database.all(_statement(shape), **given)
+    judged = next((row for row in answers if row[0] is not None), None)
     if judged is None:
         return NOTHING
     selected = _of_person if shape.personal else _of_nobody
-    found = sorted([selected(row) for row in rows if row is not judged])  # by id, the first column
+    found = sorted([selected(row) for row in answers if row is not judged])  # by id, the first column
     shown = tuple(found[: request.limit])
     return Selection(judged[0], judged[1], shown, more=len(found) > request.limit)
 

@@ -1,8 +1,8 @@
-"""What is kept beside the ledger: decided cases, and the signed messages that entries name by their hash."""
+"""What is kept beside the ledger: decided cases, signed messages that entries name by their hash, and pushes."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text
 
 from gateway.database import metadata
 
@@ -24,3 +24,40 @@ signed_message = Table(
 )
 """A signed request, or the signed answer to one, by the digest of its signature base. Sealed under the audit key of
 the member that asked: the base holds a token, and a digest from which a filter's value could be guessed."""
+
+push_address = Table(
+    "push_address",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alliance_id", Text, ForeignKey("alliance.id"), nullable=False),
+    Column("owner_id", Text, ForeignKey("member.id"), nullable=False),
+    Column("recipient_id", Text, ForeignKey("member.id"), nullable=False),
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("agreement_id", Text, ForeignKey("agreement.id"), nullable=False),
+    Column("dataset_no", BigInteger, ForeignKey("dataset.no"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("state", Text, nullable=False),  # active, stopped
+    Column("stopped_for", Text),  # the code of the reason; null while active
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "recipient_id", "id"),
+    Index(None, "dataset_no", "state"),
+)
+"""Where a recipient wants what is published under one agreement for one purpose to be sent."""
+
+push_delivery = Table(
+    "push_delivery",
+    metadata,
+    Column("address_id", Text, ForeignKey("push_address.id"), primary_key=True),
+    Column("upload_no", BigInteger, ForeignKey("upload.no"), primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),  # due, done, given_up
+    Column("page", BigInteger, nullable=False),  # the one to be acknowledged next, from 1
+    Column("message_id", Text, nullable=False),  # of that page, in every attempt
+    Column("cursor", Text),  # where it begins
+    Column("records", BigInteger, nullable=False),  # acknowledged so far
+    Column("attempts", BigInteger, nullable=False),  # of that page
+    Column("due_at", BigInteger, nullable=False),
+    Column("last_code", Text),  # why the last attempt failed
+    Index(None, "state", "due_at"),
+)
+"""One upload on its way to one address."""

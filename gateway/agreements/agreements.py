@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger as SQLInteger
 from sqlalchemy import bindparam, or_, select
 
 from gateway.agreements.agreement import Agreement, agreement_case
+from gateway.agreements.dataset_terms import RowPredicate
 from gateway.agreements.proof import AGREEMENT_ROW, TamperedAgreement, prove, unproved
 from gateway.agreements.tables import agreement
 from gateway.agreements.terms import Terms
@@ -32,6 +33,13 @@ _OWN = Query(
 _OWNER = Query(select(agreement.c.owner_id).where(agreement.c.id == bindparam("id")))
 
 _Key = tuple[Any, ...]
+
+
+class Slice(NamedTuple):
+    """What governs one dataset: the policy's `agreement` object, and the row predicates (none: every row)."""
+
+    case: dict[str, Any]
+    rows: tuple[RowPredicate, ...]
 
 
 class Agreements:
@@ -74,16 +82,21 @@ class Agreements:
         found = [await self.load(row["id"]) for row in rows]
         return [one for one in found if one is not None]
 
-    async def case(self, agreement: str, version: int, dataset: str) -> dict[str, Any]:  # noqa: ARG002
+    async def case(self, agreement: str, version: int, dataset: str) -> dict[str, Any]:
         """The `agreement` object of the policy's input for one dataset; of a draft too.
 
         It is the newest state and carries its own version: where that is not the `version` which the caller has
         read, comparing versions later makes the caller decide again.
         """
+        return (await self.slice(agreement, version, dataset)).case
+
+    async def slice(self, agreement: str, version: int, dataset: str) -> Slice:  # noqa: ARG002
+        """As `case`, with the rows that are agreed on, which the policy does not see: no value of theirs is in it."""
         found = await self.load(agreement)
         if found is None:
             raise NotFound
-        return agreement_case(found, dataset)
+        term = found.terms.term_for(dataset) if found.terms is not None else None
+        return Slice(agreement_case(found, dataset), term.rows if term is not None else ())
 
     async def offer(self, member: str, agreement: str, now_s: int) -> Offer | None:
         """What a token may say about an agreement: its terms for who may receive while in force, else None.

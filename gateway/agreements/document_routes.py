@@ -24,6 +24,7 @@ _ID = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _JSON = "application/json"
 _JSON_LD = "application/ld+json"
 _PDF = "application/pdf"
+_BINARY = {"type": "string", "format": "binary"}
 _NOTHING_ELSE = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _Id = Annotated[str, Path(pattern=_ID)]
 
@@ -61,7 +62,9 @@ def routes(authenticate: Authenticate, agreements: Agreements, pdf: PdfEvidence)
     @router.post(
         "/{agreement_id}/pdf",
         status_code=status.HTTP_201_CREATED,
-        openapi_extra={"requestBody": {"required": True, "content": {_PDF: {}}}},
+        openapi_extra={
+            "requestBody": {"required": True, "content": {_PDF: {"schema": {"type": "string", "format": "binary"}}}}
+        },
         summary="Attach the PDF that you signed",
     )
     async def attach(request: Request, subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
@@ -83,7 +86,7 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
-            raise TooLarge("pdf_too_large", f"A signed PDF has at most {MOST_BYTES} bytes.")
+            raise TooLarge("body_too_large", f"A signed PDF has at most {MOST_BYTES} bytes.")
     return bytes(body)
 
 

@@ -15,7 +15,7 @@ from gateway.agreements.schemas import LONGEST_BODY, PROPOSAL, SIGNATURE, read_j
 from gateway.agreements.templates import templates
 from gateway.agreements.terms import Terms
 from gateway.canonical import canonical
-from gateway.errors import TooLarge
+from gateway.errors import Invalid, TooLarge
 from gateway.identity.subject import Subject
 
 # Annotations are evaluated here, not postponed: FastAPI could not see the caller of each router otherwise.
@@ -24,6 +24,7 @@ Authenticate = Callable[[Request], Awaitable[Subject]]
 LARGEST_PAGE = 100
 _ID = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _JSON = "application/json"
+_JSON_LD = "application/ld+json"
 _Id = Annotated[str, Path(pattern=_ID)]
 
 
@@ -34,14 +35,20 @@ def routes(
     router = APIRouter(prefix="/v1/agreements", tags=["agreements"])
     caller = Depends(authenticate)
 
-    @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_body(PROPOSAL), summary="Draft an agreement")
+    @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_DRAFT, summary="Draft an agreement")
     async def draft(
         request: Request,
         subject: Annotated[Subject, caller],
         idempotency_key: Annotated[str | None, Header()] = None,
     ) -> Response:
-        """The gateway adds `v`, `alliance` and `agreement` and answers with the text to sign. Needs `draft`."""
-        answer = await life.draft(subject, await _read(request), idempotency_key=idempotency_key)
+        """The gateway adds `v`, `alliance` and `agreement` and answers with the text to sign. Needs `draft`.
+
+        As `application/ld+json` an ODRL policy is read; what terms cannot express is refused by name and JSON pointer.
+        """
+        proposal = await _read(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON_LD:
+            proposal = proposal_from_odrl(proposal, alliance=subject.alliance)
+        answer = await life.draft(subject, proposal, idempotency_key=idempotency_key)
         return Response(answer, status.HTTP_201_CREATED, media_type=_JSON)
 
     @router.get("", summary="Your agreements")
@@ -87,27 +94,21 @@ def routes(
         request: Request,
         subject: Annotated[Subject, caller],
         agreement_id: _Id,
-        replaces: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
+        replaces: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
         """`replaces` is the `terms_sha256` that you have read. Once one party has signed, no text follows."""
-        revised = await negotiation.revise(subject, agreement_id, await _read(request), replaces=replaces)
+        proposal = await _read(request)
+        if not replaces:
+            raise Invalid(
+                "replaces_missing", "Name the text that you change.", field="replaces", remedy="Send its terms_sha256."
+            )
+        revised = await negotiation.revise(subject, agreement_id, proposal, replaces=replaces)
         return Response(canonical(revised.describe()), status.HTTP_201_CREATED, media_type=_JSON)
 
     @router.get("/{agreement_id}/archive", summary="What is archived of an agreement, by digests")
     async def archive(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
         """Every text, every signature, every signed PDF; none is rewritten or removed (clause 2.3.2)."""
         return _json(await negotiation.archive(subject, agreement_id))
-
-    @router.post("/odrl", status_code=status.HTTP_201_CREATED, summary="Draft an agreement from an ODRL policy")
-    async def import_odrl(
-        request: Request,
-        subject: Annotated[Subject, caller],
-        idempotency_key: Annotated[str | None, Header()] = None,
-    ) -> Response:
-        """What terms cannot express is refused by name and JSON pointer. The draft gets its own id. Needs `draft`."""
-        proposal = proposal_from_odrl(await _read(request), alliance=subject.alliance)
-        answer = await life.draft(subject, proposal, idempotency_key=idempotency_key)
-        return Response(answer, status.HTTP_201_CREATED, media_type=_JSON)
 
     @router.post("/{agreement_id}/signatures", openapi_extra=_body(SIGNATURE), summary="Sign an agreement")
     async def sign(request: Request, subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:
@@ -149,3 +150,11 @@ def _json(value: Any) -> Response:
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
+
+
+_DRAFT = {
+    "requestBody": {
+        "required": True,
+        "content": {_JSON: {"schema": PROPOSAL}, _JSON_LD: {"schema": {"type": "object"}}},
+    }
+}

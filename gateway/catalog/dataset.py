@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ from gateway.vault.keyring import MemberKeys
 from gateway.vault.sealed import Layout
 
 _MOST_REMEMBERED = 1024
+NO_FIELD = -1
+"""The number that no field has, so that no row has a term of it."""
+_NO_TERM = b""
 
 
 class Openable(NamedTuple):
@@ -173,6 +177,20 @@ class Dataset:
         and case folding. `Invalid` names the field.
         """
         return [self._filter_term(name, value, keys) for name, value in filters.items()]
+
+    def row_terms(self, name: str, values: Sequence[str], keys: MemberKeys) -> tuple[int, list[bytes]]:
+        """The field's number and the blind index terms of the values, of which an agreed row has one (clause 4.1.2).
+
+        At least one term: what no row of this dataset can have, or a field without `x-filter`, matches nothing.
+        """
+        field = self.fields.get(name)
+        if field is None or not field.filterable:
+            return NO_FIELD, [_NO_TERM]
+        terms = []
+        for value in values:
+            with suppress(Invalid):
+                terms.append(self._filter_term(name, value, keys)[1])
+        return field.number, terms or [_NO_TERM]
 
     def _filter_term(self, name: str, value: Any, keys: MemberKeys) -> tuple[int, bytes]:
         field = self.fields.get(name)

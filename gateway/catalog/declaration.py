@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema_rs
 
 from gateway.canonical import canonical
+from gateway.catalog.naming import names_an_identity
 from gateway.catalog.schema import GRADES, Field, Schema
 from gateway.confidentiality.classes import CONFIDENTIAL, PUBLIC
 from gateway.errors import Invalid
@@ -194,14 +195,24 @@ def _check_kind(schema: Schema) -> None:
             at = f"/properties/{subject.name}/x-class"
             raise _wrong(at, "The subject's class is personal or sensitive, or begins with personal_ or sensitive_.")
         return
-    personal = [field.name for field in schema.fields.values() if _PERSONAL_CLASS.fullmatch(field.class_name)]
+    told = [(one.name, _personal(one)) for one in schema.fields.values()]
+    personal = [f"/properties/{name}/{why}" for name, why in told if why is not None]
     if schema.subject_field is not None or personal:
         raise Invalid(
             "CLASS_NOT_SHAREABLE",
             f"A {schema.kind} dataset holds no personal information (clause 4.1.1).",
-            field="/x-subject-field" if schema.subject_field is not None else f"/properties/{personal[0]}/x-class",
-            remedy="Declare the dataset personal.",
+            field="/x-subject-field" if schema.subject_field is not None else personal[0].removesuffix("/"),
+            remedy="Declare the dataset personal, or name the field for what it is if no person is meant.",
         )
+
+
+def _personal(field: Field) -> str | None:
+    """By which keyword a field says that it is about a person ('' for its names); None where it does not."""
+    if _PERSONAL_CLASS.fullmatch(field.class_name):
+        return "x-class"
+    if "x-format" in field.keywords:
+        return "x-format"
+    return "" if names_an_identity(field) else None
 
 
 def _names_a_thing(field: Field) -> bool:

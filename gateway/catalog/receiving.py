@@ -14,10 +14,11 @@ import orjson
 from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, case, insert, or_, select, update
 
 from gateway.catalog.blocks import blocks_of
+from gateway.catalog.customers import CLAUSE, CODE, CustomerRows, Customers
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.reading import Batch, reader_of
 from gateway.catalog.report import Report
-from gateway.catalog.sealing import TermMemory, prepare, seal
+from gateway.catalog.sealing import Prepared, TermMemory, prepare, seal
 from gateway.catalog.spool import TermSpool
 from gateway.catalog.staging import stage_records, stage_terms
 from gateway.catalog.subject_keys import subject_keys
@@ -26,11 +27,11 @@ from gateway.catalog.uniqueness import Seen
 from gateway.clock import Clock
 from gateway.database import Database, Query, Reading
 from gateway.database.idempotency import fingerprint, recall, remember
-from gateway.errors import Conflicting, GatewayError, Invalid
+from gateway.errors import Conflicting, GatewayError, Invalid, Reason
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
-from gateway.ledger import Draft, Kind, Ledger
-from gateway.vault.keyring import KeyRing
+from gateway.ledger import Draft, Effect, Kind, Ledger
+from gateway.vault.keyring import KeyRing, MemberKeys
 
 _TERMS_AT_ONCE = 5000
 _NEW = Query(insert(upload))
@@ -47,7 +48,9 @@ _CLOSE = Query(
     .where(upload.c.no == bindparam("the_no"), upload.c.state == "staged")
 )
 _FAIL = Query(
-    update(upload).values(state="failed").where(upload.c.no == bindparam("the_no"), upload.c.state == "staged")
+    update(upload)
+    .values(state=bindparam("outcome", type_=Text))
+    .where(upload.c.no == bindparam("the_no"), upload.c.state == "staged")
 )
 _IS_NEW = upload.c.no == bindparam("the_no", type_=BigInteger)
 _PUBLISH = Query(
@@ -130,7 +133,9 @@ class Receiving:
         self._content = hashlib.sha256()
         self._report = Report()
         self._seen = Seen() if dataset.schema.unique else None
+        self._customers = Customers(dataset.schema)
         self._terms = TermSpool()
+        self._known_terms = TermMemory(dataset)
         self._base: frozenset[int] = frozenset()
         self._writing: asyncio.Task[None] | None = None
 
@@ -159,6 +164,7 @@ class Receiving:
             async for block in blocks:
                 await self._batch(await asyncio.to_thread(self._reader.feed, block))
             await self._batch(await asyncio.to_thread(self._reader.finish))
+            self._customers.conclude()
             await self._written()
             await self._index()
             return await self._publish()
@@ -166,6 +172,8 @@ class Receiving:
             if isinstance(error, GatewayError):
                 self._report.error = error
             await asyncio.shield(self._fail())
+            if isinstance(error, CustomerRows):
+                await self._ledger.record(self._quarantined(error))
             raise
 
     async def _key_is_known(self) -> bool:
@@ -224,17 +232,21 @@ class Receiving:
 
     async def _batch(self, batch: Batch) -> None:
         keys = await self._keyring.unlock(self._dataset.owner)
-        prepared = await asyncio.to_thread(prepare, self._dataset, keys, self._seen, batch.rows)
+        prepared = await asyncio.to_thread(self._prepare, keys, batch)
         self._report.add(len(prepared.rows), sorted([*batch.refused, *prepared.refused]))
         if not prepared.rows:
             return
         found = await subject_keys(self._database, keys, prepared.scopes, self._clock())
-        terms = TermMemory(self._dataset, keys)
-        staged = await asyncio.to_thread(seal, self._dataset, terms, found, self._no, prepared)
+        known = self._known_terms.under(keys)
+        staged = await asyncio.to_thread(seal, self._dataset, known, found, self._no, prepared)
         if staged.terms:
             await asyncio.to_thread(self._terms.add, staged.terms)
         await self._written()
         self._writing = asyncio.create_task(stage_records(self._database, self._no, staged.records, self._clock()))
+
+    def _prepare(self, keys: MemberKeys, batch: Batch) -> Prepared:
+        self._customers.look(batch.rows)
+        return prepare(self._dataset, keys, self._seen, batch.rows)
 
     async def _index(self) -> None:
         """Insert the terms of the whole upload in the order of the index."""
@@ -313,6 +325,17 @@ class Receiving:
         }
         return Draft(log=self._subject.member, kind=Kind.CATALOG, facts=facts)
 
+    def _quarantined(self, found: CustomerRows) -> Draft:
+        facts = {
+            "act": "upload_quarantined",
+            "actor": {"member": self._subject.member, "client": self._subject.client},
+            "dataset": self._dataset.id,
+            "upload": self._id,
+            "columns": [one.describe() for one in found.columns],
+        }
+        reasons = (Reason(CODE, CLAUSE),)
+        return Draft(log=self._subject.member, kind=Kind.CATALOG, effect=Effect.DENY, reasons=reasons, facts=facts)
+
     def _told(self, state: str) -> bytes:
         named = {
             "id": self._id,
@@ -329,6 +352,7 @@ class Receiving:
             self._writing.cancel()
             with suppress(asyncio.CancelledError, GatewayError):
                 await self._writing
+        outcome = "quarantined" if isinstance(self._report.error, CustomerRows) else "failed"
         with suppress(GatewayError):
             async with self._database.transaction() as tx:
                 await tx.run(
@@ -336,6 +360,6 @@ class Receiving:
                     the_no=self._no,
                     its_accepted=self._report.accepted,
                     its_refused=self._report.refused,
-                    its_report=self._told("failed").decode(),
+                    its_report=self._told(outcome).decode(),
                 )
-                await tx.run(_FAIL, the_no=self._no)
+                await tx.run(_FAIL, the_no=self._no, outcome=outcome)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.catalog.columns import MESSAGES
+from gateway.catalog.customers import CustomerRows
 from gateway.catalog.reading import RefusedRow
 from gateway.errors import GatewayError
 
@@ -46,4 +47,6 @@ class Report:
         }
         if self.error is not None:
             named["error"] = {"code": self.error.code, "detail": self.error.detail, "field": self.error.field}
+            if isinstance(self.error, CustomerRows):
+                named["error"]["columns"] = [column.describe() for column in self.error.columns]
         return named

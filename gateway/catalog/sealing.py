@@ -39,18 +39,26 @@ class Staged:
 
 
 class TermMemory:
-    """Index terms of values seen before in this upload, bounded."""
+    """Index terms of values seen before in this upload, bounded; those of one member's keys as they are in use."""
 
-    def __init__(self, dataset: Dataset, keys: MemberKeys) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._keys = keys
+        self._keys: MemberKeys | None = None
         self._known: dict[tuple[int, bytes], bytes | None] = {}
+
+    def under(self, keys: MemberKeys) -> TermMemory:
+        """Itself, for a batch under these keys: what others gave is forgotten."""
+        if self._keys is not keys:
+            self._keys = keys
+            self._known = {}
+        return self
 
     def term(self, number: int, value: bytes) -> bytes | None:
         """The term of an encoded value, None for null."""
         known = self._known.get((number, value), b"")
         if known != b"":
             return known
+        assert self._keys is not None, "under some keys"
         text = text_of(value)
         term = None if text is None else self._keys.index_term(self._dataset.id, number, text)
         if len(self._known) < REMEMBERED:

@@ -33,7 +33,7 @@ _IS_KEPT = (
 )
 _DEAD = Query(
     select(upload.c.no).where(
-        or_(upload.c.state == "failed", and_(upload.c.state == "superseded", ~_IS_KEPT)),
+        or_(upload.c.state.in_(("failed", "quarantined")), and_(upload.c.state == "superseded", ~_IS_KEPT)),
         exists().where(record.c.upload_no == upload.c.no) | exists().where(record_term.c.upload_no == upload.c.no),
     )
 )
@@ -83,11 +83,11 @@ async def _stage(database: Database, upload_no: int, insertion: Query, rows: Row
 
 
 async def sweep(database: Database, *, abandoned_before: int) -> int:
-    """Delete the rows of failed and superseded uploads, and of staged ones untouched since `abandoned_before` (ms).
+    """Delete the rows of failed, quarantined and superseded uploads, and of staged ones that were abandoned.
 
-    What was superseded in a dataset under a legal hold stays until its cases are decided (clauses 3.3.4, 7.2.2).
-
-    Returns how many records went. It may be stopped at any point and run again.
+    Abandoned: untouched since `abandoned_before` (ms). What was superseded in a dataset under a legal hold stays until
+    its cases are decided (clauses 3.3.4, 7.2.2). Returns how many records went. It may be stopped at any point and run
+    again.
     """
     async with database.transaction() as tx:
         await tx.run(_ABANDON, before=abandoned_before)

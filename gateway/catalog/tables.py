@@ -36,7 +36,7 @@ upload = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("dataset_no", BigInteger, ForeignKey("dataset.no"), nullable=False),
     Column("mode", Text, nullable=False),  # append, replace
-    Column("state", Text, nullable=False),  # staged, published, superseded, failed
+    Column("state", Text, nullable=False),  # staged, published, superseded, failed, quarantined
     Column("accepted", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("report", Text, nullable=False),  # JSON, without any cell value

@@ -18,8 +18,12 @@ from gateway.cli.agreement import agreement
 from gateway.cli.cases import cases, verify_case_command
 from gateway.cli.duties import duties
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
+from gateway.cli.explaining import explain_command
+from gateway.cli.files import verify_file_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
+from gateway.cli.push import push
+from gateway.cli.reciprocity import reciprocity_command
 from gateway.cli.serving import alone
 from gateway.errors import Invalid
 from gateway.settings import Settings
@@ -35,10 +39,14 @@ admin.add_typer(operators)
 admin.add_typer(cases, name="case")
 app.add_typer(duties, name="duties")
 app.add_typer(admin, name="admin")
+app.add_typer(push, name="push")
 app.add_typer(agreement, name="agreement")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
+app.command("verify-file")(verify_file_command)
+app.command("explain")(explain_command)
 app.command("message")(message_command)
+app.command("reciprocity")(reciprocity_command)
 app.command("verify-message")(verify_message_command)
 app.command("verify-case")(verify_case_command)
 

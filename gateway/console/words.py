@@ -197,7 +197,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "argument_step": ("Step", "处理步骤"),
     "argument_transfer": ("Transfer mechanism", "出境依据"),
     "argument_term": ("Dataset under an agreement", "协议下的数据集"),
-    "argument_until": ("Until (epoch seconds)", "截止时间（纪元秒）"),
+    "argument_until": ("Until", "截止时间"),
     "argument_use": ("Use of the key", "密钥用途"),
     "argument_version": ("Version of the member", "成员版本"),
     "argument_why": ("Why", "理由"),

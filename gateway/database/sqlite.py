@@ -17,6 +17,7 @@ from typing import Any
 from gateway.database.interface import AlreadyExists, DatabaseUnavailable, Reading, Row, Transaction
 from gateway.database.statements import Query
 
+sqlite3.register_adapter(bytes, bytes)  # itself: else each parameter of bytes is asked for adapters, in vain, for 1 us
 _LOCK_PATIENCE_S = 5.0
 _LOCK_PAUSE_S = 0.002
 

@@ -7,8 +7,9 @@ run: columns are `Text`, `BigInteger` or `LargeBinary`, which need none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import MetaData
@@ -34,7 +35,10 @@ _SQLITE = pysqlite.dialect()
 class Text:
     """One dialect's SQL text, and how to lay out named parameters for its driver."""
 
-    __slots__ = ("_given", "_laid_out", "sql")
+    __slots__ = ("_given", "_laid_out", "arguments", "sql")
+
+    arguments: Callable[[Mapping[str, Any]], Sequence[Any]]
+    """Positional arguments: the statement's literals, and what is given; a name that nobody gave is a KeyError."""
 
     def __init__(self, statement: ClauseElement, dialect: Any) -> None:
         compiled = statement.compile(dialect=dialect)
@@ -43,9 +47,10 @@ class Text:
         self.sql = str(compiled)
         self._laid_out = [compiled.params[name] for name in compiled.positiontup]
         self._given = [(at, name) for at, name in enumerate(compiled.positiontup) if compiled.params[name] is None]
+        takes_all = len(self._given) == len(self._laid_out) > 1
+        self.arguments = itemgetter(*compiled.positiontup) if takes_all else self._among_literals
 
-    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
-        """Positional arguments: the statement's literals, and what is given; a name that nobody gave is a KeyError."""
+    def _among_literals(self, given: Mapping[str, Any]) -> list[Any]:
         arguments = self._laid_out.copy()
         for at, name in self._given:
             arguments[at] = given[name]

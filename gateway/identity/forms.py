@@ -12,6 +12,8 @@ BODY_BYTES: Final = 32 * 1024
 _PARAMETERS: Final = 32
 _TYPE: Final = re.compile(rb"application/x-www-form-urlencoded[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_PERCENT: Final = ord("%")
+"""Looked for as a number: for `b"%" in text` CPython raises and swallows a TypeError."""
 
 
 def parse_form(content_type: bytes, body: bytes) -> dict[str, str]:
@@ -34,7 +36,7 @@ def parse_form(content_type: bytes, body: bytes) -> dict[str, str]:
 
 def _decoded(text: bytes) -> str:
     plain = text.replace(b"+", b" ")
-    if b"%" in plain:
+    if _PERCENT in plain:
         if _BAD_ESCAPE.search(plain):
             raise TokenRefused("invalid_request", "FORM_ENCODING")
         plain = unquote_to_bytes(plain)

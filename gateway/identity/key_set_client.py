@@ -1,25 +1,19 @@
-"""One bounded look at a key set that a member publishes.
-
-The check of the address is made on the very address that the socket is about to connect to, after the name was
-resolved, once: what the name would answer the next time is never asked. Redirects are not followed, proxies and
-cookies not used.
-"""
+"""One bounded look at a key set that a member publishes, over a connection that `outward` checks."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
-from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from gateway.canonical import parse
 from gateway.errors import Invalid
-from gateway.identity.key_address import KeysUnfetched, checked_address, is_open_to_us
+from gateway.identity.key_address import KeysUnfetched, checked_address
+from gateway.identity.outward import connector, is_refused
 
 DOCUMENT_BYTES: Final = 64 * 1024
 SECONDS: Final = 3.0
@@ -27,10 +21,6 @@ _MOST_PUBLISHED: Final = 64
 _TYPES: Final = ("application/json", "application/jwk-set+json")
 _OK: Final = 200
 _REDIRECTS: Final = range(300, 400)
-
-
-class _AddressRefused(OSError):
-    """The name leads to where nothing public is."""
 
 
 class KeySetClient:
@@ -61,22 +51,14 @@ class KeySetClient:
         except TimeoutError:
             raise KeysUnfetched("KEYS_TIMEOUT") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            refused = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _AddressRefused)
-            raise KeysUnfetched("KEYS_ADDRESS" if refused else "KEYS_UNREACHABLE") from None
+            raise KeysUnfetched("KEYS_ADDRESS" if is_refused(error) else "KEYS_UNREACHABLE") from None
 
     async def _document(self, uri: str) -> bytes:
-        connector = aiohttp.TCPConnector(
-            ssl=self._trust,
-            resolver=self._resolver(),
-            socket_factory=self._socket,
-            use_dns_cache=False,
-            force_close=True,
-            happy_eyeballs_delay=None,
-        )
+        made = connector(loopback=self._loopback, trust=self._trust, resolver=self._resolver())
         headers = {"Accept": ", ".join(_TYPES), "Accept-Encoding": "identity", "User-Agent": "alliance-gateway"}
         async with (
             aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, headers=headers
+                connector=made, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, headers=headers
             ) as session,
             session.get(uri, allow_redirects=False) as answer,
         ):
@@ -85,13 +67,6 @@ class KeySetClient:
             if answer.status != _OK or answer.content_type not in _TYPES:
                 raise KeysUnfetched("KEYS_CONTENT")
             return await _capped(answer.content)
-
-    def _socket(self, address: Any) -> socket.socket:
-        """A socket for an address that the name was resolved to, or an error that leaves it unconnected."""
-        family, kind, protocol, _, where = address
-        if not is_open_to_us(ip_address(where[0]), loopback=self._loopback):
-            raise _AddressRefused
-        return socket.socket(family, kind, protocol)
 
 
 async def _capped(content: aiohttp.StreamReader) -> bytes:

@@ -15,12 +15,13 @@ from gateway.identity.signed_requests import PROFILE, SignedRequest
 from gateway.identity.structured_fields import serialised
 
 TAG: Final = "fapi-2-response"
+PUSH_TAG: Final = "alliance-gateway-push"
 _LABEL: Final = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedResponse:
-    """A signature over an answer, and the three header fields that carry it."""
+    """A signature over an answer, or over a push, and the three header fields that carry it."""
 
     message: SignedMessage
     headers: Mapping[str, str]
@@ -68,12 +69,31 @@ class ResponseSigner:
         stated = ([item for item, _ in covered], parameters)
         base = signature_base([(serialised(item), value) for item, value in covered], serialised(stated))
         message = SignedMessage(base, signature_of(base), key.algorithm, key)
-        headers = {
-            "Content-Digest": digest,
-            "Signature-Input": serialised({_LABEL: stated}),
-            "Signature": serialised({_LABEL: message.signature}),
-        }
-        return SignedResponse(message, headers)
+        return SignedResponse(message, _carried(digest, stated, message))
+
+    def sign_push(self, uri: str, content: bytes, fields: Mapping[str, str]) -> SignedResponse:
+        """Cover a POST of ours to an address: method, target URI, digest, and every one of these (lower-case) fields.
+
+        The header fields returned carry the signature alone. `Unavailable` without a key.
+        """
+        if self._held is None:
+            raise Unavailable("keys_unavailable", "There is no key to sign with now.")
+        key, kid, signature_of = self._held
+        digest = digests.content_digest(content)
+        covered = [("@method", "POST"), ("@target-uri", uri), (digests.FIELD, digest), *fields.items()]
+        parameters = {"created": seconds(self._clock()), "keyid": kid, "tag": PUSH_TAG}
+        stated = ([_item(name) for name, _ in covered], parameters)
+        base = signature_base([(serialised(_item(name)), value) for name, value in covered], serialised(stated))
+        message = SignedMessage(base, signature_of(base), key.algorithm, key)
+        return SignedResponse(message, _carried(digest, stated, message))
+
+
+def _carried(digest: str, stated: Any, message: SignedMessage) -> dict[str, str]:
+    return {
+        "Content-Digest": digest,
+        "Signature-Input": serialised({_LABEL: stated}),
+        "Signature": serialised({_LABEL: message.signature}),
+    }
 
 
 def _item(name: str, **parameters: Any) -> tuple[str, dict[str, Any]]:

@@ -256,10 +256,13 @@ class _Judging:
             return Conflicting("event_recorded", "An entry with this event id is already recorded.", field="/event_id")
         if draft.once is not None and not await draft.once.use(self._tx):
             return UsedBefore()
-        if draft.quota is None or entry.refusal is None or await self.quotas.take(draft.quota):
+        if not draft.quotas or entry.refusal is None:
+            return entry, instant
+        spent = await self.quotas.take(draft.quotas)
+        if not spent:
             return entry, instant
         try:
-            return entry.refusal(), instant
+            return entry.refusal(spent), instant
         except GatewayError as error:
             return error
 

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from gateway.canonical import canonical
-from gateway.errors import Invalid, TooLarge
+from gateway.errors import Invalid, Reason, TooLarge
 from gateway.ledger.entries import Draft, Effect, Kind, Opening, SharedFacts
+from gateway.ledger.warrant import OpeningGroup
 
 BODY_LIMIT = 8192
 """A body is shorter than this many bytes."""
@@ -41,8 +42,8 @@ class Prepared(NamedTuple):
     event_id: str
     origin: str
     detail: bytes | None
-    refusal: Callable[[], Prepared] | None
-    """Prepares what is entered instead, should the quota be spent."""
+    refusal: Callable[[tuple[Reason, ...]], Prepared] | None
+    """Prepares what is entered instead, given the reasons of the quotas that are spent."""
     pieces: _Pieces
 
     def body(self, node_seq: int, prev_node_hash: str, time_ms: int) -> bytes:
@@ -82,8 +83,13 @@ def prepare(draft: Draft, *, event_id: str, origin: str, node: str, boot_id: str
     pieces, detail = _fitting(runs, own, draft.opening)
     refusal = None
     if draft.overdrawn is not None:
-        refusal = partial(prepare, draft.overdrawn, event_id=event_id, origin=origin, node=node, boot_id=boot_id)
+        named_alike = {"event_id": event_id, "origin": origin, "node": node, "boot_id": boot_id}
+        refusal = partial(_overdrawn, draft.overdrawn, named_alike)
     return Prepared(draft, event, origin, detail, refusal, pieces)
+
+
+def _overdrawn(refusal: Draft, named: Mapping[str, str], reasons: tuple[Reason, ...]) -> Prepared:
+    return prepare(refusal._replace(reasons=reasons), **named)
 
 
 def _check(draft: Draft) -> None:
@@ -94,11 +100,11 @@ def _check(draft: Draft) -> None:
             raise Invalid("opening_without_permit", "Only a permit opens anything.", field="/opening")
         if draft.kind is Kind.ACCESS and draft.narrowing is None:
             raise Invalid("unjudged_permit", "A permit names the narrowing it was judged by.", field="/narrowing")
-    if (draft.quota is None) != (draft.overdrawn is None):
+    if bool(draft.quotas) != (draft.overdrawn is not None):
         raise Invalid("quota_without_refusal", "A quota goes with the refusal for when it is spent.", field="/quota")
     if draft.overdrawn is not None:
         refusal = draft.overdrawn
-        if refusal.log != draft.log or refusal.effect is Effect.PERMIT or refusal.quota or refusal.overdrawn:
+        if refusal.log != draft.log or refusal.effect is Effect.PERMIT or refusal.quotas or refusal.overdrawn:
             raise Invalid("refusal_expected", "What is entered instead is a plain refusal.", field="/overdrawn")
 
 
@@ -147,42 +153,49 @@ def _fitting(runs: tuple[bytes, ...], own: dict[str, bytes], opening: Opening | 
             shown = form(opening)
             if shown is None:
                 continue
-            own["opening"], detail = canonical(shown[0]), shown[1]
+            own["opening"], detail = shown
         pieces = _pieces(runs, own)
         if sum(map(len, pieces)) + _LATE_ROOM < BODY_LIMIT:
             return pieces, detail
     raise TooLarge("entry_too_large", f"The entry's body reaches {BODY_LIMIT} bytes.", remedy="Name less in one entry.")
 
 
-def _inline(opening: Opening) -> tuple[dict[str, Any], None] | None:
-    if sum(len(group.records) for group in opening.groups) > _INLINE_RECORDS:
+def _inline(opening: Opening) -> tuple[bytes, None] | None:
+    if sum([len(group.records) for group in opening.groups]) > _INLINE_RECORDS:
         return None
-    return {"dataset": opening.dataset, "groups": _groups(opening)}, None
+    return b'{"dataset":%b,"groups":%b}' % (canonical(opening.dataset), _groups(opening)), None
 
 
-def _records_beside(opening: Opening) -> tuple[dict[str, Any], bytes]:
-    detail = canonical([list(group.records) for group in opening.groups])
-    groups = _groups(opening)
-    for group in groups:
-        group["records"] = len(group["records"])
-    return {"dataset": opening.dataset, "groups": groups, "records": _reference(opening, detail)}, detail
+def _records_beside(opening: Opening) -> tuple[bytes, bytes]:
+    detail = canonical([group.records for group in opening.groups])
+    groups = [_group(group, b"%d" % len(group.records)) for group in opening.groups]
+    told = canonical(opening.dataset), b",".join(groups), canonical(_reference(opening, detail))
+    return b'{"dataset":%b,"groups":[%b],"records":%b}' % told, detail
 
 
-def _groups_beside(opening: Opening) -> tuple[dict[str, Any], bytes]:
-    detail = canonical(_groups(opening))
-    return {"dataset": opening.dataset, "records": _reference(opening, detail)}, detail
+def _groups_beside(opening: Opening) -> tuple[bytes, bytes]:
+    detail = _groups(opening)
+    return canonical({"dataset": opening.dataset, "records": _reference(opening, detail)}), detail
 
 
-def _groups(opening: Opening) -> list[dict[str, Any]]:
-    return [
-        {
-            "classes": list(group.classes),
-            "fields": list(group.fields),
-            "withheld": list(group.withheld),
-            "records": list(group.records),
-        }
-        for group in opening.groups
-    ]
+def _groups(opening: Opening) -> bytes:
+    return b"[%b]" % b",".join([_group(group, canonical(group.records)) for group in opening.groups])
+
+
+def _group(group: OpeningGroup, records: bytes) -> bytes:
+    """A group with `records` as they are to stand in it: all else is the same from entry to entry."""
+    before, after = _around_records(group.classes, group.fields, group.withheld)
+    return before + records + after
+
+
+@lru_cache(maxsize=1024)
+def _around_records(
+    classes: tuple[str, ...], fields: tuple[str, ...], withheld: tuple[str, ...]
+) -> tuple[bytes, bytes]:
+    group = {"classes": classes, "fields": fields, "records": None, "withheld": withheld}
+    label = b'"records":'
+    before, _, after = canonical(group).partition(label + b"null")
+    return before + label, after
 
 
 def _reference(opening: Opening, detail: bytes) -> dict[str, Any]:
@@ -194,14 +207,13 @@ def _reference(opening: Opening, detail: bytes) -> dict[str, Any]:
 
 def _pieces(runs: tuple[bytes, ...], own: Mapping[str, bytes]) -> _Pieces:
     """The members around the three late ones; those of this entry alone stand where the runs break."""
-    pieces, piece = [], runs[0]
+    pieces, piece = [], [runs[0]]
     for name, run in zip(_BREAKS, runs[1:], strict=True):
         if name in _LATE:
-            pieces.append(piece)
-            piece = run
+            pieces.append(b"".join(piece))
+            piece = []
         elif name in own:
-            piece += b'"%b":%b,' % (name.encode(), own[name]) + run
-        else:
-            piece += run
+            piece.append(b'"%b":%b,' % (name.encode(), own[name]))
+        piece.append(run)
     before, between, after = pieces
-    return before, between, after, piece
+    return before, between, after, b"".join(piece)

@@ -53,7 +53,7 @@ class Change:
         """
         if draft.log not in self._heads:
             raise UnknownLog
-        if draft.opening is not None or draft.quota is not None:
+        if draft.opening is not None or draft.quotas:
             raise Invalid("not_a_change", "A change neither opens records nor counts quotas.", field="/opening")
         event = draft.event_id or event_id(self.now_ms)
         self._drafts.append((draft, event))

@@ -53,13 +53,15 @@ class Opening(NamedTuple):
 class Quota(NamedTuple):
     """A count that the ledger's transaction checks and advances; `window_start` in epoch seconds.
 
-    A key belongs to one log: the lock on that log's head is what makes the count exact.
+    A key belongs to one log: the lock on that log's head is what makes the count exact. `reason` is what the
+    refusal says where `amount` more would exceed `limit`.
     """
 
     key: str
     window_start: int
     limit: int
-    amount: int = 1
+    amount: int
+    reason: Reason
 
 
 class Once(Protocol):
@@ -75,7 +77,8 @@ class Draft(NamedTuple):
     `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused), and so do
     `shared`, which have other names.
     A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
-    by, and a `quota` with the refusal (`overdrawn`, same log) that is entered instead once it is spent.
+    by, and `quotas`, all of which are counted or none. Where one is spent, the refusal (`overdrawn`, same log) is
+    entered instead, with the reason of every quota that is.
     With `once` the entry is appended only if that had not been used; both become durable together.
     `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.
     """
@@ -87,7 +90,7 @@ class Draft(NamedTuple):
     reasons: tuple[Reason, ...] = ()
     opening: Opening | None = None
     narrowing: int | None = None
-    quota: Quota | None = None
+    quotas: tuple[Quota, ...] = ()
     overdrawn: Draft | None = None
     once: Once | None = None
     sealed: Mapping[str, Any] | None = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
 
 from gateway.database import Query, Transaction
+from gateway.errors import Reason
 from gateway.ledger.entries import Quota
 from gateway.ledger.tables import quota as quota_table
 
@@ -34,17 +37,24 @@ class Quotas:
         self._used: dict[tuple[str, int], int] = {}
         self._stored: dict[tuple[str, int], int | None] = {}
 
-    async def take(self, quota: Quota) -> bool:
-        """Whether the amount still fits; if so it is counted."""
+    async def take(self, quotas: Sequence[Quota]) -> tuple[Reason, ...]:
+        """Count every amount if all of them still fit; else none, and return the reasons of those that do not.
+
+        The quotas of one entry have distinct keys.
+        """
+        spent = [quota.reason for quota in quotas if await self._used_of(quota) + quota.amount > quota.limit]
+        if not spent:
+            for quota in quotas:
+                self._used[quota.key, quota.window_start] += quota.amount
+        return tuple(spent)
+
+    async def _used_of(self, quota: Quota) -> int:
         place = quota.key, quota.window_start
         if place not in self._used:
             row = await self._tx.one(_USED, the_key=quota.key, window=quota.window_start)
             self._stored[place] = None if row is None else row["used"]
             self._used[place] = self._stored[place] or 0
-        if self._used[place] + quota.amount > quota.limit:
-            return False
-        self._used[place] += quota.amount
-        return True
+        return self._used[place]
 
     async def write(self) -> None:
         """Store what was taken; a new window drops the key's older ones."""

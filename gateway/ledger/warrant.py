@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple, NoReturn, final
 
 from gateway.ledger.errors import WarrantExpired, WarrantRejected
@@ -76,7 +77,7 @@ class Warrant:
             raise WarrantExpired
         if dataset != self._dataset:
             raise WarrantRejected("not the dataset that was logged")
-        if tuple(records) != tuple(record for group in self._groups for record in group.records):
+        if tuple(records) != tuple(chain.from_iterable([group.records for group in self._groups])):
             raise WarrantRejected("not the records that were logged, in their order")
         return self._groups
 

@@ -1,14 +1,11 @@
-"""The directory of members, the confirmation of their signing keys, and what they attest."""
+"""The directory of members, and the confirmation of their signing keys."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
-from pydantic import BaseModel, Field
 
 from gateway.identity.subject import Subject
-from gateway.members.attestations import Attestations
-from gateway.members.attestations.statement import LARGEST
 from gateway.members.directory import Directory
 from gateway.members.keys import SigningKeys
 
@@ -20,16 +17,8 @@ _ID = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _FINGERPRINT = "^[A-Za-z0-9_-]{43}$"
 
 
-class SignedStatement(BaseModel, extra="forbid"):
-    """What a member attests, signed."""
-
-    jws: Annotated[str, Field(max_length=LARGEST)]
-
-
-def routes(
-    authenticate: Authenticate, directory: Directory, keys: SigningKeys, attestations: Attestations
-) -> APIRouter:
-    """`/v1/members`, `/v1/attestations`, and `POST /v1/signing-keys/{fingerprint}/confirmation`."""
+def routes(authenticate: Authenticate, directory: Directory, keys: SigningKeys) -> APIRouter:
+    """`GET /v1/members` and `POST /v1/signing-keys/{fingerprint}/confirmation`."""
     router = APIRouter(prefix="/v1", tags=["members"])
 
     @router.get("/members", summary="Members of the alliance and their signing keys")
@@ -55,21 +44,5 @@ def routes(
         """Compare the fingerprint over another channel first. Needs `sign`; a second time changes nothing."""
         await keys.confirm(subject, fingerprint)
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-
-    @router.post("/attestations", status_code=status.HTTP_201_CREATED, summary="Attest, or correct an attestation")
-    async def attest(subject: Annotated[Subject, Depends(authenticate)], signed: SignedStatement) -> dict[str, Any]:
-        """A compact JWS with `typ` `attestation+jws` by your signing key (clause 1.3.3). Needs `sign`."""
-        return await attestations.make(subject, signed.jws)
-
-    @router.get("/attestations", summary="Your attestations, and what others attested about themselves")
-    async def list_attestations(
-        subject: Annotated[Subject, Depends(authenticate)],
-        after: Annotated[str | None, Query(pattern=_ID)] = None,
-        limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = LARGEST_PAGE,
-    ) -> dict[str, Any]:
-        """By id, corrected and false ones included; `next`, if not null, is the `after` of the next page."""
-        found = await attestations.page(subject, after=after or "", limit=limit + 1)
-        page = found[:limit]
-        return {"items": page, "next": page[-1]["id"] if len(found) > limit else None}
 
     return router

@@ -22,14 +22,14 @@ _NONCE_BYTES = 24
 class ExtendedNonceCipher:
     """XAES-256-GCM under one key."""
 
-    __slots__ = ("_block", "_mask")
+    __slots__ = ("_encrypt", "_masks")
 
     def __init__(self, key: bytes) -> None:
-        self._block = Cipher(AES(key), ECB())  # noqa: S305  one block: the PRF of CMAC
+        self._encrypt = Cipher(AES(key), ECB()).encryptor().update  # noqa: S305  whole blocks: the PRF of CMAC
         doubled = int.from_bytes(self._encrypt(bytes(16)), "big") << 1
         if doubled >> 128:
             doubled ^= (1 << 128) ^ 0x87
-        self._mask = doubled
+        self._masks = doubled << 128 | doubled
 
     def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """Ciphertext and tag. `nonce`: 24 bytes, drawn by the caller for this message alone."""
@@ -40,11 +40,9 @@ class ExtendedNonceCipher:
         return self._derived(nonce).decrypt(nonce[12:], ciphertext, aad)
 
     def _derived(self, nonce: bytes) -> AESGCM:
-        halves = (self._mask ^ int.from_bytes(b"\0" + bytes((half,)) + b"X\0" + nonce[:12], "big") for half in (1, 2))
-        return AESGCM(self._encrypt(b"".join(half.to_bytes(16, "big") for half in halves)))
-
-    def _encrypt(self, blocks: bytes) -> bytes:
-        return self._block.encryptor().update(blocks)
+        first = nonce[:12]
+        halves = b"\0\1X\0" + first + b"\0\2X\0" + first
+        return AESGCM(self._encrypt((self._masks ^ int.from_bytes(halves)).to_bytes(32)))
 
     def __repr__(self) -> str:
         return "ExtendedNonceCipher(key not shown)"

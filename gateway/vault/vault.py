@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from hmac import compare_digest
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -50,14 +51,16 @@ class Vault:
         if type(warrant) is not Warrant:
             raise WarrantRejected("only the ledger mints warrants")
         groups = warrant.redeem(layout.dataset, refs(records))
-        subject_key = _SubjectKeys(await self._keyring.unlock(layout.owner), layout).of
+        subject_keys = _SubjectKeys(await self._keyring.unlock(layout.owner), layout)
         opened: list[bytes] = []
         left = iter(records)
         for group in groups:
             open_one = self._opening(layout, group).open
             of_group = islice(left, len(group.records))
             while batch := list(islice(of_group, _AT_ONCE)):
-                opened += [open_one(record, subject_key(record)) for record in batch]
+                for row, alike in groupby(batch, key=_key_row):
+                    key = subject_keys.of(row)
+                    opened += [open_one(record, key) for record in alike]
                 if len(batch) == _AT_ONCE:
                     await asyncio.sleep(0)
         return opened
@@ -73,26 +76,28 @@ class Vault:
         return known
 
 
+_KeyRow = tuple[str, str, bytes, int]
+"""What of a record finds its subject key: pseudonym, key id, wrapped key, version of the wrapping key."""
+
+_key_row = itemgetter(2, 4, 5, 6)
+
+
 class _SubjectKeys:
     """The subject keys of one call: each unwrapped once from the row that came with its record, then dropped."""
 
-    __slots__ = ("_dataset", "_keys", "_last", "_unwrapped")
+    __slots__ = ("_dataset", "_keys", "_unwrapped")
 
     def __init__(self, keys: MemberKeys, layout: Layout) -> None:
         self._keys = keys
         self._dataset = DATASET_SCOPE + layout.dataset
-        self._unwrapped: dict[tuple[str, str, int, bytes], SubjectKey] = {}
-        self._last: tuple[tuple[str, str, int, bytes], SubjectKey] | None = None
+        self._unwrapped: dict[_KeyRow, SubjectKey] = {}
 
-    def of(self, record: SealedRecord) -> SubjectKey:
-        _, _, pseudonym, _, key_id, wrapped, key_version = record
-        stored = (key_id, pseudonym or self._dataset, key_version, wrapped)
-        if self._last is not None and self._last[0] == stored:
-            return self._last[1]
-        key = self._unwrapped.get(stored)
+    def of(self, row: _KeyRow) -> SubjectKey:
+        key = self._unwrapped.get(row)
         if key is None:
-            key = self._unwrapped[stored] = self._keys.unwrap_subject_key(WrappedSubjectKey(*stored))
-        self._last = stored, key
+            pseudonym, key_id, wrapped, version = row
+            stored = WrappedSubjectKey(key_id, pseudonym or self._dataset, version, wrapped)
+            key = self._unwrapped[row] = self._keys.unwrap_subject_key(stored)
         return key
 
 

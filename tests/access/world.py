@@ -168,15 +168,16 @@ def headers_of(answer: httpx.Response) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def shared_on(request: pytest.FixtureRequest, folder: Path, engine: str) -> AsyncIterator[Shared]:
-    """An alliance on `sqlite`, or on `postgresql` with its replay windows in Valkey."""
+async def shared_on(request: pytest.FixtureRequest, folder: Path, engine: str, **over: Any) -> AsyncIterator[Shared]:
+    """An alliance on `sqlite`, or on `postgresql` with its replay windows in Valkey; `over` are more settings."""
     clock = MovableClock()
-    async with _settings(request, engine) as settings, founded(folder, clock, **settings) as alliance:
+    async with database_settings(request, engine) as settings, founded(folder, clock, **settings, **over) as alliance:
         yield Shared(alliance, clock)
 
 
 @asynccontextmanager
-async def _settings(request: pytest.FixtureRequest, engine: str) -> AsyncIterator[dict[str, Any]]:
+async def database_settings(request: pytest.FixtureRequest, engine: str) -> AsyncIterator[dict[str, Any]]:
+    """The settings that put a gateway on an engine of its own."""
     if engine == "sqlite":
         yield {}
         return

@@ -10,10 +10,8 @@ from fastapi import FastAPI, Request, Response
 
 from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
-from gateway.cases.breaches import Breaches
 from gateway.errors import GatewayError, NotFound, TooLarge
 from gateway.identity.subject import Subject
-from gateway.members.attestations import Attestations
 from gateway.members.directory import Directory
 from gateway.members.routes import routes as member_routes
 from tests.agreements.world import Company, World, new_key, public
@@ -27,8 +25,7 @@ class Site:
         app = FastAPI()
         app.include_router(agreement_routes(self._authenticate, world.agreements, world.life, world.negotiation))
         app.include_router(document_routes(self._authenticate, world.agreements, world.pdf))
-        attestations = Attestations(world.database, world.ledger, world.datasets, Breaches())
-        app.include_router(member_routes(self._authenticate, Directory(world.database), world.keys, attestations))
+        app.include_router(member_routes(self._authenticate, Directory(world.database), world.keys))
         app.add_exception_handler(GatewayError, self._problem)
         self.app = app
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test/v1")
@@ -210,7 +207,8 @@ async def test_an_agreement_is_negotiated_read_and_exported_over_http(site: Site
     assert (await site.ask(world.bank, "GET", f"{path}/readable", params={"lang": "fr"})).status_code == 400
     policy = await site.ask(world.bank, "GET", f"{path}/odrl")
     assert (policy.headers["content-type"], policy.json()["@type"]) == ("application/ld+json", "Offer")
-    again = await site.ask(world.bank, "POST", "/agreements/odrl", content=policy.content)
+    linked = {"content-type": "application/ld+json"}
+    again = await site.ask(world.bank, "POST", "/agreements", content=policy.content, headers=linked)
     assert again.status_code == 201
     one, two = (json.loads(text["terms"]) for text in (revised.json(), again.json()))
     assert {**one, "agreement": ""} == {**two, "agreement": ""}

@@ -174,9 +174,11 @@ async def test_another_alliances_operator_reaches_nothing(sqlite_world: World, p
     eve, _ = await operators.enrol(sqlite_world.other_alliance, name="Eve", role=Role.ADMIN, by="root")
     with pytest.raises(NotFound):
         await prospect.file(by=eve)
-    await prospect.file()
-    with pytest.raises(NotFound):
-        await prospect.legal(by=eve)
+    [paper, *_] = await prospect.file()
+    for reached in (prospect.legal(by=eve), prospect.admissions.dossier.open(paper, operator=eve)):
+        with pytest.raises(NotFound):
+            await reached
+    assert [one for one in await sqlite_world.entries() if one.get("act") == "paper_opened"] == []
 
 
 async def test_an_operator_acts_for_the_own_department_alone(sqlite_world: World, prospect: Prospect) -> None:

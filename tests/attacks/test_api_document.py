@@ -51,6 +51,7 @@ async def test_every_operation_that_reads_a_body_describes_it(shared: Shared) ->
     posts = {path: methods["post"] for path, methods in document["paths"].items() if "post" in methods}
     assert {path for path, post in posts.items() if "requestBody" not in post} == {
         "/v1/agreements/{agreement_id}/termination",
+        "/v1/cases/{case_id}/escalation",
         "/v1/consents/{consent_id}/withdrawal",
         "/v1/signing-keys/{fingerprint}/confirmation",
     }

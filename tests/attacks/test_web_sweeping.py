@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import background
 from gateway import web as module
 from gateway.app import Gateway
 from gateway.catalog.uploads import Uploads
@@ -50,7 +51,7 @@ async def _living(gateway: Gateway, sweeps: _Sweeps) -> AsyncIterator[None]:
 async def test_the_sweeper_survives_any_error_and_is_awaited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "_SWEEP_PAUSE_S", 0.01)
+    monkeypatch.setattr(background, "_SWEEP_PAUSE_S", 0.01)
     sweeps = _Sweeps()
     async with founded(tmp_path) as alliance:
         with caplog.at_level(logging.ERROR):

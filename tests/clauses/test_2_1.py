@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from gateway.demo.admission import day
 from gateway.errors import Conflicting, Invalid
+from gateway.ledger.stored import entries, state
 from gateway.members import UsccInvalid
 from gateway.members.admission import DocumentKind, NewDocument, TaskKind
 from gateway.members.members import admission
@@ -57,7 +59,9 @@ async def test_2_1_1_a_certificate_expiring_tonight_blocks_tomorrows_token(allia
     clock, bank = alliance.gateway.clock, alliance.members["bank"]
     assert isinstance(clock, Hand)
     prospect = _of(alliance, bank.id, 0)
+    live = await bank.token()
     await prospect.renewed(prospect.certificate(0))
+    assert (await bank.get("/v1/datasets", live)).status_code == 401
     assert (await bank.ask_token()).status_code == 200
     clock.now_ms = NOON_MS + 12 * HOUR_MS - 1000  # 23:59:59 in Shanghai
     last = await bank.ask_token()
@@ -66,6 +70,9 @@ async def test_2_1_1_a_certificate_expiring_tonight_blocks_tomorrows_token(allia
     clock.now_ms += 1000
     refused = await bank.ask_token({"type": "alliance_member", "actions": ["upload", "draft", "sign"]})
     assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
+    database, log = alliance.gateway.database, alliance.id
+    *_, last_entry = await entries(database, log, 0, (await state(database, log)).size)
+    assert json.loads(last_entry["body"])["code"] == "QUALIFICATION_EXPIRED"
     withdrawing = await bank.ask_token({"type": "alliance_member", "actions": ["withdraw", "upload"]})
     assert withdrawing.json()["authorization_details"] == [{"type": "alliance_member", "actions": ["withdraw"]}]
 

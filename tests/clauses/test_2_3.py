@@ -12,6 +12,7 @@ import httpx
 from gateway.agreements.templates import templates
 from tests.access.world import Deal, Shared, reasons, records
 from tests.alliance import instant
+from tests.confiding import done, opt_in
 
 TERM_MISSING = ("TERM_MISSING", "2.3.1")
 NOT_IN_FORCE = ("AGREEMENT_NOT_IN_FORCE", "2.3.2")
@@ -35,6 +36,12 @@ async def signed_by_both(shared: Shared, agreement: str, text: bytes) -> None:
     for party in (shared.bank, shared.hotel):
         answer = await party.sign(agreement, text)
         assert answer.status_code == 200, answer.text
+
+
+async def opted_in(shared: Shared, deal: Deal) -> None:
+    """Both sides take part in the share, as clause 1.3.1 leaves it to them."""
+    for party in (shared.bank, shared.hotel):
+        done(await opt_in(party, deal.agreement, deal.dataset))
 
 
 async def test_2_3_1_an_agreement_without_a_frequency_term_cannot_activate_the_information_feed(
@@ -80,6 +87,7 @@ async def test_2_3_2_with_one_of_two_signatures_nothing_is_granted_and_after_the
         assert answer.status_code == 403
         assert NOT_IN_FORCE in reasons(answer.json())
     assert (await shared.hotel.sign(agreement, text)).status_code == 200
+    await opted_in(shared, deal)
     answer = await shared.hotel.get(deal.path, await shared.token(deal))
     assert len(records(answer)) == 3
 
@@ -133,5 +141,6 @@ async def test_2_3_2_an_amendment_takes_over_without_a_gap_or_an_overlap(shared:
     replaced = (await shared.bank.get(f"/v1/agreements/{deal.agreement}", await shared.bank.token())).json()
     assert (replaced["state"], replaced["superseded_by"]) == ("superseded", narrower)
     after = Deal(narrower, deal.dataset)
+    await opted_in(shared, after)
     found = records(await shared.hotel.get(after.path, await shared.token(after)))
     assert {tuple(one) for one in found.values()} == {("code",)}

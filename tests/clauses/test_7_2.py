@@ -13,6 +13,7 @@ from gateway.cases.verification import CLAIM, EXTRACT, TERMS, verify_case
 from gateway.ledger.verify import verify
 from tests.access.world import PLACES, Deal, Shared
 from tests.alliance import Member
+from tests.confiding import done, opt_in
 
 DISPUTE = {"forum": "arbitration", "body": "CIETAC", "negotiation_days": 3}
 DAY_S = 24 * 3600
@@ -42,6 +43,8 @@ async def two_items(shared: Shared) -> tuple[Deal, Deal]:
         for one in (x, y)
     ]
     agreement = await shared.bank.agree(shared.hotel, x, ["code"], datasets=datasets, dispute=DISPUTE)
+    for party in (shared.bank, shared.hotel):
+        done(await opt_in(party, agreement, y))
     return Deal(agreement, x), Deal(agreement, y)
 
 

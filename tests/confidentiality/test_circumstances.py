@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from sqlite3 import IntegrityError
 from typing import Any
@@ -9,18 +10,38 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, Connection, Text, bindparam, text, update
 
+from gateway.canonical import canonical
 from gateway.catalog.ownership import Ownership
 from gateway.confidentiality import Circumstances
 from gateway.confidentiality.intervals import OPEN
 from gateway.confidentiality.tables import nda, onward_grant
 from gateway.database import Query
 from gateway.database.creation import change_schema, sqlite_url
+from gateway.identity.jws import sign_compact, thumbprint
 from tests.access.world import ENGINES, Deal, Shared, shared_on
-from tests.confiding import confided, done, enlist, file, grant, lasting, opt_out, person_of, record_nda, undertake
+from tests.alliance import new_key, public
+from tests.confiding import (
+    confided,
+    done,
+    enlist,
+    file,
+    grant,
+    lasting,
+    opt_out,
+    person_of,
+    record_nda,
+    undertake,
+    undertaking,
+)
 
 NOTHING = {"from": 0, "until": 0}
 _EXTEND = Query(update(nda).where(nda.c.id == bindparam("the_id")).values(until_at=bindparam("to", type_=BigInteger)))
 _REWRITE = Query(update(nda).where(nda.c.id == bindparam("the_id")).values(jws=bindparam("to", type_=Text)))
+_FORGE = Query(
+    update(nda)
+    .where(nda.c.id == bindparam("the_id"))
+    .values(jws=bindparam("to", type_=Text), text_sha256=bindparam("named", type_=Text))
+)
 _GIVE = Query(
     update(onward_grant)
     .where(onward_grant.c.id == bindparam("the_id"))
@@ -124,6 +145,20 @@ async def test_what_is_not_as_it_was_signed_counts_for_nothing_even_without_the_
         await tx.run(_GIVE, the_id=given["id"], to=shared.hotel.id)
     assert (await told(shared, deal))["organisation_nda"] == NOTHING
     assert (await told(shared, deal, member=shared.stranger.id))["onward"] == []
+
+
+async def test_an_nda_that_another_key_signed_in_the_members_name_counts_for_nothing(shared: Shared) -> None:
+    deal, hotel = await shared.market(), shared.hotel
+    filed = done(await undertake(hotel, shared.alliance.id, **lasting(hotel, ends=100)))
+    body = canonical(undertaking(hotel, shared.alliance.id))
+    kid = thumbprint(public(hotel.signing_key))
+    named = hashlib.sha256(body).hexdigest()
+    await without_guards(shared)
+    for key, counts in ((new_key(), False), (hotel.signing_key, True)):
+        jws = sign_compact(body, key, typ="nda+jws", header={"kid": kid})
+        async with shared.gateway.database.transaction() as tx:
+            await tx.run(_FORGE, the_id=filed["id"], to=jws, named=named)
+        assert ((await told(shared, deal))["organisation_nda"] != NOTHING) is counts
 
 
 async def test_a_person_whom_the_owner_struck_is_listed_again_by_the_owner_alone(shared: Shared) -> None:

@@ -143,6 +143,7 @@ _DECIDED_BY = {
         "export_log",
         "renew_document",
         "mark_attestation_false",
+        "accept_transfer",
     },
     Role.SECRETARIAT: set[str](),
     Role.MARKET: set[str](),

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.agreements import HoldSubject
 from gateway.app import Gateway
 from gateway.identity.jws import thumbprint
 from gateway.web import web
@@ -192,3 +193,17 @@ async def test_introspection_follows_at_once(twice: Twice) -> None:
     assert await told(there) == await told(edge) == {"active": False}
     [entry] = [one for one in await shared.entries(shared.alliance.id) if one.get("act") == "resource_server_named"]
     assert (entry["client"], entry["resource"]) == (edge.client, resource)
+
+
+async def test_a_hold_placed_on_one_process_freezes_the_next_call_on_the_other_every_time(twice: Twice) -> None:
+    shared = twice.shared
+    deal = await shared.market()
+    token = await shared.token(deal)
+    gateway, alliance = shared.gateway, shared.alliance
+    for number in range(TIMES):
+        assert (await twice.there.get(deal.path, token)).status_code == 200
+        case = f"case-{number}"
+        hold = await gateway.holds.place(alliance.id, HoldSubject.AGREEMENT, deal.agreement, case=case, operator="test")
+        frozen = await twice.there.get(deal.path, token)
+        assert (frozen.status_code, frozen.json()["case"]) == (423, case)
+        await alliance.lift(hold)

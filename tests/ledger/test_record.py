@@ -14,7 +14,7 @@ import pytest
 
 from gateway.canonical import parse_canonical
 from gateway.database import CommitUnknown, Database, DatabaseUnavailable, Transaction
-from gateway.errors import Conflicting, GatewayError, Invalid, TooLarge
+from gateway.errors import Conflicting, GatewayError, Invalid, Reason, TooLarge
 from gateway.ledger import (
     ClockBehind,
     Draft,
@@ -30,6 +30,8 @@ from gateway.ledger import (
 )
 from gateway.ledger.merkle import leaf_hash
 from tests.ledger.builders import CHAINS, HEADS, LEAVES, OPERATOR, OWNER, act, denial, new_ledger, opened, permit
+
+SPENT = Reason("FREQUENCY_EXCEEDED", "4.1.2")
 
 
 async def test_concurrent_entries_stand_at_contiguous_indices(database: Database) -> None:
@@ -127,27 +129,42 @@ async def test_no_permit_follows_a_narrowing_that_it_did_not_know(database: Data
 async def test_a_spent_quota_is_answered_by_its_refusal(database: Database) -> None:
     ledger = await opened(database)
     await ledger.record(denial())
-    limited = permit()._replace(quota=Quota("agreement", 0, 5, 2), overdrawn=denial())
+    limited = permit()._replace(quotas=(Quota("agreement", 0, 5, 2, SPENT),), overdrawn=denial())
     answers = await asyncio.gather(*(ledger.record(limited) for _ in range(4)))
     assert [answer.effect for answer in answers] == [Effect.PERMIT, Effect.PERMIT, Effect.DENY, Effect.DENY]
     assert [answer.warrant is None for answer in answers] == [False, False, True, True]
-    assert answers[3].reasons == denial().reasons
+    assert answers[3].reasons == (SPENT,)
     assert [answer.index for answer in answers] == [1, 2, 3, 4]
-    later = limited._replace(quota=Quota("agreement", 60, 5, 5))
+    later = limited._replace(quotas=(Quota("agreement", 60, 5, 5, SPENT),))
     assert (await ledger.record(later)).effect is Effect.PERMIT
     assert (await ledger.record(later)).effect is Effect.DENY
 
 
+async def test_several_quotas_are_counted_together_or_not_at_all(database: Database) -> None:
+    ledger = await opened(database)
+    full = Reason("VOLUME_EXCEEDED", "4.1.2")
+
+    def wish(records: int) -> Draft:
+        quotas = (Quota("reads", 0, 3, 1, SPENT), Quota("records", 0, 100, records, full))
+        return permit()._replace(quotas=quotas, overdrawn=denial())
+
+    asked = [60, 60, 40, 1, 0, 1]
+    answers = [await ledger.record(wish(records)) for records in asked]
+    reasons = [(), (full,), (), (full,), (), (SPENT, full)]
+    assert [answer.reasons for answer in answers] == reasons
+    assert [answer.effect is Effect.PERMIT for answer in answers] == [not reason for reason in reasons]
+
+
 async def test_a_quota_holds_over_two_processes(database: Database) -> None:
     ledgers = [await opened(database), new_ledger(database, node="second")]
-    limited = permit()._replace(quota=Quota("agreement", 0, 25), overdrawn=denial())
+    limited = permit()._replace(quotas=(Quota("agreement", 0, 25, 1, SPENT),), overdrawn=denial())
     answers = await asyncio.gather(*(ledgers[number % 2].record(limited) for number in range(60)))
     assert sum(answer.effect is Effect.PERMIT for answer in answers) == 25
 
 
 async def test_a_stale_permit_costs_no_quota(database: Database) -> None:
     ledger = await opened(database)
-    limited = permit(narrowing=9)._replace(quota=Quota("agreement", 0, 1), overdrawn=denial())
+    limited = permit(narrowing=9)._replace(quotas=(Quota("agreement", 0, 1, 1, SPENT),), overdrawn=denial())
     with pytest.raises(StaleJudgement):
         await ledger.record(limited)
     assert (await ledger.record(limited._replace(narrowing=0))).effect is Effect.PERMIT
@@ -268,9 +285,9 @@ async def test_long_record_lists_stand_beside_the_leaf(database: Database) -> No
         (denial()._replace(facts={"text": "x" * 8192}), TooLarge),
         (permit()._replace(effect=Effect.DENY), Invalid),
         (permit()._replace(narrowing=None), Invalid),
-        (permit()._replace(quota=Quota("q", 0, 1)), Invalid),
-        (permit()._replace(quota=Quota("q", 0, 1), overdrawn=permit()), Invalid),
-        (permit()._replace(quota=Quota("q", 0, 1), overdrawn=denial(log=OPERATOR)), Invalid),
+        (permit()._replace(quotas=(Quota("q", 0, 1, 1, SPENT),)), Invalid),
+        (permit()._replace(quotas=(Quota("q", 0, 1, 1, SPENT),), overdrawn=permit()), Invalid),
+        (permit()._replace(quotas=(Quota("q", 0, 1, 1, SPENT),), overdrawn=denial(log=OPERATOR)), Invalid),
         (denial(log="nowhere"), UnknownLog),
     ],
 )

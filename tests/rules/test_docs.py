@@ -24,10 +24,10 @@ _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _TEST_PATH = re.compile(r"\btests/[\w/]+\.py\b")
 _COMMAND = re.compile(
-    r"(?:^|[\s/])gateway ((?:admin case|admin dossier|admin|agreement|duties) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$",
+    r"(?:^|[\s/])gateway ((?:admin case|admin dossier|admin|agreement|duties|push) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$",
     re.MULTILINE,
 )
-_OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
+_OPTION = re.compile(r"--[a-z0-9]+(?:-[a-z]+)*")
 _VARIABLE = re.compile(r"\bGATEWAY_[A-Z_]*[A-Z]\b")
 _CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)*")
 _POLICY_CODE = re.compile(r'"code": "([A-Z_]+)"')
@@ -68,7 +68,10 @@ def _commands() -> dict[str, set[str]]:
 
 def _below(path: str, group: Any) -> Iterator[tuple[str, set[str]]]:
     for name, command in group.commands.items():
-        yield f"{path}{name}", {option for parameter in command.params for option in parameter.opts}
+        yield (
+            f"{path}{name}",
+            {opt for parameter in command.params for opt in (*parameter.opts, *parameter.secondary_opts)},
+        )
         if hasattr(command, "commands"):
             yield from _below(f"{path}{name} ", command)
 

@@ -29,7 +29,7 @@ _DOORS = {
         "gateway/problems.py",
         "gateway/strict.py",
     ),
-    "aiohttp": ("gateway/identity/key_set_client.py",),
+    "aiohttp": ("gateway/identity/key_set_client.py", "gateway/identity/outward.py"),
     "asyncpg": ("gateway/database/*",),
     "alembic": ("gateway/migrations/*",),
 }

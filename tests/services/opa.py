@@ -22,6 +22,7 @@ from tests.services.process import ComponentMissing, Service, ServiceFailed
 VERSION = "1.19.1"
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = ROOT / "policies"
+LEAST_COVERAGE = 95.0
 _GUARD = ROOT / "deploy" / "opa"
 _OLDEST = (1, 9)
 _BUILT = ROOT / ".tools" / "bin" / "opa"
@@ -130,17 +131,31 @@ class OPA(Service):
         return healthy
 
 
-def check_policies(opa: Path, policies: Path = POLICIES) -> None:
-    """`opa check --strict`, `opa fmt` and `opa test`; raises `ServiceFailed` with what they said."""
+def check_policies(opa: Path, policies: Path = POLICIES) -> float:
+    """`opa check --strict`, `opa fmt` and `opa test`; raises `ServiceFailed` with what they said.
+
+    Returns how much of the rules the tests cover, in percent: at least `LEAST_COVERAGE`.
+    """
     folders = [str(policies), str(ROOT / "deploy" / "opa")]
     for name, command in {
         "check": ["check", "--strict", *folders],
         "fmt": ["fmt", "--fail", "--list", *folders],
-        "test": ["test", str(policies), "--verbose", "--timeout", "60s"],
+        "test": ["test", str(policies), "--timeout", "60s"],
     }.items():
         said = subprocess.run([str(opa), *command], capture_output=True, text=True, check=False)
         if said.returncode != 0:
             raise ServiceFailed(f"opa {name}:\n{said.stdout}{said.stderr}")
+    return _coverage(opa, policies)
+
+
+def _coverage(opa: Path, policies: Path) -> float:
+    command = [str(opa), "test", str(policies), "--coverage", "--timeout", "60s"]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    covered = float(report["coverage"])
+    if covered < LEAST_COVERAGE:
+        missing = {Path(file).name: part.get("not_covered") for file, part in report["files"].items()}
+        raise ServiceFailed(f"opa test covers {covered} %, not {LEAST_COVERAGE} %: {json.dumps(missing)}")
+    return covered
 
 
 def main(task: str, target: str = "") -> None:
@@ -151,7 +166,7 @@ def main(task: str, target: str = "") -> None:
         return
     try:
         opa = binary()
-        check_policies(opa)
+        covered = check_policies(opa)
     except ComponentMissing as missing:
         if os.environ.get("CI") == "true":
             sys.exit(str(missing))
@@ -159,7 +174,7 @@ def main(task: str, target: str = "") -> None:
     except ServiceFailed as failed:
         sys.exit(str(failed))
     else:
-        print(f"OPA {version(opa)}: the policies pass check --strict, fmt and test")
+        print(f"OPA {version(opa)}: the policies pass check --strict, fmt and test; tested rules: {covered:g} %")
 
 
 if __name__ == "__main__":

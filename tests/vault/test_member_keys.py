@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 
@@ -169,6 +170,17 @@ async def test_a_sealed_detail_opens_with_its_own_context_alone(keyring: KeyRing
             keys.open_detail(altered, aad)
     with pytest.raises(KeysUnavailable):
         bank.open_detail({**sealed, "key_id": "audit-2"}, b"entry 1")
+
+
+async def test_details_that_several_threads_seal_under_one_key_open_again(keyring: KeyRing) -> None:
+    bank = await keyring.unlock("bank")
+
+    def open_what_is_sealed(thread: int) -> set[bytes]:
+        aad = b"entry %d" % thread
+        return {bank.open_detail(bank.seal_detail(aad, aad), aad) for _ in range(200)}
+
+    opened = await asyncio.gather(*(asyncio.to_thread(open_what_is_sealed, thread) for thread in range(4)))
+    assert opened == [{b"entry %d" % thread} for thread in range(4)]
 
 
 async def test_keys_are_neither_printed_nor_pickled_nor_copied(keyring: KeyRing) -> None:

@@ -50,7 +50,7 @@ class Admissions:
         cls, database: Database, ledger: Ledger, keyring: KeyRing, clock: Clock, *, grace_days: int = 0
     ) -> Admissions:
         """`grace_days`: how long an expired document still counts."""
-        papers = Papers(ledger, keyring)
+        papers = Papers(database, ledger, keyring)
         return cls(
             Dossier(database, ledger, papers, clock),
             Reviews(database, ledger, papers, clock),

@@ -15,6 +15,7 @@ from gateway.approvals.proposal import checked_approver
 from gateway.database import Query, Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.identity.operators import directory
+from gateway.identity.operators.operator import Operator
 from gateway.identity.operators.roles import Permission
 from gateway.members.admission.tables import document, report, review, signoff
 
@@ -53,6 +54,16 @@ async def took_part(reading: Reading, member_id: str) -> dict[str, str]:
     return {row["person"]: row["department"] for row in await reading.all(_PARTS, member=member_id)}
 
 
+async def operator_of(reading: Reading, *, alliance: str, person: str) -> Operator | None:
+    """The alliance's operator of this id, None for an account of the host; `NotFound` for any other operator."""
+    if await directory.known(reading, checked_approver(person)) is None:
+        return None
+    acting = await directory.active(reading, person)
+    if acting is None or acting.alliance != alliance:
+        raise NotFound
+    return acting
+
+
 async def require_department(
     reading: Reading, *, alliance: str, member: str, person: str, department: Department
 ) -> None:
@@ -61,11 +72,8 @@ async def require_department(
     `NotFound` for another alliance's operator or a disabled one, `Refused` where the role is another department's,
     `Conflicting` for a person who has acted for another department already.
     """
-    checked_approver(person)
-    if await directory.known(reading, person) is not None:
-        acting = await directory.active(reading, person)
-        if acting is None or acting.alliance != alliance:
-            raise NotFound
+    acting = await operator_of(reading, alliance=alliance, person=person)
+    if acting is not None:
         acting.require(_PERMISSION[department])
     if (await took_part(reading, member)).get(person, department) != department:
         raise Conflicting(

@@ -11,6 +11,7 @@ from gateway.approvals import Act, Arguments, Mandate
 from gateway.clock import Clock
 from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, NotFound, Reason, Refused
+from gateway.identity.tables import client
 from gateway.ledger import Change, Draft, Kind
 from gateway.members.admission.documents import Document, qualified_until
 from gateway.members.admission.dossier import (
@@ -26,6 +27,9 @@ from gateway.members.revision import touch_member
 from gateway.members.tables import member
 
 _QUALIFY = Query(update(member).where(member.c.id == bindparam("the_id")).values(qualified_until=bindparam("until")))
+_END_TOKENS = Query(
+    update(client).where(client.c.member_id == bindparam("of_member")).values(version=client.c.version + 1)
+)
 _OTHERS = Query(
     select(member.c.id)
     .where(member.c.alliance_id == bindparam("alliance"), member.c.state != "prospect")
@@ -74,11 +78,12 @@ class Renewal:
         ends = {"former_qualified_until": former, "qualified_until": until}
         change.enter(admission_entry(mandate.alliance, "document_renewed", mandate.actor(), **facts, **ends))
         if until < former:
-            await self._tell(change, mandate, found.member, until)
+            await self._shorten(change, mandate, found.member, until)
         return found.id
 
-    async def _tell(self, change: Change, mandate: Mandate, member_id: str, until: int) -> None:
-        """What is shortened stands in every log of the alliance, as a suspension does."""
+    async def _shorten(self, change: Change, mandate: Mandate, member_id: str, until: int) -> None:
+        """The member's tokens end, and it stands in every log of the alliance, as a suspension does."""
+        await change.tx.run(_END_TOKENS, of_member=member_id)
         for row in await change.tx.all(_OTHERS, alliance=mandate.alliance):
             facts = {"act": "qualification_shortened", "actor": mandate.actor(), "member": member_id}
             change.enter(Draft(log=row["id"], kind=Kind.ADMIN, facts={**facts, "qualified_until": until}))

@@ -1,6 +1,6 @@
 """Cases, duties, and holds on more than datasets and agreements.
 
-Revision 0011, after 0008. Holds that were placed before keep their subject; their owner is read from it.
+Revision 0011. Holds that were placed before keep their subject; their owner is read from it.
 """
 
 from __future__ import annotations

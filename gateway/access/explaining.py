@@ -1,0 +1,152 @@
+"""Why was this allowed or refused? One entry, the case kept for it, and the policy asked again.
+
+What is shown is what was judged: the facts of the case, never a record. Whoever looks is on record in the same log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from gateway.access.counterfactuals import Change, Counterfactuals
+from gateway.access.tables import decided_case
+from gateway.database import Database, Query
+from gateway.errors import NotFound
+from gateway.ledger import Draft, Kind, Ledger
+from gateway.ledger.tables import leaf
+from gateway.policy import Decision, DecisionPoint, PolicyBundle
+from gateway.policy.reasons import explained
+from gateway.policy.titles import Rule, rules_by_code
+
+_COLUMNS = select(leaf.c.log_id, leaf.c.idx, leaf.c.event_id, leaf.c.body)
+_BY_EVENT = Query(_COLUMNS.where(leaf.c.event_id == bindparam("event")))
+_BY_INDEX = Query(_COLUMNS.where(leaf.c.log_id == bindparam("log"), leaf.c.idx == bindparam("index")))
+_CASE = Query(select(decided_case.c.document).where(decided_case.c.sha256 == bindparam("sha256")))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One entry, explained.
+
+    `case` is what was judged, with its instant, or None where nothing was (a stranger, no answer). `replayed` is the
+    effect that the loaded policy gives it, '' where that policy is not the one that judged. `reasons` have code,
+    clause, the rule's title, and title and remedy in both languages. `changes` name, per requirement, the fact that
+    alone would have met it (a refusal) or would end it (a permit). `ends_at` is the next instant (epoch seconds) at
+    which the answer could change, `ends_by` the facts that are this instant.
+    """
+
+    log: str
+    index: int
+    entry: Mapping[str, Any]
+    loaded_policy: str
+    case: Mapping[str, Any] | None
+    replayed: str
+    replayed_reasons: tuple[str, ...]
+    reasons: tuple[Mapping[str, Any], ...]
+    changes: tuple[Change, ...]
+    ends_at: int
+    ends_by: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the replay gives what the policy gave then; None where it could not be replayed."""
+        if not self.replayed:
+            return None
+        judged = {reason["code"] for reason in self.entry.get("reasons", ())} - _BY_THE_LEDGER
+        effect = self.entry["effect"] if judged or self.entry["effect"] != "deny" else "permit"
+        return self.replayed == effect and judged == set(self.replayed_reasons)
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON."""
+        said = asdict(self)
+        return said | {"agrees": self.agrees, "changes": [change._asdict() for change in self.changes]}
+
+
+_BY_THE_LEDGER = frozenset({"FREQUENCY_EXCEEDED", "VOLUME_EXCEEDED"})
+"""Refusals that the policy did not give: it permitted, and the ledger had counted too many."""
+
+
+class Explanations:
+    """Explains entries with the policy that is loaded."""
+
+    def __init__(self, database: Database, ledger: Ledger, decisions: DecisionPoint, bundle: PolicyBundle) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._decisions = decisions
+        self._rules = rules_by_code(bundle)
+        self._counterfactuals = Counterfactuals(decisions, bundle)
+
+    async def explain(self, name: str, *, operator: str) -> Explanation:
+        """Explain the entry `name`: an event id, or `log:index`. `NotFound` if there is none, or it is no access.
+
+        That `operator` looked is entered in the entry's log before anything is answered.
+        """
+        row = await self._row(name)
+        entry = json.loads(bytes(row["body"]))
+        if entry.get("kind") != Kind.ACCESS:
+            raise NotFound
+        facts = {"act": "entry_explained", "actor": {"operator": operator}, "event": row["event_id"]}
+        await self._ledger.record(Draft(log=row["log_id"], kind=Kind.QUERY, facts=facts))
+        case = await self._case(entry)
+        decision = await self._replay(entry, case)
+        return Explanation(
+            log=row["log_id"],
+            index=row["idx"],
+            entry=entry,
+            loaded_policy=self._decisions.digest,
+            case=case,
+            replayed="" if decision is None else decision.effect.value,
+            replayed_reasons=() if decision is None else tuple(reason.code for reason in decision.reasons),
+            reasons=tuple(self._reason(reason) for reason in entry.get("reasons", ())),
+            changes=tuple(await self._changes(case, decision)),
+            ends_at=0 if decision is None else decision.valid_until,
+            ends_by=() if case is None or decision is None else tuple(_at_instant(case, decision.valid_until)),
+        )
+
+    async def _row(self, name: str) -> Any:
+        log, _, index = name.rpartition(":")
+        if log and index.isdecimal() and int(index) < 2**63:
+            row = await self._database.one(_BY_INDEX, log=log, index=int(index))
+        else:
+            row = await self._database.one(_BY_EVENT, event=name)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def _case(self, entry: Mapping[str, Any]) -> dict[str, Any] | None:
+        sha256 = entry.get("policy", {}).get("case_sha256")
+        row = await self._database.one(_CASE, sha256=sha256) if sha256 else None
+        if row is None:
+            return None
+        case: dict[str, Any] = json.loads(bytes(row["document"]))
+        return case | {"context": {**case["context"], "now": entry["judged_at"]}}
+
+    async def _replay(self, entry: Mapping[str, Any], case: Mapping[str, Any] | None) -> Decision | None:
+        if case is None or entry["policy"]["digest"] != self._decisions.digest:
+            return None
+        return await self._decisions.decide(case)
+
+    async def _changes(self, case: Mapping[str, Any] | None, decision: Decision | None) -> list[Change]:
+        if case is None or decision is None:
+            return []
+        if decision.reasons:
+            return await self._counterfactuals.that_meet(case, [reason.code for reason in decision.reasons])
+        return await self._counterfactuals.that_end(case)
+
+    def _reason(self, reason: Mapping[str, Any]) -> dict[str, Any]:
+        code = reason["code"]
+        rule = self._rules.get(code, Rule("", reason.get("clause", ""), ""))
+        return {**reason, "rule": rule.title, "file": rule.file, **explained(code)}
+
+
+def _at_instant(value: Any, instant: int, path: str = "") -> list[str]:
+    """The facts of a case that are this instant."""
+    steps: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = [path] if instant and value == instant and type(value) is int and path != "context.now" else []
+    for step, member in steps:
+        found += _at_instant(member, instant, f"{path}.{step}" if path else str(step))
+    return found

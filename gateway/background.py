@@ -1,0 +1,84 @@
+"""What a server does beside answering: sweeping, turning keys, settling duties, pushing what was published."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from gateway import problems
+from gateway.app import Gateway
+from gateway.errors import GatewayError
+from gateway.vault.own_keys import REREAD_S
+from gateway.vault.rotation import RotatedKey
+
+_SWEEP_PAUSE_S = 60
+_DUTIES_PAUSE_S = 60
+_PUSH_PAUSE_S = 2
+
+
+@asynccontextmanager
+async def beside(gateway: Gateway) -> AsyncIterator[None]:
+    """Work in the background until the block ends; what fails is logged, and tried again at its next turn."""
+    alone = not gateway.settings.database_url
+    tasks = [
+        asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
+        asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
+        asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
+        asyncio.create_task(_push_for_ever(gateway), name="push"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
+    """Delete what uploads left and tokens no longer need; what can't be done now is done later."""
+    while True:
+        try:
+            await gateway.uploads.sweep(starting=starting)
+            starting = False
+            await gateway.identity.forget_expired()
+        except Exception as error:
+            problems.log_unexpected(error, "while sweeping")
+        await asyncio.sleep(_SWEEP_PAUSE_S)
+
+
+async def _settle_duties_for_ever(gateway: Gateway) -> None:
+    """Settle what has come due; every server does, and each date is settled once."""
+    while True:
+        try:
+            await gateway.duties.settling.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while settling duties")
+        await asyncio.sleep(_DUTIES_PAUSE_S)
+
+
+async def _push_for_ever(gateway: Gateway) -> None:
+    """Send what was published to the addresses that recipients registered; what can't begin now begins later."""
+    while True:
+        try:
+            with suppress(GatewayError):
+                await gateway.sharing.pushes.start()
+        except Exception as error:
+            problems.log_unexpected(error, "while pushing")
+        await asyncio.sleep(_PUSH_PAUSE_S)
+
+
+async def _turn_keys_for_ever(gateway: Gateway) -> None:
+    """Follow the gateway's own keys, and take the steps of a rotation that are due; each failure is for itself."""
+    works: list[Callable[[], Awaitable[None]]] = [
+        gateway.signing.follow,
+        *(partial(gateway.key_rotation.turn, use) for use in RotatedKey),
+    ]
+    while True:
+        for work in works:
+            try:
+                await work()
+            except Exception as error:
+                problems.log_unexpected(error, "while turning the gateway's own keys")
+        await asyncio.sleep(REREAD_S)

@@ -1,0 +1,134 @@
+"""What points at a person and what merely looks like it; real tables hold neither."""
+
+from __future__ import annotations
+
+import csv
+import random
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.catalog.customers import CustomerRows, Customers
+from gateway.catalog.declaration import declare
+from gateway.catalog.identifying import CARD, EMAIL, PHONE, RESIDENT_ID, SUSPICIOUS, kind_of
+from gateway.catalog.reading import Row, reader_of
+from gateway.catalog.schema import Schema
+from gateway.demo.tables import table
+
+DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("13800138000", PHONE),
+        ("138 0013 8000", PHONE),
+        ("+8613800138000", PHONE),
+        ("0086-138-0013-8000", PHONE),
+        ("call 13800138000 after six", PHONE),
+        ("+44 7400 123456", PHONE),
+        ("１３８００１３８０００", PHONE),
+        ("010-65001234", None),
+        ("+44 20 7946 0018", None),
+        ("12800138000", None),
+        ("138001380001", None),
+        ("4.13800138000", None),
+        ("li.wei@example.org", EMAIL),
+        ("<li.wei@example.org>", EMAIL),
+        ("room @ sea", None),
+        ("a@b", None),
+        ("11010519491231002X", RESIDENT_ID),
+        ("no 11010519491231002x.", RESIDENT_ID),
+        ("110105194912310021", None),
+        ("11010519491331002X", None),
+        ("4111111111111111", CARD),
+        ("4111 1111 1111 1111", CARD),
+        ("6212345678901232", CARD),
+        ("4111111111111112", None),
+        ("2013-01-01T06:00:00Z", None),
+        ("1357986420135", None),
+        ("", None),
+    ],
+)
+def test_a_text_is_known_by_its_own_rules(text: str, kind: str | None) -> None:
+    assert kind_of(text) == kind
+    assert kind is None or SUSPICIOUS.search(text.encode())
+
+
+def schema_of(columns: Sequence[str]) -> Schema:
+    open_text = {"type": ["string", "null"], "x-class": "open", "x-grade": 1}
+    properties = {f"f_{n}": open_text | {"x-column": column} for n, column in enumerate(columns)}
+    return declare({"type": "object", "x-kind": "market", "properties": properties})
+
+
+def watched(content: bytes, delimiter: str = ",") -> list[Row]:
+    """Every row of a table, all of whose columns are texts, once no customer was found in it."""
+    head = content.partition(b"\n")[0].decode("utf-8-sig").rstrip("\r")
+    schema = schema_of(next(csv.reader([head], delimiter=delimiter)))
+    reader, customers, rows = reader_of("text/csv", schema, None, None), Customers(schema), []
+    for batch in (reader.feed(content), reader.finish()):
+        customers.look(batch.rows)
+        rows += batch.rows
+    customers.conclude()
+    return rows
+
+
+@pytest.mark.parametrize("name", ["airline-loyalty.csv", "bank-marketing.csv", "online-retail.csv"])
+def test_a_real_table_passes(name: str) -> None:
+    if not DATA.is_dir():
+        pytest.skip("absent: ../shared/data")
+    assert len(watched((DATA / name).read_bytes(), ";" if name.startswith("bank") else ",")) > 4000
+
+
+@pytest.mark.parametrize(("name", "rows"), [("flights.csv", 50_000), ("planes.csv", 3_322), ("airports.csv", 1_458)])
+def test_a_table_of_the_demo_passes(name: str, rows: int) -> None:
+    if name == "flights.csv":
+        with zipfile.ZipFile(table("flights.csv.zip")) as archive:
+            content = b"".join(archive.open(name).readlines()[: rows + 1])
+    else:
+        content = table(name).read_bytes()
+    assert len(watched(content)) == rows
+
+
+@pytest.mark.parametrize("digits", [10, 11, 12, 13, 14, 16, 18])
+def test_numbers_of_any_length_are_no_customers_by_chance(digits: int) -> None:
+    drawn = random.Random(digits)
+    rows = [f"{drawn.randrange(10 ** (digits - 1), 10**digits)},lot {n}" for n in range(3000)]
+    assert len(watched("\n".join(["number,lot", *rows]).encode())) == 3000
+
+
+@pytest.mark.parametrize(
+    ("among", "hidden", "refused"), [(1000, 9, False), (1000, 11, True), (40_000, 99, False), (40_000, 100, True)]
+)
+def test_marks_among_other_texts_count_by_their_share_or_their_number(among: int, hidden: int, refused: bool) -> None:
+    rows = [f"note {n}, ask +86138{n:08}" if n < hidden else f"note {n}" for n in range(among)]
+    content = "\n".join(["note;x", *[f"{row};" for row in rows]]).encode()
+    if not refused:
+        assert len(watched(content, ";")) == among
+        return
+    with pytest.raises(CustomerRows) as found:
+        watched(content, ";")
+    assert found.value.columns[0].lines == list(range(2, min(hidden, 20) + 2))
+
+
+def test_what_listed_values_and_short_numbers_cannot_hold_is_not_looked_for() -> None:
+    schema = declare(
+        {
+            "type": "object",
+            "x-kind": "market",
+            "properties": {
+                "a": {"type": "string", "enum": ["13800138000"], "x-class": "open", "x-grade": 1},
+                "b": {"type": "integer", "maximum": 9_999_999_999, "x-class": "open", "x-grade": 1},
+                "c": {"type": "integer", "x-class": "open", "x-grade": 1},
+            },
+        }
+    )
+    customers = Customers(schema)
+    listed = [Row(line, {"a": b'"13800138000"', "b": b"1380013800", "c": b"7"}) for line in range(2, 9)]
+    customers.look(listed)
+    customers.conclude()
+    customers.look([Row(9, {"a": b'"13800138000"', "b": b"1", "c": b"13800138000"})] * 3)
+    with pytest.raises(CustomerRows, match="Column c"):
+        customers.conclude()

@@ -1,0 +1,92 @@
+"""`gateway explain` says of a permit, a refusal and a stranger's request who asked, why, and what would change it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.agreements import HoldSubject
+from gateway.ledger.stored import entries, state
+from tests.access.world import PLACES, Deal
+from tests.alliance import MARKET_SCHEMA, Alliance, founded
+from tests.cli.conftest import Gateway, permit_of
+
+
+async def _accesses(alliance: Alliance, log: str) -> list[str]:
+    database = alliance.gateway.database
+    rows = await entries(database, log, 0, (await state(database, log)).size)
+    return [f"{log}:{row['idx']}" for row in rows if json.loads(bytes(row["body"]))["kind"] == "access"]
+
+
+async def _history(folder: Path) -> dict[str, str]:
+    """A permit, a refusal of two reasons, and a stranger's request; each entry's name."""
+    async with founded(folder) as alliance:
+        bank, hotel, stranger = (alliance.members[name] for name in ("bank", "hotel", "stranger"))
+        dataset = await bank.declare(MARKET_SCHEMA)
+        await bank.upload(dataset, PLACES)
+        deal = Deal(await bank.agree(hotel, dataset, ["code"]), dataset)
+        token = await hotel.token(hotel.under(deal.agreement, deal.dataset))
+        assert (await hotel.get(deal.path, token)).status_code == 200
+        await alliance.gateway.holds.place(alliance.id, HoldSubject.DATASET, dataset, case="case-7", operator="test")
+        assert (await hotel.get(deal.path, token)).status_code == 423
+        refused = await stranger.get(deal.path, await stranger.token(), purpose="market_analysis")
+        assert refused.status_code == 404
+        permit, denied = await _accesses(alliance, bank.id)
+        return {"permit": permit, "deny": denied, "strangers": json.dumps(await _accesses(alliance, alliance.id))}
+
+
+@pytest.fixture
+def history(tmp_path: Path, settings: object) -> dict[str, str]:
+    return asyncio.run(_history(tmp_path))
+
+
+def _told(gateway: Gateway, name: str) -> Any:
+    said = gateway("explain", name, "--json")
+    assert said.exit_code == 0, said.output
+    return json.loads(said.stdout)
+
+
+def test_an_access_is_explained_on_one_screen(gateway: Gateway, history: dict[str, str], tmp_path: Path) -> None:
+    permit = _told(gateway, history["permit"])
+    assert (permit["replayed"], permit["agrees"]) == ("permit", True)
+    assert permit["ends_at"] > permit["entry"]["judged_at"]
+    assert permit["ends_by"]
+    ending = {change["code"]: change["fact"] for change in permit["changes"]}
+    assert ending["MEMBER_SUSPENDED"] in {"subject.member_state", "resource.owner_state"}
+    assert ending["AGREEMENT_NOT_IN_FORCE"].startswith(("agreement.", "subject.", "context."))
+
+    refusal = _told(gateway, history["deny"])
+    assert (refusal["replayed"], refusal["agrees"]) == ("deny", True)
+    [reason] = refusal["reasons"]
+    assert (reason["code"], reason["clause"]) == ("DISPUTED_ITEM", "7.2.3")
+    assert reason["title"].keys() == {"zh-CN", "en"}
+    assert reason["rule"]
+    [change] = refusal["changes"]
+    assert change["code"] == "DISPUTED_ITEM"
+    assert change["fact"].startswith("holds")
+
+    picture = tmp_path / "explained.svg"
+    screen = gateway("explain", history["deny"], "--picture", str(picture))
+    assert screen.exit_code == 0, screen.output
+    for word in ("deny", "DISPUTED_ITEM", "7.2.3", "case-7", "as then"):
+        assert word in screen.output, word
+    assert picture.read_text().startswith("<svg")
+
+    assert _told(gateway, refusal["entry"]["event_id"])["index"] == refusal["index"]
+    for name in json.loads(history["strangers"]):
+        stranger = _told(gateway, name)
+        assert (stranger["case"], stranger["agrees"], stranger["changes"]) == (None, None, [])
+
+    looked = gateway("explain", f"{permit['log']}:{10**6}")
+    assert (looked.exit_code, "not_found" in looked.output) == (1, True)
+
+
+def test_who_looked_is_on_record_in_the_same_log(gateway: Gateway, history: dict[str, str], tmp_path: Path) -> None:
+    log = _told(gateway, history["deny"])["log"]
+    exported = tmp_path / "log.zip"
+    assert gateway("export", log, "--out", str(exported), "--permit", permit_of(gateway, log)).exit_code == 0
+    assert b'"act":"entry_explained"' in exported.read_bytes()
