@@ -127,3 +127,8 @@ test_the_answer_holds_until_each_compared_instant if {
 	all_of(edited_personal("/circumstances/assessment/until", 1001)).valid_until == 1001
 	all_of(edited("/circumstances/transfer", {"from": 1234, "until": 5000})).valid_until == 1234
 }
+
+test_about_what_is_not_granted_nothing_is_said_but_its_scope if {
+	case := json.patch(edited("/agreement/granted_fields", []), [{"op": "replace", "path": "/circumstances/participation/owner", "value": never}])
+	reasons_of(case) == ["OUT_OF_SCOPE"]
+}
