@@ -165,7 +165,8 @@ async def released_fields(reading: Reading, *, agreement: str, dataset: str, own
         except Invalid:
             continue
         same = canonical(dict(statement.said)).decode() == row["statement"]
-        if same and await still_proves(reading, statement, member=owner, signed_at=row["confirmed_at"]):
+        here = (statement.said["agreement"], statement.said["dataset"]) == (agreement, dataset)
+        if same and here and await still_proves(reading, statement, member=owner, signed_at=row["confirmed_at"]):
             fields |= set(statement.said["fields"])
     return frozenset(fields)
 
