@@ -99,7 +99,7 @@ class Assessments:
 
     async def show(self, subject: Subject, agreement: str, dataset: str) -> list[dict[str, Any]]:
         """Every assessment of a dataset under an agreement, oldest first; those that ended stay, as evidence."""
-        place = await self._places.of(subject, agreement, dataset)
+        place = await self._places.between(subject, agreement, dataset)
         return [_described(row) for row in await self._database.all(_OF_PLACE, **place.names)]
 
     async def _existing(self, place: Place, assessment_id: str) -> Row:

@@ -18,7 +18,7 @@ from gateway.agreements.fields import IDENTIFIER, choice, instant, matching, mem
 from gateway.agreements.tables import hold
 from gateway.canonical import canonical, parse_canonical
 from gateway.clock import MILLISECONDS, Clock
-from gateway.confidentiality.filing import Filing, Places, entry
+from gateway.confidentiality.filing import Filing, Places, entry, require_part
 from gateway.confidentiality.intervals import written
 from gateway.confidentiality.tables import oral_memo
 from gateway.database import Database, Query, Row
@@ -173,8 +173,7 @@ class Memos:
 
     async def _party(self, subject: Subject, agreement: str) -> Agreement:
         found = await self._places.agreement(subject, agreement)
-        if subject.member not in found.parties:
-            raise NotFound
+        require_part(found, subject)
         return found
 
     async def _existing(self, found: Agreement, memo: str) -> Row:

@@ -50,8 +50,8 @@ class Participations:
         self._places = places
 
     async def show(self, subject: Subject, agreement: str, dataset: str) -> dict[str, Any]:
-        """Who takes part since when, for those with a part in the agreement."""
-        return await _described(self._database, await self._places.of(subject, agreement, dataset))
+        """Who takes part since when, for both parties."""
+        return await _described(self._database, await self._places.between(subject, agreement, dataset))
 
     async def opt_in(self, subject: Subject, agreement: str, dataset: str) -> dict[str, Any]:
         """Take part from this entry on. Needs `participate`; a second time changes nothing."""
