@@ -24,6 +24,7 @@ from gateway.database import Database, Query
 from gateway.duties.deliveries import Window, in_force, unsettled
 from gateway.duties.returns import Returns
 from gateway.duties.tables import duty, duty_watch
+from gateway.errors import Invalid
 from gateway.ledger import Change, Ledger
 
 _PAGE: Final = 500
@@ -80,14 +81,23 @@ class DutyRun:
         self._clock = clock
 
     async def run(self) -> Settled:
-        """Settle whatever is due by now; a second run finds nothing to do."""
+        """Settle whatever is due by now; a second run finds nothing to do.
+
+        An agreement that cannot be reckoned with keeps nobody else waiting: its `Invalid` is raised at the end.
+        """
         done, after, now = Settled(), "", self._clock()
+        failed: Invalid | None = None
         while ids := await self._database.all(_DUE, after=after, now=now):
             for row in ids:
                 after = str(row["id"])
                 found = await self._agreements.load(after)
-                if found is not None and found.terms is not None:
-                    await self._settle(found, now, done)
+                try:
+                    if found is not None and found.terms is not None:
+                        await self._settle(found, now, done)
+                except Invalid as error:
+                    failed = error
+        if failed is not None:
+            raise failed
         return done
 
     async def _settle(self, found: Agreement, now: int, done: Settled) -> None:

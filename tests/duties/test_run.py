@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from gateway.duties import schedule
 from gateway.errors import Conflicting
 from tests.agreements.world import FLIGHTS, START_S
 from tests.duties.world import DutyWorld
@@ -72,6 +74,35 @@ async def test_nobody_escapes_what_came_due_by_leaving_afterwards_nor_by_leaving
     await world.takes_part(world.airline, agreement, no=2)
     world.at("2026-01-07T00:00:00Z")
     assert (await world.duty_run.run()).candidates == 1
+
+
+async def test_an_agreement_until_the_end_of_the_calendar_stops_nobody_elses_duties(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    for _ in range(2):
+        await world.due(every="business_day", first="9999-12-29", grace_days=30, end="9999-12-31T23:59:59Z")
+        await world.due()
+    world.at("2026-01-05T10:00:01Z")
+    assert (await world.duty_run.run()).candidates == 2
+    for company in (world.airline, world.bank):
+        assert await world.agenda.of(company.id, 253_402_128_000, 253_402_300_799) == []
+
+
+async def test_a_term_that_began_long_before_it_was_signed_is_reckoned_from_the_signature(
+    sqlite_world: DutyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reckoned = sqlite_world, 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal reckoned
+        reckoned += 1
+        return due(*given)
+
+    due = schedule._due
+    monkeypatch.setattr(schedule, "_due", counted)
+    await world.due(first="1970-01-05", start="1970-01-01T00:00:00Z")
+    world.at("2026-01-02T10:00:01Z")
+    await world.duty_run.run()
+    assert 0 < reckoned < 100
 
 
 async def test_who_has_opted_out_owes_nothing(sqlite_world: DutyWorld) -> None:

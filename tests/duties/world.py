@@ -57,8 +57,9 @@ class DutyWorld(CaseWorld):
         """As a second process would run it."""
         return DutyRun(self.database, self.ledger, self.agreements, self.returns, self.clock)
 
-    async def due(self, *datasets: str, **cadence: Any) -> str:
+    async def due(self, *datasets: str, start: str = "", end: str = "", **cadence: Any) -> str:
         """A signed agreement under which the airline uploads these datasets, by default the flights, every day."""
+        lasts = {name: at for name, at in (("start", start), ("end", end)) if at}
         names = datasets or (FLIGHTS,)
         for name in names:
             await self.catalogued(name)
@@ -72,7 +73,7 @@ class DutyWorld(CaseWorld):
             }
             for name in names
         ]
-        agreement = await self.signed(datasets=terms, dispute=DISPUTE, remedies=REMEDIES)
+        agreement = await self.signed(datasets=terms, dispute=DISPUTE, remedies=REMEDIES, **lasts)
         for company in (self.airline, self.bank):
             for name in names:
                 await self.takes_part(company, agreement, name)
