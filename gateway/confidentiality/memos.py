@@ -21,7 +21,7 @@ from gateway.clock import MILLISECONDS, Clock
 from gateway.confidentiality.filing import Filing, Places, entry
 from gateway.confidentiality.intervals import written
 from gateway.confidentiality.tables import oral_memo
-from gateway.database import Database, Query, Row
+from gateway.database import Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound, OnHold, Reason, Refused
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
@@ -182,6 +182,12 @@ class Memos:
         if row is None or row["agreement_id"] != found.id:
             raise NotFound
         return row
+
+
+async def agreement_of(reading: Reading, memo: str) -> str | None:
+    """The agreement under which a memo was recorded, or None."""
+    row = await reading.one(_BY_ID, id=memo)
+    return None if row is None else str(row["agreement_id"])
 
 
 def _checked(said: dict[str, Any]) -> dict[str, Any]:
