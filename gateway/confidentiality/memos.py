@@ -14,7 +14,17 @@ from sqlalchemy import BigInteger, and_, bindparam, exists, insert, select, upda
 from sqlalchemy import Text as SQLText
 
 from gateway.agreements.agreement import Agreement
-from gateway.agreements.fields import IDENTIFIER, choice, instant, matching, members, sentence, text, whole
+from gateway.agreements.fields import (
+    IDENTIFIER,
+    LONGEST_PROSE,
+    choice,
+    instant,
+    matching,
+    members,
+    prose,
+    sentence,
+    whole,
+)
 from gateway.agreements.tables import hold
 from gateway.canonical import canonical, parse_canonical
 from gateway.clock import MILLISECONDS, Clock
@@ -29,7 +39,7 @@ from gateway.ledger import Change, Ledger
 from gateway.vault.keyring import KeyRing
 
 ANSWERS: Final = ("confirmed", "contested")
-LONGEST_MEMO: Final = 8_000
+LONGEST_MEMO: Final = LONGEST_PROSE
 MOST_SEARCHED: Final = 1_000
 _MOST_DAYS: Final = 90
 _DAY_MS: Final = 24 * 60 * 60 * MILLISECONDS
@@ -192,11 +202,8 @@ async def agreement_of(reading: Reading, memo: str) -> str | None:
 
 def _checked(said: dict[str, Any]) -> dict[str, Any]:
     members(said, ("owner", "said", "by", "to", "said_at", "answer_within_days"), "")
-    what = text(said["said"], "/said")
-    if not what.strip() or len(what) > LONGEST_MEMO:
-        raise Invalid("memo_empty", f"What was said has 1 to {LONGEST_MEMO} characters.", field="/said")
-    content = {"said": what, "by": sentence(said["by"], "/by"), "to": sentence(said["to"], "/to")}
-    canonical(content)
+    spoken = {"said": prose(said["said"], "/said")}
+    content = spoken | {name: sentence(said[name], f"/{name}") for name in ("by", "to")}
     return {
         "owner": matching(said["owner"], "/owner", IDENTIFIER),
         "content": content,
