@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -200,6 +201,24 @@ async def test_a_pdf_that_is_not_this_agreement_signed_by_this_member_is_refused
     with pytest.raises(Invalid, match="pdf_signer_unknown"):
         await attach(world, world.bank, agreement, good)
     assert await world.entries() == before
+
+
+async def test_another_document_behind_the_agreements_own_is_not_the_agreement(world: World) -> None:
+    """What a reader shows is the newest document of a file, whatever stands before it."""
+    agreement = await world.signed()
+    pdf = await world.pdf.rendered(world.airline.subject, agreement)
+    shown = pdf.replace(b"/Rotate 0", b"/Rotate 9")
+    assert shown != pdf
+    two = pdf + moved(shown, len(pdf))
+    with pytest.raises(Invalid, match="pdf_of_other_terms"):
+        await attach(world, world.airline, agreement, await signed(two, private(world.airline.key)))
+
+
+def moved(pdf: bytes, by: int) -> bytes:
+    """The same document, to stand `by` bytes behind the beginning of a file."""
+    body, table, end = pdf.rpartition(b"\nxref")
+    end = re.sub(rb"([0-9]{10}) (?=[0-9]{5} n)", lambda found: b"%010d " % (int(found[1]) + by), end)
+    return body + table + re.sub(rb"(?<=startxref\n)([0-9]+)", lambda found: b"%d" % (int(found[1]) + by), end)
 
 
 async def test_what_was_appended_after_the_signature_is_not_covered(world: World) -> None:
