@@ -146,6 +146,20 @@ async def test_4_1_2_more_records_than_agreed_are_refused_until_the_window_reope
     assert len(records(await shared.hotel.get(deal.path, await shared.token(deal), limit="40"))) == 40
 
 
+async def test_4_1_2_a_volume_below_one_page_gives_pages_that_fit(shared: Shared) -> None:
+    deal = await shops(shared, 30, methods=["api", "file"], volume={"records": 7, "per_seconds": 60})
+    token = await shared.token(deal)
+    first = await shared.hotel.get(deal.path, token, limit="20")
+    assert len(records(first)) == 7
+    again = await shared.hotel.get(deal.path, token, limit="20", cursor=first.json()["next"])
+    assert reasons(again.json()) == [("VOLUME_EXCEEDED", "4.1.2")]
+    shared.clock.pass_seconds(60)
+    token = await shared.token(deal)
+    second = await shared.hotel.get(deal.path, token, limit="20", cursor=first.json()["next"])
+    assert len(records(second)) == 7
+    assert records(first).keys().isdisjoint(records(second))
+
+
 async def test_4_1_2_a_method_that_is_not_agreed_is_refused(shared: Shared) -> None:
     deal = await shops(shared, methods=["file"])
     answer = await shared.hotel.get(deal.path, await shared.token(deal))
