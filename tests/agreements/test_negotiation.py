@@ -19,6 +19,9 @@ from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused
 from tests.agreements.test_terms import CADENCE, FULL
 from tests.agreements.world import Company, World
 
+LAST_DAY = {"every": "day", "on": 0, "first": "9999-12-31", "by": "23:59", "time_zone": "America/New_York"}
+"""In UTC it ends in a year that no calendar of the platform has."""
+
 
 async def sha256(world: World, agreement: str) -> str:
     found = await world.agreements.load(agreement)
@@ -206,6 +209,11 @@ async def test_what_the_world_does_not_know_is_refused_at_drafting(sqlite_world:
             "terms_first_outside_term",
             "/datasets/0/cadence/first",
             {"datasets": [part(world, cadence=CADENCE | {"first": "2027-01-04"})]},
+        ),
+        (
+            "terms_first_outside_term",
+            "/datasets/0/cadence/first",
+            {"datasets": [part(world, cadence=CADENCE | LAST_DAY)]},
         ),
         ("party_unknown", "/third_parties/0", {"onward": "written_consent", "third_parties": [world.stranger.id]}),
         ("amended_unknown", "/amends", {"amends": "none"}),
