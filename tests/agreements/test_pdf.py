@@ -27,8 +27,10 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from sqlalchemy import text
 
 from gateway.agreements import parse_terms
-from gateway.agreements.pdf.rendering import render
+from gateway.agreements.fields import MOST_LINES
+from gateway.agreements.pdf.rendering import _flow, render
 from gateway.agreements.pdf.signed import embedded
+from gateway.agreements.readable import readable
 from gateway.canonical import canonical
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, GatewayError, Invalid, NotFound
@@ -120,6 +122,16 @@ def test_any_terms_become_a_pdf_that_carries_their_bytes(value: dict[str, Any]) 
     reader = PdfFileReader(io.BytesIO(pdf), strict=True)
     assert embedded(reader) == terms.text
     assert terms.sha256 in str(reader.root["/Names"]) + str(reader.trailer["/Info"]["/Subject"])
+
+
+def test_the_lines_of_a_text_are_laid_out_one_by_one() -> None:
+    """One paragraph of all lines took two minutes of a processor: whoever may draft could have stopped the gateway."""
+    longest = "\n".join(["x" * 19] * MOST_LINES)
+    laid_out = _flow(readable(parse_terms(canonical({**FULL, "liability": longest})), "en"))
+    assert sum(getattr(one, "text", "").endswith("x" * 19) for one in laid_out) == MOST_LINES
+    assert not any("<br" in getattr(one, "text", "") for one in laid_out)
+    with pytest.raises(Invalid, match="terms_text_malformed"):
+        parse_terms(canonical({**FULL, "liability": longest + "\nx"}))
 
 
 def test_the_same_terms_give_the_same_file() -> None:
