@@ -245,6 +245,18 @@ async def test_the_first_due_date_is_compared_in_its_own_time_zone(
         await sqlite_world.drafted(**terms)
 
 
+async def test_a_draft_has_so_many_texts_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read under the lock of the owner's log no more, and one party cannot bury the other in them."""
+    monkeypatch.setattr("gateway.agreements.texts.MOST_REVISIONS", 3)
+    agreement = await world.drafted()
+    for title in ("Two", "Three"):
+        await revise(world, world.bank, agreement, title=title)
+    with pytest.raises(Conflicting, match="too_many_revisions"):
+        await revise(world, world.bank, agreement, title="Four")
+    assert [one.number for one in await world.negotiation.history(world.airline.subject, agreement)] == [1, 2, 3]
+    await world.sign(world.airline, agreement)
+
+
 # ── amendments ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
