@@ -1,8 +1,8 @@
 """Customer rows in a market or product upload (clause 4.1.1): found while it streams, and kept out.
 
 Every text and every integer of every row is looked at, each distinct value of a batch once; nothing is sampled. An
-upload is quarantined as soon as a column holds one resident identity number, `MANY` other marks of persons, or one
-where the column's name says how somebody is reached; and at its end, where such marks stand in `FEW` rows and
+upload is quarantined as soon as a column holds one resident identity number, `MANY` other clues to persons, or one
+where the column's name says how somebody is reached; and at its end, where such clues stand in `FEW` rows and
 `SHARE` of a column's values. Bare digits that look like a mobile number, and cards, count where they are `MOST_OF_IT`,
 for some of all long numbers do. Less than that (a hotline in a description) passes. Names, postal addresses and
 customer numbers look like any other text and are not found.
@@ -59,7 +59,7 @@ class Column:
     values: int = 0
     certain: int = 0
     lines: list[int] = field(default_factory=list)
-    marks: dict[bytes, bool] = field(default_factory=dict)
+    clues: dict[bytes, bool] = field(default_factory=dict)
     """The values found, and whether each may be chance."""
     harmless: set[bytes] = field(default_factory=set)
 
@@ -67,14 +67,14 @@ class Column:
         """Look at this column's values of a batch."""
         cells = [row.values.get(self.name, _NULL) for row in rows]
         self.values += len(cells) - cells.count(_NULL)
-        fresh = set(cells).difference(self.harmless, self.marks)
+        fresh = set(cells).difference(self.harmless, self.clues)
         if fresh and SUSPICIOUS.search(b"\n".join(fresh)):
             fresh.difference_update(self._examine(fresh))
         if len(self.harmless) < _REMEMBERED:
             self.harmless |= fresh
-        if self.marks:
+        if self.clues:
             self._count(
-                (row.line, self.marks[cell]) for row, cell in zip(rows, cells, strict=True) if cell in self.marks
+                (row.line, self.clues[cell]) for row, cell in zip(rows, cells, strict=True) if cell in self.clues
             )
 
     def _examine(self, values: Iterable[bytes]) -> list[bytes]:
@@ -84,7 +84,7 @@ class Column:
             kind = kind_of(text)
             if kind is not None:
                 found.append(value)
-                self.marks[value] = may_be_chance(kind, text)
+                self.clues[value] = may_be_chance(kind, text)
                 self.kind = kind if self.kind != RESIDENT_ID else self.kind
         return found
 

@@ -39,7 +39,7 @@ def may_be_chance(kind: str, text: str) -> bool:
 
 
 def kind_of(text: str) -> str | None:
-    """Which kind of person's mark stands in a text, or None."""
+    """Which kind of clue to a person stands in a text, or None."""
     text = unicodedata.normalize("NFKC", text)
     return next((kind for kind, holds in _KINDS if holds(text)), None)
 

@@ -108,6 +108,8 @@ async def test_8_1_2_a_memo_is_disputed_like_a_file_and_frozen_for_both_sides_un
         )
         assert done(await file(member, f"{memos}/{ids[1]}", method="GET"))["said"] == "said"
         assert [one["id"] for one in done(await file(member, query, {"text": "said"}))["items"]] == [ids[1]]
-    await shared.alliance.by_two("decide_case", case=case, step="resolve", resolution="r-7", why="It was said.")
+    decisions = shared.gateway.casework.decisions
+    _, resolved = await decisions.deciding(case, "resolve", resolution="r-7", why="It was said.")
+    await shared.alliance.by_two("decide_case", **resolved)
     assert done(await file(shared.bank, f"{memos}/{ids[0]}", method="GET"))["said"] == "said"
     assert len(records(await shared.hotel.get(deal.path, await shared.token(deal)))) == 3
