@@ -1,8 +1,8 @@
 """Customer rows in a market or product upload (clause 4.1.1): found while it streams, and kept out.
 
 Every text and every number of every row is looked at, each distinct value of a batch once; nothing is sampled. An
-upload is quarantined as soon as a column holds one resident identity number, `MANY` other marks of persons, or one
-where the column's name says how somebody is reached; and at its end, where such marks stand in `FEW` rows and
+upload is quarantined as soon as a column holds one resident identity number, `MANY` other clues to persons, or one
+where the column's name says how somebody is reached; and at its end, where such clues stand in `FEW` rows and
 `SHARE` of a column's values. Bare digits that look like a mobile number, and cards, count where they are `MOST_OF_IT`,
 for some of all long numbers do. Less than that (a hotline in a description) passes. Names, postal addresses and
 customer numbers look like any other text and are not found.
@@ -59,7 +59,7 @@ class Column:
     values: int = 0
     certain: int = 0
     lines: list[int] = field(default_factory=list)
-    marks: dict[bytes, bool] = field(default_factory=dict)
+    clues: dict[bytes, bool] = field(default_factory=dict)
     """Values found before, and whether each may be chance; like the harmless ones, about as many as are remembered."""
     harmless: set[bytes] = field(default_factory=set)
 
@@ -67,18 +67,18 @@ class Column:
         """Look at this column's values of a batch."""
         cells = [row.values.get(self.name, _NULL) for row in rows]
         self.values += len(cells) - cells.count(_NULL)
-        fresh = set(cells).difference(self.harmless, self.marks)
+        fresh = set(cells).difference(self.harmless, self.clues)
         found = self._examine(fresh) if fresh and SUSPICIOUS.search(b"\n".join(fresh)) else {}
         if len(self.harmless) < _REMEMBERED:
             self.harmless |= fresh.difference(found)
-        marks = self.marks | found
-        if len(self.marks) < _REMEMBERED:
-            self.marks = marks
-        if marks:
-            self._count((row.line, marks[cell]) for row, cell in zip(rows, cells, strict=True) if cell in marks)
+        clues = self.clues | found
+        if len(self.clues) < _REMEMBERED:
+            self.clues = clues
+        if clues:
+            self._count((row.line, clues[cell]) for row, cell in zip(rows, cells, strict=True) if cell in clues)
 
     def _examine(self, values: Iterable[bytes]) -> dict[bytes, bool]:
-        """The values that are a person's mark, and whether each may be chance."""
+        """The values that are a clue to a person, and whether each may be chance."""
         found = {}
         for value in filter(SUSPICIOUS.search, values):
             text = text_of(value) or ""

@@ -51,7 +51,7 @@ def plain(text: str) -> str:
 
 
 def kind_of(text: str) -> str | None:
-    """Which kind of person's mark stands in a text, or None."""
+    """Which kind of clue to a person stands in a text, or None."""
     text = plain(text)
     return next((kind for kind, holds in _KINDS if holds(text)), None)
 
