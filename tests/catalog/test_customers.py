@@ -139,7 +139,7 @@ def test_what_is_remembered_of_a_column_is_bounded() -> None:
     for batch in range(10):
         customers.look([Row(n, {"n": b"138%08d" % (batch * 3000 + n)}) for n in range(3000)])
     (column,) = customers._columns
-    assert (column.rows, len(column.marks) < 10_000) == (30_000, True)
+    assert (column.rows, len(column.clues) < 10_000) == (30_000, True)
 
 
 def test_what_listed_values_and_short_numbers_cannot_hold_is_not_looked_for() -> None:
