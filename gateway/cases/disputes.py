@@ -18,7 +18,7 @@ from gateway.agreements.fields import IDENTIFIER
 from gateway.agreements.held import BY_ID_ALONE, term_of
 from gateway.agreements.holds import Freeze, freeze
 from gateway.business_days import end_of_business_day
-from gateway.canonical import canonical
+from gateway.canonical import canonical, parse
 from gateway.cases.case import Case
 from gateway.cases.cases import evidence_of, existing
 from gateway.cases.keeping import keep
@@ -26,11 +26,12 @@ from gateway.cases.opening import MOST_EVIDENCE, Exhibit, NewCase, add_evidence,
 from gateway.cases.steps import CaseKind, after
 from gateway.cases.tables import case_file
 from gateway.clock import MILLISECONDS, seconds
+from gateway.confidentiality.filing import Filing
 from gateway.confidentiality.memos import agreement_of
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity.subject import Subject
-from gateway.ledger import Ledger
+from gateway.ledger import Change, Ledger
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "alliance-gateway/case/1"
@@ -65,11 +66,14 @@ class Disputes:
         *,
         claim: str,
         evidence: Sequence[Exhibit] = (),
+        key: str | None = None,
+        fingerprint: str = "",
     ) -> str:
         """Dispute one subject under an agreement, and freeze exactly that; returns the case. Needs the action `sign`.
 
         `of` is the id of the dataset (for `term`, the dataset under this agreement alone), the agreement, referral,
-        ledger line or memo. `NotFound` for who is no party; `Conflicting` beyond 64 open disputes of one member.
+        ledger line or memo. An equal request (`fingerprint`) with the same `key` gets the case that the first opened.
+        `NotFound` for who is no party; `Conflicting` beyond 64 open disputes of one member.
         """
         subject.require("sign")
         found = await self._party_to(subject, agreement_id)
@@ -77,7 +81,9 @@ class Disputes:
         if about is HoldSubject.MEMO and await agreement_of(self._database, of) != found.id:
             raise _not_disputable()
         actor = _actor(subject)
-        async with self._ledger.changing(narrows=[found.owner]) as change:
+        filing = Filing(subject, key, fingerprint)
+
+        async def work(change: Change) -> str:
             row = await change.tx.one(_OPEN, member=subject.member)
             if row is not None and row["count"] >= _MOST_OPEN:
                 raise Conflicting("too_many_disputes", f"{_MOST_OPEN} disputes of yours are open.")
@@ -103,7 +109,10 @@ class Disputes:
             await freeze(change, wanted, actor)
             named = {of} if about in (HoldSubject.TERM, HoldSubject.DATASET) else set()
             await keep(change, case_id, named or _datasets(found))
-        return case_id
+            return case_id
+
+        answer = await filing.once(self._database, self._ledger, work, narrows=[found.owner])
+        return str(parse(answer))
 
     async def escalate(self, subject: Subject, case_id: str) -> None:
         """Take a dispute to the agreed forum. Needs the action `sign`.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
 
 from gateway.agreements import HoldSubject
 from gateway.agreements.fields import IDENTIFIER
@@ -12,6 +12,7 @@ from gateway.canonical import canonical
 from gateway.cases.casework import Casework
 from gateway.cases.opening import LONGEST_CLAIM, LONGEST_NAME, MOST_EVIDENCE, Exhibit
 from gateway.catalog.routes import read_object
+from gateway.database.idempotency import fingerprint
 from gateway.errors import Invalid
 from gateway.identity.subject import Subject
 
@@ -81,7 +82,11 @@ def routes(authenticate: Authenticate, casework: Casework) -> APIRouter:
         openapi_extra=_body(_OPENING),
         summary="Dispute something, or report a leak",
     )
-    async def open_case(request: Request, subject: Annotated[Subject, caller]) -> Response:
+    async def open_case(
+        request: Request,
+        subject: Annotated[Subject, caller],
+        idempotency_key: Annotated[str | None, Header()] = None,
+    ) -> Response:
         """A `dispute` names its `subject` (clause 7.2.1), which alone is frozen; for `term`, `id` is the dataset.
 
         A `leak` (9.1.2) names the `respondent`, by default the recipient, and at least one piece of `evidence`; its
@@ -97,7 +102,10 @@ def routes(authenticate: Authenticate, casework: Casework) -> APIRouter:
         elif body["kind"] == "dispute":
             _none_of(body, "respondent")
             about, of = _subject(body.get("subject"))
-            case_id = await disputes.open(subject, agreement, about, of, claim=claim, evidence=exhibits)
+            same = fingerprint("POST cases", canonical(dict(body)))
+            case_id = await disputes.open(
+                subject, agreement, about, of, claim=claim, evidence=exhibits, key=idempotency_key, fingerprint=same
+            )
         else:
             raise Invalid("case_kind_unknown", "A party opens a dispute, or reports a leak.", field="/kind")
         return await described(subject, case_id, status.HTTP_201_CREATED)

@@ -45,10 +45,12 @@ async def test_1_3_3_a_false_attestation_opens_a_breach_with_the_original_signed
     assert [one["state"] for one in await listed(shared.bank)] == ["standing"]
     breach = await shared.gateway.approvals.approve(proposal, operator="counsel")
     assert [one["state"] for one in await listed(shared.bank)] == ["false"]
-    opened = (await shared.bank.get(f"/v1/cases/{breach}", await shared.bank.token())).json()
-    assert (opened["kind"], opened["clause"], opened["respondent"]) == ("investigation", "9.1.3", shared.bank.id)
-    evidence = {one["name"]: one["content"] for one in opened["evidence"]}
-    assert evidence["attestation"] == jws
+    [opened] = [one for one in await shared.entries(shared.alliance.id) if one.get("act") == "case_opened"]
+    assert (opened["case"], opened["clause"], opened["subject"]) == (breach, "9.1.3", made["id"])
+    assert opened["respondent"] == shared.bank.id
+    evidence = (await shared.bank.get(f"/v1/cases/{breach}", await shared.bank.token())).json()["evidence"]
+    assert {one["name"]: one["content"] for one in evidence}["attestation"] == jws
+    assert (await shared.hotel.get(f"/v1/cases/{breach}", await shared.hotel.token())).status_code == 404
     with pytest.raises(Conflicting, match="marked_false"):
         await shared.alliance.by_two("mark_attestation_false", **terms)
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from gateway.access.export_permits import Extract
 from gateway.business_days import end_of_business_day
 from gateway.cases.verification import CLAIM, EXTRACT, TERMS, verify_case
@@ -125,6 +127,25 @@ async def test_7_2_2_what_a_dispute_is_about_is_not_deleted_before_it_is_decided
         "decide_case", case=case["id"], state="negotiating", step="resolve", resolution="r-1", why="Agreed."
     )
     assert await shared.gateway.uploads.sweep() == len(PLACES)
+
+
+async def test_7_2_1_a_dispute_that_is_sent_again_is_one_case_and_one_hold(shared: Shared) -> None:
+    x, y = await two_items(shared)
+    token = await shared.hotel.token()
+
+    async def sent(deal: Deal) -> httpx.Response:
+        about = {"kind": "term", "id": deal.dataset}
+        body = {"kind": "dispute", "agreement": deal.agreement, "subject": about, "claim": "Wrong codes."}
+        return await shared.hotel.call(
+            "POST", "/v1/cases", token, json=body, headers={"Idempotency-Key": "lost-answer"}
+        )
+
+    first, again = await sent(x), await sent(x)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert len((await shared.hotel.get("/v1/cases", token)).json()["items"]) == 1
+    other = await sent(y)
+    assert (other.status_code, other.json()["field"]) == (409, "Idempotency-Key")
 
 
 async def test_7_2_3_x_is_423_with_the_case_y_is_200_and_a_late_upload_of_y_is_recorded(shared: Shared) -> None:

@@ -24,8 +24,11 @@ import asyncpg
 import httpx
 import pytest
 
+from gateway.demo.admission import day
+from gateway.members.admission import ScoreSheet, Section
 from tests.alliance import PASSPHRASE, Member
-from tests.confiding import no_secrets
+from tests.confiding import confided, done, file, lasting, no_secrets
+from tests.members.prospects import Prospect
 from tests.served import Site, empty_database, served
 from tests.services.postgresql import PostgreSQL, binaries
 
@@ -151,6 +154,8 @@ async def test_no_canary_and_no_secret_is_written_anywhere(
     values, overheard = Canaries(), Overheard()
     site.alliance.http.event_hooks["request"].append(overheard.note)
     await _use_everything(site, values)
+    await _confide(site, values)
+    await _admit(site, values)
     await _provoke(site, values)
     limits = resource.prlimit(site.server.pid, resource.RLIMIT_CORE) if hasattr(resource, "prlimit") else (0, 0)
     assert limits == (0, 0), "a crash could write the memory to disk"
@@ -226,6 +231,59 @@ async def _use_everything(site: Site, values: Canaries) -> None:
         places, [row | {"volume": values.plant("volume", _number())} for row in rows], "replace"
     )
     assert replaced.status_code == 201
+
+
+async def _confide(site: Site, values: Canaries) -> None:
+    """Persons, and what was said: memos that are recorded, searched, read, and refused."""
+    bank, hotel = site.alliance.members["bank"], site.alliance.members["hotel"]
+    dataset = await bank.declare(MARKET)
+    agreement = await bank.agree(hotel, dataset, ["code", "note"])
+    for name in (values.plant("person", _unicode()), values.plant("person", _ascii())):
+        person = await confided(hotel, agreement, dataset, bank.id, name)
+        told = done(await file(hotel, "/v1/persons", method="GET"))["items"]
+        assert [one["name"] for one in told if one["id"] == person] == [name]
+        assert (await file(hotel, f"/v1/persons/{person}", method="DELETE")).status_code < 300
+    memos = f"/v1/agreements/{agreement}/memos"
+    memo = {
+        "owner": bank.id,
+        "said": values.plant("memo", _ascii()) + values.plant("memo", _unicode()),
+        "by": values.plant("speaker", _unicode()),
+        "to": values.plant("listener", _unicode()),
+        "said_at": lasting(bank)["from"],
+        "answer_within_days": 3,
+    }
+    made = done(await file(hotel, memos, memo))
+    assert done(await file(bank, f"{memos}/{made['id']}", method="GET"))["said"] == memo["said"]
+    for wanted, count in ((memo["said"][:23], 1), (values.plant("memo query", _ascii()), 0)):
+        found = done(await file(bank, f"/v1/agreements/{agreement}/memo-query", {"text": wanted}))
+        assert len(found["items"]) == count
+    for path, wrong in (
+        (memos, memo | {"said": values.plant("refused memo", _ascii()) + "\0"}),
+        (memos, memo | {"by": [values.plant("refused speaker", _unicode())]}),
+        ("/v1/persons", {"name": values.plant("refused person", _ascii()) + "\0"}),
+    ):
+        assert (await file(hotel, path, wrong)).status_code == 400
+
+
+async def _admit(site: Site, values: Canaries) -> None:
+    """A company's dossier: its files, the reasons of its reviews, and the report of the departments."""
+    gateway = site.alliance.gateway
+    prospect = await Prospect.named(gateway, site.alliance.id)
+    content = values.plant("document", _ascii()).encode()
+    [certificate] = await prospect.file(prospect.certificate(days=400, content=content))
+    await prospect.file()
+    about: dict[str, Any] = {"dossier": await prospect.digest(), "passed": True}
+    scores = ScoreSheet(profitability=60, solvency=70, next_review=day(gateway.clock(), 180))
+    legal = values.plant("reasons of legal", _unicode())
+    finance = values.plant("reasons of finance", _ascii())
+    reviews = gateway.admissions.reviews
+    review = await reviews.legal(prospect.id, reasons=legal, litigation=True, operator="legal", **about)
+    await reviews.finance(prospect.id, reasons=finance, scores=scores, operator="finance", **about)
+    sections = {section.value: values.plant(section.value, _unicode()) for section in Section}
+    report = await prospect.written(**sections)
+    assert await gateway.admissions.dossier.open(certificate, operator="legal") == content
+    assert await reviews.reasons(review, operator="legal") == legal
+    assert await gateway.admissions.reports.read(report, operator="legal") == sections
 
 
 async def _provoke(site: Site, values: Canaries) -> None:
