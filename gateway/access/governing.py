@@ -31,8 +31,10 @@ from gateway.policy.tables import active_policy
 Versions = str
 """Everything that a decision was judged by and that can move, in one text; equal texts mean nothing moved."""
 
+_ADMITTED = "admitted"
 _TOKEN_REVOKED = "|revoked"  # noqa: S105 - the end of the versions where the request's own token is revoked
 _owner = member.alias("owner")
+_asker = member.alias("asker")
 _recipient = member.alias("recipient")
 
 
@@ -50,8 +52,16 @@ def governing_row() -> Select[Any]:
     """
     held = (
         select(_in_one_text(func.min(hold.c.case_id), func.count(), func.max(hold.c.placed_at), func.sum(hold.c.until)))
-        .where(matching(agreement.c.id, bindparam("dataset", type_=SQLText), _recipient.c.id, agreement.c.owner_id))
-        .correlate(agreement, _recipient)
+        .where(
+            matching(
+                agreement.c.id,
+                bindparam("dataset", type_=SQLText),
+                _asker.c.id,
+                agreement.c.recipient_id,
+                agreement.c.owner_id,
+            )
+        )
+        .correlate(agreement, _asker)
         .scalar_subquery()
     )
     return (
@@ -62,6 +72,8 @@ def governing_row() -> Select[Any]:
                 agreement.c.owner_id,
                 _owner.c.state,
                 _owner.c.revision,
+                _asker.c.state,
+                _asker.c.revision,
                 _recipient.c.state,
                 _recipient.c.revision,
                 client.c.state,
@@ -78,10 +90,12 @@ def governing_row() -> Select[Any]:
             _owner.c.state.label("owner_state"),
             _owner.c.qualified_until.label("owner_qualified_until"),
             _owner.c.country.label("owner_country"),
-            _recipient.c.state.label("member_state"),
-            _recipient.c.qualified_until,
-            _recipient.c.clearance,
-            _recipient.c.country,
+            _asker.c.state.label("member_state"),
+            _asker.c.qualified_until,
+            _recipient.c.state.label("recipient_state"),
+            _recipient.c.qualified_until.label("recipient_qualified_until"),
+            _asker.c.clearance,
+            _asker.c.country,
             client.c.state.label("client_state"),
             client.c.version.label("client_version"),
             dataset.c.no.label("dataset_no"),
@@ -92,8 +106,9 @@ def governing_row() -> Select[Any]:
         )
         .select_from(agreement)
         .join(_owner, _owner.c.id == agreement.c.owner_id)
-        .join(_recipient, _recipient.c.id == bindparam("member", type_=SQLText))
-        .join(client, and_(client.c.id == bindparam("client", type_=SQLText), client.c.member_id == _recipient.c.id))
+        .join(_recipient, _recipient.c.id == agreement.c.recipient_id)
+        .join(_asker, _asker.c.id == bindparam("member", type_=SQLText))
+        .join(client, and_(client.c.id == bindparam("client", type_=SQLText), client.c.member_id == _asker.c.id))
         .join(head, head.c.log_id == agreement.c.owner_id)
         .outerjoin(active_policy, active_policy.c.alliance_id == agreement.c.alliance_id)
         .outerjoin(
@@ -102,16 +117,16 @@ def governing_row() -> Select[Any]:
         )
         .where(
             agreement.c.id == bindparam("agreement", type_=SQLText),
-            _recipient.c.alliance_id == agreement.c.alliance_id,
+            _asker.c.alliance_id == agreement.c.alliance_id,
             or_(
-                agreement.c.owner_id == _recipient.c.id,
-                agreement.c.recipient_id == _recipient.c.id,
+                agreement.c.owner_id == _asker.c.id,
+                agreement.c.recipient_id == _asker.c.id,
                 exists()
                 .where(
                     agreement_third_party.c.agreement_id == agreement.c.id,
-                    agreement_third_party.c.member_id == _recipient.c.id,
+                    agreement_third_party.c.member_id == _asker.c.id,
                 )
-                .correlate(agreement, _recipient),
+                .correlate(agreement, _asker),
             ),
         )
     )
@@ -153,10 +168,14 @@ class Governing:
     """The fields that the owner has released from secrecy under the agreement (clause 8.3)."""
     person: str
     asker: Mapping[str, Any]
-    """The asking member's `qualified_until`, `clearance` and `country`, as the policy's input has them."""
+    """The asking member's `qualified_until`, `clearance` and `country`, as the policy's input has them.
+
+    Whoever asks under an agreement is qualified no longer than its recipient, for whom a third party asks.
+    """
     owner_facts: Mapping[str, Any]
     """The owner's `owner_qualified_until` and `country`, as the policy's input has them."""
     member_state: str
+    """The asking member's; where it is admitted, the recipient's, so that a third party stops with the recipient."""
     owner_state: str
     client_state: str
     client_version: int
@@ -314,7 +333,7 @@ class GoverningFacts:
             released=await self._released(request, row["owner_id"]) if dataset and dataset.has_secrets else (),
             person=request.person,
             asker={
-                "qualified_until": seconds(row["qualified_until"]),
+                "qualified_until": seconds(min(row["qualified_until"], row["recipient_qualified_until"])),
                 "clearance": row["clearance"],
                 "country": row["country"],
             },
@@ -322,7 +341,7 @@ class GoverningFacts:
                 "owner_qualified_until": seconds(row["owner_qualified_until"]),
                 "country": row["owner_country"],
             },
-            member_state=row["member_state"],
+            member_state=row["member_state"] if row["member_state"] != _ADMITTED else row["recipient_state"],
             owner_state=row["owner_state"],
             client_state=row["client_state"],
             client_version=row["client_version"],

@@ -65,18 +65,23 @@ def access_of(recipient_id: str, owner_id: str) -> str:
 def matching(
     agreement_id: ColumnElement[str],
     dataset_id: ColumnElement[str],
+    asker_id: ColumnElement[str],
     recipient_id: ColumnElement[str],
     owner_id: ColumnElement[str],
 ) -> ColumnElement[bool]:
-    """The condition that an active hold is on a request for this dataset under this agreement by this member."""
+    """The condition that an active hold is on a request for this dataset under this agreement by this member.
+
+    What holds the agreement's recipient holds a third party too: it asks for the recipient.
+    """
     of_kind = hold.c.subject_kind
+    accesses = [asker_id + ":" + owner_id, recipient_id + ":" + owner_id]
     return and_(
         hold.c.state == "active",
         or_(
             and_(of_kind == HoldSubject.AGREEMENT.value, hold.c.subject_id == agreement_id),
             and_(of_kind == HoldSubject.DATASET.value, hold.c.subject_id == dataset_id),
             and_(of_kind == HoldSubject.TERM.value, hold.c.subject_id == agreement_id + ":" + dataset_id),
-            and_(of_kind == HoldSubject.RECIPIENT_OF_OWNER.value, hold.c.subject_id == recipient_id + ":" + owner_id),
+            and_(of_kind == HoldSubject.RECIPIENT_OF_OWNER.value, hold.c.subject_id.in_(accesses)),
         ),
     )
 
@@ -85,9 +90,17 @@ def _text(name: str) -> ColumnElement[str]:
     return bindparam(name, type_=SQLText)
 
 
+def _recipient_of(agreement_id: ColumnElement[str]) -> ColumnElement[str]:
+    return select(agreement.c.recipient_id).where(agreement.c.id == agreement_id).scalar_subquery()
+
+
 _MATCHING = Query(
     select(hold.c.case_id, hold.c.subject_id, hold.c.state, hold.c.placed_at, hold.c.until)
-    .where(matching(_text("agreement"), _text("dataset"), _text("recipient"), _text("owner")))
+    .where(
+        matching(
+            _text("agreement"), _text("dataset"), _text("asker"), _recipient_of(_text("agreement")), _text("owner")
+        )
+    )
     .order_by(hold.c.until.desc(), hold.c.case_id, hold.c.id)
 )
 _STANDING = Query(
@@ -109,9 +122,7 @@ async def holds_case(
 
     `from` and `until` in epoch seconds; what is past its `until` is lifted by itself, and is here all the same.
     """
-    rows = await reading.all(
-        _MATCHING, agreement=agreement_id, dataset=dataset_id, recipient=recipient_id, owner=owner_id
-    )
+    rows = await reading.all(_MATCHING, agreement=agreement_id, dataset=dataset_id, asker=recipient_id, owner=owner_id)
     return [_case(row) for row in rows]
 
 

@@ -19,7 +19,7 @@ from gateway.agreements.proof import current_agreement, other_party
 from gateway.agreements.signatures import SignatureRefused, binding_key, named_key, signed_text, verify_signature
 from gateway.agreements.tables import agreement, agreement_signature
 from gateway.agreements.terms import Terms, complete_proposal
-from gateway.agreements.texts import keep_text, revisions_of
+from gateway.agreements.texts import keep_text, was_proposed
 from gateway.canonical import canonical
 from gateway.database import AlreadyExists, Database, Query, Transaction
 from gateway.database.idempotency import fingerprint as request_fingerprint
@@ -167,7 +167,7 @@ def _amends(one: Agreement) -> str | None:
 async def _refuse_other_revision(tx: Transaction, current: Agreement, jws: str) -> None:
     """Say so where the text that was signed once was the draft's, and is no longer."""
     signed = signed_text(jws)
-    if signed != current.text and any(signed == one.text for one in await revisions_of(tx, current.id)):
+    if signed != current.text and await was_proposed(tx, current.id, signed):
         raise SignatureRefused(
             "signature_over_other_revision",
             "What was signed is an earlier text of this draft.",

@@ -103,12 +103,24 @@ class Places:
             raise NotFound
         return Place(found, dataset_id)
 
+    async def between(self, subject: Subject, agreement_id: str, dataset_id: str) -> Place:
+        """As `of`, for the two parties alone: a third party learns nothing of what stands between them."""
+        place = await self.of(subject, agreement_id, dataset_id)
+        require_part(place.agreement, subject)
+        return place
+
     async def standing(self, subject: Subject, agreement_id: str, dataset_id: str) -> Place:
         """As `of`; `Conflicting` once the agreement was terminated, because nothing can be given under it."""
         place = await self.of(subject, agreement_id, dataset_id)
         if place.agreement.state == "terminated":
             raise Conflicting("agreement_terminated", "This agreement was terminated.")
         return place
+
+
+def require_part(agreement: Agreement, subject: Subject) -> None:
+    """`NotFound` for a third party, as for a stranger."""
+    if subject.member not in agreement.parties:
+        raise NotFound
 
 
 def involved(agreement: Agreement) -> tuple[str, ...]:

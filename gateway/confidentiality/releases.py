@@ -18,7 +18,7 @@ from gateway.agreements.fields import FIELD_NAME, choice, items, matching, membe
 from gateway.agreements.revision import touch_agreement
 from gateway.canonical import canonical, parse_canonical
 from gateway.clock import MILLISECONDS
-from gateway.confidentiality.filing import Filing, Place, Places, entry
+from gateway.confidentiality.filing import Filing, Place, Places, entry, require_part
 from gateway.confidentiality.intervals import written
 from gateway.confidentiality.statements import SHA256, Statement, still_proves, verified_key
 from gateway.confidentiality.tables import release_event
@@ -133,6 +133,7 @@ class Releases:
     async def duty(self, subject: Subject, agreement: str) -> dict[str, Any]:
         """How long the duty of secrecy lasts: when it is to be reviewed, and every release event."""
         found = await self._places.agreement(subject, agreement)
+        require_part(found, subject)
         review = found.confidential_until
         rows = await self._database.all(_OF_AGREEMENT, agreement=agreement)
         return {
@@ -164,7 +165,8 @@ async def released_fields(reading: Reading, *, agreement: str, dataset: str, own
         except Invalid:
             continue
         same = canonical(dict(statement.said)).decode() == row["statement"]
-        if same and await still_proves(reading, statement, member=owner, signed_at=row["confirmed_at"]):
+        here = (statement.said["agreement"], statement.said["dataset"]) == (agreement, dataset)
+        if same and here and await still_proves(reading, statement, member=owner, signed_at=row["confirmed_at"]):
             fields |= set(statement.said["fields"])
     return frozenset(fields)
 

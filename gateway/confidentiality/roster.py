@@ -56,7 +56,7 @@ _SET = Query(
 
 
 class Rosters:
-    """Listing and striking. Everybody with a part in the agreement sees the whole roster, by ids."""
+    """Listing and striking. Both parties see the whole roster, by ids; a third party sees its own persons."""
 
     def __init__(self, database: Database, ledger: Ledger, places: Places) -> None:
         self._database = database
@@ -66,7 +66,8 @@ class Rosters:
     async def show(self, subject: Subject, agreement: str, dataset: str) -> list[dict[str, Any]]:
         """Who is, and was, on the roster."""
         place = await self._places.of(subject, agreement, dataset)
-        return [_described(row) for row in await self._database.all(_ALL, **place.names)]
+        rows = await self._database.all(_ALL, **place.names)
+        return [_described(row) for row in rows if subject.member in (*place.agreement.parties, row["member_id"])]
 
     async def enlist(
         self, subject: Subject, agreement: str, dataset: str, person: str, said: dict[str, Any]

@@ -99,7 +99,7 @@ class Transfers:
 
     async def show(self, subject: Subject, agreement: str, dataset: str) -> list[dict[str, Any]]:
         """Every mechanism of a dataset under an agreement, oldest first."""
-        place = await self._places.of(subject, agreement, dataset)
+        place = await self._places.between(subject, agreement, dataset)
         return [_described(row) for row in await self._database.all(_OF_PLACE, **place.names)]
 
     async def end(self, subject: Subject, agreement: str, dataset: str, transfer_id: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, select, update
 
 from gateway.database import Query, Transaction
 from gateway.errors import Reason
@@ -17,9 +17,14 @@ _USED = Query(
     .with_for_update()
 )
 _OPEN_WINDOW = Query(insert(quota_table))
+_before = quota_table.alias("before")
 _DROP_WINDOWS = Query(
     delete(quota_table).where(
-        quota_table.c.key == bindparam("the_key"), quota_table.c.window_start < bindparam("window")
+        quota_table.c.key == bindparam("the_key"),
+        quota_table.c.window_start
+        < select(func.max(_before.c.window_start))
+        .where(_before.c.key == bindparam("the_key"), _before.c.window_start < bindparam("window"))
+        .scalar_subquery(),
     )
 )
 _COUNT = Query(
@@ -57,7 +62,10 @@ class Quotas:
         return self._used[place]
 
     async def write(self) -> None:
-        """Store what was taken; a new window drops the key's older ones."""
+        """Store what was taken; a new window drops the key's older ones, except for the one before.
+
+        What was judged at the end of a window may come after the next one has begun, and must not find it empty.
+        """
         for (key, window), used in self._used.items():
             stored = self._stored[key, window]
             if used == (stored or 0):

@@ -17,7 +17,9 @@ async def test_8_3_an_expired_agreement_and_a_proven_leak_open_a_breach_normally
     assert (reported.status_code, reported.json()["clause"], reported.json()["state"]) == (201, "9.1.2", "reported")
     assert reported.json()["holds"][0]["state"] == "active"
     case = reported.json()["id"]
-    await shared.alliance.by_two("decide_case", case=case, step="confirm", resolution="r-2", why="Proven.")
+    await shared.alliance.by_two(
+        "decide_case", case=case, state="reported", step="confirm", resolution="r-2", why="Proven."
+    )
     assert await shared.gateway.casework.cases.confirmed_against(shared.hotel.id, since_ms=0) == 1
 
 

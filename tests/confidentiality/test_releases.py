@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from sqlalchemy import insert, select
+
+from gateway.confidentiality.tables import release_event
+from gateway.database import Query
 from tests.access.world import PLACES, Deal, Shared, reasons, records
 from tests.alliance import MARKET_SCHEMA
 from tests.confiding import EVIDENCE, done, file, signed
+
+_RELEASES = Query(select(release_event))
+_FORGE = Query(insert(release_event))
 
 
 async def secret(shared: Shared, **over: object) -> Deal:
@@ -44,6 +51,23 @@ async def test_a_released_field_is_no_secret_under_that_agreement_and_nothing_el
     assert seen == {deal: {"code", "margin"}, other: {"code"}}
     late = await file(shared.bank, f"{path}/releases/{filed['id']}", method="DELETE")
     assert (late.status_code, late.json()["code"]) == (409, "release_confirmed")
+
+
+async def test_a_row_that_repeats_a_release_for_another_agreement_releases_nothing_there(shared: Shared) -> None:
+    deal, other = await secret(shared), await secret(shared)
+    path = f"/v1/agreements/{deal.agreement}"
+    stated = {"fields": ["margin"], "ground": "public", "evidence_sha256": EVIDENCE}
+    filed = done(await file(shared.hotel, f"{path}/datasets/{deal.dataset}/releases", stated))
+    jws = signed(shared.bank, "release+jws", json.loads(filed["statement"]))
+    done(await file(shared.bank, f"{path}/releases/{filed['id']}/confirmation", {"jws": jws}))
+    row = await shared.gateway.database.one(_RELEASES)
+    assert row is not None
+    forged = {column.name: row[column.name] for column in release_event.c}
+    forged |= {"id": "0" * 32, "agreement_id": other.agreement, "dataset_id": other.dataset}
+    async with shared.gateway.database.transaction() as tx:
+        await tx.run(_FORGE, **forged)
+    [one, *_] = records(await shared.hotel.get(other.path, await shared.token(other))).values()
+    assert set(one) == {"code"}
 
 
 async def test_the_agreed_years_are_a_review_and_no_end_and_a_leap_day_has_one(shared: Shared) -> None:

@@ -162,6 +162,18 @@ async def test_a_quota_holds_over_two_processes(database: Database) -> None:
     assert sum(answer.effect is Effect.PERMIT for answer in answers) == 25
 
 
+async def test_what_was_judged_in_the_window_before_is_still_counted_there(database: Database) -> None:
+    ledgers = [await opened(database), new_ledger(database, node="second")]
+
+    def read(window: int) -> Draft:
+        return permit()._replace(quotas=(Quota("agreement", window, 2, 1, SPENT),), overdrawn=denial())
+
+    windows = [0, 0, 60, 0, 60, 0, 120, 60]
+    effects = [(await ledgers[at % 2].record(read(window))).effect for at, window in enumerate(windows)]
+    spent = [at for at, effect in enumerate(effects) if effect is Effect.DENY]
+    assert spent == [3, 5, 7]
+
+
 async def test_a_stale_permit_costs_no_quota(database: Database) -> None:
     ledger = await opened(database)
     limited = permit(narrowing=9)._replace(quotas=(Quota("agreement", 0, 1, 1, SPENT),), overdrawn=denial())
