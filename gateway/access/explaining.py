@@ -33,7 +33,8 @@ class Explanation:
     """One entry, explained.
 
     `case` is what was judged, with its instant, or None where nothing was (a stranger, no answer). `replayed` is the
-    effect that the loaded policy gives it, '' where that policy is not the one that judged. `reasons` have code,
+    effect that the loaded policy gives it, '' where that policy is not the one that judged; then `otherwise` is what
+    the loaded one gives, with its `otherwise_reasons`: what a change of rules would change. `reasons` have code,
     clause, the rule's title, and title and remedy in both languages. `changes` name, per requirement, the fact that
     alone would have met it (a refusal) or would end it (a permit). `ends_at` is the next instant (epoch seconds) at
     which the answer could change, `ends_by` the facts that are this instant.
@@ -46,6 +47,8 @@ class Explanation:
     case: Mapping[str, Any] | None
     replayed: str
     replayed_reasons: tuple[str, ...]
+    otherwise: str
+    otherwise_reasons: tuple[str, ...]
     reasons: tuple[Mapping[str, Any], ...]
     changes: tuple[Change, ...]
     ends_at: int
@@ -92,7 +95,9 @@ class Explanations:
         facts = {"act": "entry_explained", "actor": {"operator": operator}, "event": row["event_id"]}
         await self._ledger.record(Draft(log=row["log_id"], kind=Kind.QUERY, facts=facts))
         case = await self._case(entry)
-        decision = await self._replay(entry, case)
+        asked = None if case is None else await self._decisions.decide(case)
+        loaded = entry.get("policy", {}).get("digest") == self._decisions.digest
+        decision, other = (asked, None) if loaded else (None, asked)
         return Explanation(
             log=row["log_id"],
             index=row["idx"],
@@ -100,7 +105,9 @@ class Explanations:
             loaded_policy=self._decisions.digest,
             case=case,
             replayed="" if decision is None else decision.effect.value,
-            replayed_reasons=() if decision is None else tuple(reason.code for reason in decision.reasons),
+            replayed_reasons=_codes(decision),
+            otherwise="" if other is None else other.effect.value,
+            otherwise_reasons=_codes(other),
             reasons=tuple(self._reason(reason) for reason in entry.get("reasons", ())),
             changes=tuple(await self._changes(case, decision)),
             ends_at=0 if decision is None else decision.valid_until,
@@ -125,11 +132,6 @@ class Explanations:
         case: dict[str, Any] = json.loads(bytes(row["document"]))
         return case | {"context": {**case["context"], "now": entry["judged_at"]}}
 
-    async def _replay(self, entry: Mapping[str, Any], case: Mapping[str, Any] | None) -> Decision | None:
-        if case is None or entry["policy"]["digest"] != self._decisions.digest:
-            return None
-        return await self._decisions.decide(case)
-
     async def _changes(self, case: Mapping[str, Any] | None, decision: Decision | None) -> list[Change]:
         if case is None or decision is None:
             return []
@@ -141,6 +143,10 @@ class Explanations:
         code = reason["code"]
         rule = self._rules.get(code, Rule("", reason.get("clause", ""), ""))
         return {**reason, "rule": rule.title, "file": rule.file, **explained(code)}
+
+
+def _codes(decision: Decision | None) -> tuple[str, ...]:
+    return () if decision is None else tuple(reason.code for reason in decision.reasons)
 
 
 def _at_instant(value: Any, instant: int, path: str = "") -> list[str]:

@@ -83,7 +83,8 @@ def _replay(one: Explanation) -> str:
     if one.case is None:
         return "[yellow]?[/] no case was decided, so there is none to replay"
     if one.agrees is None:
-        return f"[yellow]?[/] judged by policy {judged}; loaded is {one.loaded_policy}: load that one to replay"
+        said = ", ".join((one.otherwise, *one.otherwise_reasons))
+        return f"[yellow]?[/] judged by policy {judged}; load that one to replay. Loaded is {one.loaded_policy}: {said}"
     if one.agrees:
         return f"[green]✔[/] replayed by the policy that judged, {judged}: {one.replayed}, as then"
     return f"[red]✘[/] replayed by the policy that judged, {judged}: {one.replayed}, and not as then"

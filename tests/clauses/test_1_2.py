@@ -19,7 +19,8 @@ from gateway.ledger.stored import state
 from gateway.web import web
 from tests.access.api import NO_SUCH, UNKNOWN, Operation, served
 from tests.access.world import Deal, Shared, headers_of, person, shared_on
-from tests.alliance import MARKET_SCHEMA, instant, populated, public
+from tests.alliance import MARKET_SCHEMA, MEMBER_ACTIONS, Member, instant, populated, public
+from tests.confiding import assessment, at, done, file, grant_text, person_of, signed, undertaking
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _EVENT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -66,7 +67,14 @@ async def furnished(shared: Shared) -> dict[str, str]:
     )
     wish = {"agreement": deal.agreement, "dataset": deal.dataset, "purpose": "market_analysis", "uri": _INBOX}
     push = (await shared.hotel.post("/v1/pushes", await shared.token(deal), wish)).json()
+    told = memo(shared.bank)
+    kept = done(await file(shared.bank, f"/v1/agreements/{deal.agreement}/memos", told))["id"]
+    dispute = {"kind": "dispute", "agreement": deal.agreement, "claim": "c"}
+    case = done(await file(shared.bank, "/v1/cases", dispute | {"subject": {"kind": "memo", "id": kept}}))["id"]
     return {
+        "memo": kept,
+        "case": case,
+        "person": await person_of(shared.bank),
         "push": push["id"],
         "alliance": shared.alliance.id,
         "member": shared.bank.id,
@@ -83,6 +91,12 @@ async def furnished(shared: Shared) -> dict[str, str]:
         "upload": upload["id"],
         "fingerprint": thumbprint(public(shared.bank.signing_key)),
     }
+
+
+def memo(member: Member) -> dict[str, Any]:
+    """Something that a member told."""
+    told = {"owner": member.id, "said": "s", "by": "b", "to": "t", "said_at": at(member.now)}
+    return told | {"answer_within_days": 1}
 
 
 Name = Callable[[str], str]
@@ -148,6 +162,32 @@ def bodies(tenants: Tenants, name: Name) -> dict[tuple[str, str], list[Any]]:
             {"format": "csv", "purpose": "market_analysis"}
         ],
         ("PUT", "/v1/clients/{client_id}"): [{"client_id": name("client"), "jwks": {"keys": []}}],
+        **filed(tenants, name),
+    }
+
+
+def filed(tenants: Tenants, name: Name) -> dict[tuple[str, str], list[Any]]:
+    """What is filed beside an agreement's terms, or opens a case."""
+    bank, own = tenants.a.bank, tenants.own.agreement
+    agreement, dataset = "/v1/agreements/{agreement_id}", "/v1/agreements/{agreement_id}/datasets/{dataset_id}"
+    granted = grant_text(bank, name("agreement"), tenants.a.stranger.id, "market_analysis")
+    case = {"agreement": name("agreement"), "claim": "c"}
+    evidence = {"evidence": [{"name": "copy", "sha256": "0" * 64}]}
+    return {
+        ("POST", f"{dataset}/assessments"): [assessment(bank)],
+        ("POST", f"{dataset}/transfers"): [{"kind": "exempt", "number": "1", "until": at(bank.now + 1000)}],
+        ("POST", f"{agreement}/onward-grants"): [{"jws": signed(bank, "onward-grant+jws", granted)}],
+        ("POST", f"{agreement}/memos"): [memo(bank)],
+        ("POST", f"{agreement}/memo-query"): [{"text": "s"}],
+        ("POST", f"{agreement}/memos/{{memo_id}}/answer"): [{"answer": "confirmed"}],
+        ("POST", "/v1/ndas"): [{"jws": signed(bank, "nda+jws", undertaking(bank, name("member")))}],
+        ("POST", "/v1/cases"): [
+            {"kind": "leak", **case, **evidence},
+            {"kind": "leak", **case, **evidence, "agreement": own, "respondent": name("member")},
+            {"kind": "dispute", **case, "subject": {"kind": "agreement", "id": name("agreement")}},
+            {"kind": "dispute", **case, "agreement": own, "subject": {"kind": "term", "id": name("dataset")}},
+        ],
+        ("POST", "/v1/cases/{case_id}/evidence"): [evidence],
     }
 
 
@@ -181,8 +221,8 @@ async def sizes(tenants: Tenants) -> dict[str, int]:
 
 async def test_1_2_an_object_of_another_alliance_answers_like_none(tenants: Tenants) -> None:
     bank, before, asked = tenants.a.bank, await sizes(tenants), 0
-    actions = ("draft", "sign", "upload", "consent", "withdraw", "audit", "register", "rotate")
-    token = await bank.token({"type": "alliance_member", "actions": list(actions)})
+    actions = [*MEMBER_ACTIONS, "register", "rotate"]
+    token = await bank.token({"type": "alliance_member", "actions": actions})
     reading = await tenants.a.hotel.token(tenants.a.hotel.under(tenants.own.agreement, tenants.own.dataset))
     theirs, nobodys = bodies(tenants, tenants.ids.__getitem__), bodies(tenants, nothing)
     for operation in sorted(served(web(tenants.a.gateway))):

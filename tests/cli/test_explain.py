@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.ledger.stored import entries, state
 from tests.access.world import PLACES, Deal
 from tests.alliance import MARKET_SCHEMA, Alliance, founded
 from tests.cli.conftest import Gateway, permit_of
+from tests.policy.conftest import POLICIES
 
 
 async def _accesses(alliance: Alliance, log: str) -> list[str]:
@@ -83,6 +85,22 @@ def test_an_access_is_explained_on_one_screen(gateway: Gateway, history: dict[st
 
     looked = gateway("explain", f"{permit['log']}:{10**6}")
     assert (looked.exit_code, "not_found" in looked.output) == (1, True)
+
+
+def test_other_rules_say_what_they_would_have_decided(
+    gateway: Gateway, history: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "stricter"
+    shutil.copytree(POLICIES, rules)
+    rule = rules / "gateway" / "access" / "confidentiality.rego"
+    without_a_person = 'met contains "NOT_NEED_TO_KNOW" if input.subject.person == "none"\n'
+    assert without_a_person in rule.read_text()
+    rule.write_text(rule.read_text().replace(without_a_person, ""))
+    monkeypatch.setenv("GATEWAY_POLICIES_DIR", str(rules))
+    permit = _told(gateway, history["permit"])
+    assert (permit["replayed"], permit["agrees"], permit["changes"]) == ("", None, [])
+    assert (permit["otherwise"], permit["otherwise_reasons"]) == ("deny", ["NOT_NEED_TO_KNOW"])
+    assert "NOT_NEED_TO_KNOW" in gateway("explain", history["permit"]).output
 
 
 def test_who_looked_is_on_record_in_the_same_log(gateway: Gateway, history: dict[str, str], tmp_path: Path) -> None:

@@ -67,10 +67,8 @@ async def _journey_in_confidence(shared: Shared) -> None:
     bank, hotel = shared.bank, shared.hotel
     dataset = await bank.declare(SECRET_PRICES)
     assert (await bank.upload(dataset, PLACES)).status_code == 201
-    term: dict[str, Any] = {
-        "dataset": dataset, "fields": ["code", "price"], "purposes": ["market_analysis"], "methods": ["api"],
-    }  # fmt: skip
-    term |= {"volume": {"records": 100, "per_seconds": 60}, "retention_days": 30}
+    term: dict[str, Any] = {"dataset": dataset, "fields": ["code", "price"], "purposes": ["market_analysis"]}
+    term |= {"methods": ["api"], "volume": {"records": 100, "per_seconds": 60}, "retention_days": 30}
     agreement = await bank.agree(hotel, dataset, ["code", "price"], datasets=[term])
     deal = Deal(agreement, dataset)
     trusted = await confided(hotel, agreement, dataset, bank.id)
