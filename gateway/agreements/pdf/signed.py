@@ -32,6 +32,8 @@ from gateway.identity.keys import thumbprint
 
 PADES = "/ETSI.CAdES.detached"
 _MOST_SIGNATURES = 2
+_MOST_REVISIONS = 8
+"""Ours, the signatures, and what long-term signatures add; the difference analysis takes the square of their number."""
 logging.getLogger("pyhanko").setLevel(logging.CRITICAL)  # what a file makes it say is answered, not logged
 _ORGANISATION_IDENTIFIER = "organization_identifier"
 _SERIAL_NUMBER = "serial_number"
@@ -87,6 +89,8 @@ def verify_signed(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x509
 
 async def _verified(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x509.Certificate]) -> SignedPdf:
     reader = PdfFileReader(io.BytesIO(pdf), strict=True)
+    if reader.xrefs.total_revisions > _MOST_REVISIONS:
+        raise PdfRefused("pdf_changed", f"The file has more than {_MOST_REVISIONS} revisions.")
     if _first_revision(reader) != _first_revision(PdfFileReader(io.BytesIO(rendered), strict=True)):
         raise PdfRefused("pdf_of_other_terms", "What is signed does not build on the agreement's PDF.")
     signatures = reader.embedded_signatures
