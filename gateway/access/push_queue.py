@@ -206,7 +206,12 @@ class PushQueue:
         """The page was acknowledged: the next one, claimed; None where somebody else goes on, or nobody shall."""
         async with self._database.transaction() as tx:
             advanced = await tx.run(_ADVANCE, **self._taken(delivery, taken, "due"))
-            return taken if advanced and await tx.one(_ACTIVE, push=delivery.push) is not None else None
+            return taken if advanced and await self.is_active(tx, delivery) else None
+
+    @staticmethod
+    async def is_active(tx: Transaction, delivery: Delivery) -> bool:
+        """Whether its address still takes anything."""
+        return await tx.one(_ACTIVE, push=delivery.push) is not None
 
     async def finish(self, tx: Transaction, delivery: Delivery, taken: Delivery) -> bool:
         """The last page was acknowledged; False where that was known."""

@@ -116,7 +116,10 @@ class Pushes:
             fields = {"content-type": _JSON, "idempotency-key": f'"{delivery.message}"'}
             signed = self._signer.sign_push(delivery.uri, content, fields)
             await self._messages.keep(delivery.recipient, signed.message)
-            await self._ledger.record(self._sent(delivery, released, content, signed.describe()))
+            async with self._ledger.changing(delivery.owner) as change:
+                if not await self._queue.is_active(change.tx, delivery):
+                    return None
+                change.enter(self._sent(delivery, released, content, signed.describe()))
             await self._post(delivery.uri, content, {**fields, **signed.headers})
         return await self._acknowledged(delivery, released)
 

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver
 from gateway.canonical import parse
 from gateway.errors import Invalid
 from gateway.identity.key_address import KeysUnfetched, checked_address
-from gateway.identity.outward import connector, is_refused
+from gateway.identity.outward import OwnThreads, connector, is_refused
 
 DOCUMENT_BYTES: Final = 64 * 1024
 SECONDS: Final = 3.0
@@ -34,7 +34,7 @@ class KeySetClient:
         *,
         loopback: bool = False,
         trust: ssl.SSLContext | None = None,
-        resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
+        resolver: Callable[[], AbstractResolver] = OwnThreads,
     ) -> None:
         self._loopback = loopback
         self._trust = trust or ssl.create_default_context()

@@ -10,16 +10,20 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.errors import GatewayError, Invalid
 from gateway.identity.key_address import checked_address, is_open_to_us
 
 POST_SECONDS: Final = 10.0
+_LOOKING_UP: Final = ThreadPoolExecutor(32, thread_name_prefix="names")
+_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 _ACCEPTED: Final = range(200, 300)
 
 
@@ -32,6 +36,23 @@ class NotAcknowledged(GatewayError):
 
     def __init__(self, code: str) -> None:
         super().__init__(code, "The address did not acknowledge what was sent to it.")
+
+
+class OwnThreads(AbstractResolver):
+    """The system's resolver in threads of its own: a name whose servers never answer keeps only other names waiting."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Every address of a name, of streams."""
+        asked = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        return [
+            ResolveResult(hostname=host, host=str(where[0]), port=port, family=of, proto=protocol, flags=_NUMERIC)
+            for of, _, protocol, _, where in await asyncio.get_running_loop().run_in_executor(_LOOKING_UP, asked)
+        ]
+
+    async def close(self) -> None:
+        """The threads are everybody's."""
 
 
 def connector(*, loopback: bool, trust: ssl.SSLContext, resolver: AbstractResolver) -> aiohttp.TCPConnector:
@@ -66,7 +87,7 @@ class PostClient:
         *,
         loopback: bool = False,
         trust: ssl.SSLContext | None = None,
-        resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
+        resolver: Callable[[], AbstractResolver] = OwnThreads,
     ) -> None:
         self._loopback = loopback
         self._trust = trust or ssl.create_default_context()

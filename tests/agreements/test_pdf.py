@@ -23,6 +23,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, SimpleSigner
+from pyhanko.stamp import TextStampStyle
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 from sqlalchemy import text
 
@@ -95,9 +96,15 @@ def private(key: OKPKey | ECKey) -> Private:
 
 
 async def signed(
-    pdf: bytes, key: Private, *, certificate: x509.Certificate | None = None, field: str = "One", subfilter: Any = PADES
+    pdf: bytes,
+    key: Private,
+    *,
+    certificate: x509.Certificate | None = None,
+    field: str = "One",
+    subfilter: Any = PADES,
+    seal_on: int | None = None,
 ) -> bytes:
-    """The PDF with one more signature, as a signing tool adds it."""
+    """The PDF with one more signature, as a signing tool adds it; with a seal all over a page, if one is named."""
     encoding, plain = serialization.Encoding.DER, serialization.NoEncryption()
     theirs = asn1_x509.Certificate.load((certificate or certified(key, "A company")).public_bytes(encoding))
     bare = asn1_keys.PrivateKeyInfo.load(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
@@ -106,7 +113,10 @@ async def signed(
     digest = "sha512" if isinstance(key, ed25519.Ed25519PrivateKey) else "sha256"
     about = PdfSignatureMetadata(field_name=field, subfilter=subfilter, md_algorithm=digest)
     out = io.BytesIO()
-    await PdfSigner(about, signer=signer).async_sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)), output=out)
+    place = None if seal_on is None else fields.SigFieldSpec(field, on_page=seal_on, box=(0, 0, 595, 842))
+    style = TextStampStyle(stamp_text="At most 900 reads", background_opacity=1.0)
+    tool = PdfSigner(about, signer=signer, new_field_spec=place, stamp_style=style)
+    await tool.async_sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)), output=out)
     return out.getvalue()
 
 
@@ -231,6 +241,30 @@ def moved(pdf: bytes, by: int) -> bytes:
     body, table, end = pdf.rpartition(b"\nxref")
     end = re.sub(rb"([0-9]{10}) (?=[0-9]{5} n)", lambda found: b"%010d " % (int(found[1]) + by), end)
     return body + table + re.sub(rb"(?<=startxref\n)([0-9]+)", lambda found: b"%d" % (int(found[1]) + by), end)
+
+
+async def test_a_seal_hides_no_words(world: World) -> None:
+    """Difference analysis lets a signature look like anything: a page over the page, with other terms on it."""
+    agreement = await world.signed()
+    pdf, key = await world.pdf.rendered(world.airline.subject, agreement), private(world.airline.key)
+    with pytest.raises(Invalid, match="pdf_seal_over_text"):
+        await attach(world, world.airline, agreement, await signed(pdf, key, seal_on=0))
+    await attach(world, world.airline, agreement, await signed(pdf, key, seal_on=-1))
+
+
+async def test_a_file_of_a_thousand_revisions_is_refused_unread(world: World) -> None:
+    """Each is compared with all before: 150 kB of empty ones took a quarter of a minute, two MiB an hour."""
+    agreement = await world.signed()
+    pdf = await world.pdf.rendered(world.airline.subject, agreement)
+    reader = PdfFileReader(io.BytesIO(pdf))
+    of = (reader.trailer["/Size"], reader.trailer.raw_get("/Root").idnum, reader.trailer.raw_get("/Info").idnum)
+    file, last = pdf, reader.last_startxref or 0
+    for _ in range(1000):
+        empty = b"xref\n0 0\ntrailer\n<</Size %d/Root %d 0 R/Info %d 0 R/Prev %d>>\n" % (*of, last)
+        last = len(file)
+        file += empty + b"startxref\n%d\n%%%%EOF\n" % last
+    with pytest.raises(Invalid, match="pdf_changed"):
+        await attach(world, world.airline, agreement, await signed(file, private(world.airline.key)))
 
 
 async def test_what_was_appended_after_the_signature_is_not_covered(world: World) -> None:

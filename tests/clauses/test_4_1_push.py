@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from joserfc.jwk import OKPKey
 
+from gateway.identity import SignedMessage
 from gateway.identity.outward import PostClient
 from gateway.ledger.receipts import ReceiptRejected, verify
 from tests.access.world import Deal, MovableClock, Shared, database_settings, reasons, second_process
@@ -321,6 +322,24 @@ async def test_4_1_2_its_recipient_ends_a_push_and_a_new_address_replaces_the_fo
     for method in ("GET", "DELETE"):
         answer = await stranger.call(method, f"/v1/pushes/{push}", await stranger.token())
         assert answer.status_code == 404
+
+
+async def test_4_1_2_a_page_that_was_under_way_when_its_address_was_stopped_is_not_sent(
+    posted: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal, hotel = await posted.deal(), posted.shared.hotel
+    push = await posted.register(deal)
+    await posted.publish(deal, 1)
+    messages = posted.shared.gateway.sharing.pushes._messages
+    keep = messages.keep
+
+    async def stopped_meanwhile(member: str, message: SignedMessage) -> None:
+        await keep(member, message)
+        assert (await hotel.call("DELETE", f"/v1/pushes/{push}", await hotel.token())).status_code == 204
+
+    monkeypatch.setattr(messages, "keep", stopped_meanwhile)
+    await posted.send()
+    assert (posted.inbox.received, await posted.entries(push, "push_sent")) == ([], [])
 
 
 @pytest.mark.parametrize(

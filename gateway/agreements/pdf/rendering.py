@@ -22,6 +22,7 @@ from gateway.agreements.readable import LANGUAGES, Readable, readable
 from gateway.agreements.terms import Terms
 
 EMBEDDED = "terms.json"
+_SEALS = "签章 Seals"
 _FONT = "STSong-Light"
 _MARGIN = 56
 _TITLE = ParagraphStyle("title", fontName=_FONT, fontSize=16, leading=22, wordWrap="CJK", spaceAfter=8)
@@ -30,7 +31,7 @@ _BODY = ParagraphStyle("body", fontName=_FONT, fontSize=9.5, leading=14, wordWra
 
 
 def render(terms: Terms) -> bytes:
-    """The PDF: Chinese, then English; `terms.json` embedded, and its digest in the file's subject."""
+    """The PDF: Chinese, English, a last page for seals; `terms.json` embedded, and its digest in the file's subject."""
     pdfmetrics.registerFont(UnicodeCIDFont(_FONT))
     file = io.BytesIO()
     document = SimpleDocTemplate(
@@ -46,7 +47,8 @@ def render(terms: Terms) -> bytes:
     story: list[Flowable] = []
     for language in reversed(LANGUAGES):
         story += [*_flow(readable(terms, language)), PageBreak()]
-    document.build(story[:-1], onFirstPage=lambda canvas, _: _embed(canvas, terms.text))
+    story.append(Paragraph(_SEALS, _HEADING))
+    document.build(story, onFirstPage=lambda canvas, _: _embed(canvas, terms.text))
     return file.getvalue()
 
 

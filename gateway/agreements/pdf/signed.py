@@ -3,7 +3,7 @@
 The file must begin with the very bytes that the gateway rendered: so what the signer saw is what the terms say, and
 nothing that a stranger wrote is ever parsed but the update that carries the signature. That update must build on those
 bytes, not stand beside them, and of it pyHanko's difference analysis must say that it fills in signatures and nothing
-else.
+else. A signature may bring a picture, so one that can be seen has its place on the last page, which has no terms.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from gateway.identity.keys import thumbprint
 
 PADES = "/ETSI.CAdES.detached"
 _MOST_SIGNATURES = 2
+_MOST_REVISIONS = 8
+"""Ours, the signatures, and what long-term signatures add; the difference analysis takes the square of their number."""
 logging.getLogger("pyhanko").setLevel(logging.CRITICAL)  # what a file makes it say is answered, not logged
 _ORGANISATION_IDENTIFIER = "organization_identifier"
 _SERIAL_NUMBER = "serial_number"
@@ -87,6 +89,8 @@ def verify_signed(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x509
 
 async def _verified(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x509.Certificate]) -> SignedPdf:
     reader = PdfFileReader(io.BytesIO(pdf), strict=True)
+    if reader.xrefs.total_revisions > _MOST_REVISIONS:
+        raise PdfRefused("pdf_changed", f"The file has more than {_MOST_REVISIONS} revisions.")
     if _first_revision(reader) != _first_revision(PdfFileReader(io.BytesIO(rendered), strict=True)):
         raise PdfRefused("pdf_of_other_terms", "What is signed does not build on the agreement's PDF.")
     signatures = reader.embedded_signatures
@@ -97,6 +101,12 @@ async def _verified(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x5
     review = DEFAULT_DIFF_POLICY.review_file(reader, 0)
     if getattr(review, "modification_level", ModificationLevel.OTHER) > ModificationLevel.FORM_FILLING:
         raise PdfRefused("pdf_changed", "More than a signature was added to the agreement's PDF.")
+    if _hides_words(reader):
+        raise PdfRefused(
+            "pdf_seal_over_text",
+            "A visible seal lies on a page with terms, which it could hide.",
+            remedy="Place it on the last page, or sign without one.",
+        )
     for one in signatures:
         await _refuse_unless_it_holds(one, last=one is signatures[-1])
     certificate = signatures[-1].signer_cert
@@ -111,6 +121,17 @@ async def _verified(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x5
 def _first_revision(reader: PdfFileReader) -> XRefSectionMetaInfo:
     """Where the oldest cross-reference section stands: a whole other document behind ours would have its own."""
     return reader.xrefs.get_xref_container_info(0)
+
+
+def _hides_words(reader: PdfFileReader) -> bool:
+    """Whether something visible was laid on another page than the last: a seal may show what it likes."""
+    *pages, _ = reader.root["/Pages"]["/Kids"]
+    for page in pages:
+        for annotation in page.get_object().get("/Annots", ()):
+            left, bottom, right, top = annotation.get_object()["/Rect"]
+            if left != right and bottom != top:
+                return True
+    return False
 
 
 def embedded(reader: PdfFileReader) -> bytes:
