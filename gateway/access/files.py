@@ -2,7 +2,8 @@
 
 The file is followed by its manifest, which makes it verifiable: digests, counts, and a receipt for every page and for
 the delivery itself. A page that is refused ends the file at the page before, and so does one of other fields than the
-first; the manifest says why and where to go on. A file is no snapshot: each page is of the instant that its entry names.
+first; the manifest says why and where to go on. A file is no snapshot: each page is of the instant that its entry
+names.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gateway.access.formats import FORMATS
 from gateway.access.request import AccessRequest
 from tests.access.world import Shared
-from tests.confiding import confided, done, file
 from tests.confidentiality.test_releases import secret
+from tests.confiding import confided, done, file
 
 
 async def test_a_file_ends_where_an_nda_does_and_goes_on_with_what_is_left(shared: Shared) -> None:
