@@ -15,9 +15,10 @@ from typing import Any
 
 import orjson
 
-from gateway.access.enforcement import EnforcementPoint, Release
+from gateway.access.enforcement import EnforcementPoint
 from gateway.access.formats import Format
 from gateway.access.refusal import ClientChanged
+from gateway.access.release import Release
 from gateway.access.request import AccessRequest
 from gateway.canonical import canonical
 from gateway.clock import MILLISECONDS, Clock
