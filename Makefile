@@ -41,7 +41,7 @@ prove: install ## prove the policy's invariants for all inputs (z3); a counter-e
 	$(BIN)/python -m tests.policy.smt
 
 pytest: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 clauses: install ## run the tests of each clause of the rulebook; prints clause, test, result
 	$(BIN)/python -m tests.clauses

@@ -228,7 +228,7 @@ async def compose(
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances(ownership)
-        duties = Duties.of(database, ledger, agreements, circumstances, clock, return_days=settings.return_days)
+        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days)
         enforcement = EnforcementPoint(
             facts=GoverningFacts(database, agreements, datasets, circumstances),
             deciding=Deciding(decisions, clock),

@@ -27,6 +27,13 @@ _ONE_DAY = timedelta(days=1)
 _LAST_YEAR = MAXYEAR - 1
 
 
+class BeyondCalendar(Invalid):
+    """A day behind the last one that can be reckoned with."""
+
+    def __init__(self) -> None:
+        super().__init__("date_out_of_range", "The calendar ends with the year 9999.")
+
+
 class BusinessDays:
     """One country's business days. Days are calendar dates, without a time zone."""
 
@@ -95,5 +102,5 @@ def end_of_business_day(now_s: int, count: int) -> int:
 
 def _next(day: date) -> date:
     if day.year > _LAST_YEAR:
-        raise Invalid("date_out_of_range", "The calendar ends with the year 9999.")
+        raise BeyondCalendar
     return day + _ONE_DAY

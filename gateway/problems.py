@@ -114,6 +114,8 @@ def install(app: FastAPI) -> None:
         if isinstance(error.__cause__, GatewayError):
             return problem_of(error.__cause__)
         status = HTTPStatus(error.status_code)
+        if status is HTTPStatus.BAD_REQUEST:  # FastAPI could not read a body, as for an integer of 5,000 digits
+            return problem(status, "invalid_json", "The body is no JSON that can be read.", field="/")
         response = problem(status, status.name.lower(), status.description or status.phrase)
         response.headers.update(error.headers or {})
         return response

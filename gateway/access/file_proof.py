@@ -1,4 +1,4 @@
-"""Checking a file's answer far from the gateway: the file is what its manifest and the gateway's receipts say.
+"""Checking a file's answer far from the gateway: the file is what its manifest says, and the gateway signed that one.
 
 Whether the entries behind the receipts stand in the log, the log's owner proves (`gateway verify`).
 """
@@ -11,10 +11,11 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gateway.canonical import parse
+from gateway.canonical import canonical, parse
 from gateway.errors import Invalid
-from gateway.ledger.receipts import verify
+from gateway.ledger.receipts import verify, verify_statement
 
+MANIFEST_TYPE = "file-manifest+jws"
 _BREAK = b"\r\n"
 
 
@@ -26,7 +27,7 @@ class Proven(NamedTuple):
 
 
 def prove(answer: bytes, jwks: Mapping[str, Any]) -> Proven:
-    """Split the body of an answer and check digests, counts and receipts, by the keys that the gateway publishes.
+    """Split the body of an answer; check digests, counts, receipts and signature by the keys the gateway publishes.
 
     `Invalid` says what does not hold. A file that ended early holds too: `complete` tells.
     """
@@ -36,9 +37,15 @@ def prove(answer: bytes, jwks: Mapping[str, Any]) -> Proven:
         keys = {key["kid"]: key for key in jwks["keys"]}
         for one in (*manifest["pages"], manifest["delivery"]):
             _check_receipt(one, keys)
+        _check_signature(manifest, keys)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _broken("The manifest or the key set lacks something, or is none.") from None
     return Proven(content, manifest)
+
+
+def statement_of(manifest: Mapping[str, Any], event_id: str) -> dict[str, str]:
+    """What the gateway signs of a manifest that lacks its delivery: its digest, and the entry of the delivery."""
+    return {"event_id": event_id, "manifest_sha256": hashlib.sha256(canonical(manifest)).hexdigest()}
 
 
 def _split(answer: bytes) -> tuple[memoryview, Any]:
@@ -66,12 +73,24 @@ def _check_content(content: memoryview, manifest: Mapping[str, Any]) -> None:
 
 
 def _check_receipt(one: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> None:
-    header = one["receipt"].partition(".")[0]
+    if verify(one["receipt"], _key_of(one["receipt"], keys)).event_id != one["event_id"]:
+        raise _broken("A receipt is another entry's.")
+
+
+def _check_signature(manifest: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> None:
+    delivery = manifest["delivery"]
+    said = {name: value for name, value in manifest.items() if name != "delivery"}
+    signed = verify_statement(delivery["signature"], _key_of(delivery["signature"], keys), MANIFEST_TYPE)
+    if signed != canonical(statement_of(said, delivery["event_id"])):
+        raise _broken("The manifest is not the one that the gateway signed.")
+
+
+def _key_of(signed: str, keys: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    header = signed.partition(".")[0]
     kid = json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
     if kid not in keys:
         raise _broken("A receipt is signed by a key that the key set does not have.")
-    if verify(one["receipt"], keys[kid]).event_id != one["event_id"]:
-        raise _broken("A receipt is another entry's.")
+    return keys[kid]
 
 
 def _broken(detail: str) -> Invalid:

@@ -1,9 +1,9 @@
 """A whole selection as one file, read through the seam page by page: each page its own permit and entry.
 
-The file is followed by its manifest, which makes it verifiable: digests, counts, and a receipt for every page and for
-the delivery itself. A page that is refused ends the file at the page before, and so does one of other fields than the
-first; the manifest says why and where to go on. A file is no snapshot: each page is of the instant that its entry
-names.
+The file is followed by its manifest, which makes it verifiable: digests, counts, a receipt for every page and for the
+delivery itself, and the gateway's signature over all of that. A page that is refused ends the file at the page before,
+and so does one of other fields than the first; the manifest says why and where to go on. A file is no snapshot: each
+page is of the instant that its entry names.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from gateway.access.enforcement import EnforcementPoint
+from gateway.access.file_proof import MANIFEST_TYPE, statement_of
 from gateway.access.formats import Format
 from gateway.access.refusal import ClientChanged
 from gateway.access.release import Release
@@ -67,8 +68,13 @@ class Files:
             raise NotAuthenticated("token_expired", "The token ended before the file did.", remedy="Go on from `next`.")
         return await self._enforcement.release(request)
 
-    async def enter(self, request: AccessRequest, facts: dict[str, Any], log: str) -> dict[str, str]:
-        """The entry of what was delivered, before the manifest leaves: its id and receipt."""
+    async def enter(
+        self, request: AccessRequest, facts: dict[str, Any], log: str, manifest: dict[str, Any]
+    ) -> dict[str, str]:
+        """The entry of what was delivered, before the manifest leaves: its id, receipt, and the manifest's signature.
+
+        Without the signature whoever changes the file could change the digests with it.
+        """
         message = {} if request.signed is None else {"message": request.signed.describe()}
         about = {
             "act": "file_delivered",
@@ -79,7 +85,11 @@ class Files:
             **message,
         }
         recorded = await self._ledger.record(Draft(log=log, kind=Kind.DELIVERY, facts=about | facts))
-        return {"event_id": recorded.event_id, "receipt": self._receipts.sign(Receipt.of(recorded))}
+        return {
+            "event_id": recorded.event_id,
+            "receipt": self._receipts.sign(Receipt.of(recorded)),
+            "signature": self._receipts.state(MANIFEST_TYPE, statement_of(manifest, recorded.event_id)),
+        }
 
 
 class File:
@@ -130,28 +140,33 @@ class File:
 
     async def manifest(self) -> dict[str, Any]:
         """What the file is, as its entry says it too. Where that cannot be entered, `delivery` is null."""
-        written, stopped = self._written, self._stopped
-        counted = {
-            "file": self.id,
-            "format": self.form.media_type,
-            "records": written.records,
-            "bytes": written.size,
-            "sha256": written.digest.hexdigest(),
-        }
-        events = [page["event_id"] for page in written.pages]
+        events = [page["event_id"] for page in self._written.pages]
         facts = {
-            **counted,
-            "complete": stopped is None,
+            **self._counted(),
+            "complete": self._stopped is None,
             "pages": {"count": len(events), "sha256": hashlib.sha256(canonical(events)).hexdigest()},
         }
-        delivery = None
+        said = self._said(self._stopped)
         try:
-            delivery = await self._files.enter(self._request, facts, self._first.recorded.log)
+            delivery = await self._files.enter(self._request, facts, self._first.recorded.log, said)
         except GatewayError as error:
-            stopped = stopped or error
+            return {**self._said(self._stopped or error), "delivery": None}
+        return {**said, "delivery": delivery}
+
+    def _counted(self) -> dict[str, Any]:
+        return {
+            "file": self.id,
+            "format": self.form.media_type,
+            "records": self._written.records,
+            "bytes": self._written.size,
+            "sha256": self._written.digest.hexdigest(),
+        }
+
+    def _said(self, stopped: GatewayError | None) -> dict[str, Any]:
+        """The manifest without its delivery."""
         return {
             "v": 1,
-            **counted,
+            **self._counted(),
             "agreement": self._request.agreement,
             "dataset": self._request.dataset,
             "purpose": self._request.purpose,
@@ -160,8 +175,7 @@ class File:
             "complete": stopped is None,
             "stopped": None if stopped is None else orjson.loads(bytes(problem_of(stopped).body)),
             "next": self._next,
-            "pages": written.pages,
-            "delivery": delivery,
+            "pages": self._written.pages,
         }
 
 

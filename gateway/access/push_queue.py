@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
-from sqlalchemy import BigInteger, Text, bindparam, exists, insert, null, select, update
+from sqlalchemy import BigInteger, Text, bindparam, exists, func, insert, null, select, update
 
 from gateway.access.tables import push_address, push_delivery
 from gateway.catalog.tables import dataset, upload
@@ -29,9 +29,13 @@ _UNPLANNED = Query(
     .limit(_MOST_AT_ONCE)
 )
 _PLAN = Query(insert(push_delivery))
-_DUE = Query(
+_FIRST = (
     select(
         push_delivery,
+        upload.c.published_at,
+        func.row_number()
+        .over(partition_by=push_delivery.c.address_id, order_by=(upload.c.published_at, push_delivery.c.upload_no))
+        .label("place"),
         push_address.c.alliance_id,
         push_address.c.owner_id,
         push_address.c.recipient_id,
@@ -53,8 +57,13 @@ _DUE = Query(
         push_delivery.c.due_at <= bindparam("now", type_=BigInteger),
         push_address.c.state == "active",
     )
-    .order_by(upload.c.published_at, push_delivery.c.upload_no)
-    .limit(_MOST_AT_ONCE)
+    .subquery("first")
+)
+_DUE = Query(
+    select(_FIRST)
+    .where(_FIRST.c.place == 1)
+    .order_by(_FIRST.c.published_at, _FIRST.c.upload_no)
+    .limit(bindparam("most", type_=BigInteger))
 )
 _ACTIVE = Query(
     select(push_address.c.id).where(push_address.c.id == bindparam("push"), push_address.c.state == "active")
@@ -183,9 +192,10 @@ class PushQueue:
             except AlreadyExists:
                 continue
 
-    async def due(self) -> list[Delivery]:
-        """What is due now, the earliest upload of an address first."""
-        return [Delivery.of(row) for row in await self._database.all(_DUE, now=self._clock())]
+    async def due(self, *, busy: int) -> list[Delivery]:
+        """What is due now: of each address its earliest upload. As many `busy` addresses as said keep no other out."""
+        rows = await self._database.all(_DUE, now=self._clock(), most=_MOST_AT_ONCE + busy)
+        return [Delivery.of(row) for row in rows]
 
     async def claim(self, delivery: Delivery) -> bool:
         """Whether this process is the one to send the page."""
@@ -202,11 +212,11 @@ class PushQueue:
         """The last page was acknowledged; False where that was known."""
         return await tx.run(_ADVANCE, **self._taken(delivery, taken, "done")) == 1
 
-    async def postpone(self, delivery: Delivery, pause_ms: int, code: str) -> None:
-        """The page is due again after a pause."""
+    async def postpone(self, delivery: Delivery, pause_ms: int, code: str, *, attempts: int) -> None:
+        """The page is due again after a pause, having been attempted so often."""
         async with self._database.transaction() as tx:
             at = self._clock() + pause_ms
-            await tx.run(_LATER, **_names(delivery), at=at, its_attempts=delivery.attempts + 1, code=code)
+            await tx.run(_LATER, **_names(delivery), at=at, its_attempts=attempts, code=code)
 
     async def give_up(self, tx: Transaction, delivery: Delivery, code: str) -> None:
         """Nothing more of the upload is sent to the address."""

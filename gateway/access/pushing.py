@@ -36,10 +36,12 @@ FIRST_PAUSE_MS = 1000
 LONGEST_PAUSE_MS = 3600 * 1000
 MOST_ATTEMPTS = 24
 """Of one page: about twelve hours. Then the delivery is given up, on record; what is published later is still sent."""
+_HOURLY = 13
+"""The first attempt after which the pause is the longest. A page that is refused for now waits there, without end."""
 _WAITS = frozenset(
     ("FREQUENCY_EXCEEDED", "VOLUME_EXCEEDED", "DISPUTED_ITEM", "MEMBER_SUSPENDED", "QUALIFICATION_EXPIRED")
 )
-"""Refusals that time or people lift. Any other one stops the address."""
+"""Refusals that time or people lift, after days perhaps. Any other one stops the address."""
 _GRANTED_S = 300
 _JSON = "application/json"
 
@@ -69,7 +71,7 @@ class Pushes:
     async def start(self) -> int:
         """Begin what is due at addresses that nothing is being sent to; returns how many are busy now."""
         await self._queue.plan()
-        for delivery in await self._queue.due():
+        for delivery in await self._queue.due(busy=len(self._busy)):
             if delivery.push not in self._busy and await self._queue.claim(delivery):
                 self._busy[delivery.push] = asyncio.create_task(self._deliver(delivery), name=delivery.push)
                 self._busy[delivery.push].add_done_callback(self._done)
@@ -136,22 +138,26 @@ class Pushes:
             return
         codes = {reason.code for reason in error.reasons} if isinstance(error, Refused) else {error.code}
         if codes <= _WAITS:
-            await self._postpone(delivery, min(codes))
+            await self._pause(delivery, min(codes), attempts=min(delivery.attempts + 1, _HOURLY))
             return
         code = min(codes - _WAITS)
         async with self._ledger.changing(delivery.owner) as change:
             await stop(change, delivery.owner, delivery.push, code, {"gateway": "push"})
 
     async def _postpone(self, delivery: Delivery, code: str) -> None:
-        """Try later: after a pause that doubles, and is never the same for all."""
+        """Try later, or give up."""
         attempts = delivery.attempts + 1
         if attempts < MOST_ATTEMPTS:
-            pause = min(FIRST_PAUSE_MS << (attempts - 1), LONGEST_PAUSE_MS)
-            await self._queue.postpone(delivery, pause + secrets.randbelow(pause // 4 + 1), code)
+            await self._pause(delivery, code, attempts=attempts)
             return
         async with self._ledger.changing(delivery.owner) as change:
             await self._queue.give_up(change.tx, delivery, code)
             change.enter(self._draft(delivery, "push_given_up", {"page": delivery.page, "code": code}))
+
+    async def _pause(self, delivery: Delivery, code: str, *, attempts: int) -> None:
+        """Try again after a pause that doubles, and is never the same for all."""
+        pause = min(FIRST_PAUSE_MS << (attempts - 1), LONGEST_PAUSE_MS)
+        await self._queue.postpone(delivery, pause + secrets.randbelow(pause // 4 + 1), code, attempts=attempts)
 
     def _sent(self, delivery: Delivery, released: Release, content: bytes, message: dict[str, str]) -> Draft:
         facts = {

@@ -25,10 +25,13 @@ class Search:
     async def select(self, request: AccessRequest, judgement: Judgement) -> Judgement:
         """The judgement with its sealed records, the next cursor, and the query's own values sealed.
 
+        A page is never longer than the agreed volume, which it could not fit into in any window.
         Cursors and filter values are sealed under the owner's audit key and bound to client and query.
         """
         dataset = judgement.dataset
-        granted = judgement.decision.fields
+        granted, obligations = judgement.decision.fields, judgement.decision.obligations
+        assert obligations is not None
+        fitting = request._replace(limit=min(request.limit, obligations.volume.records))
         keys = await self._keyring.unlock(judgement.governing.owner)
         sought = Sought(
             terms=dataset.filter_terms(request.filters, keys),
@@ -37,7 +40,7 @@ class Search:
             filtered=dataset.bits(tuple(request.filters)),
             after=_position(request, keys),
         )
-        selection = await select_records(self._database, request, dataset, sought, judgement.now_s)
+        selection = await select_records(self._database, fitting, dataset, sought, judgement.now_s)
         more = selection.more and request.record is None
         return judgement._replace(
             selection=selection,

@@ -37,8 +37,6 @@ MOST_FIELDS = 62
 MOST_PURPOSES = 32
 MOST_PREDICATES = 8
 MOST_VALUES = 32
-MOST_RECORDS_OF_A_READ = 100
-"""What one read may carry: a smaller volume would refuse a read that the frequency allows."""
 MOST_VOLUME = 10**12
 LONGEST_WINDOW_S = 366 * 24 * 60 * 60
 LONGEST_GRACE_DAYS = 366
@@ -159,15 +157,10 @@ def _rows(value: Any, granted: tuple[str, ...], at: str) -> Iterator[RowPredicat
 
 def _volume(value: Any, at: str) -> Volume:
     members(value, ("records", "per_seconds"), at)
-    records = whole(value["records"], f"{at}/records", 1, MOST_VOLUME)
-    if records < MOST_RECORDS_OF_A_READ:
-        raise Invalid(
-            "terms_volume_below_one_read",
-            f"One read may carry {MOST_RECORDS_OF_A_READ} records, more than this volume allows.",
-            field=f"{at}/records",
-            remedy=f"Allow at least {MOST_RECORDS_OF_A_READ}.",
-        )
-    return Volume(records, whole(value["per_seconds"], f"{at}/per_seconds", 1, LONGEST_WINDOW_S))
+    return Volume(
+        records=whole(value["records"], f"{at}/records", 1, MOST_VOLUME),
+        per_seconds=whole(value["per_seconds"], f"{at}/per_seconds", 1, LONGEST_WINDOW_S),
+    )
 
 
 def _cadence(value: Any, at: str) -> Cadence:

@@ -7,7 +7,7 @@ purpose or a time zone is gone. It then grants nothing there.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -108,8 +108,7 @@ def first_due_s(cadence: Cadence) -> int:
     A time that a change of clocks skips is read with the offset before it; one that comes twice is the first.
     """
     by = time.fromisoformat(cadence.by)
-    local = datetime.combine(cadence.first, by, tzinfo=ZoneInfo(cadence.time_zone))
-    return int(local.astimezone(UTC).timestamp())
+    return int(datetime.combine(cadence.first, by, tzinfo=ZoneInfo(cadence.time_zone)).timestamp())
 
 
 @cache

@@ -19,6 +19,7 @@ TEMPLATE = "[a-z][a-z0-9_]{0,63}"
 LONGEST_PURPOSE = 64
 LONGEST_TITLE = 200
 LONGEST_PROSE = 8000
+MOST_LINES = 400
 LONGEST_VALUE = 256
 
 _INSTANT = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z")
@@ -83,13 +84,14 @@ def sentence(value: Any, at: str) -> str:
 
 
 def prose(value: Any, at: str) -> str:
-    """The value is 1 to 8000 printable characters in lines ended by LF, with no blank at either end."""
+    """The value is 1 to 8000 printable characters in at most 400 lines ended by LF, with no blank at either end."""
     found = text(value, at)
-    readable = all(line.isprintable() for line in found.split("\n"))
+    lines = found.split("\n")
+    readable = len(lines) <= MOST_LINES and all(line.isprintable() for line in lines)
     if not 0 < len(found) <= LONGEST_PROSE or not readable or found != found.strip():
         raise Invalid(
             "terms_text_malformed",
-            f"This must be 1 to {LONGEST_PROSE} printable characters in lines.",
+            f"This must be 1 to {LONGEST_PROSE} printable characters in at most {MOST_LINES} lines.",
             field=at,
             remedy="End lines with LF alone.",
         )

@@ -16,20 +16,19 @@ from gateway.agreements.amendment import check_amends, supersede
 from gateway.agreements.drafting import Drafting
 from gateway.agreements.ending import end
 from gateway.agreements.proof import current_agreement, other_party
-from gateway.agreements.signatures import SignatureRefused, named_key, signed_text, verify_signature
+from gateway.agreements.signatures import SignatureRefused, binding_key, named_key, signed_text, verify_signature
 from gateway.agreements.tables import agreement, agreement_signature
 from gateway.agreements.terms import Terms, complete_proposal
-from gateway.agreements.texts import keep_text, revisions_of
+from gateway.agreements.texts import keep_text, was_proposed
 from gateway.canonical import canonical
 from gateway.database import AlreadyExists, Database, Query, Transaction
 from gateway.database.idempotency import fingerprint as request_fingerprint
 from gateway.database.idempotency import recall, remember
 from gateway.errors import Conflicting, Reason, Refused
 from gateway.identifiers import random_id
-from gateway.identity.client_keys import is_client_key
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Draft, Kind, Ledger
-from gateway.members.keys import SigningKey, held_signing_key, is_confirmed
+from gateway.members.keys import SigningKey
 from gateway.members.members import stays_admitted
 
 _ADD = Query(insert(agreement))
@@ -168,7 +167,7 @@ def _amends(one: Agreement) -> str | None:
 async def _refuse_other_revision(tx: Transaction, current: Agreement, jws: str) -> None:
     """Say so where the text that was signed once was the draft's, and is no longer."""
     signed = signed_text(jws)
-    if signed != current.text and any(signed == one.text for one in await revisions_of(tx, current.id)):
+    if signed != current.text and await was_proposed(tx, current.id, signed):
         raise SignatureRefused(
             "signature_over_other_revision",
             "What was signed is an earlier text of this draft.",
@@ -178,21 +177,8 @@ async def _refuse_other_revision(tx: Transaction, current: Agreement, jws: str) 
 
 async def _key_for(tx: Transaction, current: Agreement, member: str, fingerprint: str) -> SigningKey:
     """The member's key, fit to sign this agreement and kept so until the transaction ends."""
-    key = await held_signing_key(tx, fingerprint)
-    if key is None or key.member != member:
-        raise SignatureRefused("signing_key_unknown", "This is no signing key of yours.")
-    if key.state != "active":
-        raise SignatureRefused("signing_key_revoked", "This key has been revoked.", remedy="Sign with another key.")
-    if await is_client_key(tx, fingerprint):
-        raise SignatureRefused("signing_key_is_client_key", "A client's key cannot sign agreements.")
     assert current.terms is not None
-    if not await is_confirmed(tx, by=other_party(current.terms, member), fingerprint=fingerprint):
-        raise SignatureRefused(
-            "signing_key_unconfirmed",
-            "The other party has not confirmed this key.",
-            remedy="Give it the fingerprint over another channel.",
-        )
-    return key
+    return await binding_key(tx, fingerprint, member=member, confirmed_by=other_party(current.terms, member))
 
 
 async def _add_signature(tx: Transaction, agreement_id: str, signature: Signature, *, last: bool) -> None:

@@ -19,7 +19,7 @@ from gateway.agreements.drafting import Drafting
 from gateway.agreements.proof import current_agreement
 from gateway.agreements.tables import agreement
 from gateway.agreements.terms import Terms, complete_proposal
-from gateway.agreements.texts import Revision, keep_text, revisions_of
+from gateway.agreements.texts import Revision, keep_text, next_number, revisions_of
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, Invalid, Reason, Refused
 from gateway.identity.subject import Subject
@@ -61,7 +61,7 @@ class Negotiation:
             for party in current.parties:
                 if not await stays_admitted(change.tx, alliance_id=current.alliance, member_id=party):
                     raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
-            number = len(await revisions_of(change.tx, agreement_id)) + 1
+            number = await next_number(change.tx, agreement_id)
             await change.tx.run(_REPLACE_TEXT, the_id=agreement_id, text=terms.text, sha256=terms.sha256)
             await keep_text(change, terms, author=subject.member, number=number)
             revised = await current_agreement(change.tx, agreement_id)

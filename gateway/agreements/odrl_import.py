@@ -22,7 +22,17 @@ from gateway.agreements.odrl_reading import (
     term,
     typed,
 )
-from gateway.agreements.odrl_words import AGREEMENT, ALLIANCE, CADENCE, DATASET, MEMBER, PROFILE, PURPOSE, WHOLE
+from gateway.agreements.odrl_words import (
+    AGREEMENT,
+    ALLIANCE,
+    CADENCE,
+    CONTEXT,
+    DATASET,
+    MEMBER,
+    PROFILE,
+    PURPOSE,
+    WHOLE,
+)
 from gateway.agreements.terms import VERSION, Terms, parse_terms
 from gateway.canonical import canonical, parse
 from gateway.errors import Invalid
@@ -46,6 +56,8 @@ def from_odrl(document: bytes) -> Terms:
     policy = members(parse(document), "", _MUST, _MAY)
     if term(policy["@type"], "/@type") not in ("Offer", "Agreement"):
         raise inexpressible("/@type", f"a policy of type {policy['@type']}")
+    if policy["@context"] != CONTEXT:
+        raise inexpressible("/@context", "words of another context, which is never fetched")
     if policy["profile"] != PROFILE:
         raise inexpressible("/profile", f"the profile {policy['profile']}")
     value: Json = {

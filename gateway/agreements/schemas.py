@@ -85,9 +85,7 @@ _DATASET = _object(
     },
     optional={
         "rows": _ROWS,
-        "volume": _object(
-            {"records": _whole(parts.MOST_RECORDS_OF_A_READ, parts.MOST_VOLUME), "per_seconds": _WINDOW_S}
-        ),
+        "volume": _object({"records": _whole(1, parts.MOST_VOLUME), "per_seconds": _WINDOW_S}),
         "cadence": _CADENCE,
         "lawful_basis": {"enum": list(parts.LAWFUL_BASES)},
         "retention_days": _whole(1, parts.LONGEST_RETENTION_DAYS),

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.database import Transaction
 from gateway.errors import Invalid
+from gateway.identity.client_keys import is_client_key
 from gateway.identity.jws import COMPACT_BYTES, PrivateKey, sign_compact, take_apart, thumbprint, verify_compact
-from gateway.members.keys import SIGNING_ALGORITHMS
+from gateway.members.keys import SIGNING_ALGORITHMS, SigningKey, held_signing_key, is_confirmed
 
 TYP = "agreement+jws"
 _ALGORITHMS = (*SIGNING_ALGORITHMS, "EdDSA")
@@ -35,6 +37,28 @@ def named_key(jws: str) -> str:
     if not isinstance(kid, str):
         raise SignatureRefused("signature_names_no_key", "The header has no kid.", remedy="Put the fingerprint in kid.")
     return kid
+
+
+async def binding_key(tx: Transaction, fingerprint: str, *, member: str, confirmed_by: str | None) -> SigningKey:
+    """The member's key of this fingerprint, fit to bind the company and kept so until the transaction ends.
+
+    It is an active signing key of this member and no client's; `SignatureRefused` otherwise. `confirmed_by` is the
+    other side, which must have confirmed it; None where the alliance is: two of its operators registered the key.
+    """
+    key = await held_signing_key(tx, fingerprint)
+    if key is None or key.member != member:
+        raise SignatureRefused("signing_key_unknown", "This is no signing key of yours.")
+    if key.state != "active":
+        raise SignatureRefused("signing_key_revoked", "This key has been revoked.", remedy="Sign with another key.")
+    if await is_client_key(tx, fingerprint):
+        raise SignatureRefused("signing_key_is_client_key", "A client's key cannot bind the company.")
+    if confirmed_by is not None and not await is_confirmed(tx, by=confirmed_by, fingerprint=fingerprint):
+        raise SignatureRefused(
+            "signing_key_unconfirmed",
+            "The other side has not confirmed this key.",
+            remedy="Give it the fingerprint over another channel.",
+        )
+    return key
 
 
 def signed_text(jws: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from gateway.agreements.agreement import rfc3339
 from gateway.agreements.redlines import Difference, redline
@@ -17,10 +17,25 @@ from gateway.database import Query, Reading
 from gateway.errors import Conflicting
 from gateway.ledger import Change
 
+MOST_REVISIONS = 100
+"""Of one agreement: each is kept for good, and either party may propose."""
+
 _ADD = Query(insert(agreement_text))
 _ADD_THIRD_PARTY = Query(insert(agreement_third_party))
 _FORGET_THIRD_PARTIES = Query(
     delete(agreement_third_party).where(agreement_third_party.c.agreement_id == bindparam("agreement"))
+)
+_COUNT = Query(
+    select(func.count().label("texts"))
+    .select_from(agreement_text)
+    .where(agreement_text.c.agreement_id == bindparam("agreement"))
+)
+_SAME = Query(
+    select(agreement_text.c.number)
+    .where(
+        agreement_text.c.agreement_id == bindparam("agreement"), agreement_text.c.terms_sha256 == bindparam("sha256")
+    )
+    .limit(1)
 )
 _OF = Query(
     select(agreement_text)
@@ -71,6 +86,24 @@ async def keep_text(change: Change, terms: Terms, *, author: str, number: int) -
         author_id=author,
         proposed_at=change.now_ms,
     )
+
+
+async def next_number(reading: Reading, agreement_id: str) -> int:
+    """The number of the revision to come; `Conflicting` where the agreement has all that one may have."""
+    row = await reading.one(_COUNT, agreement=agreement_id)
+    assert row is not None
+    if row["texts"] >= MOST_REVISIONS:
+        raise Conflicting(
+            "too_many_revisions",
+            f"{MOST_REVISIONS} texts of this draft are on record.",
+            remedy="Sign it, or withdraw it and draft anew.",
+        )
+    return int(row["texts"]) + 1
+
+
+async def was_proposed(reading: Reading, agreement_id: str, text: bytes) -> bool:
+    """Whether these bytes are, or once were, the agreement's text."""
+    return await reading.one(_SAME, agreement=agreement_id, sha256=hashlib.sha256(text).hexdigest()) is not None
 
 
 async def revisions_of(reading: Reading, agreement_id: str) -> Sequence[Revision]:

@@ -64,12 +64,18 @@ class Deciding:
         return [Act("decide_case", self._check, self._decide, logs=self._logs)]
 
     async def deciding(self, case_id: str, step: str, *, resolution: str, why: str) -> tuple[str, dict[str, Any]]:
-        """The alliance of a case, and the arguments of `decide_case`."""
+        """The alliance of a case, and the arguments of `decide_case`: they decide it in the state that it is in now."""
         found = await existing(self._database, case_id)
-        return found.alliance, {"case": case_id, "step": step, "resolution": resolution, "why": why}
+        return found.alliance, {
+            "case": case_id,
+            "state": found.state,
+            "step": step,
+            "resolution": resolution,
+            "why": why,
+        }
 
     async def _check(self, reading: Reading, of: str, arguments: Arguments) -> None:
-        only(arguments, "case", "step", "resolution", "why")
+        only(arguments, "case", "state", "step", "resolution", "why")
         checked_case(said(arguments, "resolution"), "resolution")
         sentence(said(arguments, "why"), "why", LONGEST_CLAIM)
         found = await existing(reading, said(arguments, "case"))
@@ -79,6 +85,13 @@ class Deciding:
         if step == "escalate":
             raise Invalid("step_of_a_party", "A party escalates, not the alliance.", field="step")
         after(found.kind, found.state, step)
+        if said(arguments, "state") != found.state:
+            raise Conflicting(
+                "case_moved",
+                f"The case is {found.state} by now.",
+                field="state",
+                remedy="Look at it as it is, and propose again.",
+            )
 
     async def _decide(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
         """Take the step; where it lifts, nothing is held for the case any more."""

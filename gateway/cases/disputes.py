@@ -26,6 +26,7 @@ from gateway.cases.opening import MOST_EVIDENCE, Exhibit, NewCase, add_evidence,
 from gateway.cases.steps import CaseKind, after
 from gateway.cases.tables import case_file
 from gateway.clock import MILLISECONDS, seconds
+from gateway.confidentiality.memos import agreement_of
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity.subject import Subject
@@ -73,6 +74,8 @@ class Disputes:
         subject.require("sign")
         found = await self._party_to(subject, agreement_id)
         frozen = _disputable(found, subject.member, about, of)
+        if about is HoldSubject.MEMO and await agreement_of(self._database, of) != found.id:
+            raise _not_disputable()
         actor = _actor(subject)
         async with self._ledger.changing(narrows=[found.owner]) as change:
             row = await change.tx.one(_OPEN, member=subject.member)
@@ -195,7 +198,11 @@ def _disputable(found: Agreement, member: str, about: HoldSubject, of: str) -> s
         return of
     if about in BY_ID_ALONE and re.fullmatch(IDENTIFIER, of):
         return of
-    raise Invalid(
+    raise _not_disputable()
+
+
+def _not_disputable() -> Invalid:
+    return Invalid(
         "subject_not_disputable",
         "A party cannot dispute this.",
         field="/subject",

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from gateway.canonical import canonical
 from gateway.cases.case import Case
+from gateway.cases.cases import evidence_of
 from gateway.cases.steps import FIRST, CaseKind
 from gateway.cases.tables import case_evidence, case_file
 from gateway.database import Query, Reading
@@ -26,11 +27,11 @@ LONGEST_CLAIM: Final = 2000
 LONGEST_NAME: Final = 200
 LONGEST_CONTENT: Final = 128 * 1024
 MOST_EVIDENCE: Final = 32
+"""Of each side: who fills its own share leaves the other one its answer."""
 
 _ADD = Query(insert(case_file))
 _ADD_EVIDENCE = Query(insert(case_evidence))
 _BY_ORIGIN = Query(select(case_file.c.id).where(case_file.c.origin == bindparam("origin")))
-_COUNT = Query(select(func.count().label("count")).where(case_evidence.c.case_id == bindparam("case")))
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -135,12 +136,12 @@ async def case_of(reading: Reading, origin: str) -> str | None:
 async def add_evidence(
     change: Change, case_id: str, given: Sequence[Exhibit], actor: Mapping[str, str], *, most: int = MOST_EVIDENCE
 ) -> None:
-    """Add evidence behind what is there; `Invalid` beyond `most` pieces."""
-    row = await change.tx.one(_COUNT, case=case_id)
-    already = 0 if row is None else int(row["count"])
-    if already + len(given) > most:
-        raise Invalid("too_much_evidence", f"A case holds {most} pieces.", field="/evidence")
-    for number, one in enumerate(given, already):
+    """Add evidence behind what is there; `Invalid` beyond `most` pieces of one side: a member, or the alliance."""
+    there = await evidence_of(change.tx, case_id)
+    own = sum(one.added_by.get("member") == actor.get("member") for one in there)
+    if own + len(given) > most:
+        raise Invalid("too_much_evidence", f"A case holds {most} pieces of each side.", field="/evidence")
+    for number, one in enumerate(given, len(there)):
         await change.tx.run(
             _ADD_EVIDENCE,
             case_id=case_id,

@@ -1,11 +1,13 @@
 """Cases over HTTP. A member sees those that it is a party to; all others are `NotFound`, alike."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
 from gateway.agreements import HoldSubject
+from gateway.agreements.fields import IDENTIFIER
 from gateway.canonical import canonical
 from gateway.cases.casework import Casework
 from gateway.cases.opening import LONGEST_CLAIM, LONGEST_NAME, MOST_EVIDENCE, Exhibit
@@ -86,11 +88,11 @@ def routes(authenticate: Authenticate, casework: Casework) -> APIRouter:
         access to your data is held for a limited time. Evidence stays with you: its SHA-256 is kept. Needs `sign`.
         """
         body = await read_object(request, tuple(_OPENING["properties"]), longest=LONGEST_BODY)
-        agreement, claim = _text(body, "agreement"), _text(body, "claim")
+        agreement, claim = _name(body, "agreement"), _text(body, "claim")
         exhibits = _exhibits(body.get("evidence", []))
         if _text(body, "kind") == "leak":
             _none_of(body, "subject")
-            respondent = _text(body, "respondent") if "respondent" in body else ""
+            respondent = _name(body, "respondent") if "respondent" in body else ""
             case_id = await incidents.report_leak(subject, agreement, respondent, claim=claim, evidence=exhibits)
         elif body["kind"] == "dispute":
             _none_of(body, "respondent")
@@ -140,6 +142,13 @@ def _text(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
         raise Invalid("invalid_body", "This must be a string.", field=f"/{name}")
+    return value
+
+
+def _name(body: Mapping[str, Any], name: str) -> str:
+    value = _text(body, name)
+    if not re.fullmatch(IDENTIFIER, value):
+        raise Invalid("invalid_body", "An id has a form that is not allowed.", field=f"/{name}")
     return value
 
 

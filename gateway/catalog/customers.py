@@ -1,8 +1,8 @@
 """Customer rows in a market or product upload (clause 4.1.1): found while it streams, and kept out.
 
-Every text and every integer of every row is looked at, each distinct value of a batch once; nothing is sampled. An
-upload is quarantined as soon as a column holds one resident identity number, `MANY` other marks of persons, or one
-where the column's name says how somebody is reached; and at its end, where such marks stand in `FEW` rows and
+Every text and every number of every row is looked at, each distinct value of a batch once; nothing is sampled. An
+upload is quarantined as soon as a column holds one resident identity number, `MANY` other clues to persons, or one
+where the column's name says how somebody is reached; and at its end, where such clues stand in `FEW` rows and
 `SHARE` of a column's values. Bare digits that look like a mobile number, and cards, count where they are `MOST_OF_IT`,
 for some of all long numbers do. Less than that (a hotline in a description) passes. Names, postal addresses and
 customer numbers look like any other text and are not found.
@@ -27,7 +27,7 @@ SHARE = 0.01
 MOST_OF_IT = 0.2
 LINES_NAMED = 20
 _REMEMBERED = 4096
-_LOOKED_AT = ("string", "integer")
+_LOOKED_AT = ("string", "integer", "number")
 _NULL = b"null"
 
 
@@ -59,32 +59,32 @@ class Column:
     values: int = 0
     certain: int = 0
     lines: list[int] = field(default_factory=list)
-    marks: dict[bytes, bool] = field(default_factory=dict)
-    """The values found, and whether each may be chance."""
+    clues: dict[bytes, bool] = field(default_factory=dict)
+    """Values found before, and whether each may be chance; like the harmless ones, about as many as are remembered."""
     harmless: set[bytes] = field(default_factory=set)
 
     def look(self, rows: Sequence[Row]) -> None:
         """Look at this column's values of a batch."""
         cells = [row.values.get(self.name, _NULL) for row in rows]
         self.values += len(cells) - cells.count(_NULL)
-        fresh = set(cells).difference(self.harmless, self.marks)
-        if fresh and SUSPICIOUS.search(b"\n".join(fresh)):
-            fresh.difference_update(self._examine(fresh))
+        fresh = set(cells).difference(self.harmless, self.clues)
+        found = self._examine(fresh) if fresh and SUSPICIOUS.search(b"\n".join(fresh)) else {}
         if len(self.harmless) < _REMEMBERED:
-            self.harmless |= fresh
-        if self.marks:
-            self._count(
-                (row.line, self.marks[cell]) for row, cell in zip(rows, cells, strict=True) if cell in self.marks
-            )
+            self.harmless |= fresh.difference(found)
+        clues = self.clues | found
+        if len(self.clues) < _REMEMBERED:
+            self.clues = clues
+        if clues:
+            self._count((row.line, clues[cell]) for row, cell in zip(rows, cells, strict=True) if cell in clues)
 
-    def _examine(self, values: Iterable[bytes]) -> list[bytes]:
-        found = []
+    def _examine(self, values: Iterable[bytes]) -> dict[bytes, bool]:
+        """The values that are a clue to a person, and whether each may be chance."""
+        found = {}
         for value in filter(SUSPICIOUS.search, values):
             text = text_of(value) or ""
             kind = kind_of(text)
             if kind is not None:
-                found.append(value)
-                self.marks[value] = may_be_chance(kind, text)
+                found[value] = may_be_chance(kind, text)
                 self.kind = kind if self.kind != RESIDENT_ID else self.kind
         return found
 
@@ -136,12 +136,12 @@ class Customers:
 
 
 def _may_hold(one: Field) -> bool:
-    """Dates, booleans, decimals and listed values point at nobody; what an integer's bounds exclude neither."""
+    """Dates, booleans and listed values point at nobody; what a number's bounds exclude neither."""
     if one.type not in _LOOKED_AT or "enum" in one.keywords:
         return False
     longest = one.keywords.get("maxLength", one.keywords.get("maximum"))
-    if one.type == "integer":
-        return longest is None or len(str(longest)) >= _SHORTEST_DIGITS
+    if one.type != "string":
+        return longest is None or len(str(int(longest))) >= _SHORTEST_DIGITS
     return longest is None or longest >= _SHORTEST_TEXT
 
 

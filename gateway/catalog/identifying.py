@@ -21,11 +21,17 @@ EMAIL: Final = "e-mail address"
 CARD: Final = "bank card number"
 
 SUSPICIOUS: Final = re.compile(
-    rb"@|\+[1-9]|1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}|(?:[0-9]{4}[ -]?){3}[0-9]|\xef\xbc[\x8b\x90-\x99\xa0]"
+    rb"@|\+[1-9]|1[3-9][0-9][ .-]?[0-9]{4}[ .-]?[0-9]{4}|(?:[0-9]{4}[ -]?){3}[0-9]"
+    rb"|\xef\xbc[\x8b\x90-\x99\xa0]|[0-9](?:\xc2\xa0|\xe2\x80[\x8b-\x95])[0-9]"
 )
 """What every such text has in its UTF-8 bytes, full-width forms included; nothing else needs a closer look."""
 
-_CHINESE_MOBILE = re.compile(r"(?<![0-9.+])(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[ -]?[0-9]{4}){2}(?![0-9.])")
+_HYPHENS: Final = dict.fromkeys(range(0x2010, 0x2016), "-")
+_NOTHING: Final = dict.fromkeys(range(0x200B, 0x2010), "")
+_WHOLE = re.compile(r"([0-9]{11,})\.0+")
+_CHINESE_MOBILE = re.compile(
+    r"(?<![0-9.+])(?:(?:\+|00)?86[ .-]?)?1[3-9][0-9](?:(?:[ -]?[0-9]{4}){2}|(?:\.[0-9]{4}){2})(?![0-9.])"
+)
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9 ().-]{6,20}[0-9]")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _RESIDENT_ID = re.compile(r"(?<![0-9])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
@@ -35,12 +41,18 @@ _CARD_SPACED = re.compile(r"(?<![0-9.])[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -]?[0-9]{
 
 def may_be_chance(kind: str, text: str) -> bool:
     """Whether numbers that mean something else look like this now and then: 7 in 100 of 11 digits, 1 in 10 of 16."""
-    return kind == CARD or (kind == PHONE and text.strip().isdigit())
+    return kind == CARD or (kind == PHONE and plain(text).strip().isdigit())
+
+
+def plain(text: str) -> str:
+    """The text in compatible characters, hyphens alike, nothing invisible; a whole number without `.0` behind it."""
+    text = unicodedata.normalize("NFKC", text).translate(_HYPHENS | _NOTHING)
+    return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
 
 
 def kind_of(text: str) -> str | None:
-    """Which kind of person's mark stands in a text, or None."""
-    text = unicodedata.normalize("NFKC", text)
+    """Which kind of clue to a person stands in a text, or None."""
+    text = plain(text)
     return next((kind for kind, holds in _KINDS if holds(text)), None)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
-from gateway.agreements.fields import matching, members, text, whole
+from gateway.agreements.fields import matching, members, prose, whole
 from gateway.agreements.revision import touch_agreement
 from gateway.canonical import canonical, parse_canonical
 from gateway.confidentiality.filing import Filing, Place, Places, entry
@@ -19,7 +19,7 @@ from gateway.confidentiality.intervals import continued, stated, written
 from gateway.confidentiality.statements import SHA256
 from gateway.confidentiality.tables import assessment
 from gateway.database import Database, Query, Row
-from gateway.errors import Invalid, NotFound
+from gateway.errors import NotFound
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
@@ -28,7 +28,6 @@ SECTIONS: Final = ("purpose_and_necessity", "impact_and_risks", "protective_meas
 """Art. 56: lawfulness, legitimacy and necessity; impact on rights and risks; whether protection is proportionate."""
 LEAST_RETENTION_YEARS: Final = 3
 _MOST_RETENTION_YEARS: Final = 100
-_LONGEST_SECTION: Final = 8_000
 
 _ADD = Query(insert(assessment))
 _OF_PLACE = Query(
@@ -122,20 +121,12 @@ def _checked(said: dict[str, Any]) -> dict[str, Any]:
     return {
         "begins": begins,
         "ends": ends,
-        "sections": {name: _section(said["sections"][name], f"/sections/{name}") for name in SECTIONS},
+        "sections": {name: prose(said["sections"][name], f"/sections/{name}") for name in SECTIONS},
         "report_sha256": matching(said["report_sha256"], "/report_sha256", SHA256),
         "retention_years": whole(
             said["retention_years"], "/retention_years", LEAST_RETENTION_YEARS, _MOST_RETENTION_YEARS
         ),
     }
-
-
-def _section(value: Any, at: str) -> str:
-    found = text(value, at)
-    if not found.strip() or len(found) > _LONGEST_SECTION:
-        raise Invalid("section_empty", f"A section has 1 to {_LONGEST_SECTION} characters.", field=at)
-    canonical(found)
-    return found
 
 
 def _described(row: Row | Mapping[str, Any]) -> dict[str, Any]:

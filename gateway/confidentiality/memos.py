@@ -14,14 +14,24 @@ from sqlalchemy import BigInteger, and_, bindparam, exists, insert, select, upda
 from sqlalchemy import Text as SQLText
 
 from gateway.agreements.agreement import Agreement
-from gateway.agreements.fields import IDENTIFIER, choice, instant, matching, members, sentence, text, whole
+from gateway.agreements.fields import (
+    IDENTIFIER,
+    LONGEST_PROSE,
+    choice,
+    instant,
+    matching,
+    members,
+    prose,
+    sentence,
+    whole,
+)
 from gateway.agreements.tables import hold
 from gateway.canonical import canonical, parse_canonical
 from gateway.clock import MILLISECONDS, Clock
 from gateway.confidentiality.filing import Filing, Places, entry, require_part
 from gateway.confidentiality.intervals import written
 from gateway.confidentiality.tables import oral_memo
-from gateway.database import Database, Query, Row
+from gateway.database import Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound, OnHold, Reason, Refused
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
@@ -29,7 +39,7 @@ from gateway.ledger import Change, Ledger
 from gateway.vault.keyring import KeyRing
 
 ANSWERS: Final = ("confirmed", "contested")
-LONGEST_MEMO: Final = 8_000
+LONGEST_MEMO: Final = LONGEST_PROSE
 MOST_SEARCHED: Final = 1_000
 _MOST_DAYS: Final = 90
 _DAY_MS: Final = 24 * 60 * 60 * MILLISECONDS
@@ -183,13 +193,16 @@ class Memos:
         return row
 
 
+async def agreement_of(reading: Reading, memo: str) -> str | None:
+    """The agreement under which a memo was recorded, or None."""
+    row = await reading.one(_BY_ID, id=memo)
+    return None if row is None else str(row["agreement_id"])
+
+
 def _checked(said: dict[str, Any]) -> dict[str, Any]:
     members(said, ("owner", "said", "by", "to", "said_at", "answer_within_days"), "")
-    what = text(said["said"], "/said")
-    if not what.strip() or len(what) > LONGEST_MEMO:
-        raise Invalid("memo_empty", f"What was said has 1 to {LONGEST_MEMO} characters.", field="/said")
-    content = {"said": what, "by": sentence(said["by"], "/by"), "to": sentence(said["to"], "/to")}
-    canonical(content)
+    spoken = {"said": prose(said["said"], "/said")}
+    content = spoken | {name: sentence(said[name], f"/{name}") for name in ("by", "to")}
     return {
         "owner": matching(said["owner"], "/owner", IDENTIFIER),
         "content": content,

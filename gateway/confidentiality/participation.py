@@ -1,13 +1,15 @@
 """Participation (clause 1.3.1): a party shares a dataset because it says so, and until it says no.
 
-An agreement alone shares nothing. Leaving is free: no breach and no reason is recorded.
+An agreement alone shares nothing. Leaving is free: no breach and no reason is recorded. It is no way back either:
+who took part when stays on record, so a duty that had come due does not vanish with whoever leaves afterwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, insert, null, select, update
+from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from gateway.agreements.revision import touch_agreement
 from gateway.confidentiality.filing import Place, Places, entry
@@ -19,20 +21,17 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 
 _BOTH = Query(
-    select(participation).where(
+    select(participation)
+    .where(
         participation.c.agreement_id == bindparam("agreement_id"), participation.c.dataset_id == bindparam("dataset_id")
     )
+    .order_by(participation.c.no)
 )
 _ADD = Query(insert(participation))
 _OF = (
     participation.c.agreement_id == bindparam("the_agreement"),
     participation.c.dataset_id == bindparam("the_dataset"),
     participation.c.member_id == bindparam("the_member"),
-)
-_RETURN = Query(
-    update(participation)
-    .where(*_OF, participation.c.opted_out_at.is_not(None))
-    .values(opted_in_at=bindparam("at", type_=BigInteger), opted_out_at=null())
 )
 _LEAVE = Query(
     update(participation)
@@ -59,14 +58,11 @@ class Participations:
         place = await self._places.standing(subject, agreement, dataset)
         _require_party(place, subject)
         async with self._ledger.changing(place.owner) as change:
-            stands = await change.tx.all(_BOTH, **place.names)
-            mine = next((row for row in stands if row["member_id"] == subject.member), None)
-            if mine is None:
-                row = {**place.names, "member_id": subject.member, "opted_in_at": change.now_ms, "opted_out_at": None}
-                await change.tx.run(_ADD, **row)
-            elif mine["opted_out_at"] is not None:
-                await change.tx.run(_RETURN, **_key(place, subject), at=change.now_ms)
+            stints = await change.tx.all(_BOTH, **place.names)
+            mine = next((row for row in reversed(stints) if row["member_id"] == subject.member), None)
             if mine is None or mine["opted_out_at"] is not None:
+                row = {"member_id": subject.member, "opted_in_at": change.now_ms, "opted_out_at": None}
+                await change.tx.run(_ADD, **place.names, no=1 if mine is None else mine["no"] + 1, **row)
                 await touch_agreement(change, agreement)
                 change.enter(entry(place.owner, "opted_in", subject, **place.facts()))
             return await _described(change.tx, place)
@@ -81,6 +77,13 @@ class Participations:
                 await touch_agreement(change, agreement)
                 change.enter(entry(place.owner, "opted_out", subject, **place.facts()))
             return await _described(change.tx, place)
+
+
+async def took_part(reading: Reading, *, agreement: str, dataset: str, members: Collection[str], at_ms: int) -> bool:
+    """Whether each of these members took part at an instant (milliseconds), whatever they did afterwards."""
+    stints = await reading.all(_BOTH, agreement_id=agreement, dataset_id=dataset)
+    there = {row["member_id"] for row in stints if row["opted_in_at"] <= at_ms < (row["opted_out_at"] or at_ms + 1)}
+    return there.issuperset(members)
 
 
 def _require_party(place: Place, subject: Subject) -> None:

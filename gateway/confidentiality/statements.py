@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.agreements.fields import matching, members, text
-from gateway.agreements.signatures import SignatureRefused, named_key
+from gateway.agreements.signatures import binding_key, named_key
 from gateway.canonical import parse_canonical
 from gateway.database import Reading, Transaction
 from gateway.errors import Conflicting, Invalid
-from gateway.identity.client_keys import is_client_key
 from gateway.identity.jws import COMPACT_BYTES, take_apart, thumbprint, verify_compact
-from gateway.members.keys import SIGNING_ALGORITHMS, SigningKey, held_signing_key, is_confirmed, signing_key
+from gateway.members.keys import SIGNING_ALGORITHMS, SigningKey, signing_key
 
 VERSION = 1
 NONCE = "[A-Za-z0-9_-]{16,64}"
@@ -67,24 +66,8 @@ class Statement:
 
 
 async def verified_key(tx: Transaction, statement: Statement, *, member: str, confirmed_by: str | None) -> SigningKey:
-    """The member's key that signed, fit to bind it and kept so until the transaction ends; else `SignatureRefused`.
-
-    It is an active signing key of this member and no client's. `confirmed_by` is the other side, which must have
-    confirmed it; None where the alliance is: two of its operators registered the key.
-    """
-    key = await held_signing_key(tx, statement.fingerprint)
-    if key is None or key.member != member:
-        raise SignatureRefused("signing_key_unknown", "This is no signing key of yours.")
-    if key.state != "active":
-        raise SignatureRefused("signing_key_revoked", "This key has been revoked.", remedy="Sign with another key.")
-    if await is_client_key(tx, key.fingerprint):
-        raise SignatureRefused("signing_key_is_client_key", "A client's key cannot bind the company.")
-    if confirmed_by is not None and not await is_confirmed(tx, by=confirmed_by, fingerprint=key.fingerprint):
-        raise SignatureRefused(
-            "signing_key_unconfirmed",
-            "The other side has not confirmed this key.",
-            remedy="Give it the fingerprint over another channel.",
-        )
+    """The member's key that signed the statement, as `binding_key` finds it; `SignatureRefused`, `JwsRefused` else."""
+    key = await binding_key(tx, statement.fingerprint, member=member, confirmed_by=confirmed_by)
     statement.verify(key.jwk)
     return key
 

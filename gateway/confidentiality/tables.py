@@ -48,9 +48,11 @@ participation = Table(
     Column("agreement_id", Text, ForeignKey("agreement.id"), primary_key=True),
     Column("dataset_id", Text, primary_key=True),
     Column("member_id", Text, ForeignKey("member.id"), primary_key=True),
+    Column("no", BigInteger, primary_key=True, autoincrement=False),
     Column("opted_in_at", BigInteger, nullable=False),
     Column("opted_out_at", BigInteger),
 )
+"""One row for each time that a member took part: `no` counts from 1, and only the newest may be without an end."""
 
 roster_entry = Table(
     "roster_entry",

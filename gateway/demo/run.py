@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,12 @@ def run_demo(*, serve: bool, out: Path | None, port: int, picture: Path | None) 
         )
         facts = asyncio.run(_found(settings, world.partners))
         world.alliance = next(log["log"] for log in facts if log["member"] == "operator")
+        console.print(
+            "  [red]✘[/]      no client for a company that is only a prospect: [bold]NOT_ADMITTED[/] (clause 2.2.3)\n"
+            "  [green]✔[/]      four companies admitted: papers, two reviews, a report of four departments, management"
+        )
         with _serving(settings):
-            Story(world, console).tell()
+            Story(world, console, partial(_resolve, settings)).tell()
             _prove(console, settings, folder, facts)
             console.rule(f"[green]The story held, {time.monotonic() - started:.0f} s[/]", align="left")
             if picture is not None:
@@ -154,7 +159,7 @@ def _wait_until_ready(base_url: str, server: subprocess.Popen[bytes]) -> None:
 
 def _prove(console: Console, settings: Settings, folder: Path, logs: list[dict[str, str]]) -> None:
     """Export the airline's log, verify it offline, then flip one byte in a copy."""
-    console.rule("[bold]5  The ledger, proved with nothing but the log's public key[/]  ·  只凭公钥验证", align="left")
+    console.rule("[bold]6  The ledger, proved with nothing but the log's public key[/]  ·  只凭公钥验证", align="left")
     log = next(log for log in logs if log["member"] == "airline")
     seen = folder / "seen.checkpoint"
     seen.write_bytes(requests.get(f"{settings.base_url}/v1/logs/{log['log']}/checkpoint", timeout=10).content)
@@ -190,6 +195,13 @@ def _permit(settings: Settings, log: str) -> str:
     proposal = _said(settings, "admin", "export-log", log, by=FIRST_OPERATOR)
     _said(settings, "admin", "approve", proposal, by=SECOND_OPERATOR)
     return proposal
+
+
+def _resolve(settings: Settings, case: str) -> None:
+    """Two operators end a dispute, by a resolution."""
+    why = ("--resolution", "demo-1", "--why", "The coordinates were corrected.")
+    proposal = _said(settings, "admin", "case", "decide", case, "resolve", *why, by=FIRST_OPERATOR)
+    _said(settings, "admin", "approve", proposal, by=SECOND_OPERATOR)
 
 
 def _said(settings: Settings, *arguments: str, by: str) -> str:

@@ -29,7 +29,7 @@ CUSTOMER_FIELDS = ("name", "phone", "city", "tier")
 CONSENTING = 12_000
 _BULK = 5_000
 _NOTICE = hashlib.sha256("示例告知书 第1版 / sample notice, version 1".encode()).hexdigest()
-_OK, _FORBIDDEN, _NOT_FOUND = 200, 403, 404
+_OK, _FORBIDDEN, _NOT_FOUND, _LOCKED = 200, 403, 404, 423
 
 
 class StoryBroken(Invalid):
@@ -56,9 +56,11 @@ class World:
 class Story:
     """Tells it to a terminal, against a running gateway."""
 
-    def __init__(self, world: World, console: Console) -> None:
+    def __init__(self, world: World, console: Console, resolve: Callable[[str], None]) -> None:
+        """`resolve` ends a dispute by two operators; it is given the case's id."""
         self._world = world
         self._console = console
+        self._resolve = resolve
         self._bank, self._airline = world.partners["bank"], world.partners["airline"]
         self._retailer, self._hotel = world.partners["retailer"], world.partners["hotel"]
 
@@ -73,6 +75,8 @@ class Story:
         self._agree_on_customers()
         self._chapter("4", "Wrong purpose, ended term, other member", "用途不符、期限已过、非协议方")
         self._refuse_the_rest()
+        self._chapter("5", "A dispute freezes its subject, and nothing else", "争议只冻结争议事项")
+        self._dispute_airports()
 
     def _upload_tables(self) -> None:
         own = self._airline.token(self._airline.for_itself())
@@ -222,6 +226,23 @@ class Story:
         secrecy.strike(_expect, self._bank, agreement, dataset, person)
         what = "the bank strikes 王伟 off: the same token, at the next call"
         self._refused(what, self._hotel, token, path, "8.2.1", purpose="customer_referral")
+
+    def _dispute_airports(self) -> None:
+        """The hotel disputes one dataset of the agreement, reads the other, and two operators resolve it."""
+        agreement, airports = self._world.agreements["flights"], self._world.datasets["airports"]
+        token = self._hotel.token(self._reading("flights", ("flights", "airports"), "market_analysis"))
+        claim = {"kind": "dispute", "agreement": agreement, "claim": "The coordinates are wrong."}
+        about = {"subject": {"kind": "term", "id": airports}}
+        opened = self._hotel.post("/v1/cases", self._hotel.token(self._hotel.for_itself()), claim | about)
+        case = str(_expect("a dispute is opened", opened, 201)["id"])
+        path = self._records(agreement, "airports")
+        held = self._hotel.get(path, token, purpose="market_analysis")
+        if _expect("what is disputed", held, _LOCKED)["case"] != case:
+            raise StoryBroken("the hold names its case", held.status_code, held.text)
+        self._say("✘ 423", f"the hotel disputes the airports: [bold]DISPUTED_ITEM[/] (clause 7.2.3); case {case[:13]}…")
+        self._released("the flights, under the same agreement", self._hotel, token, self._records(agreement, "flights"))
+        self._resolve(case)
+        self._released("two operators resolve it: the airports", self._hotel, token, path)
 
     def _declare(self, partner: Partner, token: Any, name: str, kind: str) -> str:
         answer = partner.post("/v1/datasets", token, {"name": name, "schema": schema(kind)})

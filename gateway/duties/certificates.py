@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.agreements import Agreement
-from gateway.agreements.signatures import SignatureRefused, named_key
+from gateway.agreements.signatures import SignatureRefused, binding_key, named_key
 from gateway.canonical import canonical
 from gateway.database import Transaction
 from gateway.errors import Invalid
-from gateway.identity.client_keys import is_client_key
 from gateway.identity.jws import PrivateKey, sign_compact, thumbprint, verify_compact
-from gateway.members.keys import SIGNING_ALGORITHMS, held_signing_key, is_confirmed
+from gateway.members.keys import SIGNING_ALGORITHMS
 
 TYP: Final = "destruction-certificate+jws"
 OUTCOMES: Final = ("destroyed", "returned")
@@ -52,15 +51,7 @@ async def verified(tx: Transaction, agreement: Agreement, member: str, jws: str)
     `JwsRefused` otherwise, and for a signature over any other text.
     """
     fingerprint = named_key(jws)
-    key = await held_signing_key(tx, fingerprint)
-    if key is None or key.member != member:
-        raise SignatureRefused("signing_key_unknown", "This is no signing key of yours.")
-    if key.state != "active":
-        raise SignatureRefused("signing_key_revoked", "This key has been revoked.", remedy="Sign with another key.")
-    if await is_client_key(tx, fingerprint):
-        raise SignatureRefused("signing_key_is_client_key", "A client's key cannot sign certificates.")
-    if not await is_confirmed(tx, by=agreement.owner, fingerprint=fingerprint):
-        raise SignatureRefused("signing_key_unconfirmed", "The owner has not confirmed this key.")
+    key = await binding_key(tx, fingerprint, member=member, confirmed_by=agreement.owner)
     signed = verify_compact(jws, key.jwk, typ=TYP, algorithms=_ALGORITHMS)
     for outcome in OUTCOMES:
         if signed == certificate_text(agreement, member, outcome):

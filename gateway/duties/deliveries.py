@@ -100,7 +100,7 @@ def windows(agreement: Agreement, term: DatasetTerm, *, after: str = "", opens_a
         return
     begin, end = lasts
     opens_at = max(begin, opens_at)
-    for due in schedule(term.cadence, after=after, until=end // MILLISECONDS):
+    for due in schedule(term.cadence, after=after or _day_before(begin // MILLISECONDS), until=end // MILLISECONDS):
         at = due.at * MILLISECONDS
         if begin <= at < end:
             yield Window(agreement, term.dataset, due, opens_at)
@@ -109,6 +109,10 @@ def windows(agreement: Agreement, term: DatasetTerm, *, after: str = "", opens_a
 
 def windows_from(agreement: Agreement, term: DatasetTerm, begin_s: int) -> Iterator[Window]:
     """The due dates of a term at or after an instant (epoch seconds)."""
-    behind = max(0, begin_s - int(_LOOK_BACK.total_seconds()))
-    day = datetime.fromtimestamp(behind, UTC).date().isoformat()
-    return (one for one in windows(agreement, term, after=day) if one.due.at >= begin_s)
+    return (one for one in windows(agreement, term, after=_day_before(begin_s)) if one.due.at >= begin_s)
+
+
+def _day_before(instant_s: int) -> str:
+    """A day so long before an instant that no period behind it is missing whose date has moved beyond the instant."""
+    behind = max(0, instant_s - int(_LOOK_BACK.total_seconds()))
+    return datetime.fromtimestamp(behind, UTC).date().isoformat()

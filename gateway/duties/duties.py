@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.database import Database
 from gateway.duties.agenda import Agenda
 from gateway.duties.returns import Returns
-from gateway.duties.run import Circumstances, DutyRun
+from gateway.duties.run import DutyRun
 from gateway.ledger import Ledger
 
 
@@ -28,12 +28,11 @@ class Duties:
         database: Database,
         ledger: Ledger,
         agreements: Agreements,
-        circumstances: Circumstances,
         clock: Clock,
         *,
         return_days: int,
     ) -> Self:
         """`return_days`: how long after an agreement's end a recipient has to return or destroy."""
         returns = Returns(database, ledger, agreements, days=return_days)
-        settling = DutyRun(database, ledger, agreements, circumstances, returns, clock)
+        settling = DutyRun(database, ledger, agreements, returns, clock)
         return cls(Agenda(database, agreements, clock), returns, settling)

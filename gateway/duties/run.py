@@ -7,9 +7,8 @@ one row. Nothing here looks at holds, and nothing here touches anybody's access:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, bindparam, delete, insert, or_, select
 
@@ -20,10 +19,12 @@ from gateway.cases.case import told
 from gateway.cases.opening import NewCase, open_case
 from gateway.cases.steps import CaseKind
 from gateway.clock import Clock
-from gateway.database import Database, Query, Reading
+from gateway.confidentiality.participation import took_part
+from gateway.database import Database, Query
 from gateway.duties.deliveries import Window, in_force, unsettled
 from gateway.duties.returns import Returns
 from gateway.duties.tables import duty, duty_watch
+from gateway.errors import Invalid
 from gateway.ledger import Change, Ledger
 
 _PAGE: Final = 500
@@ -54,13 +55,6 @@ _FORGET_WATCH = Query(delete(duty_watch).where(duty_watch.c.agreement_id == bind
 _WATCH = Query(insert(duty_watch))
 
 
-class Circumstances(Protocol):
-    """Who takes part, as the policy's input has it; supplied by what keeps it."""
-
-    async def of(self, reading: Reading, *, agreement: str, dataset: str, member: str, person: str) -> dict[str, Any]:
-        """With `participation`: an interval `{"from","until"}` (epoch seconds) of `owner` and of `recipient`."""
-
-
 @dataclass(slots=True)
 class Settled:
     """What one run did: due dates settled, and breach candidates opened."""
@@ -77,26 +71,33 @@ class DutyRun:
         database: Database,
         ledger: Ledger,
         agreements: Agreements,
-        circumstances: Circumstances,
         returns: Returns,
         clock: Clock,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._agreements = agreements
-        self._circumstances = circumstances
         self._returns = returns
         self._clock = clock
 
     async def run(self) -> Settled:
-        """Settle whatever is due by now; a second run finds nothing to do."""
+        """Settle whatever is due by now; a second run finds nothing to do.
+
+        An agreement that cannot be reckoned with keeps nobody else waiting: its `Invalid` is raised at the end.
+        """
         done, after, now = Settled(), "", self._clock()
+        failed: Invalid | None = None
         while ids := await self._database.all(_DUE, after=after, now=now):
             for row in ids:
                 after = str(row["id"])
                 found = await self._agreements.load(after)
-                if found is not None and found.terms is not None:
-                    await self._settle(found, now, done)
+                try:
+                    if found is not None and found.terms is not None:
+                        await self._settle(found, now, done)
+                except Invalid as error:
+                    failed = error
+        if failed is not None:
+            raise failed
         return done
 
     async def _settle(self, found: Agreement, now: int, done: Settled) -> None:
@@ -129,7 +130,7 @@ class DutyRun:
             case_id = None
             state = "delivered"
             if upload_id is None:
-                state = "missed" if await self._takes_part(change.tx, window) else "waived"
+                state = "missed" if await _both_took_part(change, window) else "waived"
             if state == "missed":
                 case_id = await open_case(change, _candidate(window))
             await change.tx.run(
@@ -147,19 +148,16 @@ class DutyRun:
         done.dates += 1
         done.candidates += case_id is not None
 
-    async def _takes_part(self, reading: Reading, window: Window) -> bool:
-        """Whether both sides had opted in when it was due: who has opted out owes nothing (clause 1.3.1)."""
-        of = window.agreement
-        facts = await self._circumstances.of(
-            reading, agreement=of.id, dataset=window.dataset, member=of.recipient, person="none"
-        )
-        sides: Sequence[Any] = [facts["participation"][side] for side in ("owner", "recipient")]
-        return all(side["from"] <= window.due.at < side["until"] for side in sides)
-
     async def _watch(self, found: Agreement, next_at: int) -> None:
         row = {"agreement_id": found.id, "version": found.version, "next_at": min(next_at, OPEN_END_MS)}
         async with self._ledger.changing(found.owner) as change:
             await _put_watch(change, row)
+
+
+async def _both_took_part(change: Change, window: Window) -> bool:
+    """Whether both sides had opted in when it was due: who had opted out owes nothing (clause 1.3.1)."""
+    of = window.agreement
+    return await took_part(change.tx, agreement=of.id, dataset=window.dataset, members=of.parties, at_ms=window.due_at)
 
 
 async def _put_watch(change: Change, row: dict[str, Any]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from gateway.agreements import Cadence
-from gateway.business_days import BusinessDays, business_days, time_zone
+from gateway.business_days import BeyondCalendar, BusinessDays, business_days, time_zone
 
 _ONE_DAY = timedelta(days=1)
 _DECEMBER = 12
@@ -36,9 +37,13 @@ class Due:
 def schedule(cadence: Cadence, *, after: str = "", until: int) -> Iterator[Due]:
     """Every delivery due at or before `until` (epoch seconds) whose period is behind `after`, in order.
 
-    `after` is the period of one of them, or '' to begin.
+    `after` is the period of one of them, or '' to begin. Where the calendar ends, nothing is due any more.
     """
-    days = business_days(cadence.calendar)
+    with suppress(BeyondCalendar):
+        yield from _reckoned(cadence, business_days(cadence.calendar), after, until)
+
+
+def _reckoned(cadence: Cadence, days: BusinessDays, after: str, until: int) -> Iterator[Due]:
     moved_to: date | None = None
     begin = date.fromisoformat(after) if after else cadence.first
     for period in _periods(cadence, days, max(begin, cadence.first)):

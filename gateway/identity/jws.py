@@ -106,7 +106,7 @@ class JwsRefused(Invalid):
     """The JWS is malformed, outside the profile, or its signature does not hold."""
 
     def __init__(self, code: str, detail: str) -> None:
-        super().__init__(code, detail)
+        super().__init__(code, detail, field="jws")
 
 
 @dataclass(frozen=True, slots=True)

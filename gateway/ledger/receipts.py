@@ -2,7 +2,8 @@
 
 A receipt names the entry by its hash, not by its place: how many entries a log has is its owner's to know.
 It is a compact JWS (RFC 7515), `typ: access-receipt+jws`, `alg: Ed25519` (RFC 9864). Whoever holds
-one can demand the entry's inclusion: a receipt without it proves misconduct.
+one can demand the entry's inclusion: a receipt without it proves misconduct. The same key states what belongs to an
+entry, under a type of its own.
 """
 
 from __future__ import annotations
@@ -62,19 +63,30 @@ class ReceiptSigner:
     def hold(self, private_key: Ed25519PrivateKey | None, kid: str) -> None:
         """Sign with this key from now on; with None nothing is signed."""
         self._key = private_key
-        self._header = _base64url(canonical({"alg": _ALGORITHM, "kid": kid, "typ": TYPE}))
+        self._kid = kid
+        self._header = self._header_of(TYPE)
+
+    def _header_of(self, typ: str) -> bytes:
+        return _base64url(canonical({"alg": _ALGORITHM, "kid": self._kid, "typ": typ}))
 
     def sign(self, receipt: Receipt) -> str:
         """The compact JWS; `Unavailable` without a key."""
-        if self._key is None:
-            raise Unavailable("keys_unavailable", "There is no key to sign receipts with now.")
         payload = {
             "event_id": receipt.event_id,
             "log": receipt.origin,
             "leaf_hash": _base64url(receipt.leaf_hash).decode(),
             "iat": receipt.issued_at,
         }
-        signed = self._header + b"." + _base64url(orjson.dumps(payload))
+        return self._signed(self._header, orjson.dumps(payload))
+
+    def state(self, typ: str, statement: Mapping[str, str]) -> str:
+        """A compact JWS of another type over what goes with a receipt; `Unavailable` without a key."""
+        return self._signed(self._header_of(typ), canonical(statement))
+
+    def _signed(self, header: bytes, payload: bytes) -> str:
+        if self._key is None:
+            raise Unavailable("keys_unavailable", "There is no key to sign receipts with now.")
+        signed = header + b"." + _base64url(payload)
         return (signed + b"." + _base64url(self._key.sign(signed))).decode()
 
 
@@ -88,13 +100,18 @@ def verify(receipt: str, jwk: Mapping[str, Any]) -> Receipt:
     Raises:
         ReceiptRejected: Malformed, of another type or algorithm, or not signed by this key.
     """
+    return _read(verify_statement(receipt, jwk, TYPE))
+
+
+def verify_statement(text: str, jwk: Mapping[str, Any], typ: str) -> bytes:
+    """The payload of a compact JWS of this type, signed by the key of this JWK; raises as `verify`."""
     try:
-        found = jws.deserialize_compact(receipt, OKPKey.import_key(dict(jwk)), algorithms=[_ALGORITHM])
+        found = jws.deserialize_compact(text, OKPKey.import_key(dict(jwk)), algorithms=[_ALGORITHM])
     except (JoseError, ValueError, TypeError):
         raise ReceiptRejected("The signature does not hold.") from None
-    if found.headers().get("typ") != TYPE:
-        raise ReceiptRejected("Not an access receipt.")
-    return _read(found.payload)
+    if found.headers().get("typ") != typ:
+        raise ReceiptRejected("Not what it is taken for: its type is another.")
+    return found.payload
 
 
 def _read(payload: bytes) -> Receipt:

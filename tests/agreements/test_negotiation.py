@@ -19,6 +19,9 @@ from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused
 from tests.agreements.test_terms import CADENCE, FULL
 from tests.agreements.world import Company, World
 
+LAST_DAY = {"every": "day", "on": 0, "first": "9999-12-31", "by": "23:59", "time_zone": "America/New_York"}
+"""In UTC it ends in a year that no calendar of the platform has."""
+
 
 async def sha256(world: World, agreement: str) -> str:
     found = await world.agreements.load(agreement)
@@ -207,6 +210,11 @@ async def test_what_the_world_does_not_know_is_refused_at_drafting(sqlite_world:
             "/datasets/0/cadence/first",
             {"datasets": [part(world, cadence=CADENCE | {"first": "2027-01-04"})]},
         ),
+        (
+            "terms_first_outside_term",
+            "/datasets/0/cadence/first",
+            {"datasets": [part(world, cadence=CADENCE | LAST_DAY)]},
+        ),
         ("party_unknown", "/third_parties/0", {"onward": "written_consent", "third_parties": [world.stranger.id]}),
         ("amended_unknown", "/amends", {"amends": "none"}),
     ):
@@ -235,6 +243,18 @@ async def test_the_first_due_date_is_compared_in_its_own_time_zone(
         return
     with pytest.raises(Invalid, match="terms_first_outside_term"):
         await sqlite_world.drafted(**terms)
+
+
+async def test_a_draft_has_so_many_texts_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read under the lock of the owner's log no more, and one party cannot bury the other in them."""
+    monkeypatch.setattr("gateway.agreements.texts.MOST_REVISIONS", 3)
+    agreement = await world.drafted()
+    for title in ("Two", "Three"):
+        await revise(world, world.bank, agreement, title=title)
+    with pytest.raises(Conflicting, match="too_many_revisions"):
+        await revise(world, world.bank, agreement, title="Four")
+    assert [one.number for one in await world.negotiation.history(world.airline.subject, agreement)] == [1, 2, 3]
+    await world.sign(world.airline, agreement)
 
 
 # ── amendments ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.agreements import parse_terms
 from gateway.agreements.odrl_export import to_odrl
 from gateway.agreements.odrl_import import from_odrl, proposal_from_odrl
-from gateway.agreements.odrl_words import ODRL
+from gateway.agreements.odrl_words import CONTEXT, ODRL
 from gateway.canonical import canonical
 from gateway.errors import GatewayError, Invalid
 from tests.agreements.strategies import any_terms
@@ -128,6 +128,8 @@ REFUSED: list[tuple[str, str, str, Change]] = [
     (INEXPRESSIBLE, "/assigner", "member", put("/assigner", "http://example.com/org:99")),
     (INEXPRESSIBLE, "/inheritFrom", "inheritFrom", put("/inheritFrom", "x")),
     (INEXPRESSIBLE, "/conflict", "conflict", put("/conflict", "perm")),
+    (INEXPRESSIBLE, "/@context", "never fetched", put("/@context", "https://example.com/another")),
+    (INEXPRESSIBLE, "/@context", "never fetched", put("/@context", [*CONTEXT, {"distribute": "odrl:use"}])),
     (MALFORMED, "/ag:remedies", "JSON literal", put("/ag:remedies", {"@type": "x", "@value": {}})),
 ]  # fmt: skip
 

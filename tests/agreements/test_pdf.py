@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,8 +27,10 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from sqlalchemy import text
 
 from gateway.agreements import parse_terms
-from gateway.agreements.pdf.rendering import render
+from gateway.agreements.fields import MOST_LINES
+from gateway.agreements.pdf.rendering import _flow, render
 from gateway.agreements.pdf.signed import embedded
+from gateway.agreements.readable import readable
 from gateway.canonical import canonical
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, GatewayError, Invalid, NotFound
@@ -121,6 +124,16 @@ def test_any_terms_become_a_pdf_that_carries_their_bytes(value: dict[str, Any]) 
     assert terms.sha256 in str(reader.root["/Names"]) + str(reader.trailer["/Info"]["/Subject"])
 
 
+def test_the_lines_of_a_text_are_laid_out_one_by_one() -> None:
+    """One paragraph of all lines took two minutes of a processor: whoever may draft could have stopped the gateway."""
+    longest = "\n".join(["x" * 19] * MOST_LINES)
+    laid_out = _flow(readable(parse_terms(canonical({**FULL, "liability": longest})), "en"))
+    assert sum(getattr(one, "text", "").endswith("x" * 19) for one in laid_out) == MOST_LINES
+    assert not any("<br" in getattr(one, "text", "") for one in laid_out)
+    with pytest.raises(Invalid, match="terms_text_malformed"):
+        parse_terms(canonical({**FULL, "liability": longest + "\nx"}))
+
+
 def test_the_same_terms_give_the_same_file() -> None:
     terms = parse_terms(canonical(FULL))
     assert render(terms) == render(terms)
@@ -200,6 +213,24 @@ async def test_a_pdf_that_is_not_this_agreement_signed_by_this_member_is_refused
     with pytest.raises(Invalid, match="pdf_signer_unknown"):
         await attach(world, world.bank, agreement, good)
     assert await world.entries() == before
+
+
+async def test_another_document_behind_the_agreements_own_is_not_the_agreement(world: World) -> None:
+    """What a reader shows is the newest document of a file, whatever stands before it."""
+    agreement = await world.signed()
+    pdf = await world.pdf.rendered(world.airline.subject, agreement)
+    shown = pdf.replace(b"/Rotate 0", b"/Rotate 9")
+    assert shown != pdf
+    two = pdf + moved(shown, len(pdf))
+    with pytest.raises(Invalid, match="pdf_of_other_terms"):
+        await attach(world, world.airline, agreement, await signed(two, private(world.airline.key)))
+
+
+def moved(pdf: bytes, by: int) -> bytes:
+    """The same document, to stand `by` bytes behind the beginning of a file."""
+    body, table, end = pdf.rpartition(b"\nxref")
+    end = re.sub(rb"([0-9]{10}) (?=[0-9]{5} n)", lambda found: b"%010d " % (int(found[1]) + by), end)
+    return body + table + re.sub(rb"(?<=startxref\n)([0-9]+)", lambda found: b"%d" % (int(found[1]) + by), end)
 
 
 async def test_what_was_appended_after_the_signature_is_not_covered(world: World) -> None:

@@ -24,7 +24,6 @@ from gateway.agreements import (
     Volume,
     parse_terms,
 )
-from gateway.agreements.dataset_terms import MOST_RECORDS_OF_A_READ
 from gateway.agreements.fields import years_after
 from gateway.agreements.terms import LONGEST_TEXT, OPTIONAL, complete_proposal
 from gateway.canonical import canonical
@@ -135,12 +134,6 @@ def test_what_is_not_agreed_has_no_silent_default(name: str) -> None:
     assert not getattr(parse_terms(canonical(given)), name)
 
 
-def test_a_volume_carries_at_least_what_one_read_may_carry() -> None:
-    from gateway.access.request import MOST_RECORDS
-
-    assert MOST_RECORDS_OF_A_READ == MOST_RECORDS
-
-
 def _flights(name: str, value: Any) -> Change:
     return _set("datasets", 0, name, value)
 
@@ -150,7 +143,6 @@ def _cadence(**changes: Any) -> Change:
 
 
 CONTRADICTING: list[tuple[str, str, Change]] = [
-    ("terms_volume_below_one_read", "/datasets/0/volume/records", _set("datasets", 0, "volume", "records", 99)),
     ("terms_out_of_range", "/datasets/0/volume/records", _set("datasets", 0, "volume", "records", 0)),
     ("terms_member_missing", "/datasets/0/volume/per_seconds", _flights("volume", {"records": 100})),
     ("terms_rows_field_not_granted", "/datasets/0/rows/0/field", _set("datasets", 0, "rows", 0, "field", "model")),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,52 @@ async def test_strangers_see_no_case_and_open_none(sqlite_world: CaseWorld) -> N
             await world.disputes.add(company.acting("sign"), case, PROOF)
     assert [one.id for one in await world.cases.of_member(world.bank.id, after="", limit=9)] == [case]
     assert await world.cases.of_member(world.hotel.id, after="", limit=9) == []
+
+
+async def test_whoever_adds_all_the_evidence_it_may_leaves_the_other_side_its_own_share(
+    sqlite_world: CaseWorld,
+) -> None:
+    world = sqlite_world
+    case = await world.dispute(await world.agreed(), evidence=PROOF * 32)
+    for number in range(2):
+        with pytest.raises(Invalid, match="too_much_evidence"):
+            await world.disputes.add(replace(world.bank.acting("sign"), client=f"client-{number}"), case, PROOF)
+    await world.disputes.add(world.airline.acting("sign"), case, PROOF * 32)
+    with pytest.raises(Invalid, match="too_much_evidence"):
+        await world.disputes.add(world.airline.acting("sign"), case, PROOF)
+    world.clock.now_ms += 14 * 24 * 3600 * 1000
+    await world.disputes.escalate(world.bank.acting("sign"), case)
+    assert len((await world.seen(case)).evidence) == 65
+
+
+async def test_what_was_proposed_while_a_dispute_was_negotiated_resolves_none_that_went_to_its_forum(
+    sqlite_world: CaseWorld,
+) -> None:
+    world = sqlite_world
+    agreement = await world.agreed()
+    case = await world.dispute(agreement)
+    alliance, arguments = await world.decisions.deciding(case, "resolve", resolution="r-1", why="They will agree.")
+    proposal = await world.approvals.propose(alliance, "decide_case", arguments, operator="one")
+    world.clock.now_ms += 6 * 24 * 3600 * 1000
+    await world.approvals.decline(proposal, operator="two")
+    proposal = await world.approvals.propose(alliance, "decide_case", arguments, operator="one")
+    world.clock.now_ms += 6 * 24 * 3600 * 1000
+    await world.disputes.escalate(world.bank.acting("sign"), case)
+    with pytest.raises(Conflicting, match="case_moved"):
+        await world.approvals.approve(proposal, operator="two")
+    assert await world.holding(agreement) == [case]
+    assert await world.decide(case, "resolve") == "resolved"
+
+
+async def test_a_party_freezes_no_memo_of_another_agreement(sqlite_world: CaseWorld) -> None:
+    world = sqlite_world
+    agreement, other = await world.agreed(), await world.agreed()
+    memo = await world.memo(other)
+    bank = world.bank.acting("sign")
+    for of in (memo, "0" * 32):
+        with pytest.raises(Invalid, match="subject_not_disputable"):
+            await world.disputes.open(bank, agreement, HoldSubject.MEMO, of, claim="Never said.")
+    await world.disputes.open(bank, other, HoldSubject.MEMO, memo, claim="Never said.")
 
 
 async def test_a_party_freezes_nothing_that_others_have_agreed_on(sqlite_world: CaseWorld) -> None:
@@ -121,4 +168,4 @@ async def test_evidence_is_added_by_either_party_and_never_removed(sqlite_world:
         world.airline.id,
     ]
     with pytest.raises(Invalid, match="too_much_evidence"):
-        await world.disputes.add(world.bank.acting("sign"), case, PROOF * 30)
+        await world.disputes.add(world.bank.acting("sign"), case, PROOF * 31)

@@ -96,7 +96,13 @@ async def test_who_would_decide_alone_what_takes_two_is_refused(sqlite_world: Ca
         await world.decisions.decide_alone(case, "excuse", why="No.", operator="ops")
     with pytest.raises(NotFound):
         await world.by_two(
-            world.other_alliance, "decide_case", case=case, step="dismiss", resolution="r", why="Elsewhere."
+            world.other_alliance,
+            "decide_case",
+            case=case,
+            state="reported",
+            step="dismiss",
+            resolution="r",
+            why="No.",
         )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
+
+from sqlalchemy import insert
 
 from gateway.agreements import HoldSubject, holds_case
 from gateway.approvals import Approvals
@@ -12,8 +15,11 @@ from gateway.cases.deciding import Deciding
 from gateway.cases.disputes import Disputes
 from gateway.cases.incidents import Incidents
 from gateway.cases.opening import Exhibit
+from gateway.confidentiality.tables import oral_memo
+from gateway.database import Query
 from tests.agreements.world import FLIGHTS, Company, World
 
+_MEMO = Query(insert(oral_memo))
 DISPUTE = {"forum": "arbitration", "body": "CIETAC", "negotiation_days": 5}
 REMEDIES = {"cure_days": 10}
 PROOF = [Exhibit("photo of the screen", "ab" * 32)]
@@ -63,6 +69,16 @@ class CaseWorld(World):
             owner_id=self.airline.id,
         )
         return [one["case"] for one in found if one["from"] <= self.clock.now_s < one["until"]]
+
+    async def memo(self, agreement: str) -> str:
+        """A memo that the airline recorded under an agreement with the bank; returns its id."""
+        memo_id = secrets.token_hex(16)
+        parts = {"owner_id": self.airline.id, "listener_id": self.bank.id, "recorder_id": self.airline.id}
+        times = dict.fromkeys(("said_at", "answer_by", "recorded_at"), self.clock())
+        async with self.database.transaction() as tx:
+            row = {"id": memo_id, "agreement_id": agreement, "sealed": "{}", "answer": None, "answered_at": None}
+            await tx.run(_MEMO, **row, **parts, **times)
+        return memo_id
 
     async def acts_on(self, company: Company) -> list[str]:
         """The acts of a company's log, in order."""

@@ -30,6 +30,13 @@ DATA = Path(__file__).resolve().parents[2] / "../shared/data"
         ("call 13800138000 after six", PHONE),
         ("+44 7400 123456", PHONE),
         ("１３８００１３８０００", PHONE),
+        ("138.0013.8000", PHONE),
+        ("138\u00a00013\u00a08000", PHONE),
+        ("138\u20110013\u20118000", PHONE),
+        ("138\u200b0013\u200b8000", PHONE),
+        ("13800138000.0", PHONE),
+        ("13800138000.5", None),
+        ("139.69171234", None),
         ("010-65001234", None),
         ("+44 20 7946 0018", None),
         ("12800138000", None),
@@ -55,6 +62,9 @@ DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 def test_a_text_is_known_by_its_own_rules(text: str, kind: str | None) -> None:
     assert kind_of(text) == kind
     assert kind is None or SUSPICIOUS.search(text.encode())
+
+
+NUMBER = {"type": "integer", "x-class": "open", "x-grade": 1}
 
 
 def schema_of(columns: Sequence[str]) -> Schema:
@@ -111,6 +121,25 @@ def test_marks_among_other_texts_count_by_their_share_or_their_number(among: int
     with pytest.raises(CustomerRows) as found:
         watched(content, ";")
     assert found.value.columns[0].lines == list(range(2, min(hidden, 20) + 2))
+
+
+def test_mobile_numbers_that_a_table_program_made_decimals_are_found() -> None:
+    """A column with a gap becomes one of decimals in many programs, and 13800138000 becomes 13800138000.0."""
+    decimal = {"type": ["number", "null"], "x-class": "open", "x-grade": 1}
+    schema = declare({"type": "object", "x-kind": "market", "properties": {"reference": decimal}})
+    customers = Customers(schema)
+    customers.look([Row(line, {"reference": b"138%08d.0" % line}) for line in range(2, 40)])
+    with pytest.raises(CustomerRows, match="mobile number in 38 rows"):
+        customers.conclude()
+
+
+def test_what_is_remembered_of_a_column_is_bounded() -> None:
+    schema = declare({"type": "object", "x-kind": "market", "properties": {"n": NUMBER}})
+    customers = Customers(schema)
+    for batch in range(10):
+        customers.look([Row(n, {"n": b"138%08d" % (batch * 3000 + n)}) for n in range(3000)])
+    (column,) = customers._columns
+    assert (column.rows, len(column.clues) < 10_000) == (30_000, True)
 
 
 def test_what_listed_values_and_short_numbers_cannot_hold_is_not_looked_for() -> None:

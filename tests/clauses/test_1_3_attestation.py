@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import httpx
@@ -11,7 +10,6 @@ import pytest
 from gateway.canonical import canonical
 from gateway.errors import Conflicting, Refused
 from gateway.identity.jws import sign_compact, thumbprint
-from gateway.ledger.stored import entries, state
 from tests.access.world import Shared
 from tests.alliance import MARKET_SCHEMA, Member, public
 
@@ -35,11 +33,6 @@ async def listed(member: Member) -> list[dict[str, Any]]:
     return found
 
 
-async def _acts(shared: Shared) -> list[dict[str, Any]]:
-    database, log = shared.gateway.database, shared.alliance.id
-    return [json.loads(one["body"]) for one in await entries(database, log, 0, (await state(database, log)).size)]
-
-
 async def test_1_3_3_a_false_attestation_opens_a_breach_with_the_original_signed_text(shared: Shared) -> None:
     jws = signed(shared.bank)
     made = (await attest(shared.bank, jws)).json()
@@ -52,10 +45,10 @@ async def test_1_3_3_a_false_attestation_opens_a_breach_with_the_original_signed
     assert [one["state"] for one in await listed(shared.bank)] == ["standing"]
     breach = await shared.gateway.approvals.approve(proposal, operator="counsel")
     assert [one["state"] for one in await listed(shared.bank)] == ["false"]
-    acts = await _acts(shared)
-    [opened] = [one for one in acts if one["event_id"] == breach]
-    assert (opened["member"], opened["clause"], opened["subject"]) == (shared.bank.id, "9.1.3", made["id"])
-    assert opened["evidence"]["attestation"] == jws
+    opened = (await shared.bank.get(f"/v1/cases/{breach}", await shared.bank.token())).json()
+    assert (opened["kind"], opened["clause"], opened["respondent"]) == ("investigation", "9.1.3", shared.bank.id)
+    evidence = {one["name"]: one["content"] for one in opened["evidence"]}
+    assert evidence["attestation"] == jws
     with pytest.raises(Conflicting, match="marked_false"):
         await shared.alliance.by_two("mark_attestation_false", **terms)
 

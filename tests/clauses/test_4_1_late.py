@@ -13,6 +13,7 @@ import pytest
 
 from tests.access.world import Deal, MovableClock, Shared, second_process
 from tests.alliance import founded
+from tests.confiding import done, opt_in, opt_out
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SPRING_FESTIVAL = datetime(2026, 2, 13, 9, tzinfo=SHANGHAI)
@@ -82,3 +83,13 @@ async def test_4_1_2_an_upload_in_time_is_a_delivery(shared: Shared) -> None:
     move(shared, 2026, 2, 26, 0, 0)
     done = await shared.gateway.duties.settling.run()
     assert (done.dates, done.candidates) == (1, 0)
+
+
+async def test_4_1_2_leaving_and_returning_within_the_grace_undoes_no_breach(shared: Shared) -> None:
+    deal = await weekly(shared)
+    move(shared, 2026, 2, 24, 18, 1)
+    done(await opt_out(shared.bank, deal.agreement, deal.dataset))
+    move(shared, 2026, 2, 24, 18, 2)
+    done(await opt_in(shared.bank, deal.agreement, deal.dataset))
+    move(shared, 2026, 2, 25, 18, 1)
+    assert (await shared.gateway.duties.settling.run()).candidates == 1

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -241,6 +241,46 @@ async def test_4_1_2_a_volume_that_is_spent_pauses_the_push(posted: Posted) -> N
     assert (await posted.told(push))["deliveries"][0]["last_code"] == "VOLUME_EXCEEDED"
     await posted.later(61)
     assert [len(page["records"]) for page in posted.inbox.pages()] == [100, 30]
+
+
+async def test_4_1_2_a_volume_below_one_page_is_pushed_window_by_window(posted: Posted) -> None:
+    deal = await posted.deal(volume={"records": 10, "per_seconds": 7 * 86400})
+    await posted.register(deal)
+    await posted.publish(deal, 25)
+    for _ in range(20 * 24):
+        await posted.later(4600)
+        if len(posted.inbox.received) == 3:
+            break
+    assert [len(page["records"]) for page in posted.inbox.pages()] == [10, 10, 5]
+
+
+async def test_4_1_2_many_uploads_for_a_deaf_address_keep_no_other_waiting(posted: Posted) -> None:
+    deaf, heard = await posted.deal(), await posted.deal()
+    push = await posted.register(deaf, "https://deaf.invalid/inbox")
+    await posted.register(heard)
+    pushes, post = posted.shared.gateway.sharing.pushes, posted.shared.gateway.sharing.pushes._post
+    for _ in range(65):
+        await posted.publish(deaf, 1)
+    posted.shared.clock.pass_seconds(1)
+    await posted.publish(heard, 1)
+    silence = asyncio.Event()
+
+    async def held(uri: str, content: bytes, headers: Mapping[str, str]) -> None:
+        if "deaf" in uri:
+            await silence.wait()
+        await post(uri, content, headers)
+
+    pushes._post = held
+    try:
+        for _ in range(3):
+            await pushes.start()
+            await asyncio.sleep(0.2)
+        assert [page["agreement"] for page in posted.inbox.pages()] == [heard.agreement]
+    finally:
+        pushes._post = post
+        await pushes.close()
+        hotel = posted.shared.hotel
+        await hotel.call("DELETE", f"/v1/pushes/{push}", await hotel.token())
 
 
 async def test_4_1_2_nothing_is_pushed_after_the_end_of_the_agreement(posted: Posted) -> None:

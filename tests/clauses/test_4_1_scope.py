@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.access.world import Deal, Shared, reasons, records
-from tests.confiding import done, opt_in
+from tests.confiding import at, done, opt_in
 
 
 async def test_4_1_2_what_is_outside_the_scope_is_refused_and_what_is_inside_is_not(shared: Shared) -> None:
@@ -52,3 +52,14 @@ async def test_4_1_2_an_answer_says_how_long_copies_stay_secret_and_how_they_are
     assert (owed["mark"], owed["confidentiality_years"]) == ("personal", 4)
     entry = await shared.last_access()
     assert (entry["obligations"]["mark"], entry["obligations"]["confidentiality_years"]) == ("personal", 4)
+
+
+async def test_4_1_2_an_answer_says_until_when_copies_may_be_kept_if_the_terms_say_for_how_long(shared: Shared) -> None:
+    dataset = await shared.places()
+    part = {"dataset": dataset, "fields": ["code"], "purposes": ["market_analysis"], "methods": ["api"]}
+    for term, owed in ({"retention_days": 30}, at(shared.clock.ms // 1000 + 30 * 24 * 3600)), ({}, None):
+        agreement = await shared.bank.agree(shared.hotel, dataset, ["code"], datasets=[part | term])
+        deal = Deal(agreement, dataset)
+        answer = await shared.hotel.get(deal.path, await shared.token(deal))
+        assert answer.json()["obligations"].get("retain_until") == owed
+        assert (await shared.last_access())["obligations"].get("retain_days") == term.get("retention_days")

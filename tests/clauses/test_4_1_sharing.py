@@ -146,6 +146,20 @@ async def test_4_1_2_more_records_than_agreed_are_refused_until_the_window_reope
     assert len(records(await shared.hotel.get(deal.path, await shared.token(deal), limit="40"))) == 40
 
 
+async def test_4_1_2_a_volume_below_one_page_gives_pages_that_fit(shared: Shared) -> None:
+    deal = await shops(shared, 30, methods=["api", "file"], volume={"records": 7, "per_seconds": 60})
+    token = await shared.token(deal)
+    first = await shared.hotel.get(deal.path, token, limit="20")
+    assert len(records(first)) == 7
+    again = await shared.hotel.get(deal.path, token, limit="20", cursor=first.json()["next"])
+    assert reasons(again.json()) == [("VOLUME_EXCEEDED", "4.1.2")]
+    shared.clock.pass_seconds(60)
+    token = await shared.token(deal)
+    second = await shared.hotel.get(deal.path, token, limit="20", cursor=first.json()["next"])
+    assert len(records(second)) == 7
+    assert records(first).keys().isdisjoint(records(second))
+
+
 async def test_4_1_2_a_method_that_is_not_agreed_is_refused(shared: Shared) -> None:
     deal = await shops(shared, methods=["file"])
     answer = await shared.hotel.get(deal.path, await shared.token(deal))
@@ -209,6 +223,18 @@ async def test_4_1_2_a_file_holds_the_whole_selection_and_each_page_is_an_entry(
     assert [record.partition("@")[0] for record in named] == [one["id"] for one in lines]
 
 
+def forged(got: Download) -> bytes:
+    """The answer with another last digit, and every digest as it then has to be."""
+    content = got.content[:-3] + bytes([got.content[-3] ^ 1]) + got.content[-2:]
+    *pages, last = got.manifest["pages"]
+    last = last | {"sha256": hashlib.sha256(content[-last["bytes"] :]).hexdigest()}
+    manifest = got.manifest | {"sha256": hashlib.sha256(content).hexdigest(), "pages": [*pages, last]}
+    boundary = got.answer[: got.answer.index(b"\r\n")]
+    begin = got.answer.rindex(b"\r\n\r\n") + 4
+    head = got.answer[:begin].replace(got.content, content)
+    return head + json.dumps(manifest).encode() + b"\r\n" + boundary + b"--\r\n"
+
+
 async def test_4_1_2_a_file_is_proven_offline_and_one_changed_byte_is_noticed(shared: Shared, tmp_path: Path) -> None:
     deal = await shops(shared, 120, methods=["file"])
     got = await download(shared, deal, "csv")
@@ -234,6 +260,8 @@ async def test_4_1_2_a_file_is_proven_offline_and_one_changed_byte_is_noticed(sh
             prove(broken, jwks)
     with pytest.raises(Invalid, match="file_unproven"):
         prove(got.answer, {"keys": []})
+    with pytest.raises(Invalid, match="file_unproven"):
+        prove(forged(got), jwks)
     (tmp_path / "answer").write_bytes(got.answer)
     (tmp_path / "keys").write_text(json.dumps(jwks))
     told = ["verify-file", str(tmp_path / "answer"), "--keys", str(tmp_path / "keys"), "--out", str(tmp_path / "out")]

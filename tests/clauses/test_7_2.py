@@ -121,7 +121,9 @@ async def test_7_2_2_what_a_dispute_is_about_is_not_deleted_before_it_is_decided
         assert (await shared.bank.upload(deal.dataset, PLACES, mode="replace")).status_code == 201
     assert await shared.gateway.uploads.sweep() == len(PLACES)
     assert await shared.gateway.uploads.sweep() == 0
-    await shared.alliance.by_two("decide_case", case=case["id"], step="resolve", resolution="r-1", why="Agreed.")
+    await shared.alliance.by_two(
+        "decide_case", case=case["id"], state="negotiating", step="resolve", resolution="r-1", why="Agreed."
+    )
     assert await shared.gateway.uploads.sweep() == len(PLACES)
 
 
@@ -138,5 +140,7 @@ async def test_7_2_3_x_is_423_with_the_case_y_is_200_and_a_late_upload_of_y_is_r
     late = {one["subject"]["id"] for one in listed.json()["items"] if one["kind"] == "breach"}
     assert late == {f"{x.agreement}:{x.dataset}", f"{y.agreement}:{y.dataset}"}
     assert (await read(shared, y)).status_code == 200
-    await shared.alliance.by_two("decide_case", case=case["id"], step="resolve", resolution="r-1", why="Agreed.")
+    await shared.alliance.by_two(
+        "decide_case", case=case["id"], state="negotiating", step="resolve", resolution="r-1", why="Agreed."
+    )
     assert (await read(shared, x)).status_code == 200

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.agreements import HoldSubject
 from tests.access.world import Shared, reasons, records
 from tests.confiding import at, confided, done, enlist, file, person_of
 
@@ -100,16 +99,17 @@ async def test_8_1_2_a_memo_is_disputed_like_a_file_and_frozen_for_both_sides_un
     memos, query = (f"/v1/agreements/{deal.agreement}/{name}" for name in ("memos", "memo-query"))
     told = {"owner": shared.bank.id, "said": "said", "by": "b", "to": "t", "said_at": at(shared.bank.now)}
     ids = [done(await file(shared.hotel, memos, told | {"answer_within_days": 1}))["id"] for _ in range(2)]
-    hold = await shared.gateway.holds.place(
-        shared.alliance.id, HoldSubject.MEMO, ids[0], case="dispute-7", operator="test", owner=shared.bank.id
-    )
+    disputed = {"kind": "dispute", "agreement": deal.agreement, "claim": "That was never said."}
+    case = done(await file(shared.bank, "/v1/cases", disputed | {"subject": {"kind": "memo", "id": ids[0]}}))["id"]
     for member in (shared.bank, shared.hotel):
         held = await file(member, f"{memos}/{ids[0]}", method="GET")
         assert (held.status_code, held.json()["case"], reasons(held.json())) == (
-            *(423, "dispute-7", [("DISPUTED_ITEM", "7.2.3")]),
+            *(423, case, [("DISPUTED_ITEM", "7.2.3")]),
         )
         assert done(await file(member, f"{memos}/{ids[1]}", method="GET"))["said"] == "said"
         assert [one["id"] for one in done(await file(member, query, {"text": "said"}))["items"]] == [ids[1]]
-    await shared.alliance.lift(hold)
+    decisions = shared.gateway.casework.decisions
+    _, resolved = await decisions.deciding(case, "resolve", resolution="r-7", why="It was said.")
+    await shared.alliance.by_two("decide_case", **resolved)
     assert done(await file(shared.bank, f"{memos}/{ids[0]}", method="GET"))["said"] == "said"
     assert len(records(await shared.hotel.get(deal.path, await shared.token(deal)))) == 3

@@ -121,5 +121,7 @@ async def test_9_1_3_operators_investigate_and_two_decide(shared: Shared) -> Non
     case = await shared.gateway.casework.incidents.investigate(
         shared.alliance.id, shared.hotel.id, claim="Invented customers.", evidence=[], operator="test"
     )
-    await shared.alliance.by_two("decide_case", case=case, step="confirm", resolution="r-3", why="As was voted.")
+    await shared.alliance.by_two(
+        "decide_case", case=case, state="investigating", step="confirm", resolution="r-3", why="As was voted."
+    )
     assert await shared.gateway.casework.cases.confirmed_against(shared.hotel.id, since_ms=0) == 1

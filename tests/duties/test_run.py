@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from gateway.duties import schedule
 from gateway.errors import Conflicting
 from tests.agreements.world import FLIGHTS, START_S
-from tests.duties.world import ALWAYS, DutyWorld
+from tests.duties.world import DutyWorld
 
 
 async def test_a_missed_date_is_one_candidate_however_often_and_by_how_many_it_is_run(world: DutyWorld) -> None:
@@ -61,15 +63,58 @@ async def test_an_upload_within_the_grace_is_late_and_no_breach(sqlite_world: Du
     assert [one["period"] for one in await world.candidates()] == ["2026-01-12"]
 
 
+async def test_nobody_escapes_what_came_due_by_leaving_afterwards_nor_by_leaving_and_returning(
+    sqlite_world: DutyWorld,
+) -> None:
+    world = sqlite_world
+    agreement = await world.due(every="week", on=1, grace_days=1)
+    world.at("2026-01-05T10:00:01Z")
+    await world.leaves(world.airline)
+    world.at("2026-01-05T10:00:02Z")
+    await world.takes_part(world.airline, agreement, no=2)
+    world.at("2026-01-07T00:00:00Z")
+    assert (await world.duty_run.run()).candidates == 1
+
+
+async def test_an_agreement_until_the_end_of_the_calendar_stops_nobody_elses_duties(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    for _ in range(2):
+        await world.due(every="business_day", first="9999-12-29", grace_days=30, end="9999-12-31T23:59:59Z")
+        await world.due()
+    world.at("2026-01-05T10:00:01Z")
+    assert (await world.duty_run.run()).candidates == 2
+    for company in (world.airline, world.bank):
+        assert await world.agenda.of(company.id, 253_402_128_000, 253_402_300_799) == []
+
+
+async def test_a_term_that_began_long_before_it_was_signed_is_reckoned_from_the_signature(
+    sqlite_world: DutyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reckoned = sqlite_world, 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal reckoned
+        reckoned += 1
+        return due(*given)
+
+    due = schedule._due
+    monkeypatch.setattr(schedule, "_due", counted)
+    await world.due(first="1970-01-05", start="1970-01-01T00:00:00Z")
+    world.at("2026-01-02T10:00:01Z")
+    await world.duty_run.run()
+    assert 0 < reckoned < 100
+
+
 async def test_who_has_opted_out_owes_nothing(sqlite_world: DutyWorld) -> None:
     world = sqlite_world
-    await world.due()
-    left = world.clock.now_s + 4 * 24 * 3600 + 12 * 3600
-    world.participation.owner = {"from": 0, "until": left}
+    agreement = await world.due()
+    world.at("2026-01-05T12:00:00Z")
+    await world.leaves(world.airline)
     world.at("2026-01-07T10:00:01Z")
     await world.duty_run.run()
     assert [one["period"] for one in await world.candidates()] == ["2026-01-05"]
-    world.participation.owner, world.participation.recipient = ALWAYS, {"from": 0, "until": 0}
+    await world.takes_part(world.airline, agreement, no=2)
+    await world.leaves(world.bank)
     world.at("2026-01-08T10:00:01Z")
     await world.duty_run.run()
     assert len(await world.candidates()) == 1

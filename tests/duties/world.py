@@ -6,10 +6,11 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import BigInteger, bindparam, insert, update
 
 from gateway.catalog.tables import dataset, upload
-from gateway.database import Query, Reading
+from gateway.confidentiality.tables import participation
+from gateway.database import Query
 from gateway.duties.agenda import Agenda
 from gateway.duties.returns import Returns
 from gateway.duties.run import DutyRun
@@ -20,7 +21,12 @@ from tests.cases.world import DISPUTE, REMEDIES, CaseWorld
 
 _DATASET = Query(insert(dataset))
 _UPLOAD = Query(insert(upload))
-ALWAYS = {"from": 0, "until": 253_402_300_799}
+_TAKE_PART = Query(insert(participation))
+_LEAVE = Query(
+    update(participation)
+    .where(participation.c.member_id == bindparam("member"), participation.c.opted_out_at.is_(None))
+    .values(opted_out_at=bindparam("at", type_=BigInteger))
+)
 DAILY = {
     "every": "day",
     "on": 0,
@@ -32,25 +38,13 @@ DAILY = {
 }
 
 
-class Participation:
-    """Who takes part: everybody, until somebody leaves."""
-
-    def __init__(self) -> None:
-        self.owner: dict[str, int] = ALWAYS
-        self.recipient: dict[str, int] = ALWAYS
-
-    async def of(self, reading: Reading, *, agreement: str, dataset: str, member: str, person: str) -> dict[str, Any]:
-        return {"participation": {"owner": self.owner, "recipient": self.recipient}}
-
-
 class DutyWorld(CaseWorld):
-    """`participation` says who takes part; `numbers` are the catalogue's, by the dataset's id."""
+    """`numbers` are the catalogue's, by the dataset's id."""
 
-    participation: Participation
     numbers: dict[str, int]
 
     def __post_init__(self) -> None:
-        self.participation, self.numbers = Participation(), {}
+        self.numbers = {}
         super().__post_init__()
 
     def restart(self) -> None:
@@ -61,10 +55,11 @@ class DutyWorld(CaseWorld):
 
     def another_run(self) -> DutyRun:
         """As a second process would run it."""
-        return DutyRun(self.database, self.ledger, self.agreements, self.participation, self.returns, self.clock)
+        return DutyRun(self.database, self.ledger, self.agreements, self.returns, self.clock)
 
-    async def due(self, *datasets: str, **cadence: Any) -> str:
+    async def due(self, *datasets: str, start: str = "", end: str = "", **cadence: Any) -> str:
         """A signed agreement under which the airline uploads these datasets, by default the flights, every day."""
+        lasts = {name: at for name, at in (("start", start), ("end", end)) if at}
         names = datasets or (FLIGHTS,)
         for name in names:
             await self.catalogued(name)
@@ -78,7 +73,22 @@ class DutyWorld(CaseWorld):
             }
             for name in names
         ]
-        return await self.signed(datasets=terms, dispute=DISPUTE, remedies=REMEDIES)
+        agreement = await self.signed(datasets=terms, dispute=DISPUTE, remedies=REMEDIES, **lasts)
+        for company in (self.airline, self.bank):
+            for name in names:
+                await self.takes_part(company, agreement, name)
+        return agreement
+
+    async def takes_part(self, company: Company, agreement: str, name: str = FLIGHTS, no: int = 1) -> None:
+        """A member takes part from now on, for the `no`-th time."""
+        at = {"opted_in_at": self.clock(), "opted_out_at": None}
+        async with self.database.transaction() as tx:
+            await tx.run(_TAKE_PART, agreement_id=agreement, dataset_id=name, member_id=company.id, no=no, **at)
+
+    async def leaves(self, company: Company) -> None:
+        """A member takes no part in anything from now on."""
+        async with self.database.transaction() as tx:
+            await tx.run(_LEAVE, member=company.id, at=self.clock())
 
     async def catalogued(self, name: str) -> None:
         """A dataset of the airline in the catalogue."""

@@ -149,7 +149,7 @@ async def test_without_its_store_nothing_is_accepted(world: World, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "key", [ECKey.generate_key("P-256"), RSAKey.generate_key(2048), OKPKey.generate_key("Ed25519")], ids=str
+    "key", [ECKey.generate_key("P-256"), RSAKey.generate_key(2048), OKPKey.generate_key("Ed25519")], ids=type
 )
 async def test_each_registered_kind_of_key_signs(world: World, key: PrivateKey) -> None:
     await _register(world, key)

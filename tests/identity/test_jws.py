@@ -22,7 +22,7 @@ PUBLIC = dict(KEY.as_dict(private=False))
 GOOD = sign_compact(b'{"a":1}', KEY, typ="agreement+jws")
 
 
-@pytest.mark.parametrize("key", [KEY, OKPKey.generate_key("Ed25519"), RSAKey.generate_key(2048)], ids=str)
+@pytest.mark.parametrize("key", [KEY, OKPKey.generate_key("Ed25519"), RSAKey.generate_key(2048)], ids=type)
 def test_what_is_signed_is_verified(key: jws.PrivateKey) -> None:
     text = sign_compact(b"payload", key, typ="agreement+jws", header={"kid": "k"})
     public = dict(key.as_dict(private=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -40,10 +41,14 @@ def installed(folder: Path) -> Path:
     binary()
     lock = (folder / "package-lock.json").read_bytes()
     copy = _CACHE / f"{folder.name}-{sha256(lock).hexdigest()[:16]}"
-    if not (copy / "installed").exists():
-        _install(folder, copy)
-    for script in folder.glob("*.mjs"):
-        shutil.copy(script, copy)
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock_file:  # tests run in several processes
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        if not (copy / "installed").exists():
+            _install(folder, copy)
+        for script in folder.glob("*.mjs"):
+            if not (copy / script.name).exists() or (copy / script.name).read_bytes() != script.read_bytes():
+                shutil.copy(script, copy)
     return copy
 
 

@@ -54,12 +54,13 @@ def _flow(document: Readable) -> list[Flowable]:
     flow: list[Flowable] = [Paragraph(escape(document.title), _TITLE)]
     for section in document.sections:
         flow.append(Paragraph(escape(section.heading), _HEADING))
-        flow += [Paragraph(f"{escape(label)}: {_lines(value)}", _BODY) for label, value in section.lines]
+        flow += [Paragraph(line, _BODY) for label, value in section.lines for line in _lines(label, value)]
     return [*flow, Spacer(1, 8)]
 
 
-def _lines(value: str) -> str:
-    return "<br/>".join(escape(line) for line in value.split("\n"))
+def _lines(label: str, value: str) -> list[str]:
+    """Each line a paragraph of its own: one of many lines would be laid out anew on every page that it reaches."""
+    return [escape(line) or "&nbsp;" for line in f"{label}: {value}".split("\n")]
 
 
 def _embed(canvas: Any, text: bytes) -> None:

@@ -1,8 +1,9 @@
 """What a signed PDF proves: a PAdES signature over the whole file, and that the file is the agreement's own PDF.
 
 The file must begin with the very bytes that the gateway rendered: so what the signer saw is what the terms say, and
-nothing that a stranger wrote is ever parsed but the update that carries the signature. Of that update pyHanko's
-difference analysis must say that it fills in signatures and nothing else.
+nothing that a stranger wrote is ever parsed but the update that carries the signature. That update must build on those
+bytes, not stand beside them, and of it pyHanko's difference analysis must say that it fills in signatures and nothing
+else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from asn1crypto import pem, x509
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.xref import XRefSectionMetaInfo
 from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, ModificationLevel
 from pyhanko.sign.validation import async_validate_pdf_signature
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -76,15 +78,17 @@ def verify_signed(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x509
             remedy="Sign the file of /pdf as an update, without rewriting it.",
         )
     try:
-        return asyncio.run(_verified(pdf, text, roots))
+        return asyncio.run(_verified(pdf, rendered, text, roots))
     except PdfRefused:
         raise
     except Exception as error:  # whatever a library makes of a file that somebody made
         raise PdfRefused("pdf_unreadable", "The signed file cannot be read.") from error
 
 
-async def _verified(pdf: bytes, text: bytes, roots: Sequence[x509.Certificate]) -> SignedPdf:
+async def _verified(pdf: bytes, rendered: bytes, text: bytes, roots: Sequence[x509.Certificate]) -> SignedPdf:
     reader = PdfFileReader(io.BytesIO(pdf), strict=True)
+    if _first_revision(reader) != _first_revision(PdfFileReader(io.BytesIO(rendered), strict=True)):
+        raise PdfRefused("pdf_of_other_terms", "What is signed does not build on the agreement's PDF.")
     signatures = reader.embedded_signatures
     if not 1 <= len(signatures) <= _MOST_SIGNATURES:
         raise PdfRefused("pdf_not_signed", f"The file has 1 to {_MOST_SIGNATURES} signatures.")
@@ -102,6 +106,11 @@ async def _verified(pdf: bytes, text: bytes, roots: Sequence[x509.Certificate]) 
         rooted=bool(roots) and await _leads_to(signatures[-1], roots),
         identifiers=_identifiers(certificate),
     )
+
+
+def _first_revision(reader: PdfFileReader) -> XRefSectionMetaInfo:
+    """Where the oldest cross-reference section stands: a whole other document behind ours would have its own."""
+    return reader.xrefs.get_xref_container_info(0)
 
 
 def embedded(reader: PdfFileReader) -> bytes:

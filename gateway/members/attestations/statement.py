@@ -67,6 +67,11 @@ def verified(jws: str, jwk: Mapping[str, str]) -> Statement:
 
 def _check(name: str, value: Any) -> None:
     free = name in ("statement", "source")
-    right = isinstance(value, str) and (0 < len(value.strip()) <= _LONGEST if free else bool(_ID.fullmatch(value)))
+    right = isinstance(value, str) and (_is_readable(value) if free else bool(_ID.fullmatch(value)))
     if not right:
         raise Invalid("statement_malformed", "This part of the statement is not as it must be.", field=name)
+
+
+def _is_readable(words: str) -> bool:
+    """Some printable characters, in lines: nothing that is shown as something else than was signed."""
+    return 0 < len(words.strip()) <= _LONGEST and all(line.isprintable() for line in words.split("\n"))

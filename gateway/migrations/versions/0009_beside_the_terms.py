@@ -134,11 +134,12 @@ def upgrade() -> None:
         sa.Column("agreement_id", sa.Text(), nullable=False),
         sa.Column("dataset_id", sa.Text(), nullable=False),
         sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("no", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("opted_in_at", sa.BigInteger(), nullable=False),
         sa.Column("opted_out_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["agreement_id"], ["agreement.id"], name=op.f("fk_participation_agreement_id")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_participation_member_id")),
-        sa.PrimaryKeyConstraint("agreement_id", "dataset_id", "member_id", name=op.f("pk_participation")),
+        sa.PrimaryKeyConstraint("agreement_id", "dataset_id", "member_id", "no", name=op.f("pk_participation")),
     )
     op.create_table(
         "release_event",
