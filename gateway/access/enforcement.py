@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.entry import describe, describe_stranger
@@ -12,27 +9,13 @@ from gateway.access.governing import Governing, GoverningFacts
 from gateway.access.judgement import Judgement
 from gateway.access.obliged import told
 from gateway.access.refusal import refuse_unless_permitted
+from gateway.access.release import Release
 from gateway.access.request import AccessRequest
 from gateway.access.search import Search
 from gateway.errors import NotFound
 from gateway.ledger import Ledger, Recorded, StaleJudgement
 from gateway.ledger.receipts import Receipt, ReceiptSigner
 from gateway.vault.vault import Vault
-
-
-class Release(NamedTuple):
-    """Opened records as (id, JSON object), by id, with the entry that names them and its receipt.
-
-    `accompanied` is what the answer says beside them: what the recipient owes, and which fields were omitted.
-    `fields` are those that were permitted; a record lacks what its person has not consented to.
-    """
-
-    records: Sequence[tuple[bytes, bytes]]
-    recorded: Recorded
-    receipt: str
-    cursor: str | None
-    accompanied: Mapping[str, Any]
-    fields: tuple[str, ...]
 
 
 class EnforcementPoint:

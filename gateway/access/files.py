@@ -2,7 +2,8 @@
 
 The file is followed by its manifest, which makes it verifiable: digests, counts, a receipt for every page and for the
 delivery itself, and the gateway's signature over all of that. A page that is refused ends the file at the page before,
-and the manifest says why and where to go on. A file is no snapshot: each page is of the instant that its entry names.
+and so does one of other fields than the first; the manifest says why and where to go on. A file is no snapshot: each
+page is of the instant that its entry names.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from typing import Any
 
 import orjson
 
-from gateway.access.enforcement import EnforcementPoint, Release
+from gateway.access.enforcement import EnforcementPoint
 from gateway.access.file_proof import MANIFEST_TYPE, statement_of
 from gateway.access.formats import Format
 from gateway.access.refusal import ClientChanged
+from gateway.access.release import Release
 from gateway.access.request import AccessRequest
 from gateway.canonical import canonical
 from gateway.clock import MILLISECONDS, Clock
-from gateway.errors import GatewayError, NotAuthenticated, TooLarge
+from gateway.errors import Conflicting, GatewayError, NotAuthenticated, TooLarge
 from gateway.identifiers import random_id
 from gateway.ledger import Draft, Kind, Ledger
 from gateway.ledger.receipts import Receipt, ReceiptSigner
@@ -116,6 +118,8 @@ class File:
                 if len(self._written.pages) >= MOST_PAGES:
                     raise TooLarge("file_full", f"A file has at most {MOST_PAGES} pages.", remedy="Go on from `next`.")
                 page = await self._files.page(self._request._replace(cursor=page.cursor))
+                if page.fields != fields:
+                    raise Conflicting("fields_changed", "Other fields are permitted now.", remedy="Go on from `next`.")
             except GatewayError as error:
                 self._stopped = _told(error)
                 return

@@ -16,11 +16,12 @@ from typing import Any
 
 import orjson
 
-from gateway.access.enforcement import EnforcementPoint, Release
+from gateway.access.enforcement import EnforcementPoint
 from gateway.access.messages import KeptMessages
 from gateway.access.push_addresses import stop
 from gateway.access.push_queue import Delivery, PushQueue
 from gateway.access.refusal import ClientChanged
+from gateway.access.release import Release
 from gateway.access.request import AccessRequest
 from gateway.clock import Clock, seconds
 from gateway.errors import GatewayError, NotFound, Refused

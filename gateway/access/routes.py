@@ -11,9 +11,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from gateway.access.enforcement import EnforcementPoint, Release
+from gateway.access.enforcement import EnforcementPoint
 from gateway.access.message_signing import Answer, MessageSigning
 from gateway.access.refusal import ClientChanged
+from gateway.access.release import Release
 from gateway.access.request import MOST_RECORDS, AccessRequest
 from gateway.canonical import parse
 from gateway.catalog.declaration import MOST_FIELDS

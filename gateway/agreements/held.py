@@ -120,7 +120,8 @@ async def holds_case(
 ) -> list[dict[str, Any]]:
     """The `holds` of the policy's input: every active hold on this request, the one that lasts longest first.
 
-    `from` and `until` in epoch seconds; what is past its `until` is lifted by itself, and is here all the same.
+    `from` and `until` in epoch seconds, an end within a second at the next one, so that no hold is over too early.
+    What is past its `until` is lifted by itself, and is here all the same.
     """
     rows = await reading.all(_MATCHING, agreement=agreement_id, dataset=dataset_id, asker=recipient_id, owner=owner_id)
     return [_case(row) for row in rows]
@@ -186,5 +187,5 @@ def _case(row: Row) -> dict[str, Any]:
         "subject": row["subject_id"],
         "state": row["state"],
         "from": seconds(row["placed_at"]),
-        "until": seconds(row["until"]),
+        "until": seconds(row["until"] + MILLISECONDS - 1),
     }

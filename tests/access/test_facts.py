@@ -125,6 +125,19 @@ async def test_a_hold_with_an_end_is_lifted_by_its_end(shared: Shared) -> None:
     assert len((await shared.gateway.enforcement.release(wish)).records) == 3
 
 
+async def test_a_hold_that_ends_within_a_second_holds_until_it_has_ended(shared: Shared) -> None:
+    deal = await shared.market()
+    wish = await _wish(shared, deal)
+    held = (shared.alliance.id, HoldSubject.DATASET, deal.dataset)
+    end = shared.clock.ms + 60_500
+    await shared.gateway.holds.place(*held, case="case-1", operator="test", until_ms=end)
+    shared.clock.ms = end - 1
+    with pytest.raises(OnHold):
+        await shared.gateway.enforcement.release(wish)
+    shared.clock.ms = end + 500
+    assert len((await shared.gateway.enforcement.release(wish)).records) == 3
+
+
 async def test_touching_an_agreement_leaves_its_version_and_its_proof_alone(shared: Shared) -> None:
     deal = await shared.market()
     before = await shared.gateway.agreements.load(deal.agreement)

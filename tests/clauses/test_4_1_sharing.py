@@ -17,8 +17,8 @@ import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
-from gateway.access.enforcement import Release
 from gateway.access.file_proof import prove
+from gateway.access.release import Release
 from gateway.access.request import AccessRequest
 from gateway.catalog.dataset import NO_FIELD
 from gateway.cli import app

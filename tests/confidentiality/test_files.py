@@ -1,0 +1,41 @@
+"""A file describes itself by its first page: it ends where other fields would follow (clauses 4.1.2, 8.1.1)."""
+
+from __future__ import annotations
+
+from gateway.access.formats import FORMATS
+from gateway.access.request import AccessRequest
+from tests.access.world import Shared
+from tests.confidentiality.test_releases import secret
+from tests.confiding import confided, done, file
+
+
+async def test_a_file_ends_where_an_nda_does_and_goes_on_with_what_is_left(shared: Shared) -> None:
+    hotel, deal = shared.hotel, await secret(shared, term={"methods": ["api", "file"]})
+    person = await confided(hotel, deal.agreement, deal.dataset, shared.bank.id)
+    token = await hotel.token(hotel.under(deal.agreement, deal.dataset) | {"person": person})
+    wish = AccessRequest(
+        subject=await shared.subject(hotel, token),
+        agreement=deal.agreement,
+        dataset=deal.dataset,
+        purpose="market_analysis",
+        method="file",
+        limit=1,
+    )
+    files = shared.gateway.sharing.files
+    begun = await files.begin(wish, FORMATS["csv"])
+    pieces = begun.pieces()
+    whole = [await anext(pieces), await anext(pieces)]
+    done(await file(hotel, f"/v1/ndas/{await _nda(shared)}", method="DELETE"))
+    whole += [piece async for piece in pieces]
+    manifest = await begun.manifest()
+    assert (len(whole), manifest["records"], manifest["complete"]) == (2, 1, False)
+    assert (manifest["fields"], manifest["stopped"]["code"]) == (["code", "margin"], "fields_changed")
+    rest = await files.begin(wish._replace(cursor=manifest["next"], limit=1), FORMATS["csv"])
+    lines = b"".join([piece async for piece in rest.pieces()]).decode().splitlines()
+    assert [line.count(",") for line in lines] == [1, 1, 1], "the id and the code of the two that were left"
+    assert (await rest.manifest())["omitted"]["fields"] == ["margin"]
+
+
+async def _nda(shared: Shared) -> str:
+    filed = [entry for entry in await shared.entries(shared.bank.id) if entry.get("act") == "nda_filed"]
+    return str(filed[-1]["nda"])
