@@ -1,6 +1,6 @@
 """Reads of 1 and of 100 records with DPoP beside FastAPI hello; the upload of the flights; the server's memory.
 
-Then tokens a second, and the check of a call: see `bench/tokens.py` and `bench/checks.py`.
+Then tokens a second, the check of a call, and decisions: `bench/tokens.py`, `bench/checks.py`, `bench/decisions.py`.
 
 `python -m bench` makes a demo alliance in a temporary folder and prints medians of paired rounds.
 """
@@ -26,7 +26,7 @@ from requests_oauth2client import DPoPKey
 from rich.console import Console
 from rich.table import Table
 
-from bench import checks, tokens
+from bench import checks, decisions, tokens
 from bench.load import Round, measure, median, resident_mib
 from bench.proofs import Prover
 from gateway.demo.partner import Partner
@@ -77,6 +77,7 @@ def main(
                 server.wait()
         tokens.run(console, folder, port, rounds)
     checks.main(console)
+    decisions.main(console)
 
 
 def _server(folder: Path, port: int) -> subprocess.Popen[bytes]:

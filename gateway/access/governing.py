@@ -190,10 +190,12 @@ class Governing:
     def case(self, request: AccessRequest, now_s: int) -> dict[str, Any]:
         """The policy's input document for a request at an instant (epoch seconds).
 
-        A dataset that the agreement does not cover is left out, and holds on it: they would tell that it exists.
+        A dataset that the agreement does not cover is left out, and holds on it: they would tell that it exists. Of its
+        fields only those asked for are named: no rule speaks about another, and a short case is decided sooner.
         """
         covered = self.dataset if self.terms["granted_fields"] else None
         known = covered.class_of_field if covered else {}
+        grades = covered.grade_of_field if covered else {}
         wanted = request.fields or tuple(name for name in self.terms["granted_fields"] if name in known)
         asked = dict.fromkeys([*wanted, *request.filters])  # a match tells the value: a filter is a wish to read
         revoked = self.client_version != request.subject.client_version or self.token_revoked
@@ -230,9 +232,9 @@ class Governing:
                 "owner_state": self.owner_state,
                 "kind": covered.kind if covered else "market",
                 **self.owner_facts,
-                "fields": dict(known),
-                "grades": dict(covered.grade_of_field) if covered else {},
-                "confidential": self._confidential(covered),
+                "fields": {name: known[name] for name in asked if name in known},
+                "grades": {name: grade for name, grade in grades.items() if name in asked},
+                "confidential": {name: kind for name, kind in self._confidential(covered).items() if name in asked},
             },
             "context": {"now": now_s, "purpose": request.purpose},
             "agreement": dict(self.terms),

@@ -15,6 +15,7 @@ from gateway.errors import Invalid
 
 BUILTINS: Final = frozenset(
     {
+        "concat",
         "count",
         "is_array",
         "is_boolean",
@@ -29,7 +30,7 @@ BUILTINS: Final = frozenset(
 )
 """The built-in functions inside the profile."""
 
-_BODY_ONLY: Final = frozenset({"is_array", "is_boolean", "is_number", "is_object", "is_string"})
+_BODY_ONLY: Final = frozenset({"concat", "is_array", "is_boolean", "is_number", "is_object", "is_string"})
 _STATEMENT_STARTS: Final = frozenset({"\n", "{", ";", "if", "|", "not"})
 _KEYWORDS: Final = frozenset({"if", "in", "not", "every", "some", "contains", "default", "else", "as", "with"})
 

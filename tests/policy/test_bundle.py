@@ -36,7 +36,7 @@ BANNED = {
     "a random number": 'x := rand.intn("a", 5)',
     "a unit": 'x := units.parse("5k")',
     "a format": 'x := sprintf("%s", [input.a])',
-    "a join": 'x := concat(",", input.a)',
+    "a join as a value": 'x := concat(",", input.a)',
     "a trace": 'x if print("a")',
     "a division": "x := input.a / 2",
     "a remainder": "x := input.a % 2",

@@ -56,7 +56,7 @@ _MUTATIONS = {
     ),
     "no field is graded above the clearance, or is important or core data": (
         "clearance",
-        "input.resource.grades[field] <= highest_shareable_grade",
+        "grade <= highest_shareable_grade",
         "true",
     ),
     "personal data demands the person's consent": (
@@ -81,8 +81,8 @@ _MUTATIONS = {
     ),
     "an answer is constant until valid_until": (
         "instants",
-        "\t\tinput.agreement.ends_at,\n",
-        "",
+        '"until": input.agreement.ends_at},',
+        '"until": input.agreement.starts_at},',
     ),
 }
 

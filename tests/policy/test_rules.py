@@ -19,6 +19,7 @@ _OPERATORS = {
     *("internal.member_2", "or"),
 }
 _NOT_SEEN_IN_A_TREE = {
+    "a join as a value",
     "a type as a value",
     "a type compared",
     "a type in a list",

@@ -146,6 +146,7 @@ def _places(value: Any, path: str = "") -> set[str]:
     ("text", "construct"),
     [
         ('met contains "X" if startswith(input.action.name, "a")', "startswith"),
+        ('met contains concat("", input.action.fields) if true', "concat"),
         ('met contains "X" if count(input.holds) > 1', "count"),
         ('met contains "X" if input.agreement.extra == "a"', "no member extra"),
         ('met contains "X" if { some i; input.holds[i].state == "lifted" }', "some"),

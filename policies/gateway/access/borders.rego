@@ -11,7 +11,7 @@ met contains "CROSS_BORDER_BLOCKED" if {
 
 met contains "CROSS_BORDER_BLOCKED" if {
 	about_no_person
-	count(released - public_fields) == 0
+	only_public
 }
 
 met contains "CROSS_BORDER_BLOCKED" if in_force(input.circumstances.transfer)

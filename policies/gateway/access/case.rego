@@ -5,15 +5,20 @@ package gateway.access
 # description: |
 #   Load-bearing: without it the two engines differ on comparisons across types, and one of them permits.
 #   A list with a member that is not there is undefined, and so is what asks about it.
+#   Asked first, and of all words or numbers together: the embedded engine pays for each question by what it knows.
 well_formed if {
-	every word in words { is_string(word) }
+	every instant in instants { whole(instant) }
+	every interval in circumstances { begins_and_ends(interval) }
+	every interval in terms { begins_and_ends(interval) }
 	every number in numbers { whole(number) }
 	every number in positive_numbers { number > 0 }
+	strings(words)
 	every names in lists { strings(names) }
-	every actions in [input.action.includes, input.agreement.signed_messages.actions] { signable(actions) }
+	every action in input.action.includes { signable[action] }
+	every action in input.agreement.signed_messages.actions { signable[action] }
+	input.agreement.onward in ways_onward
 	grants_well_formed
 	resource_well_formed
-	input.agreement.onward in {"forbidden", "written_consent"}
 	beside_well_formed
 }
 
@@ -40,34 +45,29 @@ words := [
 	input.agreement.signed_messages.profile,
 ]
 
+lists := [
+	input.action.fields,
+	input.action.filters,
+	input.action.includes,
+	input.agreement.granted_fields,
+	input.agreement.purposes,
+	input.agreement.methods,
+	input.agreement.third_parties,
+	input.agreement.signed_messages.actions,
+]
+
+# METADATA
+# title: The numbers that are no instant of an interval
 numbers := [
-	input.subject.qualified_until,
 	input.subject.clearance,
-	input.resource.owner_qualified_until,
 	input.context.now,
 	input.agreement.version,
-	input.agreement.starts_at,
-	input.agreement.ends_at,
 	input.agreement.frequency.reads,
 	input.agreement.frequency.per_seconds,
 	input.agreement.volume.records,
 	input.agreement.volume.per_seconds,
 	input.agreement.confidentiality_years,
 	input.agreement.retention_days,
-	input.circumstances.participation.owner.from,
-	input.circumstances.participation.owner.until,
-	input.circumstances.participation.recipient.from,
-	input.circumstances.participation.recipient.until,
-	input.circumstances.organisation_nda.from,
-	input.circumstances.organisation_nda.until,
-	input.circumstances.person_nda.from,
-	input.circumstances.person_nda.until,
-	input.circumstances.roster.from,
-	input.circumstances.roster.until,
-	input.circumstances.assessment.from,
-	input.circumstances.assessment.until,
-	input.circumstances.transfer.from,
-	input.circumstances.transfer.until,
 ]
 
 # METADATA
@@ -78,14 +78,12 @@ positive_numbers := [
 	input.agreement.volume.per_seconds,
 ]
 
-lists := [
-	input.action.fields,
-	input.action.filters,
-	input.agreement.granted_fields,
-	input.agreement.purposes,
-	input.agreement.methods,
-	input.agreement.third_parties,
-]
+# METADATA
+# title: Actions that a signature can be demanded for, and no others
+# description: A name that is not known here would never be demanded.
+signable := {"read", "query"}
+
+ways_onward := {"forbidden", "written_consent"}
 
 grants_well_formed if {
 	is_array(input.subject.grants)
@@ -97,18 +95,27 @@ grants_well_formed if {
 	}
 }
 
+# METADATA
+# title: Every field has a class, a grade from 1, and a kind of secret that is known
 resource_well_formed if {
-	input.resource.kind in {"market", "product", "personal"}
-	is_object(input.resource.fields)
-	is_object(input.resource.grades)
-	is_object(input.resource.confidential)
-	every class in input.resource.fields { is_string(class) }
+	input.resource.kind in kinds_of_data
+	strings([class | some class in input.resource.fields])
 	every field in existing {
-		whole(input.resource.grades[field])
-		input.resource.grades[field] > 0
-		input.resource.confidential[field] in kinds_of_secrets
+		input.resource.grades[field]
+		input.resource.confidential[field]
 	}
+	every grade in grades {
+		whole(grade)
+		grade > 0
+	}
+	every secret in secrets { kinds_of_secrets[secret] }
 }
+
+grades := {grade | some grade in input.resource.grades}
+
+secrets := {secret | some secret in input.resource.confidential}
+
+kinds_of_data := {"market", "product", "personal"}
 
 kinds_of_secrets := {"public", "business_secret", "technical_secret", "customer", "financial"}
 
@@ -118,37 +125,32 @@ beside_well_formed if {
 	is_array(input.circumstances.onward)
 	every consent in input.circumstances.onward {
 		is_string(consent.purpose)
-		whole(consent.from)
-		whole(consent.until)
+		begins_and_ends(consent)
 	}
 	is_array(input.holds)
 	every hold in input.holds {
-		is_string(hold.case)
-		is_string(hold.subject)
-		is_string(hold.state)
-		whole(hold.from)
-		whole(hold.until)
+		strings([hold.case, hold.subject, hold.state])
+		begins_and_ends(hold)
 	}
 }
 
-strings(value) if {
-	is_array(value)
-	every item in value { is_string(item) }
-}
+# METADATA
+# title: An array of strings; to join anything else is undefined
+strings(value) if concat("", value)
 
 # METADATA
-# title: Actions that a signature can be demanded for, and no others
-# description: A name that is not known here would never be demanded.
-signable(value) if {
-	is_array(value)
-	every action in value { action in {"read", "query"} }
-}
-
-# METADATA
-# title: An integer from 0 to 2**53 - 1
+# title: An integer from 0 to 2**53 - 1; the remainder of anything but a number is undefined
 whole(value) if {
-	is_number(value)
+	value % 1 == 0
 	value >= 0
 	value <= 9007199254740991
-	value % 1 == 0
+}
+
+# METADATA
+# title: An interval with both ends; that they are whole is asked of all instants together
+begins_and_ends(interval) if {
+	begins := interval.from
+	ends := interval.until
+	instants[begins]
+	instants[ends]
 }

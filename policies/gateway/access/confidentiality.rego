@@ -3,20 +3,24 @@ package gateway.access
 # METADATA
 # title: The requested fields that hold no secret of the owner's
 public_fields := {field |
+	kinds := input.resource.confidential
 	some field in in_scope
-	input.resource.confidential[field] == "public"
+	kinds[field] == "public"
 }
 
 # METADATA
 # title: The requested fields that leave - the public ones, and the confidential ones under both NDAs
 # custom:
 #   clause: "8.1.1"
-released contains field if some field in public_fields
-
-released contains field if {
-	some field in in_scope
+released := in_scope if {
 	in_force(input.circumstances.organisation_nda)
 	in_force(input.circumstances.person_nda)
+} else := public_fields
+
+# METADATA
+# title: None of them holds a secret
+only_public if {
+	every field in released { public_fields[field] }
 }
 
 # METADATA
@@ -25,7 +29,7 @@ released contains field if {
 #   clause: "8.1.1"
 met contains "NDA_MISSING" if {
 	count(released) > 0
-	count(filtered - released) == 0
+	every field in filtered { released[field] }
 }
 
 met contains "NDA_MISSING" if count(in_scope) == 0
@@ -34,7 +38,7 @@ met contains "NDA_MISSING" if count(in_scope) == 0
 # title: The fields whose values the request compares; an answer to a filter tells the value
 filtered := {field |
 	some field in input.action.filters
-	field in in_scope
+	in_scope[field]
 }
 
 # METADATA

@@ -1,16 +1,14 @@
 package gateway.access
 
 # METADATA
-# title: Every instant that a rule compares with `now`
-# description: An instant that is missing would let the gateway remember an answer for too long.
-instants contains instant if {
-	some interval in intervals
-	some instant in [interval.from, interval.until]
-}
-
-# METADATA
 # title: Every interval that a rule of this policy asks about
-intervals := [
+# description: An interval that is missing would let the gateway remember an answer for too long.
+intervals := [interval |
+	some several in [circumstances, terms, input.circumstances.onward, input.holds]
+	some interval in several
+]
+
+circumstances := [
 	input.circumstances.participation.owner,
 	input.circumstances.participation.recipient,
 	input.circumstances.organisation_nda,
@@ -20,31 +18,27 @@ intervals := [
 	input.circumstances.transfer,
 ]
 
-instants contains instant if {
-	some consent in input.circumstances.onward
-	some instant in [consent.from, consent.until]
-}
+# METADATA
+# title: The term of the agreement, and what both sides' papers are valid for
+terms := [
+	{"from": input.agreement.starts_at, "until": input.agreement.ends_at},
+	{"from": input.subject.qualified_until, "until": input.resource.owner_qualified_until},
+]
 
-instants contains instant if {
-	some hold in input.holds
-	some instant in [hold.from, hold.until]
-}
-
-instants contains instant if {
-	some instant in [
-		input.agreement.starts_at,
-		input.agreement.ends_at,
-		input.subject.qualified_until,
-		input.resource.owner_qualified_until,
-	]
+# METADATA
+# title: Every instant that a rule compares with `now`, each once
+instants := {instant |
+	some interval in intervals
+	some instant in [interval.from, interval.until]
 }
 
 # METADATA
 # title: Those of them that are still to come
-to_come contains instant if {
+to_come := [instant |
+	now := input.context.now
 	some instant in instants
-	input.context.now < instant
-}
+	now < instant
+]
 
 # METADATA
 # title: The next instant at which this answer could change
@@ -59,6 +53,7 @@ valid_until := instant if {
 # METADATA
 # title: An interval that has begun and not ended; 0 to 0 is none
 in_force(interval) if {
-	interval.from <= input.context.now
-	input.context.now < interval.until
+	now := input.context.now
+	interval.from <= now
+	now < interval.until
 }

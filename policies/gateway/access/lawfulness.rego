@@ -24,4 +24,6 @@ met contains "PIA_MISSING" if in_force(input.circumstances.assessment)
 
 # METADATA
 # title: The dataset is about no natural person
-about_no_person if input.resource.kind in {"market", "product"}
+about_no_person if input.resource.kind == "market"
+
+about_no_person if input.resource.kind == "product"

@@ -38,10 +38,10 @@ default mark := "personal"
 
 mark := "confidential" if {
 	about_no_person
-	count(released - public_fields) > 0
+	not only_public
 }
 
 mark := "none" if {
 	about_no_person
-	count(released - public_fields) == 0
+	only_public
 }

@@ -17,22 +17,24 @@ existing := object.keys(input.resource.fields)
 # description: Else a refusal would tell of a field that it exists.
 in_scope := {field |
 	some field in requested
-	field in granted
-	field in existing
+	granted[field]
+	existing[field]
 }
 
 # METADATA
 # title: The protection classes that the released fields are sealed in
 classes := {class |
+	classes_of_fields := input.resource.fields
 	some field in released
-	class := input.resource.fields[field]
+	class := classes_of_fields[field]
 }
 
 # METADATA
 # title: The parts of the caller's token that are about this agreement, this dataset and this action
 token_grants := [grant |
+	agreement := input.agreement.id
 	some grant in input.subject.grants
-	grant.agreement == input.agreement.id
+	grant.agreement == agreement
 	input.resource.dataset in grant.datasets
 	input.action.name in grant.actions
 ]
@@ -43,9 +45,11 @@ token_grants := [grant |
 #   clause: "4.1.2"
 met contains "OUT_OF_SCOPE" if {
 	count(requested) > 0
-	count(requested - granted) == 0
-	count(requested - existing) == 0
-	every field in input.action.filters { field in requested }
+	every field in requested {
+		granted[field]
+		existing[field]
+	}
+	every field in input.action.filters { requested[field] }
 	count(token_grants) > 0
 }
 

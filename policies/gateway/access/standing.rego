@@ -5,9 +5,13 @@ package gateway.access
 # custom:
 #   clause: "2.2.3"
 met contains "NOT_ADMITTED" if {
-	input.subject.member_state in {"admitted", "suspended"}
-	input.resource.owner_state in {"admitted", "suspended"}
+	input.subject.member_state in admitted
+	input.resource.owner_state in admitted
 }
+
+# METADATA
+# title: The states of a member that has been admitted; a suspension is another requirement's
+admitted := {"admitted", "suspended"}
 
 # METADATA
 # title: Neither side is suspended

@@ -144,6 +144,8 @@ class Translation:
             return no(self._body([{"terms": terms}], scope, lambda _: TRUE))
         if isinstance(terms, Mapping) and "domain" in terms:
             return self._every(terms, scope)
+        if isinstance(terms, list) and _operator(terms[0]) == "concat":
+            return self._several(terms[1:], scope, _joins)
         return self.term({"type": "call", "value": terms} if isinstance(terms, list) else terms, scope, _is_true)
 
     def _some(self, symbols: Sequence[Any], scope: Scope, then: Callable[[Scope], Formula]) -> Formula:
@@ -331,6 +333,14 @@ class Translation:
 
 def _difference(one: Collection, other: Collection) -> Collection:
     return Collection(True, lambda k: one.exists(lambda member: both(no(contains(other, member)), lambda: k(member))))
+
+
+def _joins(values: Sequence[Value]) -> Formula:
+    """That `concat` is defined: an array of strings is joined, and nothing else. What it says is never asked."""
+    match values:
+        case (Text(), Collection(False, exists)):
+            return no(exists(lambda member: FALSE if isinstance(member, Text) else TRUE))
+    return FALSE
 
 
 def _is_of_type(value: Value, name: str) -> bool:
