@@ -20,6 +20,10 @@ from gateway.policy.profile import check_profile
 
 ROOT: Final = "gateway"
 ENTRYPOINT: Final = "gateway/access/decision"
+"""The decision about whatever is asked; what an OPA server answers."""
+
+JUDGED: Final = "gateway/access/judged"
+"""The decision about a case that the schema (`read_case`) has passed, so that the rules need not check its types."""
 _MOST_BYTES: Final = 1024 * 1024
 
 

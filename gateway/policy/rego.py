@@ -16,7 +16,7 @@ from regopy import Interpreter
 
 from gateway.canonical import parse
 from gateway.errors import Invalid
-from gateway.policy.bundle import ENTRYPOINT, PolicyBundle
+from gateway.policy.bundle import ENTRYPOINT, JUDGED, PolicyBundle
 from gateway.policy.case import Case
 from gateway.policy.engine import EngineUnavailable
 
@@ -28,10 +28,10 @@ class CompiledRules:
     interpreter: Any
     rules: Any
 
-    def answer(self, text: str) -> Any:
-        """The rules' answer to a case given as canonical JSON."""
+    def answer(self, text: str, entrypoint: str = ENTRYPOINT) -> Any:
+        """The rules' answer to a case given as canonical JSON; `JUDGED` only of one that the schema has passed."""
         self.interpreter.set_input_term(text)
-        output = str(self.interpreter.query_bundle_entrypoint(self.rules, ENTRYPOINT))
+        output = str(self.interpreter.query_bundle_entrypoint(self.rules, entrypoint))
         try:
             return _only_expression(parse(output.encode()))
         except Invalid:
@@ -76,7 +76,7 @@ class EmbeddedRego:
     def _evaluate(self, text: str) -> Any:
         compiled = getattr(self._of_thread, "compiled", None) or compile_bundle(self._bundle)
         self._of_thread.compiled = None  # an interpreter that fails keeps the case of the caller before
-        answer = compiled.answer(text)
+        answer = compiled.answer(text, JUDGED)
         self._of_thread.compiled = compiled
         return answer
 
@@ -87,7 +87,7 @@ def compile_bundle(bundle: PolicyBundle) -> CompiledRules:
     try:
         for module in bundle.modules:
             interpreter.add_module(module.path, module.text)
-        rules = interpreter.build(None, [ENTRYPOINT])
+        rules = interpreter.build(None, [ENTRYPOINT, JUDGED])
     except Exception as error:
         raise _uncompilable() from error
     if not rules.ok():

@@ -1,25 +1,38 @@
 package gateway.access
 
 # METADATA
-# title: The case has every member, each of its type
+# title: Every member of the case is there, with its type
 # description: |
 #   Load-bearing: without it the two engines differ on comparisons across types, and one of them permits.
 #   A list with a member that is not there is undefined, and so is what asks about it.
 #   Asked first, and of all words or numbers together: the embedded engine pays for each question by what it knows.
-well_formed if {
+well_typed if {
 	every instant in instants { whole(instant) }
 	every interval in circumstances { begins_and_ends(interval) }
 	every interval in terms { begins_and_ends(interval) }
 	every number in numbers { whole(number) }
-	every number in positive_numbers { number > 0 }
 	strings(words)
 	every names in lists { strings(names) }
+	grants_well_typed
+	resource_well_typed
+	beside_well_typed
+}
+
+# METADATA
+# title: Where a member's values are a closed list, it has one of them
+# description: A value that no rule knows would never be asked about.
+well_known if {
+	every number in positive_numbers { number > 0 }
 	every action in input.action.includes { signable[action] }
 	every action in input.agreement.signed_messages.actions { signable[action] }
 	input.agreement.onward in ways_onward
-	grants_well_formed
-	resource_well_formed
-	beside_well_formed
+	input.resource.kind in kinds_of_data
+	every field in existing {
+		input.resource.grades[field]
+		input.resource.confidential[field]
+	}
+	every grade in grades { grade > 0 }
+	every secret in secrets { kinds_of_secrets[secret] }
 }
 
 words := [
@@ -85,7 +98,7 @@ signable := {"read", "query"}
 
 ways_onward := {"forbidden", "written_consent"}
 
-grants_well_formed if {
+grants_well_typed if {
 	is_array(input.subject.grants)
 	every grant in input.subject.grants {
 		is_string(grant.agreement)
@@ -96,19 +109,12 @@ grants_well_formed if {
 }
 
 # METADATA
-# title: Every field has a class, a grade from 1, and a kind of secret that is known
-resource_well_formed if {
-	input.resource.kind in kinds_of_data
+# title: Classes and kinds of secrets are words, grades are whole
+resource_well_typed if {
+	is_string(input.resource.kind)
 	strings([class | some class in input.resource.fields])
-	every field in existing {
-		input.resource.grades[field]
-		input.resource.confidential[field]
-	}
-	every grade in grades {
-		whole(grade)
-		grade > 0
-	}
-	every secret in secrets { kinds_of_secrets[secret] }
+	every secret in secrets { is_string(secret) }
+	every grade in grades { whole(grade) }
 }
 
 grades := {grade | some grade in input.resource.grades}
@@ -121,7 +127,7 @@ kinds_of_secrets := {"public", "business_secret", "technical_secret", "customer"
 
 # METADATA
 # title: The consents and the holds, each with its interval
-beside_well_formed if {
+beside_well_typed if {
 	is_array(input.circumstances.onward)
 	every consent in input.circumstances.onward {
 		is_string(consent.purpose)

@@ -15,7 +15,23 @@ default decision := {
 	"valid_until": 0,
 }
 
-decision := {
+decision := judged if well_typed
+
+# METADATA
+# title: The decision about a case in which every member is there, with its type
+# description: |
+#   Whoever has made sure of that asks this. A server cannot know who asks, and is asked for `decision`.
+# entrypoint: true
+default judged := {
+	"effect": "deny",
+	"fields": [],
+	"classes": [],
+	"obligations": [],
+	"reasons": [{"code": "CASE_MALFORMED", "clause": ""}],
+	"valid_until": 0,
+}
+
+judged := {
 	"effect": "permit",
 	"fields": released,
 	"classes": classes,
@@ -23,11 +39,11 @@ decision := {
 	"reasons": [],
 	"valid_until": valid_until,
 } if {
-	well_formed
+	well_known
 	count(unmet) == 0
 }
 
-decision := {
+judged := {
 	"effect": "deny",
 	"fields": [],
 	"classes": [],
@@ -35,7 +51,7 @@ decision := {
 	"reasons": unmet,
 	"valid_until": valid_until,
 } if {
-	well_formed
+	well_known
 	count(unmet) > 0
 }
 
