@@ -20,6 +20,7 @@ NAME_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,127}"
 
 _NAME = re.compile(NAME_PATTERN)
 _MOST_ITEMS: Final = 512
+_SECRETS: Final = ("public", "business_secret", "technical_secret", "customer", "financial")
 _MOST_BYTES: Final = 128 * 1024
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -46,6 +47,7 @@ class Case:
 def read_case(document: Any) -> Case:
     """The case that a document states; `Invalid` names the member that is missing, unknown or ill-typed."""
     _CASE(document, "")
+    _graded(document["resource"])
     context = document["context"]
     text = _canonical(document)
     if len(text) > _MOST_BYTES:
@@ -60,6 +62,12 @@ def read_case(document: Any) -> Case:
     )
 
 
+def _graded(resource: Mapping[str, Any]) -> None:
+    for member in ("grades", "confidential"):
+        if not resource["fields"].keys() <= resource[member].keys():
+            raise _refuse(f"/resource/{member}", "every field of /resource/fields")
+
+
 def _refuse(path: str, expected: str) -> Invalid:
     return Invalid("case_invalid", f"Expected {expected}.", field=path or "/", remedy="Correct the case's member.")
 
@@ -72,6 +80,20 @@ def _name(value: Any, path: str) -> None:
 def _whole(value: Any, path: str) -> None:
     if type(value) is not int or not 0 <= value < 2**53:
         raise _refuse(path, "an integer from 0 to 2**53 - 1")
+
+
+def _positive(value: Any, path: str) -> None:
+    _whole(value, path)
+    if value == 0:
+        raise _refuse(path, "an integer from 1 to 2**53 - 1")
+
+
+def _one_of(*words: str) -> _Check:
+    def check(value: Any, path: str) -> None:
+        if not isinstance(value, str) or value not in words:
+            raise _refuse(path, "one of " + ", ".join(words))
+
+    return check
 
 
 def _record(members: Mapping[str, _Check]) -> _Check:
@@ -96,23 +118,19 @@ def _list_of(check_item: _Check) -> _Check:
     return check
 
 
-def _names_to_names(value: Any, path: str) -> None:
-    if not isinstance(value, dict) or len(value) > _MOST_ITEMS:
-        raise _refuse(path, f"an object of at most {_MOST_ITEMS} members")
-    for name, member in value.items():
-        _name(name, path)
-        _name(member, path)
+def _names_to(check_member: _Check) -> _Check:
+    def check(value: Any, path: str) -> None:
+        if not isinstance(value, dict) or len(value) > _MOST_ITEMS:
+            raise _refuse(path, f"an object of at most {_MOST_ITEMS} members")
+        for name, member in value.items():
+            _name(name, path)
+            check_member(member, path)
 
-
-def _names_to_wholes(value: Any, path: str) -> None:
-    if not isinstance(value, dict) or len(value) > _MOST_ITEMS:
-        raise _refuse(path, f"an object of at most {_MOST_ITEMS} members")
-    for name, member in value.items():
-        _name(name, path)
-        _whole(member, path)
+    return check
 
 
 _NAMES = _list_of(_name)
+_SIGNABLE = _list_of(_one_of("read", "query"))
 _INTERVAL = _record({"from": _whole, "until": _whole})
 
 _GRANT = _record({"agreement": _name, "datasets": _NAMES, "purposes": _NAMES, "actions": _NAMES})
@@ -138,7 +156,7 @@ _CASE = _record(
                 "method": _name,
                 "fields": _NAMES,
                 "filters": _NAMES,
-                "includes": _NAMES,
+                "includes": _SIGNABLE,
                 "signature": _name,
             }
         ),
@@ -149,10 +167,10 @@ _CASE = _record(
                 "owner_state": _name,
                 "owner_qualified_until": _whole,
                 "country": _name,
-                "kind": _name,
-                "fields": _names_to_names,
-                "grades": _names_to_wholes,
-                "confidential": _names_to_names,
+                "kind": _one_of("market", "product", "personal"),
+                "fields": _names_to(_name),
+                "grades": _names_to(_positive),
+                "confidential": _names_to(_one_of(*_SECRETS)),
             }
         ),
         "context": _record({"now": _whole, "purpose": _name}),
@@ -168,11 +186,11 @@ _CASE = _record(
                 "granted_fields": _NAMES,
                 "purposes": _NAMES,
                 "methods": _NAMES,
-                "frequency": _record({"reads": _whole, "per_seconds": _whole}),
+                "frequency": _record({"reads": _whole, "per_seconds": _positive}),
                 "confidentiality_years": _whole,
-                "onward": _name,
-                "signed_messages": _record({"profile": _name, "actions": _NAMES}),
-                "volume": _record({"records": _whole, "per_seconds": _whole}),
+                "onward": _one_of("forbidden", "written_consent"),
+                "signed_messages": _record({"profile": _name, "actions": _SIGNABLE}),
+                "volume": _record({"records": _positive, "per_seconds": _positive}),
                 "lawful_basis": _name,
                 "retention_days": _whole,
                 "third_parties": _NAMES,

@@ -23,6 +23,37 @@ def test_the_text_is_the_canonical_form_and_the_hash_is_of_it() -> None:
     assert case.input_sha256 == hashlib.sha256(canonical(agreed_case())).hexdigest()
 
 
+_CLOSED = (
+    ("market", "product", "personal"),
+    ("read", "query"),
+    ("forbidden", "written_consent"),
+    ("public", "business_secret", "technical_secret", "customer", "financial"),
+)
+_ANOTHER = {word: words[index - 1] for words in _CLOSED for index, word in enumerate(words)}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("resource", "kind"), "secret"),
+        (("agreement", "onward"), "sometimes"),
+        (("action", "includes"), ["read", "write"]),
+        (("agreement", "signed_messages", "actions"), ["write"]),
+        (("agreement", "volume", "records"), 0),
+        (("agreement", "volume", "per_seconds"), 0),
+        (("agreement", "frequency", "per_seconds"), 0),
+        (("resource", "grades"), {"amount": 1}),
+        (("resource", "confidential"), {"amount": "public"}),
+        (("resource", "grades"), {"amount": 0, "due_on": 1}),
+        (("resource", "confidential"), {"amount": "mine", "due_on": "public"}),
+    ],
+)
+def test_a_value_that_no_rule_knows_is_no_case(path: tuple[str, ...], value: Any) -> None:
+    assert {"amount", "due_on"} <= agreed_case()["resource"]["fields"].keys()
+    with pytest.raises(Invalid, match="case_invalid"):
+        read_case(put(agreed_case(), path, value))
+
+
 def test_the_key_forgets_nothing_but_the_instant() -> None:
     key = read_case(agreed_case()).key
     assert read_case(put(agreed_case(), ("context", "now"), 5)).key == key
@@ -31,7 +62,7 @@ def test_the_key_forgets_nothing_but_the_instant() -> None:
         for step in path:
             value = value[step]
         if path != ("context", "now") and isinstance(value, str | int):
-            other = value + 1 if isinstance(value, int) else value + "x"
+            other = value + 1 if isinstance(value, int) else _ANOTHER.get(value, value + "x")
             assert read_case(put(agreed_case(), path, other)).key != key, path
 
 

@@ -15,10 +15,13 @@ default decision := {
 	"valid_until": 0,
 }
 
-decision := judged if well_typed
+decision := judged if {
+	well_typed
+	well_known
+}
 
 # METADATA
-# title: The decision about a case in which every member is there, with its type
+# title: The decision about a case that is well typed, and whose values are known
 # description: |
 #   Whoever has made sure of that asks this. A server cannot know who asks, and is asked for `decision`.
 # entrypoint: true
@@ -38,10 +41,7 @@ judged := {
 	"obligations": obligations,
 	"reasons": [],
 	"valid_until": valid_until,
-} if {
-	well_known
-	count(unmet) == 0
-}
+} if count(unmet) == 0
 
 judged := {
 	"effect": "deny",
@@ -50,10 +50,7 @@ judged := {
 	"obligations": [],
 	"reasons": unmet,
 	"valid_until": valid_until,
-} if {
-	well_known
-	count(unmet) > 0
-}
+} if count(unmet) > 0
 
 # METADATA
 # title: What must be met, in the rulebook's decision order, each with the clause that demands it

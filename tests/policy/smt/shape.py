@@ -1,5 +1,6 @@
-"""What the policy's input may be: exactly what `gateway/policy/case.py` lets through to the engines.
+"""What the policy's input may be: all that `gateway/policy/case.py` lets through to the engines, and more.
 
+A value from a closed list is any word here, and a positive number any number: what is proven holds for those too.
 The only thing to extend when a rule reads a new member. A test holds it against the door, member by member.
 """
 
