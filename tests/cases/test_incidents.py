@@ -13,11 +13,12 @@ async def test_a_reported_leak_stops_the_leaker_and_ends_by_itself_without_an_ac
     agreement, other = await world.agreed(), await world.agreed()
     case = await world.leak(agreement)
     assert await world.holding(agreement) == await world.holding(other) == [case]
-    assert await world.holding(agreement, by=world.hotel) == []
+    assert await world.holding(agreement, by=world.hotel) == [case], "who reads for the leaker is stopped with it"
+    assert await world.holding("another's agreement", by=world.hotel) == []
     before = len(await world.entries())
     world.clock.forward(72 * HOUR_S - 1)
     assert await world.holding(agreement) == [case]
-    world.clock.forward(1)
+    world.clock.forward(2)  # the second in which it ends is still held
     assert await world.holding(agreement) == []
     assert len(await world.entries()) == before
     assert (await world.seen(case)).holds[0]["state"] == "ended"

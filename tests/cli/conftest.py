@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.app import compose
-from gateway.cli import app
+from gateway.cli import app, host
 from gateway.demo.admission import admit
 from gateway.settings import Settings
 from gateway.vault.providers import LocalKeyring
@@ -28,6 +28,8 @@ def settings(tmp_path: Path) -> Settings:
 def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gateway:
     """`gateway ARGUMENTS` in this process, on `settings`; keywords are more of its environment."""
     monkeypatch.setenv("COLUMNS", "200")
+    for printer in (host.console, host.errors):
+        monkeypatch.setattr(printer, "width", 200)  # they took their own when they were imported
     for name, value in environment_of(settings).items():
         monkeypatch.setenv(name, value)
 

@@ -50,7 +50,7 @@ async def test_paging_gives_each_record_once_and_tells_no_totals(shared: Shared)
     deal = Deal(await shared.bank.agree(shared.hotel, dataset, ["code", "price"]), dataset)
     found = await pages(shared, deal.path, await shared.token(deal))
     assert [len(page["records"]) for page in found] == [100, 100, 50]
-    assert all(page.keys() == {"records", "event_id", "next", "receipt"} for page in found)
+    assert all(page.keys() == {"records", "event_id", "next", "receipt", "obligations"} for page in found)
     ids = [one["id"] for page in found for one in page["records"]]
     assert ids == sorted(set(ids))
     codes = sorted(one["fields"]["code"] for page in found for one in page["records"])
