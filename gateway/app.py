@@ -187,12 +187,18 @@ async def initialise(settings: Settings, provider: KekProvider, clock: Clock = s
 
 @asynccontextmanager
 async def compose(
-    settings: Settings, provider: KekProvider, clock: Clock = system_clock, *, process: str = ""
+    settings: Settings,
+    provider: KekProvider,
+    clock: Clock = system_clock,
+    *,
+    process: str = "",
+    decisions: DecisionPoint | None = None,
 ) -> AsyncIterator[Gateway]:
     """Construct the gateway, and close it in the opposite order.
 
-    `process` tells apart what runs at once on one host (default: the port). The integrator is constructed
-    and not started: only a server signs in the background.
+    `process` tells apart what runs at once on one host (default: the port). Several gateways of one process may share
+    `decisions`, which their caller closes; else the engine that the settings name is started, and closed here. The
+    integrator is constructed and not started: only a server signs in the background.
     """
     async with AsyncExitStack() as stack:
         database = await open_database(settings)
@@ -207,7 +213,7 @@ async def compose(
         log_signers = LogSigners(database, keyring)
         integrator = Integrator(database, clock, log_signers.of, settings.heads_path, incidents=incidents)
         stack.push_async_callback(integrator.close)
-        decisions = await decision_point(settings, stack)
+        decisions = decisions or await decision_point(settings, stack)
         datasets, ownership = Datasets(database, ledger), Ownership()
         agreements = Agreements(database, ledger)
         drafting = Drafting(ownership, partial(registered_purposes, settings.policies_dir))

@@ -10,22 +10,27 @@ import json
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from joserfc.jwk import ECKey
 from stdnum.cn import uscc
 
+from gateway import migrations
 from gateway.app import Gateway, compose, initialise
 from gateway.clock import Clock, seconds, system_clock
+from gateway.database.creation import sqlite_url
 from gateway.demo.admission import admit
 from gateway.identity.jws import sign_compact, thumbprint
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
+from gateway.parts import decision_point
+from gateway.policy import DecisionPoint
 from gateway.settings import Settings
 from gateway.vault.providers import Cost, LocalKeyring
 from gateway.web import web
@@ -365,17 +370,47 @@ def settings_for(folder: Path, **over: Any) -> Settings:
 
 
 async def prepare(settings: Settings) -> LocalKeyring:
-    """Make keyring, schema and the gateway's own keys."""
+    """Make keyring, schema and the gateway's own keys. SQLite's schema is made by the migrations once, then copied."""
     keyring = LocalKeyring.create(settings.keyring_path, PASSPHRASE, cost=CHEAP)
+    if not settings.database_url and not settings.sqlite_path.exists():
+        settings.sqlite_path.touch(0o600)
+        settings.sqlite_path.write_bytes(await _migrated())
     await initialise(settings, keyring)
     return keyring
+
+
+@asynccontextmanager
+async def composed(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Gateway]:
+    """A prepared gateway. All of them that decide by the embedded engine share one, which is compiled once."""
+    shared = None if settings.opa_url else await _decisions(settings)
+    async with compose(settings, await prepare(settings), clock, decisions=shared) as gateway:
+        yield gateway
+
+
+async def _decisions(settings: Settings) -> DecisionPoint:
+    if not _shared_decisions:
+        _shared_decisions.append(await decision_point(settings, AsyncExitStack()))
+    return _shared_decisions[0]
+
+
+async def _migrated() -> bytes:
+    if not _schema:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "gateway.db"
+            await migrations.upgrade(sqlite_url(path))
+            _schema.append(path.read_bytes())
+    return _schema[0]
+
+
+_schema: list[bytes] = []
+_shared_decisions: list[DecisionPoint] = []
 
 
 @asynccontextmanager
 async def founded(folder: Path, clock: Clock = system_clock, **over: Any) -> AsyncIterator[Alliance]:
     """An alliance with a bank, a hotel and a stranger, on a gateway in this process."""
     settings = settings_for(folder, **over)
-    async with compose(settings, await prepare(settings), clock) as gateway:
+    async with composed(settings, clock) as gateway:
         transport = httpx.ASGITransport(web(gateway), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=settings.base_url) as http:
             yield await populated(gateway, http)

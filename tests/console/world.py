@@ -13,12 +13,12 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.app import Gateway, compose
+from gateway.app import Gateway
 from gateway.clock import system_clock
 from gateway.identity.operators.roles import Role
 from gateway.ledger.stored import entries, state
 from gateway.web import web
-from tests.alliance import prepare, settings_for
+from tests.alliance import composed, settings_for
 from tests.services import free_port
 from tests.services.chromium import Person
 
@@ -89,7 +89,7 @@ class Console:
 async def quiet_console(folder: Path, **over: Any) -> AsyncIterator[tuple[Console, FastAPI]]:
     """A gateway with one alliance and its application, on no port."""
     settings, clock = settings_for(folder, **over), MovingClock()
-    async with compose(settings, await prepare(settings), clock) as gateway:
+    async with composed(settings, clock) as gateway:
         made = Console(gateway, clock, f"http://localhost:{settings.port}")
         made.alliance = await gateway.members.create_alliance("Test alliance", operator="host")
         yield made, web(gateway)
@@ -99,7 +99,7 @@ async def quiet_console(folder: Path, **over: Any) -> AsyncIterator[tuple[Consol
 async def console(folder: Path, **over: Any) -> AsyncIterator[Console]:
     """A gateway with one alliance, served on a loopback port."""
     settings, clock = settings_for(folder, **{"port": free_port(), **over}), MovingClock()
-    async with compose(settings, await prepare(settings), clock) as gateway:
+    async with composed(settings, clock) as gateway:
         config = uvicorn.Config(
             web(gateway), host="127.0.0.1", port=settings.port, log_level="error", lifespan="off", server_header=False
         )
