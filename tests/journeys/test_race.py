@@ -314,9 +314,9 @@ def _check_that_it_was_a_race(
         f"{len(nodes)} processes"
     )
     assert set(statuses) <= {200, 401, 403, 404, 503}
-    assert statuses[200] > 150
-    assert statuses[503] < statuses[200]
-    assert len(race.reads) > 300
+    assert statuses[200] > 50  # a loaded machine answers a hundred meanwhile, an idle one thousands
+    assert statuses[503] < len(race.reads) / 2
+    assert len(race.reads) > 150
     assert under_way > 20
     assert all(refused[kind] > 20 for kind in ("consent", "agreement", "client"))
     assert len(nodes) == len(race.site.servers)
