@@ -6,7 +6,6 @@ import csv
 import random
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,7 @@ from gateway.catalog.identifying import CARD, EMAIL, PHONE, RESIDENT_ID, SUSPICI
 from gateway.catalog.reading import Row, reader_of
 from gateway.catalog.schema import Schema
 from gateway.demo.tables import table
-
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+from tests.beside import DATA, there
 
 
 @pytest.mark.parametrize(
@@ -87,9 +85,7 @@ def watched(content: bytes, delimiter: str = ",") -> list[Row]:
 
 @pytest.mark.parametrize("name", ["airline-loyalty.csv", "bank-marketing.csv", "online-retail.csv"])
 def test_a_real_table_passes(name: str) -> None:
-    if not DATA.is_dir():
-        pytest.skip("absent: ../shared/data")
-    assert len(watched((DATA / name).read_bytes(), ";" if name.startswith("bank") else ",")) > 4000
+    assert len(watched(there(DATA / name).read_bytes(), ";" if name.startswith("bank") else ",")) > 4000
 
 
 @pytest.mark.parametrize(("name", "rows"), [("flights.csv", 50_000), ("planes.csv", 3_322), ("airports.csv", 1_458)])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.catalog.declaration import declare
 from gateway.catalog.reading import reader_of
+from tests.beside import DATA, there
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 INTEGERS = {
     *("Salary", "Enrollment Year", "Enrollment Month", "Cancellation Year", "Cancellation Month", "Quantity"),
     *("age", "balance", "day", "duration", "campaign", "pdays", "previous"),
@@ -42,9 +41,7 @@ def properties_for(columns: list[str]) -> dict[str, Any]:
 def test_every_row_of_a_real_table_is_accepted_or_refused_by_name(
     name: str, rows: int, column: str, minimum: int
 ) -> None:
-    if not DATA.is_dir():
-        pytest.skip("absent: ../shared/data")
-    content = (DATA / name).read_bytes()
+    content = there(DATA / name).read_bytes()
     delimiter = ";" if name.startswith("bank") else ","
     table = list(csv.reader(content.decode("utf-8-sig").splitlines(), delimiter=delimiter))
     columns = table[0]

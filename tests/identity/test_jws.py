@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from gateway.errors import Invalid
 from gateway.identity import jws
 from gateway.identity.jws import JwsRefused, sign_compact, take_apart, verify_compact
+from tests.beside import VECTORS, there
 from tests.identity.world import sign_raw
 
-VECTORS = Path(__file__).resolve().parents[2] / "../shared/vectors/wycheproof"
 KEY = ECKey.generate_key("P-256")
 PUBLIC = dict(KEY.as_dict(private=False))
 GOOD = sign_compact(b'{"a":1}', KEY, typ="agreement+jws")
@@ -145,10 +144,7 @@ def test_any_jwk_is_accepted_or_refused_in_our_own_words(members: dict[str, Any]
 
 
 def _wycheproof(name: str) -> list[dict[str, Any]]:
-    path = VECTORS / name
-    if not path.exists():
-        pytest.skip(f"shared vectors are absent: {name}")
-    groups: list[dict[str, Any]] = json.loads(path.read_text())["testGroups"]
+    groups: list[dict[str, Any]] = json.loads(there(VECTORS / "wycheproof" / name).read_text())["testGroups"]
     return groups
 
 

@@ -17,7 +17,6 @@ from gateway.ledger.tables import chain, head, leaf
 
 OPERATOR = "operator"
 OWNER = "owner"
-VECTORS = Path(__file__).resolve().parents[2] / "../shared/vectors"
 LEAVES = Query(select(leaf).order_by(leaf.c.log_id, leaf.c.idx))
 HEADS = Query(select(head))
 CHAINS = Query(select(chain))

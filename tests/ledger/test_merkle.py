@@ -24,7 +24,7 @@ from gateway.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from tests.ledger.builders import VECTORS
+from tests.beside import VECTORS, there
 
 _TESTDATA = VECTORS / "transparency-dev-merkle" / "testdata"
 _EXPECTED = {"inclusion": 98, "consistency": 98}
@@ -50,8 +50,7 @@ def _check(kind: str, vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ["inclusion", "consistency"])
 def test_every_published_proof_is_judged_as_published(kind: str) -> None:
-    if not _TESTDATA.is_dir():
-        pytest.skip("the shared transparency-dev vectors are absent")
+    there(_TESTDATA)
     vectors = _vectors(kind)
     assert len(vectors) == _EXPECTED[kind]
     for path in vectors:

@@ -31,10 +31,10 @@ from gateway.ledger.note import NoteRejected, UntrustedKey, VerifierKey
 from gateway.ledger.stored import StoredHashes
 from gateway.ledger.tiles import TileName, Tiles
 from gateway.ledger.verify import Outcome, verify
+from tests.beside import VECTORS, there
 from tests.ledger.builders import (
     OPERATOR,
     OWNER,
-    VECTORS,
     Keys,
     act,
     denial,
@@ -428,9 +428,7 @@ async def test_a_note_of_another_key_origin_or_text_is_refused() -> None:
 
 
 def test_ed25519_agrees_with_wycheproof() -> None:
-    path = VECTORS / "wycheproof" / "ed25519_test.json"
-    if not path.is_file():
-        pytest.skip("the shared Wycheproof vectors are absent")
+    path = there(VECTORS / "wycheproof" / "ed25519_test.json")
     count = 0
     for group in json.loads(path.read_text())["testGroups"]:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(group["publicKey"]["pk"]))

@@ -124,12 +124,13 @@ async def test_every_test_gets_a_database_of_its_own(database: Database, databas
 
 _SKIPPING = """
 import pytest
+from tests.beside import DATA, there
 
 def test_needs_a_component():
-    pytest.skip("OPA is not here")
+    pytest.skip("OPA is absent, and nothing shared is")
 
 def test_needs_data():
-    pytest.skip("shared vectors are absent")
+    there(DATA / "no such table")
 """
 
 

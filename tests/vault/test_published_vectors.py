@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +12,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.vault.detail import ExtendedNonceCipher
 from gateway.vault.keyed_hash import KeyedHash
-
-VECTORS = Path(__file__).resolve().parents[2] / "../shared/vectors/wycheproof"
+from tests.beside import VECTORS, there
 
 
 def groups(name: str) -> list[dict[str, Any]]:
-    path = VECTORS / name
-    if not path.exists():
-        pytest.skip(f"published vectors are absent: {name}")
-    return list(json.loads(path.read_text())["testGroups"])
+    return list(json.loads(there(VECTORS / "wycheproof" / name).read_text())["testGroups"])
 
 
 def opens(test: dict[str, Any]) -> bool:
