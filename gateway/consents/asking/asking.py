@@ -75,9 +75,7 @@ class Asking:
             database, ledger, clock, contacts=contacts, records=records, senders=senders, base_url=base_url
         )
         finding = Finding(database, clock, contacts=contacts, budget=budget, senders=senders, base_url=base_url)
-        requesting = Requesting(
-            database, ledger, keyring, clock, records=records, contacts=contacts, inviting=inviting
-        )
+        requesting = Requesting(database, ledger, keyring, clock, records=records, contacts=contacts, inviting=inviting)
         return cls(
             database, ledger, clock, contacts=contacts, records=records, senders=senders, requesting=requesting,
             inviting=inviting, finding=finding, budget=budget,

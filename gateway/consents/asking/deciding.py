@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import bindparam, select
+
+from gateway.catalog.dataset import Dataset
+from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import seconds
 from gateway.consents.asking import questions
 from gateway.consents.asking.visit import Visit
@@ -15,10 +19,11 @@ from gateway.consents.notice_text import CONTACT
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
 from gateway.consents.states import STANDING, STEPS, Event, State
-from gateway.database import Reading
+from gateway.database import Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.ledger import Change
 
+_DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
 _ASKED = frozenset({State.REQUESTED, State.DEFERRED, State.GUARDIAN_PENDING, State.IMPORTED})
 
 
@@ -124,7 +129,9 @@ class Deciding:
         """The fields that are needed and those of the optional ones that were turned on; None for a contact."""
         if record.kind == CONTACT:
             return None
-        dataset = await self._records.dataset_of(reading, record.dataset_no)
+        row = await reading.one(_DATASET, no=record.dataset_no)
+        assert row is not None
+        dataset = Dataset.of(row)
         if not decision.optional.issubset(names_of(dataset, record.optional)):
             raise Invalid("not_optional", "The item has no such optional field.", field="optional")
         return decision.optional | frozenset(names_of(dataset, record.required))

@@ -13,10 +13,11 @@ from gateway.confidentiality.filing import Filing
 from gateway.consents.asking import questions
 from gateway.consents.asking.inviting import Invitation, Inviting
 from gateway.consents.asking.questions import Question
-from gateway.consents.asking.wish import Wish
+from gateway.consents.asking.wish import Wish, WishedItem
 from gateway.consents.contacts import Address, Channel, Contacts, Holder, Reached, Role, phone_is_doubtful
+from gateway.consents.notice import Notice
 from gateway.consents.notice_text import ItemKey
-from gateway.consents.notices import applicable
+from gateway.consents.notices import KnownNotices
 from gateway.consents.record import NewRecord
 from gateway.consents.records import Records
 from gateway.consents.statement import subject_of
@@ -72,9 +73,15 @@ class Requesting:
             )
             actor = {"member": filing.subject.member, "client": filing.subject.client}
             made.append(await self._inviting.ask(change, question, reached, actor=actor))
-            records = [
-                await self._propose(change, dataset, question, wish, index, actor) for index in range(len(wish.items))
-            ]
+            notices, now_s = KnownNotices(change.tx, dataset), seconds(change.now_ms)
+            records = []
+            for index, item in enumerate(wish.items):
+                key = ItemKey(item.recipient, item.purpose, item.kind)
+                notice = await notices.applicable(
+                    key, item.names, sha256=wish.notice_sha256, given_at=now_s, at=f"/items/{index}"
+                )
+                new = _new(dataset, question, wish, item, notice, now_s)
+                records.append(await self._propose(change, new, question, actor))
             return {"id": question.id, "records": records, "warnings": _warnings(wish.address)}
 
         answer = await filing.once(self._database, self._ledger, work, dataset.owner)
@@ -113,33 +120,7 @@ class Requesting:
             change.enter(Draft(log=dataset.owner, kind=Kind.CONSENT, facts=facts))
         return {"kept": len(told), "warnings": warnings}
 
-    async def _propose(
-        self, change: Change, dataset: Dataset, question: Question, wish: Wish, index: int, actor: Mapping[str, str]
-    ) -> str:
-        item, now_s = wish.items[index], seconds(change.now_ms)
-        names = sorted(item.fields | item.optional | item.channels)
-        key = ItemKey(item.recipient, item.purpose, item.kind)
-        told = {"sha256": wish.notice_sha256, "given_at": now_s, "at": f"/items/{index}"}
-        notice = await applicable(change.tx, dataset, key, names, **told)  # type: ignore[arg-type]
-        new = NewRecord(
-            dataset=dataset,
-            pseudonym=question.person.pseudonym,
-            recipient=item.recipient,
-            purpose=item.purpose,
-            notice=notice,
-            kind=item.kind,
-            fields=item.fields | item.optional,
-            optional=item.optional,
-            channels=item.channels,
-            language=wish.language,
-            expires_after_s=item.expires_after_s,
-            max_uses=item.max_uses,
-            age_band=wish.age_band,
-            turns_14_at=wish.turns_14_at,
-            collection={"channel": question.channel.value},
-            request_id=question.id,
-            answer_by=now_s + questions.ANSWER_WITHIN_S,
-        )
+    async def _propose(self, change: Change, new: NewRecord, question: Question, actor: Mapping[str, str]) -> str:
         record_id = await self._records.propose(change, new, actor=actor)
         if question.person.role is Role.GUARDIAN:
             await self._records.act(change, record_id, Event.NEED_GUARDIAN, actor=actor)
@@ -154,6 +135,28 @@ class Requesting:
         if dataset.kind != "personal":
             raise Conflicting("not_personal", "Only personal datasets have consents.", field="dataset")
         return dataset
+
+
+def _new(dataset: Dataset, question: Question, wish: Wish, item: WishedItem, notice: Notice, now_s: int) -> NewRecord:
+    return NewRecord(
+        dataset=dataset,
+        pseudonym=question.person.pseudonym,
+        recipient=item.recipient,
+        purpose=item.purpose,
+        notice=notice,
+        kind=item.kind,
+        fields=item.fields | item.optional,
+        optional=item.optional,
+        channels=item.channels,
+        language=wish.language,
+        expires_after_s=item.expires_after_s,
+        max_uses=item.max_uses,
+        age_band=wish.age_band,
+        turns_14_at=wish.turns_14_at,
+        collection={"channel": question.channel.value},
+        request_id=question.id,
+        answer_by=now_s + questions.ANSWER_WITHIN_S,
+    )
 
 
 def _warnings(address: Address) -> list[str]:

@@ -46,6 +46,11 @@ class WishedItem:
     expires_after_s: int
     max_uses: int | None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What it is about: fields or channels."""
+        return self.fields | self.optional | self.channels
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
