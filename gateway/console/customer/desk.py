@@ -1,0 +1,68 @@
+"""What the customer's pages need of the gateway, in their own words; `Counter` supplies it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.console.customer.views import CopyOfRecord, Decision, Item, Party, Record
+
+
+class Visit(Protocol):
+    """Somebody who has proved by a code that a contact is theirs, for half an hour."""
+
+    @property
+    def kind(self) -> str:
+        """`request`: asked by a member. `self_service`: came on their own. `guardian`: answers for a child."""
+        ...
+
+
+class Desk(Protocol):
+    """Where customers are served. A `ticket` is what the cookie carries; nobody is served before the code held."""
+
+    async def ask_for_link(self, contact: str, language: str) -> None:
+        """Send a link to whoever this is; says and takes the same for nobody. `Invalid` where none can be reached."""
+
+    async def asker(self, token: str, language: str) -> Party | None:
+        """Whose link it is (None: the customer's own); decides nothing. `NotFound` where it is none, or no more."""
+
+    async def send_code(self, token: str, language: str) -> str:
+        """Use up a link: send the code, return the ticket of a visit that waits for it."""
+
+    async def send_again(self, ticket: str) -> None:
+        """Send another code; `TooManyAttempts` if one was sent just now."""
+
+    async def confirm(self, ticket: str, code: str) -> str:
+        """The ticket of the visit that this code opens; `Refused` or `TooManyAttempts`."""
+
+    async def visit(self, ticket: str) -> Visit | None:
+        """The visit, while it is open."""
+
+    async def questions(self, visit: Visit, language: str) -> tuple[Item, ...]:
+        """What waits for an answer."""
+
+    async def decide(self, visit: Visit, decision: Decision) -> None:
+        """Enter one answer."""
+
+    async def record(self, visit: Visit, language: str) -> Record:
+        """Everything about this customer's consents, as it stands at this instant."""
+
+    async def withdraw(self, visit: Visit, item: str) -> None:
+        """Withdraw one consent."""
+
+    async def withdraw_all(self, visit: Visit) -> None:
+        """Withdraw every consent."""
+
+    async def receipt(self, visit: Visit, receipt: str) -> str:
+        """A signed receipt of this customer; else `NotFound`."""
+
+    async def copy(self, visit: Visit) -> CopyOfRecord:
+        """The whole record for a machine."""
+
+    async def correct(self, visit: Visit, text: str) -> str:
+        """Hand over what should be corrected; the number that it goes by."""
+
+    async def complain(self, visit: Visit, text: str) -> str:
+        """Hand over a complaint; the number that it goes by."""
+
+    async def leave(self, ticket: str) -> None:
+        """Close the visit."""
