@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +26,7 @@ from gateway.identity.operators.site import Site
 from gateway.identity.proxy import TrustedProxy
 
 FIRST: Final = "/my"
+_PAGE: Final = re.compile(r"/my(?:/[A-Za-z0-9_-]{1,128}){0,2}")
 _ZONE: Final = "Asia/Shanghai"
 _SHARED: Final = ("console.css", "icon.svg")
 _HERE: Final = Path(__file__).parent
@@ -62,10 +64,15 @@ def page(
 ) -> Response:
     """A page in the guest's language; with a `visit`, its forms and the way to its other pages are there."""
     token = guest.form_token if guest.cookie(COOKIE) else ""
-    here = guest.request.url.path if guest.request.method == "GET" else FIRST
+    here = local_page(guest.request.url.path) if guest.request.method == "GET" else FIRST
     language = guest.language
     shown = {"visit": visit, "token": token, "here": here, "when": partial(when, language), **values}
     return HTMLResponse(PAGES.render(template, language=language, **shown), status)
+
+
+def local_page(path: str) -> str:
+    """The page of ours that a path names; anything else is the first page, so nobody is sent elsewhere."""
+    return path if _PAGE.fullmatch(path) else FIRST
 
 
 def refusal(guest: Guest, error: GatewayError, sentence: str) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import Final
 
@@ -13,6 +12,7 @@ from gateway.console.customer.answers import (
     FIRST,
     Handler,
     forget_visit,
+    local_page,
     onward,
     page,
     refusal,
@@ -25,7 +25,6 @@ from gateway.errors import GatewayError, Invalid, NotFound, TooManyAttempts
 from gateway.identity.operators.attempts import Attempts
 
 LINK_PATH: Final = "/l/"
-_PAGE: Final = re.compile(r"/my(?:/[A-Za-z0-9_-]{1,128}){0,2}")
 
 
 def handlers(attempts: Attempts) -> list[tuple[str, str, Handler]]:
@@ -114,8 +113,7 @@ async def _leave(guest: Guest) -> Response:
 
 async def _language(guest: Guest) -> Response:
     form = await guest.form()
-    back = form.get("back", "")
-    answer = redirect(back if _PAGE.fullmatch(back) else FIRST)
+    answer = redirect(local_page(form.get("back", "")))
     if form.get("language") in LANGUAGES:
         set_language(answer, form["language"], guest.site, FIRST)
     return answer
