@@ -19,9 +19,10 @@ from gateway.console.customer.answers import (
     said,
     set_visit,
 )
+from gateway.console.customer.desk import Came
 from gateway.console.customer.guest import Guest
 from gateway.console.words import LANGUAGES
-from gateway.errors import GatewayError, Invalid, NotFound, TooManyAttempts
+from gateway.errors import Invalid, NotFound, TooManyAttempts
 from gateway.identity.operators.attempts import Attempts
 
 LINK_PATH: Final = "/l/"
@@ -39,45 +40,39 @@ def handlers(attempts: Attempts) -> list[tuple[str, str, Handler]]:
             return page(guest, "entry.html", HTTPStatus.BAD_REQUEST, done=None, problem="refused_contact")
         return onward("sent")
 
-    async def send_code(guest: Guest) -> Response:
+    async def follow_link(guest: Guest) -> Response:
         form = await guest.form()
         attempts.count(guest.address)
         try:
-            ticket = await guest.desk.send_code(form.get("link", ""), guest.language)
+            ticket = await guest.desk.open(form.get("link", ""), _came(guest))
         except NotFound as gone:
             return refusal(guest, gone, "refused_link")
-        answer = onward("code")
+        answer = await _code_sent(guest, ticket)
         set_visit(answer, ticket, guest.site)
         return answer
 
     async def send_again(guest: Guest) -> Response:
         await guest.form_of_visit()
         attempts.count(guest.address)
-        try:
-            await guest.desk.send_again(guest.ticket)
-        except TooManyAttempts as error:
-            return _code_again(guest, error, "code_many")
-        return onward("code")
+        return await _code_sent(guest, guest.ticket)
 
     async def confirm(guest: Guest) -> Response:
         form = await guest.form_of_visit()
         attempts.count(guest.address)
         try:
-            ticket = await guest.desk.confirm(guest.ticket, "".join(form.get("code", "").split()))
-        except TooManyAttempts as error:
-            return _code_again(guest, error, "code_many")
-        except Invalid as error:
-            return _code_again(guest, error, "code_wrong")
-        answer = onward("question")
-        set_visit(answer, ticket, guest.site)
-        return answer
+            await guest.desk.confirm(guest.ticket, "".join(form.get("code", "").split()))
+        except TooManyAttempts:
+            return page(guest, "code.html", HTTPStatus.TOO_MANY_REQUESTS, problem="code_over")
+        except Invalid:
+            return page(guest, "code.html", HTTPStatus.BAD_REQUEST, problem="code_wrong")
+        return onward("question")
 
     return [
         ("GET", "", _entry),
         ("POST", "", ask_for_link),
         ("GET", "/sent", _sent),
         ("GET", LINK_PATH + "{token}", _landing),
-        ("POST", "/code", send_code),
+        ("POST", "/code", follow_link),
         ("GET", "/code", _code),
         ("POST", "/code/again", send_again),
         ("POST", "/confirm", confirm),
@@ -121,7 +116,7 @@ async def _language(guest: Guest) -> Response:
 
 async def _code(guest: Guest) -> Response:
     guest.ticket  # noqa: B018 - refuses who has none
-    return page(guest, "code.html", problem=None)
+    return page(guest, "code.html", problem="code_wait" if said(guest, "wait") else None)
 
 
 def _hidden(answer: Response) -> Response:
@@ -130,6 +125,15 @@ def _hidden(answer: Response) -> Response:
     return answer
 
 
-def _code_again(guest: Guest, error: GatewayError, word: str) -> Response:
-    status = HTTPStatus.TOO_MANY_REQUESTS if isinstance(error, TooManyAttempts) else HTTPStatus.BAD_REQUEST
-    return page(guest, "code.html", status, problem=word)
+async def _code_sent(guest: Guest, ticket: str) -> Response:
+    """To the page for the code, which says so if none was sent."""
+    try:
+        await guest.desk.send_code(ticket)
+    except TooManyAttempts:
+        return onward("code", "wait")
+    return onward("code")
+
+
+def _came(guest: Guest) -> Came:
+    request = guest.request
+    return Came(guest.address, request.headers.get("user-agent", ""), request.method, request.url.path)

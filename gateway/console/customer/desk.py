@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.console.customer.views import CopyOfRecord, Decision, Item, Party, Record
@@ -16,6 +17,16 @@ class Visit(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """From where a link was followed, to prove that the notice was served."""
+
+    address: str
+    user_agent: str
+    method: str
+    path: str
+
+
 class Desk(Protocol):
     """Where customers are served. A `ticket` is what the cookie carries; nobody is served before the code held."""
 
@@ -25,14 +36,14 @@ class Desk(Protocol):
     async def asker(self, token: str, language: str) -> Party | None:
         """Whose link it is (None: the customer's own); decides nothing. `NotFound` where it is none, or no more."""
 
-    async def send_code(self, token: str, language: str) -> str:
-        """Use up a link: send the code, return the ticket of a visit that waits for it."""
+    async def open(self, token: str, came: Came) -> str:
+        """Follow a link: the ticket of a visit that waits for its code. `NotFound` as above."""
 
-    async def send_again(self, ticket: str) -> None:
-        """Send another code; `TooManyAttempts` if one was sent just now."""
+    async def send_code(self, ticket: str) -> None:
+        """Send a code; `TooManyAttempts` if one was sent just now, or often."""
 
-    async def confirm(self, ticket: str, code: str) -> str:
-        """The ticket of the visit that this code opens; `Refused` or `TooManyAttempts`."""
+    async def confirm(self, ticket: str, code: str) -> None:
+        """Open the visit with the code that was sent; `Invalid` if it is another, `TooManyAttempts` if it is over."""
 
     async def visit(self, ticket: str) -> Visit | None:
         """The visit, while it is open."""

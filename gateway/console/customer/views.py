@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.consents.states import STANDING
+
 
 class Answer(StrEnum):
     """What a customer says to one question."""
@@ -46,20 +48,18 @@ class Notice:
 class Item:
     """One question: may `provider` pass these fields to `recipient` for this purpose (PIPL Arts. 17 and 23)?
 
-    Of kind `contact` it asks for no field, only by which channels the recipient may reach the customer.
+    Of kind `contact` it asks for no field, only by which channels the recipient may reach the customer. `facts` are the
+    lines of the notice (Order 790 Art. 21): the word that names each, and what is said.
     """
 
     id: str
     kind: str
-    provider: Party
-    recipient: Party
-    purpose: str
-    method: str
+    provider: str
+    recipient: str
+    facts: tuple[tuple[str, str], ...]
     required: tuple[Line, ...]
     optional: tuple[Line, ...]
     channels: tuple[str, ...]
-    until: str
-    withdrawal: str
     notice: Notice
 
 
@@ -142,7 +142,7 @@ class Record:
 
     @property
     def given(self) -> tuple[Holding, ...]:
-        """What stands and could be withdrawn: a dispute's hold pauses a consent, it does not end it."""
+        """What stands and can be withdrawn, also while a dispute or a changed notice pauses it."""
         return tuple(one for one in self.holdings if one.state in STANDING)
 
     @property
@@ -156,9 +156,6 @@ class Record:
         """Where nobody may ask again for some time."""
         return tuple(one for one in self.holdings if one.quiet_until is not None)
 
-
-STANDING = frozenset({"given", "on_hold"})
-"""States of a consent that the customer can withdraw."""
 
 CopyOfRecord = Mapping[str, object]
 """The customer's whole record for a machine, receipts included."""

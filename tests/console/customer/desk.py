@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, replace
 
-from gateway.console.customer.desk import Visit
+from gateway.console.customer.desk import Came, Visit
 from gateway.console.customer.views import (
     Answer,
     Decision,
@@ -95,9 +95,8 @@ class FakeDesk:
     decisions: list[Decision] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    waiting: set[str] = field(default_factory=set)
+    waiting: dict[str, int] = field(default_factory=dict)
     visits: dict[str, Visiting] = field(default_factory=dict)
-    wrong: int = 0
 
     async def ask_for_link(self, contact: str, language: str) -> None:
         if not contact.isdigit() and "@" not in contact:
@@ -109,23 +108,25 @@ class FakeDesk:
             raise NotFound
         return None if self.kind == "self_service" else Party(_TEXTS[language]["bank"], "")
 
-    async def send_code(self, token: str, language: str) -> str:
+    async def open(self, token: str, came: Came) -> str:
         if token != LINK:
             raise NotFound
         ticket = secrets.token_urlsafe(32)
-        self.waiting.add(ticket)
+        self.waiting[ticket] = 0
         return ticket
 
-    async def send_again(self, ticket: str) -> None:
-        raise TooManyAttempts("too_soon", "A code was sent just now.")
+    async def send_code(self, ticket: str) -> None:
+        self.waiting[ticket] += 1
+        if self.waiting[ticket] > 1:
+            raise TooManyAttempts("too_soon", "A code was sent just now.")
 
-    async def confirm(self, ticket: str, code: str) -> str:
-        if ticket not in self.waiting or code != CODE:
-            raise Invalid("wrong_code", "This is not the code.", field="code")
-        self.waiting.remove(ticket)
-        opened = secrets.token_urlsafe(32)
-        self.visits[opened] = Visiting(self.kind)
-        return opened
+    async def confirm(self, ticket: str, code: str) -> None:
+        if ticket not in self.waiting:
+            raise TooManyAttempts("code_over", "This code is over.")
+        if code != CODE:
+            raise Invalid("code_wrong", "This is not the code.", field="code")
+        del self.waiting[ticket]
+        self.visits[ticket] = Visiting(self.kind)
 
     async def visit(self, ticket: str) -> Visit | None:
         return self.visits.get(ticket)
@@ -206,14 +207,19 @@ def _item(name: str, language: str) -> Item:
     return Item(
         id=name,
         kind="contact" if asks_contact else "disclosure",
-        provider=Party(said["bank"], "privacy@bank.example"),
-        recipient=Party(said["hotel"], "+86 10 5555 0100"),
-        purpose=said["purpose"],
-        method=said["method"],
+        provider=said["bank"],
+        recipient=said["hotel"],
+        facts=(
+            ("fact_recipient", said["hotel"]),
+            ("fact_recipient_contact", "+86 10 5555 0100"),
+            ("fact_provider", said["bank"]),
+            ("fact_purpose", said["purpose"]),
+            ("fact_method", said["method"]),
+            ("fact_retention", said["until"]),
+            ("fact_withdrawal", said["withdrawal"]),
+        ),
         required=() if asks_contact else (line("name"), line("phone")),
         optional=() if asks_contact else (line("birthday", said["impact"]), line("budget")),
         channels=("sms", "email") if asks_contact else (),
-        until=said["until"],
-        withdrawal=said["withdrawal"],
         notice=NOTICE,
     )
