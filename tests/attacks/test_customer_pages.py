@@ -16,8 +16,8 @@ _ORIGIN = "https://gateway.example"
 _OWN = ("overview", "question", "history", "rights", "record.json", "record.pdf", "receipts/receipt-1")
 _GIVE = {"item": "disclosure-1", "notice": NOTICE.sha256, "answer": "give"}
 _ACTS = {
-    "question": _GIVE, "withdraw": {"item": "old-1"}, "withdraw-all": {}, "correct": {"text": "x"},
-    "complain": {"text": "x"}, "leave": {},
+    "question": _GIVE, "withdraw": {"item": "old-1"}, "withdraw-all": {}, "leave": {},
+    "ask": {"kind": "correction", "company": "air", "text": "x"},
 }  # fmt: skip
 _OTHER_SITES = [
     {"sec-fetch-site": "cross-site"},
@@ -111,7 +111,7 @@ async def test_the_page_of_the_link_hides_where_it_was_and_its_form_still_counts
 async def test_a_scanner_that_follows_every_address_decides_and_uses_up_nothing(
     someone: Visitor, desk: FakeDesk, method: str
 ) -> None:
-    for path in (f"l/{LINK}", "code", "confirm", "question", "withdraw", "withdraw-all", "leave", "correct"):
+    for path in (f"l/{LINK}", "code", "confirm", "question", "withdraw", "withdraw-all", "leave", "ask"):
         await someone.http.request(method, f"/my/{path}")
     assert (desk.waiting, desk.visits, desk.decisions, desk.told) == ({}, {}, [], [])
     assert (await someone.come()).status_code == 200
@@ -196,7 +196,7 @@ async def test_neither_number_link_code_nor_words_are_echoed_or_logged(
     caplog.set_level(logging.DEBUG)
     secret = "一直有人打电话给我"
     seen = [await someone.press("/my", contact=CONTACT), await someone.press("/my", contact=f"{CONTACT}x")]
-    seen += [await someone.come(), await someone.press("/my/complain", text=secret)]
+    seen += [await someone.come(), await someone.press("/my/ask", kind="complaint", company="air", text=secret)]
     for answer in seen:
         for told in (CONTACT, LINK, CODE, secret):
             assert told not in answer.text

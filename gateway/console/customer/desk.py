@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.console.customer.views import CopyOfRecord, Decision, Item, Party, Record
+from gateway.console.customer.views import CopyOfRecord, Decision, Item, Party, Record, Wish
 
 
 class Visit(Protocol):
@@ -69,11 +69,8 @@ class Desk(Protocol):
     async def copy(self, visit: Visit) -> CopyOfRecord:
         """The whole record for a machine."""
 
-    async def correct(self, visit: Visit, text: str) -> str:
-        """Hand over what should be corrected; the number that it goes by."""
-
-    async def complain(self, visit: Visit, text: str) -> str:
-        """Hand over a complaint; the number that it goes by."""
+    async def ask(self, visit: Visit, wish: Wish) -> str:
+        """Hand a request or a complaint over to a company, sealed; the number that it goes by."""
 
     async def leave(self, ticket: str) -> None:
         """Close the visit."""

@@ -67,4 +67,4 @@ def _sections(record: Record, language: str) -> Iterator[tuple[str, list[str]]]:
     yield t("followed"), [line for one in record.followed for line in told(one)] or [t("followed_none")]
     passed = [f"{when(language, one.at)} {one.recipient}{colon}{comma.join(one.fields)}" for one in record.disclosures]
     yield t("disclosures"), passed or [t("disclosures_none")]
-    yield t("officers"), [f"{one.name}{colon}{one.contact}" for one in record.officers] + [t("authority")]
+    yield t("complain"), [f"{one.name}{colon}{one.contact}" for one in record.officers] + [t("authority")]

@@ -131,14 +131,50 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Company:
+    """A company that holds the customer's data, to which requests go."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the customer asked a company for, by when it has to answer, and what it answered."""
+
+    id: str
+    kind: str
+    company: str
+    state: str
+    received_at: int
+    due_at: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a customer asks a company for."""
+
+    kind: str
+    company: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """Everything about a customer's consents. `waiting` is how many questions are open."""
+    """Everything about a customer's consents. `waiting` is how many questions are open.
+
+    Without `kinds` nothing can be asked for here.
+    """
 
     holdings: tuple[Holding, ...]
     disclosures: tuple[Disclosure, ...]
     receipts: tuple[Receipt, ...]
     officers: tuple[Party, ...]
     waiting: int
+    companies: tuple[Company, ...] = ()
+    kinds: tuple[str, ...] = ()
+    asked: tuple[Asked, ...] = ()
 
     @property
     def given(self) -> tuple[Holding, ...]:

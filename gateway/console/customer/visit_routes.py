@@ -14,9 +14,10 @@ from fastapi import Response
 from gateway.console.customer.answers import Handler, download, onward, page, said
 from gateway.console.customer.desk import Visit
 from gateway.console.customer.guest import Guest
-from gateway.console.customer.views import Answer, Decision, Item
+from gateway.console.customer.views import Answer, Decision, Item, Record, Wish
 from gateway.errors import Invalid, NotFound
 
+COMPLAINT: Final = "complaint"
 LONGEST_TEXT: Final = 2_000
 _DONE: Final = {Answer.GIVE: "given", Answer.REFUSE: "refused", Answer.LATER: "later"}
 _NOT_CHOSEN: Final = "choose_channel"
@@ -33,8 +34,7 @@ def handlers() -> list[tuple[str, str, Handler]]:
         ("GET", "/history", _history),
         ("GET", "/receipts/{receipt}", _receipt),
         ("GET", "/rights", _rights),
-        ("POST", "/correct", _correct),
-        ("POST", "/complain", _complain),
+        ("POST", "/ask", _ask),
         ("GET", "/record.json", _copy),
         ("GET", "/record.pdf", _pdf),
     ]
@@ -115,32 +115,31 @@ async def _receipt(guest: Guest) -> Response:
 
 
 async def _rights(guest: Guest) -> Response:
-    return await _rights_page(guest, await guest.visit())
-
-
-async def _rights_page(guest: Guest, visit: Visit, done: str | None = None, number: str = "") -> Response:
-    record = await guest.desk.record(visit, guest.language)
-    of_files = {"pdf": _pdf_is_installed(), "longest": LONGEST_TEXT}
-    return page(guest, "rights.html", HTTPStatus.OK, visit=visit, record=record, done=done, number=number, **of_files)
-
-
-async def _correct(guest: Guest) -> Response:
-    text = _text(await guest.form_of_visit())
     visit = await guest.visit()
-    return await _rights_page(guest, visit, "corrected", await guest.desk.correct(visit, text))
+    return _rights_page(guest, visit, await guest.desk.record(visit, guest.language))
 
 
-async def _complain(guest: Guest) -> Response:
-    text = _text(await guest.form_of_visit())
+async def _ask(guest: Guest) -> Response:
+    form = await guest.form_of_visit()
     visit = await guest.visit()
-    return await _rights_page(guest, visit, "complained", await guest.desk.complain(visit, text))
+    number = await guest.desk.ask(visit, _wish(form, await guest.desk.record(visit, guest.language)))
+    return _rights_page(guest, visit, await guest.desk.record(visit, guest.language), number)
 
 
-def _text(form: Mapping[str, str]) -> str:
+def _rights_page(guest: Guest, visit: Visit, record: Record, number: str = "") -> Response:
+    shown = {"complaint": COMPLAINT, "number": number, "pdf": _pdf_is_installed(), "longest": LONGEST_TEXT}
+    return page(guest, "rights.html", HTTPStatus.OK, visit=visit, record=record, **shown)
+
+
+def _wish(form: Mapping[str, str], record: Record) -> Wish:
+    """What the form asks for; `Invalid` for a kind, a company or a text that the page does not have."""
     text = form.get("text", "").replace("\r\n", "\n").strip()
     if not 0 < len(text) <= LONGEST_TEXT:
         raise Invalid("invalid_text", f"A text has 1 to {LONGEST_TEXT} characters.", field="text")
-    return text
+    kind, company = form.get("kind", ""), form.get("company", "")
+    if kind not in record.kinds or company not in [one.id for one in record.companies]:
+        raise Invalid("invalid_wish", "This cannot be asked for here.", field="kind")
+    return Wish(kind, company, text)
 
 
 async def _copy(guest: Guest) -> Response:

@@ -18,8 +18,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "nav_rights": ("Rights", "我的权利"),
     "leave": ("Leave", "退出"),
     "footer": (
-        "No account, no tracking. Your data is never shown on these pages.",
-        "无需注册，不作追踪。本页面从不显示您的个人信息内容。",
+        "No account, no tracking. What you decide here counts at once.",
+        "无需注册，不作追踪。您在此作出的决定立即生效。",
     ),
     "entry": ("See and decide who may use your data", "查看并决定谁可以使用您的信息"),
     "entry_lead": (
@@ -160,8 +160,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Withdrawn. From now on nothing more is passed on. Whoever received something is told to stop; see below.",
         "已撤回。从此刻起不再提供任何信息。已接收信息的企业将收到停止使用的通知，进展见下方。",
     ),
-    "done_corrected": ("Your request is on its way. Its number: {number}", "已提交更正请求，编号：{number}"),
-    "done_complained": ("Your complaint is recorded. Its number: {number}", "已记录您的投诉，编号：{number}"),
+    "done_asked": ("It is on its way. Its number: {number}", "已提交，编号：{number}"),
     "done_left": ("You have left. Nobody can go on with this page.", "您已退出，他人无法继续使用此页面。"),
     **RECORD_WORDS,
     "when": ("{day} {month} {year}, {time} (Beijing time)", "{year}年{month}月{day}日 {time}（北京时间）"),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from gateway.console.customer.desk import Came, Visit
 from gateway.console.customer.views import (
     Answer,
+    Asked,
+    Company,
     Decision,
     Disclosure,
     Holding,
@@ -18,6 +20,7 @@ from gateway.console.customer.views import (
     Progress,
     Receipt,
     Record,
+    Wish,
 )
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
 
@@ -94,7 +97,7 @@ class FakeDesk:
     holdings: list[Holding] = field(default_factory=lambda: [_holding("old-1", "air"), _holding("old-2", "hotel")])
     decisions: list[Decision] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    told: list[Wish] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
     visits: dict[str, Visiting] = field(default_factory=dict)
 
@@ -163,6 +166,12 @@ class FakeDesk:
             receipts=(Receipt("receipt-1", "given", said["air"], AT),),
             officers=(Party(said["bank"], "privacy@bank.example"), Party(said["hotel"], "+86 10 5555 0100")),
             waiting=len(self.open_questions),
+            companies=(Company("bank", said["bank"]), Company("air", said["air"])),
+            kinds=("correction", "deletion", "complaint"),
+            asked=tuple(
+                Asked(str(at), one.kind, said[one.company], "open", AT, AT + 15 * DAY, "")
+                for at, one in enumerate(self.told)
+            ),
         )
 
     async def withdraw(self, visit: Visit, item: str) -> None:
@@ -185,13 +194,9 @@ class FakeDesk:
     async def copy(self, visit: Visit) -> dict[str, object]:
         return {"receipts": ["e30.e30.c2ln"]}
 
-    async def correct(self, visit: Visit, text: str) -> str:
-        self.told.append(text)
-        return "K7-0001"
-
-    async def complain(self, visit: Visit, text: str) -> str:
-        self.told.append(text)
-        return "K7-0002"
+    async def ask(self, visit: Visit, wish: Wish) -> str:
+        self.told.append(wish)
+        return f"K7-000{len(self.told)}"
 
     async def leave(self, ticket: str) -> None:
         self.visits.pop(ticket, None)

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
+from gateway.console.customer.views import Wish
 from tests.console.customer.desk import CODE, CONTACT, LINK, FakeDesk
 from tests.console.customer.visitor import on_a_port
 from tests.services import ComponentMissing, axe, free_port
@@ -119,11 +120,12 @@ async def test_a_customer_decides_withdraws_and_complains_without_script_on_a_sm
         await page.click("a[href='/my/record.pdf']")
     assert (await paper.value).suggested_filename == "my-consents.pdf"
     await page.fill("#complain-text", "一直有人打电话")
-    await page.click("form[action='/my/complain'] button")
-    assert "K7-0002" in await page.inner_text("[role=status]")
+    await page.select_option("#complain-company", label="仙鹤航空")
+    await page.click("#complain-form button")
+    assert "K7-0001" in await page.inner_text("[role=status]")
     await page.click("form[action='/my/leave'] button")
     assert await page.inner_text("[role=status]") == "您已退出，他人无法继续使用此页面。"
-    assert desk.told == ["一直有人打电话"]
+    assert desk.told == [Wish("complaint", "air", "一直有人打电话")]
     await context.close()
 
 
@@ -202,9 +204,9 @@ async def test_axe_finds_no_violation_on_any_page(
     for name in ("history", "rights"):
         await page.goto(f"{origin}/my/{name}")
         await look(name)
-    await page.fill("#correct-text", "x")
-    await page.click("form[action='/my/correct'] button")
-    await look("corrected")
+    await page.fill("#ask-text", "x")
+    await page.click("#ask-form button")
+    await look("asked")
     await page.click("form[action='/my/leave'] button")
     await look("left")
     assert len(seen) == 14

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.console import customer
 from gateway.console.customer.record_words import RECORD_WORDS
-from gateway.console.customer.views import Answer
+from gateway.console.customer.views import Answer, Wish
 from gateway.console.customer.words import WORDS, say
 from gateway.console.words import LANGUAGES
 from tests.console.customer.desk import CODE, CONTACT, LINK, NOTICE, FakeDesk
@@ -21,7 +21,7 @@ from tests.console.customer.visitor import Visitor, visiting
 _FOLDER = Path(customer.__file__).parent
 _FAMILIES = (
     "answer_", "channel_", "done_", "how_", "item_disclosure", "item_contact", "origin_", "progress_", "receipt_",
-    "state_", "nav_", "fact_", "period_", "after_", "ground_", "country_", "paused_",
+    "state_", "nav_", "fact_", "period_", "after_", "ground_", "country_", "paused_", "kind_", "asked_",
 )  # fmt: skip
 
 
@@ -231,18 +231,28 @@ async def test_a_copy_is_a_file_for_machines_and_one_for_people(someone: Visitor
     assert paper.headers["content-type"] == "application/pdf"
 
 
-@pytest.mark.parametrize(("act", "number"), [("correct", "K7-0001"), ("complain", "K7-0002")])
-async def test_a_correction_and_a_complaint_get_a_number_and_no_echo(
-    someone: Visitor, desk: FakeDesk, act: str, number: str
+@pytest.mark.parametrize("kind", ["correction", "complaint"])
+async def test_a_request_and_a_complaint_get_a_number_and_no_echo(someone: Visitor, desk: FakeDesk, kind: str) -> None:
+    await someone.come()
+    await someone.get("/my/rights")
+    answer = await someone.press("/my/ask", kind=kind, company="air", text="我的电话\r\n写错了")
+    assert "K7-0001" in answer.text
+    assert "写错了" not in answer.text
+    assert desk.told == [Wish(kind, "air", "我的电话\n写错了")]
+    assert "To be answered by 6 October 2026" in answer.text
+
+
+@pytest.mark.parametrize(
+    "over", [{"text": "x" * 2001}, {"text": " "}, {"kind": "revenge"}, {"company": "nobody"}, {"company": ""}], ids=str
+)
+async def test_a_request_that_the_page_does_not_have_is_none(
+    someone: Visitor, desk: FakeDesk, over: dict[str, str]
 ) -> None:
     await someone.come()
     await someone.get("/my/rights")
-    answer = await someone.press(f"/my/{act}", text="我的电话\r\n写错了")
-    assert number in answer.text
-    assert "写错了" not in answer.text
-    assert desk.told == ["我的电话\n写错了"]
-    assert (await someone.press(f"/my/{act}", text="x" * 2001)).status_code == 400
-    assert len(desk.told) == 1
+    answer = await someone.press("/my/ask", **{"kind": "correction", "company": "air", "text": "x", **over})
+    assert answer.status_code == 400
+    assert desk.told == []
 
 
 async def test_rights_name_the_officers_and_the_authority(someone: Visitor) -> None:
@@ -307,7 +317,7 @@ def test_every_text_that_is_used_exists_and_every_one_that_exists_is_used() -> N
     used = _used()
     assert len(used) > 60
     assert used - WORDS.keys() == set()
-    said = {"correct", "complain", "correct_label", "complain_label", "correct_send", "complain_send", "when", "title"}
+    said = {"ask_label", "ask_send", "complain_label", "complain_send", "when", "title"}
     assert {key for key in WORDS if not key.startswith(_FAMILIES)} - used - said == set()
 
 
