@@ -1,5 +1,4 @@
-"""What a server does beside answering: sweeping, turning keys, settling duties, pushing what was published,
-and following withdrawals."""
+"""What a server does beside answering: sweeping, turning keys, settling duties, pushing, following withdrawals."""
 
 from __future__ import annotations
 

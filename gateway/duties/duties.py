@@ -33,7 +33,7 @@ class Duties:
         return_days: int,
         beside: Beside | None = None,
     ) -> Self:
-        """`return_days`: how long after an agreement's end a recipient has to return or destroy; `beside`: other duties."""
+        """`return_days`: within how many days after an agreement's end to return or destroy; `beside`: other duties."""
         returns = Returns(database, ledger, agreements, days=return_days)
         settling = DutyRun(database, ledger, agreements, returns, clock)
         return cls(Agenda(database, agreements, clock, beside), returns, settling)

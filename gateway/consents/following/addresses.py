@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
 
 from gateway.clock import MILLISECONDS
 from gateway.consents.following.states import UNMET
-from gateway.consents.following.tables import follow_up, withdrawal_address, withdrawal_message
+from gateway.consents.following.tables import follow_up, stands_at, withdrawal_address, withdrawal_message
 from gateway.database import Database, Query
 from gateway.errors import Invalid, NotFound
 from gateway.identity import Subject
@@ -29,13 +29,13 @@ _TRY_AGAIN = Query(
     .where(
         withdrawal_message.c.recipient_id == bindparam("the_member"),
         withdrawal_message.c.state == "given_up",
-        withdrawal_message.c.id.in_(select(follow_up.c.id).where(follow_up.c.state.in_([one.value for one in UNMET]))),
+        withdrawal_message.c.id.in_(select(follow_up.c.id).where(stands_at(UNMET))),
     )
 )
 
 
 class WithdrawalAddresses:
-    """The addresses of recipients; `loopback` lets one name this machine. Each change is entered in the alliance's log."""
+    """The addresses of recipients; `loopback` lets one name this machine. Changes are entries of the alliance's log."""
 
     def __init__(self, database: Database, ledger: Ledger, *, loopback: bool) -> None:
         self._database = database

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Text, bindparam, select, update
 from gateway.consents.following.compliance import Compliance, onward_of
 from gateway.consents.following.queueing import Holder, Outbox
 from gateway.consents.following.states import UNMET, State, Step, follow
-from gateway.consents.following.tables import follow_up
+from gateway.consents.following.tables import follow_up, stands_at
 from gateway.consents.following.views import BY_ID, Views, follow_ups
 from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, Invalid, NotFound
@@ -30,13 +30,12 @@ _OWED = Query(
     .order_by(follow_up.c.id)
     .limit(bindparam("most", type_=BigInteger))
 )
-_OPEN = [one.value for one in UNMET]
 _STILL_OWED = Query(
     follow_ups()
     .where(
         follow_up.c.recipient_id == bindparam("member"),
         follow_up.c.id > bindparam("after"),
-        follow_up.c.state.in_(_OPEN),
+        stands_at(UNMET),
     )
     .order_by(follow_up.c.id)
     .limit(bindparam("most", type_=BigInteger))
@@ -60,7 +59,7 @@ _MEMBER = Query(
     select(member.c.id).where(member.c.id == bindparam("id"), member.c.alliance_id == bindparam("alliance"))
 )
 _OUTSTANDING = Query(
-    select(follow_up.c.id).where(follow_up.c.consent_id == bindparam("consent"), follow_up.c.state.in_(_OPEN)).limit(1)
+    select(follow_up.c.id).where(follow_up.c.consent_id == bindparam("consent"), stands_at(UNMET)).limit(1)
 )
 
 

@@ -1,4 +1,4 @@
-"""Which message is on its way to whom, and which is next. Every step names the attempt it is about: it is taken once."""
+"""Which message is on its way to whom, and which is next. Every step names its attempt: it is taken once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Text, and_, bindparam, func, select, update
 
 from gateway.clock import Clock
 from gateway.consents.following.states import State, Step, before
-from gateway.consents.following.tables import follow_up, withdrawal_address, withdrawal_message
+from gateway.consents.following.tables import follow_up, stands_at, withdrawal_address, withdrawal_message
 from gateway.database import Database, Query, Row, Transaction
 from gateway.identity.tables import client
 
@@ -71,7 +71,7 @@ def _moves(step: Step) -> Query:
     return Query(
         update(follow_up)
         .values(state=bindparam("reached", type_=Text))
-        .where(follow_up.c.id == bindparam("the_id"), follow_up.c.state.in_([one.value for one in before(step)]))
+        .where(follow_up.c.id == bindparam("the_id"), stands_at(before(step)))
     )
 
 

@@ -163,7 +163,7 @@ def _told(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 async def add_message(change: Change, message: str, log: str, recipient: str, *, content: str | None) -> None:
-    """A message that is due now. Without `content` it is about the follow-up of its own id, and written when it leaves."""
+    """A message that is due now. Without `content` it is about the follow-up of its id, and written as it leaves."""
     await change.tx.run(
         _ADD_MESSAGE,
         id=message,

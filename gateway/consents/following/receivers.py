@@ -67,7 +67,7 @@ async def dataset_id(reading: Reading, dataset_no: int) -> str:
 async def under_consent(
     reading: Reading, owner: str, dataset_no: int, pseudonym: str, recipient: str, purpose: str
 ) -> Receiver | None:
-    """The recipient of one consent, if anything was ever disclosed to it for that purpose, under this or a former one."""
+    """The recipient of one consent, if anything was ever disclosed to it for that purpose, by this or a former one."""
     rows = await reading.all(_DISCLOSED, dataset_no=dataset_no, pseudonym=pseudonym)
     for row in rows:
         if (row["recipient_id"], row["purpose"]) == (recipient, purpose):

@@ -21,7 +21,7 @@ from gateway.cases.steps import CaseKind
 from gateway.clock import Clock
 from gateway.consents.following.queueing import add_message
 from gateway.consents.following.states import REMINDERS, UNMET, State, effective
-from gateway.consents.following.tables import follow_up
+from gateway.consents.following.tables import follow_up, stands_at
 from gateway.consents.following.views import BY_ID, follow_ups
 from gateway.database import Database, Query, Row
 from gateway.identifiers import random_id
@@ -31,7 +31,7 @@ ORIGIN: Final = "withdrawal"
 """The first part of the origin of every case that is opened here."""
 MOST_IN_REMINDER: Final = 100
 _PAGE: Final = 500
-_OPEN = follow_up.c.state.in_([one.value for one in UNMET])
+_OPEN = stands_at(UNMET)
 _NOW = bindparam("now", type_=BigInteger)
 _LATE = Query(
     select(follow_up.c.id, follow_up.c.owner_id)

@@ -5,7 +5,20 @@ Persons appear as keyed pseudonyms only, and no message holds one. Instants in m
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, UniqueConstraint
+from collections.abc import Iterable
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal,
+)
 
 from gateway.database import metadata
 from gateway.database.guards import Guard, changed, guarded
@@ -91,3 +104,8 @@ guarded(
         Guard("follow_up_stays", "DELETE", "archived: a follow-up is never removed"),
     ],
 )
+
+
+def stands_at(states: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that a follow-up stands at one of these states."""
+    return follow_up.c.state.in_([literal(state) for state in states])
