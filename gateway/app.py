@@ -36,6 +36,7 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.following import Following, FollowUpDuties
+from gateway.consents.receipts import ConsentReceipts
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -261,6 +262,7 @@ async def compose(
             ledger,
             clock,
             disclosed=disclosures,
+            receipts=ConsentReceipts(signing.receipts, keyring),
             signer=signing.answers,
             post=outward_post(settings),
             loopback=settings.jwks_loopback,
@@ -299,7 +301,7 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            consents=Consents(database, ledger, keyring, clock),
+            consents=Consents.of(database, ledger, keyring, clock, signer=signing.receipts, followers=following),
             disclosures=disclosures,
             following=following,
             decisions=decisions,

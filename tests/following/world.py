@@ -58,7 +58,6 @@ class Followed:
         deal = await self.shared.personal(numbers, **over)
         await self.shared.bank.consent(deal.dataset, self.shared.hotel, *[f"C{number:05}" for number in numbers])
         await self.read(deal)
-        await _shim_mark(self)
         return deal
 
     async def read(self, deal: Deal) -> dict[str, Any]:
@@ -69,7 +68,6 @@ class Followed:
         """The person withdraws; returns the id of the consent."""
         answer = await self.shared.bank.withdraw(deal.dataset, f"C{number:05}")
         assert answer.status_code == 200, answer.text
-        await _shim_end(self, deal, number, answer.json()["withdrawn"][0])
         return str(answer.json()["withdrawn"][0])
 
     async def register(self, member: Member, uri: str = "") -> None:
@@ -134,26 +132,3 @@ async def followed_on(request: pytest.FixtureRequest, folder: Path, engine: str)
         followed = Followed(Shared(alliance, clock), inbox)
         await followed.register(alliance.members["hotel"])
         yield followed
-
-
-async def _shim_mark(self):
-    from sqlalchemy import update
-
-    from gateway.consents.tables import consent
-    from gateway.database import Query
-
-    db = self.shared.gateway.database
-    async with db.transaction() as tx:
-        await tx.run(Query(update(consent).values(disclosed_at=1).where(consent.c.disclosed_at.is_(None))))
-
-
-async def _shim_end(self, deal, number, consent):
-    g = self.shared.gateway
-    pseudonym = await self.pseudonym(deal, number)
-    dataset = await g.datasets.owned(
-        await self.shared.subject(self.shared.bank, await self.shared.bank.token()), deal.dataset
-    )
-    async with g.ledger.changing(self.shared.bank.id) as change:
-        await g.following.outbox.ended(
-            change, self.shared.bank.id, dataset.no, pseudonym, self.shared.hotel.id, "customer_referral", "withdrawn"
-        )

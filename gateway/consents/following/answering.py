@@ -5,7 +5,7 @@ A recipient may answer late, and before the message reached it. The same answer 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, select, update
@@ -14,15 +14,13 @@ from gateway.consents.following.compliance import Compliance, onward_of
 from gateway.consents.following.queueing import Holder, Outbox
 from gateway.consents.following.states import UNMET, State, Step, follow
 from gateway.consents.following.tables import follow_up, stands_at
+from gateway.consents.following.termination import Termination
 from gateway.consents.following.views import BY_ID, Views, follow_ups
 from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity import Subject
 from gateway.ledger import Change, Draft, Kind, Ledger
 from gateway.members.tables import member
-
-Complied = Callable[[Change, str], Awaitable[None]]
-"""Told, in the change that it belongs to, that every recipient has complied with the end of a consent."""
 
 _OWED = Query(
     follow_ups()
@@ -66,12 +64,14 @@ _OUTSTANDING = Query(
 class Answering:
     """Acknowledging and complying. Needs `withdraw`, which a suspended member keeps: it owes this all the same."""
 
-    def __init__(self, database: Database, ledger: Ledger, outbox: Outbox, views: Views, complied: Complied) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, outbox: Outbox, views: Views, termination: Termination
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._outbox = outbox
         self._views = views
-        self._complied = complied
+        self._termination = termination
 
     async def page(self, subject: Subject, *, after: str, limit: int, answered: bool) -> list[dict[str, Any]]:
         """What the member must do, by id; with `answered`, what it has complied with too."""
@@ -132,7 +132,7 @@ class Answering:
         said = {"how": done.how.value, "proof_sha256": done.sha256 or "", "legal": done.legal or ""}
         change.enter(_answer(subject, row, "withdrawal_complied", onward=named, **said))
         if await change.tx.one(_OUTSTANDING, consent=row["consent_id"]) is None:
-            await self._complied(change, row["consent_id"])
+            await self._termination.receipt(change, row["consent_id"])
 
     async def _owed(self, subject: Subject, follow_up_id: str) -> Row:
         row = await self._database.one(BY_ID, id=follow_up_id)

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Self
 
 from gateway.clock import Clock
+from gateway.consents.followers import Ended
 from gateway.consents.following.addresses import WithdrawalAddresses
-from gateway.consents.following.answering import Answering, Complied
+from gateway.consents.following.answering import Answering
 from gateway.consents.following.messages import Messages
 from gateway.consents.following.queueing import Outbox
 from gateway.consents.following.sending import Post, Telling
 from gateway.consents.following.settling import FollowUpRun
 from gateway.consents.following.states import Deadlines
 from gateway.consents.following.supervising import Supervising
+from gateway.consents.following.termination import Termination
 from gateway.consents.following.views import Disclosed, Progress, Views, progress_of
+from gateway.consents.receipts import ConsentReceipts
 from gateway.database import Database, Reading
 from gateway.identity import ResponseSigner
 from gateway.ledger import Change, Ledger
@@ -41,7 +44,7 @@ class Following:
         clock: Clock,
         *,
         disclosed: Disclosed,
-        complied: Complied | None = None,
+        receipts: ConsentReceipts,
         signer: ResponseSigner,
         post: Post,
         loopback: bool,
@@ -52,13 +55,18 @@ class Following:
         views = Views(database, disclosed, clock)
         return cls(
             addresses=WithdrawalAddresses(database, ledger, loopback=loopback),
-            answering=Answering(database, ledger, outbox, views, complied or _nothing),
+            answering=Answering(database, ledger, outbox, views, Termination(receipts)),
             supervising=Supervising(database, ledger, views),
             telling=Telling(Messages(database, clock), views.message, ledger, signer, post, clock),
             settling=FollowUpRun(database, ledger, clock),
             outbox=outbox,
             clock=clock,
         )
+
+    async def ended(self, change: Change, ended: Sequence[Ended]) -> None:
+        """Permissions ended, or lost fields: each is followed to its recipient, if that ever received."""
+        for one in ended:
+            await self.outbox.ended(change, one)
 
     async def queue(
         self,
@@ -78,7 +86,3 @@ class Following:
     async def of_person(self, reading: Reading, owner: str, pseudonym: str) -> Sequence[Progress]:
         """How far each recipient has come, at this instant, with those that each named."""
         return await progress_of(reading, owner, pseudonym, self.clock())
-
-
-async def _nothing(_: Change, __: str) -> None:
-    return None

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import bindparam, insert, select
 
 from gateway.canonical import canonical
+from gateway.consents.followers import Ended
 from gateway.consents.following.receivers import Receiver, dataset_id, of_person, under_consent
 from gateway.consents.following.states import WAYS, Deadlines, State
 from gateway.consents.following.tables import follow_up, withdrawal_message
@@ -54,14 +55,12 @@ class Outbox:
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
 
-    async def ended(
-        self, change: Change, owner: str, dataset_no: int, pseudonym: str, recipient: str, purpose: str, cause: str
-    ) -> list[str]:
-        """A consent ended: follow it to its recipient, if that ever received. Returns the ids of the follow-ups."""
-        if cause not in WAYS:
-            return []
-        found = await under_consent(change.tx, owner, dataset_no, pseudonym, recipient, purpose)
-        return await self._queue(change, owner, dataset_no, pseudonym, cause, [] if found is None else [found])
+    async def ended(self, change: Change, one: Ended) -> None:
+        """A consent ended: follow it to its recipient, if that ever received. What was used up or replaced is not."""
+        if one.cause in WAYS:
+            found = await under_consent(change.tx, one)
+            receivers = [] if found is None else [found]
+            await self._queue(change, one.owner, one.dataset_no, one.pseudonym, one.cause, receivers)
 
     async def of_person(
         self,

@@ -12,6 +12,7 @@ from gateway.agreements.tables import agreement, agreement_third_party
 from gateway.catalog.tables import dataset
 from gateway.confidentiality.onward import grant_statement, onward
 from gateway.confidentiality.tables import onward_grant
+from gateway.consents.followers import Ended
 from gateway.consents.tables import consent
 from gateway.database import Query, Reading, Row
 
@@ -64,14 +65,12 @@ async def dataset_id(reading: Reading, dataset_no: int) -> str:
     return str(row["id"])
 
 
-async def under_consent(
-    reading: Reading, owner: str, dataset_no: int, pseudonym: str, recipient: str, purpose: str
-) -> Receiver | None:
+async def under_consent(reading: Reading, ended: Ended) -> Receiver | None:
     """The recipient of one consent, if anything was ever disclosed to it for that purpose, by this or a former one."""
-    rows = await reading.all(_DISCLOSED, dataset_no=dataset_no, pseudonym=pseudonym)
-    for row in rows:
-        if (row["recipient_id"], row["purpose"]) == (recipient, purpose):
-            return await _receiver(reading, owner, dataset_no, row)
+    for row in await reading.all(_DISCLOSED, dataset_no=ended.dataset_no, pseudonym=ended.pseudonym):
+        if (row["recipient_id"], row["purpose"]) == (ended.recipient, ended.purpose):
+            found = await _receiver(reading, ended.owner, ended.dataset_no, row)
+            return found._replace(consent=ended.record_id)
     return None
 
 

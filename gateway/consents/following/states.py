@@ -76,7 +76,7 @@ STEPS: Final[Mapping[tuple[State, Step], State]] = MappingProxyType(
 _ERASING: Final = (Way.DELETED, Way.ANONYMISED, Way.RESTRICTED, Way.RETAINED, Way.NEVER_RECEIVED)
 WAYS: Final[Mapping[str, tuple[Way, ...]]] = MappingProxyType(
     {
-        **dict.fromkeys(("withdrawn", "revoked", "expired", "invalidated", "stale", "erased"), _ERASING),
+        **dict.fromkeys(("withdrawn", "revoked", "expired", "invalidated", "stale", "amended", "erased"), _ERASING),
         "corrected": (Way.CORRECTED, *_ERASING),
     }
 )
