@@ -41,7 +41,7 @@ class Termination:
         self._receipts = receipts
 
     async def receipt(self, change: Change, consent: str) -> None:
-        """Every recipient has complied with the end of this consent. `Unavailable` where there is no key to sign with."""
+        """Every recipient has complied with the end of this consent. `Unavailable` without a key to sign with."""
         row = await change.tx.one(_RECORD, id=consent)
         assert row is not None
         record = Record.of(row)
