@@ -14,6 +14,7 @@ from gateway import migrations
 from gateway.access.case_bundles import CaseBundles
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
+from gateway.access.disclosures import Disclosures
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.export_permits import ExportActs
 from gateway.access.exports import Exports
@@ -34,6 +35,8 @@ from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
+from gateway.consents.following import Following, FollowUpDuties
+from gateway.consents.receipts import ConsentReceipts
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -106,6 +109,8 @@ class Gateway:
     datasets: Datasets
     uploads: Uploads
     consents: Consents
+    disclosures: Disclosures
+    following: Following
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -228,7 +233,8 @@ async def compose(
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances(ownership)
-        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days)
+        beside = FollowUpDuties(database, clock)
+        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days, beside=beside)
         enforcement = EnforcementPoint(
             facts=GoverningFacts(database, agreements, datasets, circumstances),
             deciding=Deciding(decisions, clock),
@@ -250,6 +256,18 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
+        disclosures = Disclosures(database)
+        following = Following.of(
+            database,
+            ledger,
+            clock,
+            disclosed=disclosures,
+            receipts=ConsentReceipts(signing.receipts, keyring),
+            signer=signing.answers,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(following.telling.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -283,7 +301,9 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            consents=Consents.of(database, ledger, keyring, clock, signer=signing.receipts),
+            consents=Consents.of(database, ledger, keyring, clock, signer=signing.receipts, followers=following),
+            disclosures=disclosures,
+            following=following,
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,
