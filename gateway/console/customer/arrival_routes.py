@@ -92,7 +92,7 @@ async def _sent(guest: Guest) -> Response:
 async def _landing(guest: Guest) -> Response:
     token = str(guest.request.path_params["token"])
     try:
-        asker = await guest.desk.asker(token, guest.language)
+        asker = await guest.desk.asker(token)
     except NotFound as gone:
         return _hidden(refusal(guest, gone, "refused_link"))
     return _hidden(page(guest, "landing.html", asker=asker, link=token))

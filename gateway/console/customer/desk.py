@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.console.customer.views import CopyOfRecord, Decision, Item, Party, Record, Wish
+from gateway.console.customer.views import CopyOfRecord, Decision, Item, Record, Wish
 
 
 class Visit(Protocol):
@@ -33,8 +33,8 @@ class Desk(Protocol):
     async def ask_for_link(self, contact: str, language: str) -> None:
         """Send a link to whoever this is; says and takes the same for nobody. `Invalid` where none can be reached."""
 
-    async def asker(self, token: str, language: str) -> Party | None:
-        """Whose link it is (None: the customer's own); decides nothing. `NotFound` where it is none, or no more."""
+    async def asker(self, token: str) -> str:
+        """Whose link it is ('': the customer's own); decides nothing. `NotFound` where it is none, or no more."""
 
     async def open(self, token: str, came: Came) -> str:
         """Follow a link: the ticket of a visit that waits for its code. `NotFound` as above."""

@@ -64,10 +64,7 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "how_never_received": ("It never received anything.", "从未接收过您的信息。"),
     "progress_due": ("Has to be done by {when}", "应于{when}前完成"),
     "progress_done": ("Done on {when}", "完成于{when}"),
-    "progress_onward": (
-        "It passed your data to: {names}. They are told, too.",
-        "曾转交给：{names}，我们也会通知它们。",
-    ),
+    "progress_via": ("It got your data from {name}, and is told, too.", "您的信息由{name}转交，我们同样会通知。"),
     "quiet": ("Who may not ask you again", "不得再次询问的企业"),
     "quiet_lead": (
         "You said no. Until then nobody may ask you the same again.",

@@ -61,6 +61,7 @@ class Item:
     optional: tuple[Line, ...]
     channels: tuple[str, ...]
     notice: Notice
+    put_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a recipient that ever received has come with an order to stop (consent reference, propagation)."""
+    """How far a recipient that ever received has come with stopping; `via` is who passed it on, where somebody did."""
 
     recipient: str
     cause: str
@@ -86,7 +87,7 @@ class Progress:
     acknowledged_at: int | None
     complied_at: int | None
     how: str
-    onward: tuple[str, ...]
+    via: str
 
 
 @dataclass(frozen=True, slots=True)

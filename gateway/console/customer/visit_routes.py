@@ -59,7 +59,8 @@ async def _decide(guest: Guest) -> Response:
     if decision.answer is Answer.GIVE and item.channels and not decision.channels:
         return _asked(guest, visit, items, problem={"item": item.id, "word": _NOT_CHOSEN})
     await guest.desk.decide(visit, decision)
-    return onward("question", _DONE[decision.answer])
+    left = [one for one in items if one.id != item.id and not one.put_off]
+    return onward("question" if left else "overview", _DONE[decision.answer])
 
 
 def _decision(item: Item, form: Mapping[str, str]) -> Decision:

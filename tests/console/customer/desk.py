@@ -96,6 +96,7 @@ class FakeDesk:
     open_questions: list[str] = field(default_factory=lambda: ["disclosure-1", "contact-1"])
     holdings: list[Holding] = field(default_factory=lambda: [_holding("old-1", "air"), _holding("old-2", "hotel")])
     decisions: list[Decision] = field(default_factory=list)
+    put_off: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     told: list[Wish] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
@@ -106,10 +107,10 @@ class FakeDesk:
             raise Invalid("invalid_contact", "No contact.", field="contact")
         self.asked.append(contact)
 
-    async def asker(self, token: str, language: str) -> Party | None:
+    async def asker(self, token: str) -> str:
         if token != LINK:
             raise NotFound
-        return None if self.kind == "self_service" else Party(_TEXTS[language]["bank"], "")
+        return "" if self.kind == "self_service" else "Tea Horse Bank 茶马银行"
 
     async def open(self, token: str, came: Came) -> str:
         if token != LINK:
@@ -135,20 +136,25 @@ class FakeDesk:
         return self.visits.get(ticket)
 
     async def questions(self, visit: Visit, language: str) -> tuple[Item, ...]:
-        return tuple(_item(one, language) for one in self.open_questions)
+        return tuple(replace(_item(one, language), put_off=one in self.put_off) for one in self.open_questions)
 
     async def decide(self, visit: Visit, decision: Decision) -> None:
         if decision.notice_sha256 != NOTICE.sha256:
             raise Conflicting("notice_changed", "The notice is another one now.")
         self.decisions.append(decision)
+        if decision.answer is Answer.LATER:
+            self.put_off.add(decision.item)
+            return
         self.open_questions.remove(decision.item)
         if decision.answer is Answer.GIVE:
             self.holdings.append(_holding(decision.item, "hotel"))
 
     async def record(self, visit: Visit, language: str) -> Record:
         said = _TEXTS[language]
-        late = Progress(said["air"], "withdrawn", "overdue", AT, AT + 3 * DAY, None, None, "", (said["hotel"],))
-        done = replace(late, recipient=said["hotel"], state="complied", complied_at=AT + DAY, how="deleted", onward=())
+        late = Progress(said["air"], "withdrawn", "overdue", AT, AT + 3 * DAY, None, None, "", "")
+        done = replace(
+            late, recipient=said["hotel"], state="complied", complied_at=AT + DAY, how="deleted", via=said["air"]
+        )
         refused = replace(_holding("no-1", "hotel", "refused"), given_at=None, quiet_until=AT + 180 * DAY)
         return Record(
             holdings=tuple(

@@ -153,7 +153,16 @@ async def test_one_answer_decides_one_item_and_takes_only_what_was_ticked(
     )
     (decision,) = desk.decisions
     assert (decision.item, decision.answer, set(decision.fields)) == ("disclosure-1", answer, {"budget"})
-    assert len(Controls(seen.text).of_items()) == 1
+    left = Controls(seen.text).of_items()
+    assert len(left) == (2 if answer is Answer.LATER else 1)
+
+
+async def test_what_was_put_off_waits_and_keeps_nobody_from_going_on(someone: Visitor) -> None:
+    await someone.come()
+    await someone.press("/my/question", item="disclosure-1", notice=NOTICE.sha256, answer="later")
+    page = (await someone.press("/my/question", item="contact-1", notice=NOTICE.sha256, answer="later")).text
+    assert "<h1>Who has what</h1>" in page
+    assert "Something waits for your decision" in page
 
 
 async def test_a_box_of_another_item_is_no_answer(someone: Visitor, desk: FakeDesk) -> None:
@@ -208,7 +217,7 @@ async def test_withdrawn_is_shown_with_everybody_who_has_to_stop_and_who_is_late
     assert "From now on nothing more is passed on" in page
     assert "is late. The alliance has been told" in page
     assert "Your data was deleted." in page
-    assert "They are told, too." in page
+    assert "It got your data from Crane Airlines, and is told, too." in page
 
 
 async def test_what_happened_names_fields_and_recipients(someone: Visitor) -> None:
