@@ -35,6 +35,7 @@ from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
+from gateway.consents.asking import Asking
 from gateway.consents.following import Following, FollowUpDuties
 from gateway.consents.receipts import ConsentReceipts
 from gateway.database import Database
@@ -64,11 +65,12 @@ from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
 from gateway.vault.errors import KeysUnavailable
-from gateway.vault.keyring import KeyRing
+from gateway.vault.keyring import OWN, KeyRing
 from gateway.vault.provider import KekProvider
 from gateway.vault.rotation import KeyRotation, RotatedKey
 from gateway.vault.vault import Vault
@@ -111,6 +113,7 @@ class Gateway:
     consents: Consents
     disclosures: Disclosures
     following: Following
+    asking: Asking
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -186,6 +189,11 @@ async def initialise(settings: Settings, provider: KekProvider, clock: Clock = s
             except KeysUnavailable:
                 async with database.transaction() as tx:
                     await keyring.create_signing_key(tx, use, clock())
+        try:
+            await keyring.unlock(OWN)
+        except KeysUnavailable:
+            async with database.transaction() as tx:
+                await keyring.create_member_keys(tx, OWN, clock())
     finally:
         await database.close()
 
@@ -268,6 +276,11 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(following.telling.close)
+        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts, followers=following)
+        senders = senders_of(settings, outward_post(settings), signing.answers)
+        core = (database, ledger, keyring, clock)
+        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
+        stack.push_async_callback(asking.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -301,9 +314,10 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            consents=Consents.of(database, ledger, keyring, clock, signer=signing.receipts, followers=following),
             disclosures=disclosures,
             following=following,
+            consents=consents,
+            asking=asking,
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,
