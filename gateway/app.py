@@ -38,6 +38,7 @@ from gateway.consents import Consents
 from gateway.consents.asking import Asking
 from gateway.consents.following import Following, FollowUpDuties
 from gateway.consents.receipts import ConsentReceipts
+from gateway.console.customer.counter import Counter
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -114,6 +115,7 @@ class Gateway:
     disclosures: Disclosures
     following: Following
     asking: Asking
+    counter: Counter
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -318,6 +320,9 @@ async def compose(
             following=following,
             consents=consents,
             asking=asking,
+            counter=Counter.of(
+                database, clock, asking=asking, consents=consents, following=following, disclosures=disclosures
+            ),
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

@@ -33,11 +33,13 @@ from gateway.consents.asking.routes import routes as asking_routes
 from gateway.consents.following.routes import routes as withdrawal_routes
 from gateway.consents.notice_routes import routes as notice_routes
 from gateway.consents.routes import routes as consent_routes
+from gateway.console.customer.routes import routes as customer_routes
 from gateway.console.routes import routes as console_routes
 from gateway.database import Query
 from gateway.duties.routes import routes as duty_routes
 from gateway.errors import GatewayError
 from gateway.identity import Subject
+from gateway.identity.operators.site import Site
 from gateway.identity.proxy import peer_of
 from gateway.identity.routes import JWK_SET, KEY_SET
 from gateway.identity.routes import endpoints as identity_endpoints
@@ -120,6 +122,7 @@ def web(gateway: Gateway) -> FastAPI:
         push_routes(authenticate_active, sharing.addresses),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
         console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),
+        customer_routes(gateway.counter, Site.of(gateway.settings.base_url), identity.proxy, gateway.clock),
         log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs),
     ):
         app.include_router(router)

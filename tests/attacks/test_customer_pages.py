@@ -58,7 +58,7 @@ async def test_nothing_is_served_without_a_visit(someone: Visitor, path: str) ->
 @pytest.mark.parametrize("path", _OWN)
 async def test_nothing_is_served_before_the_code(someone: Visitor, path: str) -> None:
     """Whoever reads the message with the link, as a scanner does, has not the code."""
-    await someone.get(f"/my/l/{LINK}")
+    await someone.get(f"/my/link/{LINK}")
     await someone.press("/my/code", link=LINK)
     assert (await someone.get(f"/my/{path}")).status_code == 401
 
@@ -101,7 +101,7 @@ async def test_another_site_sends_nobody_a_link_or_a_code(
 
 async def test_the_page_of_the_link_hides_where_it_was_and_its_form_still_counts_as_ours(someone: Visitor) -> None:
     """A page that tells nobody its address sends the origin `null`; Fetch Metadata says that the form is ours."""
-    answer = await someone.get(f"/my/l/{LINK}")
+    answer = await someone.get(f"/my/link/{LINK}")
     assert answer.headers["referrer-policy"] == "no-referrer"
     taken = await someone.post("/my/code", {"link": LINK}, origin="null")
     assert taken.status_code == 303
@@ -111,14 +111,16 @@ async def test_the_page_of_the_link_hides_where_it_was_and_its_form_still_counts
 async def test_a_scanner_that_follows_every_address_decides_and_uses_up_nothing(
     someone: Visitor, desk: FakeDesk, method: str
 ) -> None:
-    for path in (f"l/{LINK}", "code", "confirm", "question", "withdraw", "withdraw-all", "leave", "ask"):
+    for path in (f"link/{LINK}", "code", "confirm", "question", "withdraw", "withdraw-all", "leave", "ask"):
         await someone.http.request(method, f"/my/{path}")
     assert (desk.waiting, desk.visits, desk.decisions, desk.told) == ({}, {}, [], [])
     assert (await someone.come()).status_code == 200
 
 
 async def test_every_answer_is_fenced_in_and_kept_by_nobody(someone: Visitor) -> None:
-    answers = [await someone.get(path) for path in ("/my", "/my/sent", f"/my/l/{LINK}", "/my/l/unknown", "/my/nothing")]
+    answers = [
+        await someone.get(path) for path in ("/my", "/my/sent", f"/my/link/{LINK}", "/my/link/unknown", "/my/nothing")
+    ]
     answers.append(await someone.come())
     answers += [await someone.get(f"/my/{path}") for path in _OWN]
     answers.append(await someone.post("/my/withdraw", {}))
@@ -153,7 +155,7 @@ async def test_a_planted_cookie_opens_nothing(someone: Visitor, desk: FakeDesk) 
 
 
 async def test_a_guesser_of_codes_is_slowed_down_by_where_they_are(someone: Visitor) -> None:
-    await someone.get(f"/my/l/{LINK}")
+    await someone.get(f"/my/link/{LINK}")
     await someone.press("/my/code", link=LINK)
     answers = [await someone.press("/my/confirm", code=f"{guess:06}") for guess in range(40)]
     assert answers[0].status_code == 400
@@ -186,8 +188,8 @@ async def test_the_language_leads_nowhere_else(someone: Visitor, back: str) -> N
 
 
 async def test_under_another_name_only_the_way_to_ours_is_served(someone: Visitor) -> None:
-    answer = await someone.get(f"/my/l/{LINK}", host="evil.example")
-    assert (answer.status_code, answer.headers["location"]) == (307, f"{_ORIGIN}/my/l/{LINK}")
+    answer = await someone.get(f"/my/link/{LINK}", host="evil.example")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{_ORIGIN}/my/link/{LINK}")
 
 
 async def test_neither_number_link_code_nor_words_are_echoed_or_logged(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
 
 from fastapi import Response
 
+from gateway.consents.asking import LINK_PATH
 from gateway.console.answers import redirect, set_language
 from gateway.console.customer.answers import (
     FIRST,
@@ -24,8 +24,6 @@ from gateway.console.customer.guest import Guest
 from gateway.console.words import LANGUAGES
 from gateway.errors import Invalid, NotFound, TooManyAttempts
 from gateway.identity.operators.attempts import Attempts
-
-LINK_PATH: Final = "/l/"
 
 
 def handlers(attempts: Attempts) -> list[tuple[str, str, Handler]]:
@@ -71,7 +69,7 @@ def handlers(attempts: Attempts) -> list[tuple[str, str, Handler]]:
         ("GET", "", _entry),
         ("POST", "", ask_for_link),
         ("GET", "/sent", _sent),
-        ("GET", LINK_PATH + "{token}", _landing),
+        ("GET", LINK_PATH.removeprefix(FIRST) + "{token}", _landing),
         ("POST", "/code", follow_link),
         ("GET", "/code", _code),
         ("POST", "/code/again", send_again),

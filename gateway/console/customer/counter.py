@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Self
 
 from gateway.access.disclosures import Disclosures
@@ -10,9 +11,8 @@ from gateway.consents.asking import Asking, Browser, Choice, Decision, Kind, Vis
 from gateway.consents.consents import Consents
 from gateway.consents.following import Following
 from gateway.console.customer import views
-from gateway.console.customer.desk import Came
+from gateway.console.customer.desk import Came, NotVisiting
 from gateway.console.customer.gathering import Gathering
-from gateway.console.customer.guest import NotVisiting
 from gateway.console.customer.shown import LANGUAGE_TAGS
 from gateway.console.customer.views import Answer, CopyOfRecord
 from gateway.console.customer.wishes import Requests, Wishes
@@ -42,9 +42,10 @@ class Counter:
         following: Following,
         disclosures: Disclosures,
         requests: Requests | None = None,
+        kinds: Sequence[str] = (),
     ) -> Self:
-        """Without `requests` nothing can be asked for on the page."""
-        wishes = Wishes(database, requests)
+        """`kinds` of requests can be made on the page; without `requests`, none."""
+        wishes = Wishes(database, requests, kinds)
         gathering = Gathering(
             database, clock, consents=consents, following=following, disclosures=disclosures, wishes=wishes
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.console.customer.views import CopyOfRecord, Decision, Item, Record, Wish
+from gateway.errors import NotAuthenticated
 
 
 class Visit(Protocol):
@@ -15,6 +16,13 @@ class Visit(Protocol):
     def kind(self) -> str:
         """`request`: asked by a member. `self_service`: came on their own. `guardian`: answers for a child."""
         ...
+
+
+class NotVisiting(NotAuthenticated):
+    """There is no visit, it is over, or its code was not entered yet."""
+
+    def __init__(self) -> None:
+        super().__init__("no_visit", "There is no open visit.", remedy="Ask for a link.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,7 @@ class Gathering:
             disclosures=tuple(shown.disclosure(one, told, language) for one in reversed(passed)),
             receipts=tuple(
                 views.Receipt(_id(one, kept), kept.kind, told.name(one.recipient), kept.at)
-                for one in newest
-                for kept in await self._consents.receipts.of(self._database, one.id)
+                for one, kept in await self._kept(newest)
             ),
             officers=tuple(
                 dict.fromkeys(party for told_by in told.notices.values() for party in shown.officers(told_by))
@@ -80,21 +79,18 @@ class Gathering:
 
     async def receipt(self, about: Sequence[Record], receipt: str) -> str:
         """One of the receipts of these records; else `NotFound`."""
-        for one in about:
-            if receipt.startswith(one.id):
-                for kept in await self._consents.receipts.of(self._database, one.id):
-                    if _id(one, kept) == receipt:
-                        return kept.jws
-        raise NotFound
+        found = [kept.jws for one, kept in await self._kept(about) if _id(one, kept) == receipt]
+        if not found:
+            raise NotFound
+        return found[0]
 
     async def copy(self, visit: Visit, about: Sequence[Record]) -> views.CopyOfRecord:
         """Records with their notices, receipts, what was passed on, and how far each recipient has come."""
         told = await told_of(self._database, about)
-        receipts = [kept.jws for one in about for kept in await self._consents.receipts.of(self._database, one.id)]
         return {
             "made_at": self._clock(),
             "consents": [self._copied(one, told) for one in about],
-            "receipts": receipts,
+            "receipts": [kept.jws for _, kept in await self._kept(about)],
             "notices": [{"sha256": one.sha256, "document": one.document} for one in told.notices.values()],
             "disclosures": [one._asdict() for one in await self._disclosed(visit, about)],
             "follow_ups": [step._asdict() for step in await self._progress(visit)],
@@ -114,6 +110,9 @@ class Gathering:
             "channels": list(record.channels),
             "state": record.effective(seconds(self._clock())).value,
         }
+
+    async def _kept(self, about: Iterable[Record]) -> list[tuple[Record, Kept]]:
+        return [(one, kept) for one in about for kept in await self._consents.receipts.of(self._database, one.id)]
 
     async def _progress(self, visit: Visit) -> list[Progress]:
         async with self._database.reading() as reading:

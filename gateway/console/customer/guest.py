@@ -6,18 +6,10 @@ import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gateway.console.customer.desk import Desk, Visit
+from gateway.console.customer.desk import Desk, NotVisiting, Visit
 from gateway.console.sent import Sent
-from gateway.errors import NotAuthenticated
 
 COOKIE = "visit"
-
-
-class NotVisiting(NotAuthenticated):
-    """There is no visit, it is over, or its code was not entered yet."""
-
-    def __init__(self) -> None:
-        super().__init__("no_visit", "There is no open visit.", remedy="Ask for a link.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from gateway.clock import MILLISECONDS
 from gateway.consents.asking import Kind, Visit
 from gateway.console.customer import views
 from gateway.console.customer.shown import Names
-from gateway.database import Database
+from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
 
 
@@ -24,29 +24,20 @@ class Person(NamedTuple):
 class Requests(Protocol):
     """Requests of persons to those who hold their data. The texts are sealed there."""
 
-    @property
-    def kinds(self) -> Sequence[str]:
-        """What can be asked for."""
-        ...
-
     async def open(self, person: Person, kind: str, text: str, *, visit: str, language: str, behalf: str) -> str:
         """Open a request of somebody in a confirmed visit; returns its id."""
 
-    async def of_person(self, person: Person) -> Sequence[dict[str, Any]]:
+    async def of_person(self, reading: Reading, person: Person) -> Sequence[dict[str, Any]]:
         """A person's requests at one owner: `id`, `kind`, `state`, `received_at`, `due_at`, and `answer` if any."""
 
 
 class Wishes:
     """Passes requests on, for the companies of a visit alone."""
 
-    def __init__(self, database: Database, requests: Requests | None) -> None:
+    def __init__(self, database: Database, requests: Requests | None, kinds: Sequence[str]) -> None:
         self._database = database
         self._requests = requests
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What can be asked for here."""
-        return () if self._requests is None else tuple(self._requests.kinds)
+        self.kinds = tuple(kinds) if requests is not None else ()
 
     async def ask(self, visit: Visit, wish: views.Wish) -> str:
         """Open a request; `NotFound` for a company that does not hold the visitor's data."""
@@ -68,11 +59,12 @@ class Wishes:
         """What was asked for, and what became of it."""
         if self._requests is None:
             return ()
-        found = [
-            _asked(one, names(person.owner))
-            for person in visit.persons
-            for one in await self._requests.of_person(Person(person.owner, person.pseudonym))
-        ]
+        async with self._database.reading() as reading:
+            found = [
+                _asked(one, names(person.owner))
+                for person in visit.persons
+                for one in await self._requests.of_person(reading, Person(person.owner, person.pseudonym))
+            ]
         return tuple(sorted(found, key=lambda one: -one.received_at))
 
 

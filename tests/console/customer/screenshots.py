@@ -26,7 +26,7 @@ async def _take(browser: Browser, language: str) -> None:
     async with on_a_port(desk, free_port()) as origin:
         context = await browser.new_context(viewport=_PHONE, locale=_LOCALES[language], color_scheme="light")
         page = await context.new_page()
-        await page.goto(f"{origin}/my/l/{LINK}")
+        await page.goto(f"{origin}/my/link/{LINK}")
         await page.click("form[action='/my/code'] button")
         await page.fill("#code", CODE)
         await page.click("form[action='/my/confirm'] button")

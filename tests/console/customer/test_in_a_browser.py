@@ -61,7 +61,7 @@ async def _page(browser: Browser, **how: Any) -> tuple[BrowserContext, Page]:
 
 
 async def _come(page: Page, origin: str) -> None:
-    await page.goto(f"{origin}/my/l/{LINK}")
+    await page.goto(f"{origin}/my/link/{LINK}")
     await page.click("form[action='/my/code'] button")
     await page.fill("#code", CODE)
     await page.click("form[action='/my/confirm'] button")
@@ -84,7 +84,7 @@ async def test_a_customer_decides_withdraws_and_complains_without_script_on_a_sm
     await page.click("form[action='/my'] button")
     assert await page.inner_text("h1") == "请查看短信或邮箱"
     await _fits(page)
-    await page.goto(f"{origin}/my/l/{LINK}")
+    await page.goto(f"{origin}/my/link/{LINK}")
     assert "茶马银行" in await page.inner_text("main")
     await _fits(page)
     await page.click("form[action='/my/code'] button")
@@ -145,7 +145,7 @@ async def test_everything_that_matters_is_within_the_keyboards_reach(
     browser: Browser, desk: FakeDesk, origin: str
 ) -> None:
     context, page = await _page(browser, locale="en-GB")
-    await page.goto(f"{origin}/my/l/{LINK}")
+    await page.goto(f"{origin}/my/link/{LINK}")
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "skip"
     await _tab_to(page, "form[action='/my/code'] button")
@@ -181,14 +181,14 @@ async def test_axe_finds_no_violation_on_any_page(
     async def look(name: str) -> None:
         seen[name] = await axe.violations(page)
 
-    for name, path in (("entry", ""), ("sent", "/sent"), ("landing", f"/l/{LINK}"), ("refused", "/l/unknown")):
+    for name, path in (("entry", ""), ("sent", "/sent"), ("landing", f"/link/{LINK}"), ("refused", "/link/unknown")):
         await page.goto(f"{origin}/my{path}")
         await look(name)
     await page.goto(f"{origin}/my")
     await page.fill("#contact", "x")
     await page.click("form[action='/my'] button")
     await look("no contact")
-    await page.goto(f"{origin}/my/l/{LINK}")
+    await page.goto(f"{origin}/my/link/{LINK}")
     await page.click("form[action='/my/code'] button")
     await look("code")
     await page.click("form[action='/my/code/again'] button")

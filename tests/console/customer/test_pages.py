@@ -82,14 +82,14 @@ async def test_what_is_no_contact_is_said_in_plain_words(someone: Visitor, desk:
 
 async def test_looking_at_a_link_decides_nothing_and_sends_nothing(someone: Visitor, desk: FakeDesk) -> None:
     for _ in range(3):
-        answer = await someone.get(f"/my/l/{LINK}")
+        answer = await someone.get(f"/my/link/{LINK}")
         assert "Tea Horse Bank" in answer.text
     assert (desk.waiting, desk.visits, desk.decisions) == ({}, {}, [])
     assert "set-cookie" not in answer.headers
 
 
 async def test_the_link_leaves_the_address_bar_with_the_first_step(someone: Visitor) -> None:
-    await someone.get(f"/my/l/{LINK}")
+    await someone.get(f"/my/link/{LINK}")
     answer = await someone.post("/my/code", {"link": LINK})
     assert (answer.status_code, answer.headers["location"]) == (303, "/my/code")
     assert LINK not in (await someone.get("/my/code")).text
@@ -97,7 +97,7 @@ async def test_the_link_leaves_the_address_bar_with_the_first_step(someone: Visi
 
 @pytest.mark.parametrize("token", ["unknown", "a" * 400, "%00", "..%2f"])
 async def test_a_link_that_is_none_is_refused_in_plain_words(someone: Visitor, token: str) -> None:
-    answer = await someone.get(f"/my/l/{token}")
+    answer = await someone.get(f"/my/link/{token}")
     assert answer.status_code == 404
     assert "Traceback" not in answer.text
     assert token not in answer.text or token == "unknown"

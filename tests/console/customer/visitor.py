@@ -62,7 +62,7 @@ class Visitor:
 
     async def come(self) -> httpx.Response:
         """From the link to an open visit."""
-        await self.get(f"/my/l/{LINK}")
+        await self.get(f"/my/link/{LINK}")
         await self.press("/my/code", link=LINK)
         return await self.press("/my/confirm", code=CODE)
 
