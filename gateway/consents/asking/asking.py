@@ -221,5 +221,5 @@ def _told(visit: Visit) -> dict[str, Any]:
 
 
 def _entry(owner: str, act: str, visit: Visit) -> Draft:
-    facts = {"act": act, "actor": {"visit": visit.id}, "channel": visit.channel.value, "kind": visit.kind.value}
+    facts = {"act": act, "actor": {"visit": visit.id}, "channel": visit.channel.value, "over": visit.kind.value}
     return Draft(log=owner, kind=EntryKind.CONSENT, facts=facts)

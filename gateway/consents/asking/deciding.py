@@ -24,7 +24,8 @@ from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.ledger import Change
 
 _DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
-_ASKED = frozenset({State.REQUESTED, State.DEFERRED, State.GUARDIAN_PENDING, State.IMPORTED})
+ASKED = frozenset({State.REQUESTED, State.DEFERRED, State.GUARDIAN_PENDING, State.IMPORTED})
+"""The states of what waits for an answer."""
 
 
 class Choice(StrEnum):
@@ -82,7 +83,7 @@ class Deciding:
     async def refuse_all(self, change: Change, visit: Visit, told: Mapping[str, Any]) -> dict[str, State]:
         """Refuse whatever is still asked."""
         about = await self.of(change.tx, visit)
-        asked = {one.id for one, _ in about.values() if one.effective(seconds(change.now_ms)) in _ASKED}
+        asked = {one.id for one, _ in about.values() if one.effective(seconds(change.now_ms)) in ASKED}
         return await self.decide(change, visit, dict.fromkeys(asked, Decision(Choice.REFUSE)), told)
 
     async def withdraw(
@@ -155,7 +156,7 @@ class Deciding:
             if request_id is None:
                 continue
             states = {one.effective(seconds(now)) for one in await self._records.of_request(change.tx, request_id)}
-            if not states & _ASKED:
+            if not states & ASKED:
                 await questions.end(change.tx, request_id, "answered", now)
             elif State.DEFERRED in states and State.REQUESTED not in states:
                 await questions.defer(change.tx, request_id, now)

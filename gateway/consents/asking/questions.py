@@ -63,7 +63,7 @@ _DEFER = Query(
 _END = Query(
     update(consent_request)
     .values(state=bindparam("as_state", type_=Text), next_at=null())
-    .where(_ID, _request.state.in_(("open", "deferred")))
+    .where(_ID, _request.state != "answered", _request.state != "lapsed")
 )
 
 

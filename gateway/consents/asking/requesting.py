@@ -11,6 +11,7 @@ from gateway.catalog.datasets import Datasets
 from gateway.clock import Clock, seconds
 from gateway.confidentiality.filing import Filing
 from gateway.consents.asking import questions
+from gateway.consents.asking.deciding import ASKED
 from gateway.consents.asking.inviting import Invitation, Inviting
 from gateway.consents.asking.questions import Question
 from gateway.consents.asking.wish import Wish, WishedItem
@@ -22,7 +23,7 @@ from gateway.consents.record import NewRecord
 from gateway.consents.records import Records
 from gateway.consents.statement import subject_of
 from gateway.consents.states import Event
-from gateway.database import Database
+from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
@@ -75,8 +76,12 @@ class Requesting:
             made.append(await self._inviting.ask(change, question, reached, actor=actor))
             notices, now_s = KnownNotices(change.tx, dataset), seconds(change.now_ms)
             records = []
+            open_already = await self._asked(change.tx, holder, now_s)
             for index, item in enumerate(wish.items):
                 key = ItemKey(item.recipient, item.purpose, item.kind)
+                if key in open_already:
+                    raise _asked_already(f"/items/{index}")
+                open_already.add(key)
                 notice = await notices.applicable(
                     key, item.names, sha256=wish.notice_sha256, given_at=now_s, at=f"/items/{index}"
                 )
@@ -120,6 +125,11 @@ class Requesting:
             change.enter(Draft(log=dataset.owner, kind=Kind.CONSENT, facts=facts))
         return {"kept": len(told), "warnings": warnings}
 
+    async def _asked(self, reading: Reading, holder: Holder, now_s: int) -> set[ItemKey]:
+        """What the person is being asked already."""
+        known = await self._records.of_person(reading, holder.owner, holder.pseudonym)
+        return {one.key for one in known if one.effective(now_s) in ASKED}
+
     async def _propose(self, change: Change, new: NewRecord, question: Question, actor: Mapping[str, str]) -> str:
         record_id = await self._records.propose(change, new, actor=actor)
         if question.person.role is Role.GUARDIAN:
@@ -156,6 +166,12 @@ def _new(dataset: Dataset, question: Question, wish: Wish, item: WishedItem, not
         collection={"channel": question.channel.value},
         request_id=question.id,
         answer_by=now_s + questions.ANSWER_WITHIN_S,
+    )
+
+
+def _asked_already(at: str) -> Conflicting:
+    return Conflicting(
+        "asked_already", "The person is being asked this.", field=at, remedy="Wait for the answer, or until it lapses."
     )
 
 
