@@ -16,8 +16,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from gateway import problems
 from gateway.business_days import time_zone
 from gateway.clock import MILLISECONDS
+from gateway.consents.asking import Visit
 from gateway.console.answers import fence, redirect, set_cookie
-from gateway.console.customer.desk import Desk, NotVisiting, Visit
+from gateway.console.customer.desk import Desk, NotVisiting
 from gateway.console.customer.guest import COOKIE, Guest
 from gateway.console.customer.words import month, say
 from gateway.console.pages import Pages

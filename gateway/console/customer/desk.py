@@ -1,21 +1,13 @@
-"""What the customer's pages need of the gateway, in their own words; `Counter` supplies it."""
+"""What the customer's pages need of the gateway; `Counter` supplies it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.consents.asking import Visit
 from gateway.console.customer.views import CopyOfRecord, Decision, Item, Record, Wish
 from gateway.errors import NotAuthenticated
-
-
-class Visit(Protocol):
-    """Somebody who has proved by a code that a contact is theirs, for half an hour."""
-
-    @property
-    def kind(self) -> str:
-        """`request`: asked by a member. `self_service`: came on their own. `guardian`: answers for a child."""
-        ...
 
 
 class NotVisiting(NotAuthenticated):

@@ -6,7 +6,8 @@ import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gateway.console.customer.desk import Desk, NotVisiting, Visit
+from gateway.consents.asking import Visit
+from gateway.console.customer.desk import Desk, NotVisiting
 from gateway.console.sent import Sent
 
 COOKIE = "visit"

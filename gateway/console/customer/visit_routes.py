@@ -11,8 +11,8 @@ from typing import Final
 import orjson
 from fastapi import Response
 
+from gateway.consents.asking import Kind, Visit
 from gateway.console.customer.answers import Handler, download, onward, page, said
-from gateway.console.customer.desk import Visit
 from gateway.console.customer.guest import Guest
 from gateway.console.customer.views import Answer, Decision, Item, Record, Wish
 from gateway.errors import Invalid, NotFound
@@ -81,7 +81,7 @@ def _decision(item: Item, form: Mapping[str, str]) -> Decision:
 
 def _asked(guest: Guest, visit: Visit, items: tuple[Item, ...], problem: Mapping[str, str] | None = None) -> Response:
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
-    shown = {"items": items, "answers": tuple(Answer), "problem": problem, "guardian": visit.kind == "guardian"}
+    shown = {"items": items, "answers": tuple(Answer), "problem": problem, "guardian": visit.kind is Kind.GUARDIAN}
     return page(guest, "question.html", status, visit=visit, done=said(guest, *_DONE.values()), **shown)
 
 
@@ -89,7 +89,7 @@ async def _overview(guest: Guest) -> Response:
     visit = await guest.visit()
     record = await guest.desk.record(visit, guest.language)
     done = said(guest, *_DONE.values(), "withdrawn")
-    return page(guest, "overview.html", visit=visit, record=record, done=done, guardian=visit.kind == "guardian")
+    return page(guest, "overview.html", visit=visit, record=record, done=done, guardian=visit.kind is Kind.GUARDIAN)
 
 
 async def _withdraw(guest: Guest) -> Response:

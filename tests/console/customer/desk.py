@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, replace
 
-from gateway.console.customer.desk import Came, Visit
+from gateway.consents.asking import Kind, Visit
+from gateway.consents.contacts import Channel, Holder, Role
+from gateway.console.customer.desk import Came
 from gateway.console.customer.views import (
     Answer,
     Asked,
@@ -64,11 +66,10 @@ _TEXTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Visiting:
-    """An open visit."""
-
-    kind: str
+def _visit(kind: Kind) -> Visit:
+    """An open visit of somebody."""
+    persons = (Holder("bank", "pseudonym", Role.OWN),)
+    return Visit("visit", kind, persons, "request", Channel.SMS, "en", b"term", AT, code_key=b"")
 
 
 def _holding(name: str, recipient: str, state: str = "given") -> Holding:
@@ -92,7 +93,7 @@ def _holding(name: str, recipient: str, state: str = "given") -> Holding:
 class FakeDesk:
     """See the module; `decisions` is what it was told."""
 
-    kind: str = "request"
+    kind: Kind = Kind.REQUEST
     open_questions: list[str] = field(default_factory=lambda: ["disclosure-1", "contact-1"])
     holdings: list[Holding] = field(default_factory=lambda: [_holding("old-1", "air"), _holding("old-2", "hotel")])
     decisions: list[Decision] = field(default_factory=list)
@@ -100,7 +101,7 @@ class FakeDesk:
     asked: list[str] = field(default_factory=list)
     told: list[Wish] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
-    visits: dict[str, Visiting] = field(default_factory=dict)
+    visits: dict[str, Visit] = field(default_factory=dict)
 
     async def ask_for_link(self, contact: str, language: str) -> None:
         if not contact.isdigit() and "@" not in contact:
@@ -110,7 +111,7 @@ class FakeDesk:
     async def asker(self, token: str) -> str:
         if token != LINK:
             raise NotFound
-        return "" if self.kind == "self_service" else "Tea Horse Bank 茶马银行"
+        return "" if self.kind is Kind.SELF_SERVICE else "Tea Horse Bank 茶马银行"
 
     async def open(self, token: str, came: Came) -> str:
         if token != LINK:
@@ -130,7 +131,7 @@ class FakeDesk:
         if code != CODE:
             raise Invalid("code_wrong", "This is not the code.", field="code")
         del self.waiting[ticket]
-        self.visits[ticket] = Visiting(self.kind)
+        self.visits[ticket] = _visit(self.kind)
 
     async def visit(self, ticket: str) -> Visit | None:
         return self.visits.get(ticket)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.consents.asking import Kind
 from gateway.console import customer
 from gateway.console.customer.record_words import RECORD_WORDS
 from gateway.console.customer.views import Answer, Wish
@@ -272,7 +273,7 @@ async def test_rights_name_the_officers_and_the_authority(someone: Visitor) -> N
 
 
 async def test_a_guardian_is_told_whom_they_answer_for() -> None:
-    async with visiting(FakeDesk(kind="guardian")) as someone:
+    async with visiting(FakeDesk(kind=Kind.GUARDIAN)) as someone:
         assert "parent or guardian of a child under 14" in (await someone.come()).text
 
 
