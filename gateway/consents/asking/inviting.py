@@ -14,7 +14,7 @@ from gateway.consents.asking import budget, links, questions, visits
 from gateway.consents.asking.links import LINK_PATH
 from gateway.consents.asking.questions import MOST_SENDINGS, Asked, Question
 from gateway.consents.asking.words import Message, message
-from gateway.consents.contacts import Contacts, Reached, Role
+from gateway.consents.contacts import Address, Contacts, Reached, Role
 from gateway.consents.records import Records
 from gateway.consents.states import STEPS, Event
 from gateway.database import Database, Query
@@ -58,26 +58,32 @@ class Inviting:
         self._senders = senders
         self._base_url = base_url
 
-    async def require_possible(self, reached: Reached) -> None:
-        """Refuse an address that this gateway can't write to, or that leads to too many persons of one owner."""
-        self._senders.require(reached.address.channel.value, "/channel")
-        holder = reached.holder
-        behind = await self._contacts.behind(self._database, reached.address)
+    def require_channel(self, address: Address) -> None:
+        """`Conflicting` where this gateway can't write to such an address."""
+        self._senders.require(address.channel.value, "/channel")
+
+    async def keep(self, change: Change, reached: Reached, at: str = "") -> None:
+        """Keep how a person is reached; `Invalid`, under the pointer `at`, for an address that is not the person's own.
+
+        That is one that leads to too many persons of one owner, or a guardian's that is the child's.
+        """
+        holder, behind = reached.holder, await self._contacts.behind(change.tx, reached.address)
         others = {one.pseudonym for one in behind if one.owner == holder.owner} - {holder.pseudonym}
         if len(others) >= MOST_PERSONS:
             raise Invalid(
                 "address_of_many",
                 f"At most {MOST_PERSONS} of your customers share an address.",
-                field="/address",
+                field=f"{at}/address",
                 remedy="Name the person's own: nobody decides for customers.",
             )
         if holder.role is Role.GUARDIAN and holder._replace(role=Role.OWN) in behind:
             raise Invalid(
                 "guardian_is_the_child",
                 "This is the child's own address.",
-                field="/guardian/address",
+                field=f"{at}/address",
                 remedy="Name the guardian's own.",
             )
+        await self._contacts.keep(change.tx, reached, change.now_ms)
 
     async def ask(
         self, change: Change, question: Question, reached: Reached, *, actor: Mapping[str, str]
@@ -86,7 +92,7 @@ class Inviting:
 
         The items are the records whose `request_id` is the question's id, made in the same change.
         """
-        await self._contacts.keep(change.tx, reached, change.now_ms)
+        await self.keep(change, reached, "/guardian" if reached.holder.role is Role.GUARDIAN else "")
         token = await questions.put(change, question, actor)
         row = await change.tx.one(_NAME, id=question.person.owner)
         if row is None:

@@ -57,9 +57,9 @@ class Requesting:
         filing.subject.require("consent")
         dataset = await self._personal(filing.subject, dataset_id)
         wish = Wish.read(said)
+        self._inviting.require_channel(wish.address)
         holder = await self._holder(dataset, wish.subject, Role.GUARDIAN if wish.relation else Role.OWN)
         reached = await self._contacts.prepare(holder, wish.address)
-        await self._inviting.require_possible(reached)
         made: list[Invitation] = []
 
         async def work(change: Change) -> Any:
@@ -118,8 +118,8 @@ class Requesting:
             told.append(await self._contacts.prepare(holder, address))
             warnings += [{"contact": index, "code": code} for code in _warnings(address)]
         async with self._ledger.changing(dataset.owner) as change:
-            for reached in told:
-                await self._contacts.keep(change.tx, reached, change.now_ms)
+            for index, reached in enumerate(told):
+                await self._inviting.keep(change, reached, f"/contacts/{index}")
             facts = {"act": "contacts_stated", "actor": {"member": subject.member, "client": subject.client}}
             facts |= {"dataset": dataset.id, "count": len(told)}  # type: ignore[dict-item]
             change.enter(Draft(log=dataset.owner, kind=Kind.CONSENT, facts=facts))
