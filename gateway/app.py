@@ -14,6 +14,7 @@ from gateway import migrations
 from gateway.access.case_bundles import CaseBundles
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
+from gateway.access.disclosures import Disclosures
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.export_permits import ExportActs
 from gateway.access.exports import Exports
@@ -35,6 +36,9 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.asking import Asking
+from gateway.consents.following import Following, FollowUpDuties
+from gateway.consents.receipts import ConsentReceipts
+from gateway.console.customer.counter import Counter
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -108,7 +112,10 @@ class Gateway:
     datasets: Datasets
     uploads: Uploads
     consents: Consents
+    disclosures: Disclosures
+    following: Following
     asking: Asking
+    counter: Counter
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -242,7 +249,8 @@ async def compose(
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances(ownership)
-        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days)
+        beside = FollowUpDuties(database, clock)
+        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days, beside=beside)
         enforcement = EnforcementPoint(
             facts=GoverningFacts(database, agreements, datasets, circumstances),
             deciding=Deciding(decisions, clock),
@@ -264,7 +272,19 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
-        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts)
+        disclosures = Disclosures(database)
+        following = Following.of(
+            database,
+            ledger,
+            clock,
+            disclosed=disclosures,
+            receipts=ConsentReceipts(signing.receipts, keyring),
+            signer=signing.answers,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(following.telling.close)
+        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts, followers=following)
         senders = senders_of(settings, outward_post(settings), signing.answers)
         core = (database, ledger, keyring, clock)
         asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
@@ -302,8 +322,13 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
+            disclosures=disclosures,
+            following=following,
             consents=consents,
             asking=asking,
+            counter=Counter.of(
+                database, clock, asking=asking, consents=consents, following=following, disclosures=disclosures
+            ),
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

@@ -30,13 +30,16 @@ from gateway.confidentiality.memo_routes import routes as memo_routes
 from gateway.confidentiality.person_routes import routes as person_routes
 from gateway.confidentiality.routes import routes as confidentiality_routes
 from gateway.consents.asking.routes import routes as asking_routes
+from gateway.consents.following.routes import routes as withdrawal_routes
 from gateway.consents.notice_routes import routes as notice_routes
 from gateway.consents.routes import routes as consent_routes
+from gateway.console.customer.routes import routes as customer_routes
 from gateway.console.routes import routes as console_routes
 from gateway.database import Query
 from gateway.duties.routes import routes as duty_routes
 from gateway.errors import GatewayError
 from gateway.identity import Subject
+from gateway.identity.operators.site import Site
 from gateway.identity.proxy import peer_of
 from gateway.identity.routes import JWK_SET, KEY_SET
 from gateway.identity.routes import endpoints as identity_endpoints
@@ -114,10 +117,12 @@ def web(gateway: Gateway) -> FastAPI:
         duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock),
         notice_routes(authenticate_active, gateway.consents.notices),
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
+        withdrawal_routes(authenticate_withdrawing, gateway.following),
         asking_routes(authenticate_active, gateway.asking.requesting),
         push_routes(authenticate_active, sharing.addresses),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
         console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),
+        customer_routes(gateway.counter, Site.of(gateway.settings.base_url), identity.proxy, gateway.clock),
         log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs),
     ):
         app.include_router(router)

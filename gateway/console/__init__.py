@@ -1,1 +1,1 @@
-"""What do operators see? Pages for officers, admins and the secretariat, rendered here; no asset from elsewhere."""
+"""What do operators see, and customers? Pages, rendered here; no asset from elsewhere."""

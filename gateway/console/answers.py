@@ -10,8 +10,9 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from gateway import problems
-from gateway.console.browser import LANGUAGE_COOKIE, Browser, cookie_name
-from gateway.console.pages import render
+from gateway.console.browser import Browser
+from gateway.console.pages import CONSOLE
+from gateway.console.sent import LANGUAGE_COOKIE, cookie_name
 from gateway.errors import GatewayError, NotAuthenticated, NotFound, Refused, TooManyAttempts, Unavailable
 from gateway.identity.operators.operators import Operators
 from gateway.identity.operators.refusals import NotSignedIn
@@ -44,7 +45,7 @@ def served(handler: Handler, operators: Operators, proxy: TrustedProxy) -> Calla
     """A handler as an endpoint: on our host only, fenced in, and with errors as pages."""
 
     async def endpoint(request: Request) -> Response:
-        browser = Browser(request, operators, proxy)
+        browser = Browser(request, proxy, operators.site, operators)
         try:
             answer = _elsewhere(browser) or await handler(browser)
         except GatewayError as error:
@@ -67,7 +68,7 @@ def page(browser: Browser, template: str, status: HTTPStatus = HTTPStatus.OK, **
     """A page in the browser's language; `here` is its path, for the language switch to come back to."""
     here = browser.request.url.path if browser.request.method == "GET" else "/console"
     values.setdefault("signed_in", None)
-    return HTMLResponse(render(template, language=browser.language, here=here, **values), status)
+    return HTMLResponse(CONSOLE.render(template, language=browser.language, here=here, **values), status)
 
 
 def redirect(path: str) -> Response:
@@ -100,31 +101,32 @@ def refusal(browser: Browser, error: GatewayError) -> Response:
 
 def set_session(answer: Response, value: str, site: Site) -> None:
     """The session's cookie: never read by scripts, never sent from other sites, gone with the browser."""
-    _set_cookie(answer, "session", value, site, same_site="Strict")
+    set_cookie(answer, "session", value, site, same_site="Strict")
 
 
 def set_ticket(answer: Response, ticket: str, site: Site, *, returns: bool = False) -> None:
     """The ticket of a ceremony; `returns`: it must come along when the provider sends the browser back."""
-    _set_cookie(answer, "ceremony", ticket, site, same_site="Lax" if returns else "Strict", max_age=_CEREMONY_S)
+    set_cookie(answer, "ceremony", ticket, site, same_site="Lax" if returns else "Strict", max_age=_CEREMONY_S)
 
 
 def forget(answer: Response, name: str, site: Site) -> None:
     """Take a cookie back."""
-    _set_cookie(answer, name, "", site, same_site="Strict", max_age=0)
+    set_cookie(answer, name, "", site, same_site="Strict", max_age=0)
 
 
-def set_language(answer: Response, language: str, site: Site) -> None:
-    """Remember the language."""
+def set_language(answer: Response, language: str, site: Site, path: str = "/console") -> None:
+    """Remember the language of the pages below a path."""
     secure = "; Secure" if site.secure else ""
     answer.headers.append(
         "Set-Cookie",
-        f"{LANGUAGE_COOKIE}={language}; Path=/console; HttpOnly; SameSite=Lax; Max-Age={_A_YEAR_S}{secure}",
+        f"{LANGUAGE_COOKIE}={language}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={_A_YEAR_S}{secure}",
     )
 
 
-def _set_cookie(
+def set_cookie(
     answer: Response, name: str, value: str, site: Site, *, same_site: str, max_age: int | None = None
 ) -> None:
+    """A cookie out of reach of scripts, gone with the browser where it has no `max_age`."""
     parts = [f"{cookie_name(name, site)}={value}", "Path=/", "HttpOnly", f"SameSite={same_site}"]
     if max_age is not None:
         parts.append(f"Max-Age={max_age}")

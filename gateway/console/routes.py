@@ -9,7 +9,7 @@ from gateway.approvals import Approvals
 from gateway.console import account_routes, operator_routes, proposal_routes, sign_in_routes
 from gateway.console.answers import Handler, served
 from gateway.console.browser import Browser
-from gateway.console.pages import ASSETS
+from gateway.console.pages import CONSOLE
 from gateway.errors import NotFound
 from gateway.identity.operators.operators import Operators
 from gateway.identity.proxy import TrustedProxy
@@ -44,7 +44,7 @@ async def _nothing(_: Browser) -> Response:
 
 
 async def _asset(browser: Browser) -> Response:
-    found = ASSETS.get(str(browser.request.path_params["name"]))
+    found = CONSOLE.assets.get(str(browser.request.path_params["name"]))
     if found is None:
         raise NotFound
     content, kind = found

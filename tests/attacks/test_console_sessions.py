@@ -10,7 +10,7 @@ import pytest
 from fastapi import Request, Response
 
 from gateway.console.answers import set_session, set_ticket
-from gateway.console.browser import Browser
+from gateway.console.sent import Sent
 from gateway.identity.operators.roles import Role
 from gateway.identity.operators.sessions import IDLE_MS, LONGEST_MS
 from gateway.identity.operators.site import Site
@@ -159,7 +159,7 @@ def test_only_our_own_proxy_says_where_a_browser_is(peer: str, secret: bytes, ad
     headers = [(b"x-forwarded-for", b"192.0.2.9"), (b"gateway-proxy", secret)]
     request = Request({"type": "http", "headers": headers, "client": (peer, 1)})
     proxy = TrustedProxy([ip_network("127.0.0.1")], b"s" * 32)
-    assert Browser(request, None, proxy).address == address  # type: ignore[arg-type]
+    assert Sent(request, proxy, Site.of("https://gateway.example")).address == address
 
 
 async def test_attempts_past_the_proxy_count_for_where_they_come_from(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import console
-from gateway.console.browser import preferred
+from gateway.console.sent import preferred
 from gateway.console.words import LANGUAGES, WORDS, say
 from gateway.identity.operators.roles import DECIDES, Permission, Role
 from tests.console.world import quiet_console

@@ -1,0 +1,1 @@
+"""What does a customer see? Pages below `/my`, without account and script: asked, given, withdrawn, told."""

@@ -1,0 +1,194 @@
+"""The pages over the gateway itself: a customer is asked, gives, sees and withdraws; another one sees nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from gateway.consents.receipts import verify_receipt
+from gateway.identity.operators.site import Site
+from tests.access.world import Deal
+from tests.consents.asking.world import World, opened
+from tests.console.customer.visitor import Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_ITEM = re.compile(r'name="item" value="(\w+)">\s*<input type="hidden" name="notice" value="(\w{64})"')
+_WITHDRAW = re.compile(r'action="/my/withdraw">.*?name="item" value="(\w+)"')
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with opened(tmp_path_factory.mktemp("desk")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deal(world: World) -> Deal:
+    """The hotel may read what customers consent to."""
+    fields = ["phone", "name"]
+    agreed = await world.bank.agree(world.hotel, world.dataset, fields, purposes=["customer_referral"])
+    return Deal(agreed, world.dataset)
+
+
+@asynccontextmanager
+async def _visitor(world: World, language: str = "en") -> AsyncIterator[Visitor]:
+    origin = Site.of(world.gateway.settings.base_url).origin
+    app = world.alliance.http._transport
+    async with httpx.AsyncClient(transport=app, base_url=origin, headers={"accept-language": language}) as http:
+        yield Visitor(http, origin)
+
+
+async def _come(world: World, visitor: Visitor, phone: str) -> str:
+    """Over the newest link, with the newest code; the page that the visit opens on."""
+    link = world.box.link(phone)
+    world.clock.pass_seconds(61)
+    await visitor.get(f"/my/link/{link}")
+    await visitor.press("/my/code", link=link)
+    answer = await visitor.press("/my/confirm", code=world.box.code(phone))
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+async def _find(world: World, visitor: Visitor, phone: str) -> None:
+    """By the page's own entry."""
+    world.clock.pass_seconds(61)
+    await visitor.get("/my")
+    await visitor.press("/my", contact=phone)
+    await world.asking.finding.settle()
+
+
+async def _answer(visitor: Visitor, answer: str, **ticked: str) -> str:
+    """Answer the first question of the page."""
+    found = _ITEM.search(visitor.page)
+    assert found is not None
+    return (await visitor.press("/my/question", item=found[1], notice=found[2], answer=answer, **ticked)).text
+
+
+async def _read(world: World, deal: Deal) -> list[dict[str, object]]:
+    token = await world.hotel.token(world.hotel.under(deal.agreement, deal.dataset, "customer_referral"))
+    answer = await world.hotel.get(deal.path, token)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, object]] = answer.json()["records"]
+    return found
+
+
+async def test_a_customer_gives_on_the_page_and_withdraws_there_and_reads_follow(world: World, deal: Deal) -> None:
+    phone, _ = await world.asked()
+    row = {"customer_no": f"C{phone[-5:]}", "name": "李雷", "phone": phone, "id_number": ""}
+    assert (await world.bank.upload(deal.dataset, [row])).status_code == 201
+    assert await _read(world, deal) == []
+    async with _visitor(world) as visitor:
+        question = await _come(world, visitor, phone)
+        assert "某某有限公司" in question
+        assert "1 year, then deleted" in question
+        overview = await _answer(visitor, "give")
+        assert "Your yes is recorded" in overview
+        (read,) = await _read(world, deal)
+        assert "name" not in str(read), "the box of the optional name was left empty"
+        history = (await visitor.get("/my/history")).text
+        assert str(world.hotel.name) in history
+        receipts = re.findall(r'href="/my/receipts/([\w.]+)"', history)
+        assert len(receipts) == 1
+        kept = (await visitor.get(f"/my/receipts/{receipts[0]}")).text
+        keys = await world.gateway.signing.resource_jwks()
+        assert verify_receipt(kept, keys)["kind"] == "given"
+        await visitor.get("/my/overview")
+        found = _WITHDRAW.search(visitor.page.replace("\n", ""))
+        assert found is not None
+        gone = (await visitor.press("/my/withdraw", item=found[1])).text
+        assert "From now on nothing more is passed on" in gone
+        assert "Who has to stop using it" in gone
+        assert await _read(world, deal) == []
+        copy = json.loads((await visitor.get("/my/record.json")).content)
+        assert [one["state"] for one in copy["consents"]] == ["withdrawn"]
+        assert len(copy["receipts"]) == 2
+        assert [one["fields"] for one in copy["disclosures"]] == [["phone"]]
+        assert [one["cause"] for one in copy["follow_ups"]] == ["withdrawn"]
+        assert phone not in json.dumps(copy)
+        assert "李雷" not in json.dumps(copy, ensure_ascii=False)
+        assert (await visitor.get("/my/record.pdf")).content.startswith(b"%PDF-")
+
+
+async def test_the_pages_own_entry_shows_and_withdraws_everything_and_an_unknown_number_gets_the_same_answer(
+    world: World, deal: Deal
+) -> None:
+    phone, _ = await world.asked()
+    async with _visitor(world, "zh") as visitor:
+        await _come(world, visitor, phone)
+        await _answer(visitor, "give", field__name="on")
+    async with _visitor(world, "zh") as visitor, _visitor(world, "zh") as stranger:
+        await _find(world, visitor, phone)
+        before = len(world.box.messages)
+        await _find(world, stranger, "+8613900139000")
+        assert stranger.page == visitor.page
+        assert len(world.box.messages) == before
+        overview = await _come(world, visitor, phone)
+        assert "您同意的事项" in overview
+        found = _WITHDRAW.search(overview.replace("\n", ""))
+        assert found is not None
+        gone = (await visitor.press("/my/withdraw", item=found[1])).text
+        assert "已撤回" in gone
+        assert "没有企业接收过您的信息" in gone
+
+
+async def test_a_refusal_is_kept_and_nobody_may_ask_again_for_a_while(world: World) -> None:
+    phone, _ = await world.asked()
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        page = await _answer(visitor, "refuse")
+        assert "Your no is recorded" in page
+        assert "You said no. Until then nobody may ask you the same again." in page
+    assert (await world.ask(phone)).status_code == 409
+
+
+async def test_another_customers_consents_and_receipts_are_not_there(world: World) -> None:
+    mine, _ = await world.asked()
+    theirs, _ = await world.asked()
+    async with _visitor(world) as other:
+        await _come(world, other, theirs)
+        await _answer(other, "give")
+        await other.get("/my/history")
+        receipt = re.search(r'href="(/my/receipts/[\w.]+)"', other.page)
+        await other.get("/my/overview")
+        item = _WITHDRAW.search(other.page.replace("\n", ""))
+        assert receipt is not None
+        assert item is not None
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, mine)
+        assert (await visitor.get(receipt[1])).status_code == 404
+        await visitor.get("/my/overview")
+        assert (await visitor.press("/my/withdraw", item=item[1])).status_code == 404
+
+
+async def test_codes_are_few_and_wrong_ones_are_counted_by_the_gateway(world: World) -> None:
+    phone, _ = await world.asked()
+    async with _visitor(world) as visitor:
+        link = world.box.link(phone)
+        world.clock.pass_seconds(61)
+        await visitor.get(f"/my/link/{link}")
+        await visitor.press("/my/code", link=link)
+        again = await visitor.press("/my/code/again")
+        assert "No new code was sent" in again.text
+        right = world.box.code(phone)
+        wrong = f"{(int(right) + 1) % 1_000_000:06}"
+        answers = [await visitor.press("/my/confirm", code=wrong) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [400] * 5 + [429]
+        assert (await visitor.press("/my/confirm", code=right)).status_code == 429
+        assert (await visitor.get("/my/overview")).status_code == 401
+
+
+async def test_leaving_ends_the_visit(world: World) -> None:
+    phone, _ = await world.asked()
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        cookie = visitor.http.cookies.get("visit")
+        await visitor.press("/my/leave")
+        visitor.http.cookies.set("visit", str(cookie))
+        assert (await visitor.get("/my/overview")).status_code == 401

@@ -1,0 +1,30 @@
+"""axe-core: the rules of WCAG, as far as a machine can see them, run inside a page that a browser shows."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page
+
+from tests.services import node
+
+_LOCKED = Path(__file__).parent / "accessibility"
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@cache
+def source() -> str:
+    """The script, at the version that the lock names; raises `ComponentMissing`."""
+    return (node.installed(_LOCKED) / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+async def violations(page: Page) -> list[str]:
+    """What is wrong with the page: rule, and where. Counts that rules ran at all."""
+    await page.evaluate(source())
+    found: dict[str, Any] = await page.evaluate(
+        "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", _TAGS
+    )
+    assert len(found["passes"]) > 10
+    return [f"{one['id']}: {spot['html'][:120]}" for one in found["violations"] for spot in one["nodes"]]
