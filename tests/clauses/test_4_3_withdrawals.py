@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gateway.access.disclosures import Disclosures
 from gateway.clock import seconds
 from gateway.consents.receipts import verify_receipt
 from gateway.errors import Conflicting, Invalid
+from tests.alliance import instant
 from tests.confiding import done, grant
 from tests.following.world import DAY_S, Followed, followed_on
 
@@ -51,11 +53,15 @@ async def test_4_3_2_who_received_under_a_former_consent_is_asked_too(followed: 
 
 
 async def test_4_3_2_what_expired_is_followed_like_what_was_withdrawn(followed: Followed) -> None:
-    deal = await followed.received(4)
-    followed.shared.clock.pass_seconds(365 * DAY_S)
+    bank, hotel, clock = followed.shared.bank, followed.shared.hotel, followed.shared.clock
+    deal = await followed.shared.personal([4])
+    ends = instant(datetime.fromtimestamp(clock() // 1000 + DAY_S, UTC))
+    await bank.consent(deal.dataset, hotel, "C00004", expires_at=ends)
+    assert len(await followed.read(deal)) == 1
+    clock.pass_seconds(DAY_S)
+    assert await followed.read(deal) == {}
     await followed.shared.gateway.consents.overtaken.settle()
     assert [(one.cause, one.state) for one in await followed.progress(deal, 4)] == [("expired", "queued")]
-    followed.shared.clock.pass_seconds(-365 * DAY_S)
 
 
 @pytest.mark.parametrize(("number", "cause", "how"), [(5, "corrected", "corrected"), (6, "erased", "anonymised")])
@@ -121,16 +127,16 @@ async def test_4_3_2_a_second_receipt_says_that_everybody_complied_and_how(follo
     assert "complied" not in await kinds()
     [[laundry]] = [one.onward for one in await followed.progress(deal, 9)]
     done(await followed.answer(hotel, laundry.id, "compliance", {"how": "never_received"}))
-    assert await kinds() == ["given", "complied", "withdrawn"] or (await kinds())[-1] == "withdrawn"
+    assert set(await kinds()) >= {"withdrawn", "complied"}
     receipts = await gateway.consents.receipts.of(gateway.database, consent)
     [jws] = [kept.jws for kept in receipts if kept.kind == "complied"]
     keys = (await followed.shared.alliance.http.get("/v1/jwks")).json()
     payload = verify_receipt(jws, keys)
     assert payload["iat"] == seconds(followed.shared.clock())
-    assert [(one["recipient"], one.get("holder"), one["how"]) for one in payload["propagation"]] == [
+    assert {(one["recipient"], one.get("holder"), one["how"]) for one in payload["propagation"]} == {
         (hotel.id, None, "deleted"),
         (hotel.id, "Laundry Ltd", "never_received"),
-    ]
+    }
     assert "Person 9" not in json.dumps(payload)
 
 
