@@ -26,6 +26,7 @@ from gateway.cli.operators import operators
 from gateway.cli.push import push
 from gateway.cli.reciprocity import reciprocity_command
 from gateway.cli.serving import alone
+from gateway.cli.withdrawals import withdrawals
 from gateway.errors import Invalid
 from gateway.settings import Settings
 from gateway.vault.provider import KekProvider
@@ -41,6 +42,7 @@ admin.add_typer(cases, name="case")
 app.add_typer(duties, name="duties")
 app.add_typer(admin, name="admin")
 app.add_typer(push, name="push")
+app.add_typer(withdrawals, name="withdrawals")
 app.add_typer(agreement, name="agreement")
 app.command("export")(export_command)
 app.command("verify")(verify_command)

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, select
 
+from gateway.catalog.dataset import Dataset
+from gateway.catalog.tables import dataset
 from gateway.consents.following import Progress
+from gateway.database import Query
 from gateway.identity.outward import PostClient
 from tests.access.world import Deal, MovableClock, Shared, database_settings, records
 from tests.alliance import Member, founded
 from tests.identity.key_site import KeySite, new_site
 
+_DATASET = Query(select(dataset).where(dataset.c.id == bindparam("id")))
 DAY_S = 24 * 3600
 MONDAY_MS = 1_767_578_400_000
 """2026-01-05, 10:00 in Shanghai: a Monday in a week of five business days."""
@@ -106,8 +111,9 @@ class Followed:
     async def pseudonym(self, deal: Deal, number: int) -> str:
         """Of a person of the bank."""
         gateway, bank = self.shared.gateway, self.shared.bank
-        dataset = await gateway.datasets.owned(await self.shared.subject(bank, await bank.token()), deal.dataset)
-        return (await gateway.keyring.unlock(bank.id)).pseudonym(dataset.subject_of(f"C{number:05}"))
+        row = await gateway.database.one(_DATASET, id=deal.dataset)
+        assert row is not None
+        return (await gateway.keyring.unlock(bank.id)).pseudonym(Dataset.of(row).subject_of(f"C{number:05}"))
 
     async def settle(self) -> None:
         """As every server does each minute."""

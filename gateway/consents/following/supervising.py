@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, or_, update
 
-from gateway.consents.following.states import State, Step, follow
-from gateway.consents.following.tables import follow_up
+from gateway.consents.following.states import UNMET, State, Step, follow
+from gateway.consents.following.tables import follow_up, stands_at
 from gateway.consents.following.views import BY_ID, Views, follow_ups
 from gateway.database import Database, Query, Row
 from gateway.errors import NotFound
@@ -23,6 +23,14 @@ _OF_OWNER = Query(
     )
     .order_by(follow_up.c.id)
     .limit(bindparam("most", type_=BigInteger))
+)
+_OUTSTANDING = Query(
+    follow_ups()
+    .where(
+        or_(follow_up.c.owner_id == bindparam("member"), follow_up.c.recipient_id == bindparam("member")),
+        stands_at(UNMET),
+    )
+    .order_by(follow_up.c.comply_by, follow_up.c.id)
 )
 _VERIFY = Query(
     update(follow_up)
@@ -43,6 +51,10 @@ class Supervising:
         """The follow-ups of the member's persons, or those of one consent, by id."""
         given = {"owner": subject.member, "consent": consent, "after": after, "most": limit}
         return [await self._views.described(row) for row in await self._database.all(_OF_OWNER, **given)]
+
+    async def outstanding(self, member: str) -> list[dict[str, Any]]:
+        """For operators: what is not complied with yet, of a member's persons or by the member, earliest first."""
+        return [await self._views.described(row) for row in await self._database.all(_OUTSTANDING, member=member)]
 
     async def verify(self, subject: Subject, follow_up_id: str) -> dict[str, Any]:
         """The owner has looked at the proof, and takes it. Needs `withdraw`; a second time changes nothing.
