@@ -36,6 +36,7 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.asking import Asking
+from gateway.consents.contacts import Contacts
 from gateway.consents.following import Following, FollowUpDuties
 from gateway.consents.receipts import ConsentReceipts
 from gateway.console.customer.counter import Counter
@@ -66,6 +67,8 @@ from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.referrals.letters import Letters
+from gateway.referrals.referrals import Referrals
 from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
@@ -119,6 +122,7 @@ class Gateway:
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
+    referrals: Referrals
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -289,6 +293,12 @@ async def compose(
         core = (database, ledger, keyring, clock)
         asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
         stack.push_async_callback(asking.close)
+        referrals = Referrals.of(
+            *core,
+            agreements=agreements,
+            enforcement=enforcement,
+            telling=Letters(database, Contacts(database, keyring, clock), senders),
+        )
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -332,6 +342,7 @@ async def compose(
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,
+            referrals=referrals,
             identity=identity,
             tiles=Tiles(database),
             exports=exports,

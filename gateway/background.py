@@ -1,4 +1,4 @@
-"""What a server does beside answering: sweeping, turning keys, settling what is due, pushing, following withdrawals."""
+"""What a server does beside answering: sweeping, turning keys, settling what is due, telling and asking, pushing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _DUTIES_PAUSE_S = 60
 _CONSENTS_PAUSE_S = 5
 _ASKING_PAUSE_S = 30
 _PUSH_PAUSE_S = 2
+_REFERRALS_PAUSE_S = 5
 
 
 @asynccontextmanager
@@ -31,6 +32,7 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_settle_consents_for_ever(gateway), name="consents"),
         asyncio.create_task(_ask_for_ever(gateway), name="asking"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
+        asyncio.create_task(_run_referrals_for_ever(gateway), name="referrals"),
     ]
     try:
         yield
@@ -94,6 +96,16 @@ async def _push_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)
+
+
+async def _run_referrals_for_ever(gateway: Gateway) -> None:
+    """Register, match and return referrals; every server does, and each step is taken once."""
+    while True:
+        try:
+            await gateway.referrals.running.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while running referrals")
+        await asyncio.sleep(_REFERRALS_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

@@ -97,7 +97,31 @@ def end_of_business_day(now_s: int, count: int) -> int:
     """Epoch seconds at which the `count`-th business day after an instant ends, by the rulebook's calendar."""
     zone = time_zone(RULEBOOK_ZONE)
     last = business_days(RULEBOOK_CALENDAR).after(datetime.fromtimestamp(now_s, zone).date(), count)
-    return int(datetime.combine(_next(last), datetime.min.time(), zone).timestamp())
+    return _midnight(_next(last), zone)
+
+
+def after_business_hours(now_s: int, hours: int) -> int:
+    """Epoch seconds at which so many hours of the rulebook's business days have passed; other days do not count."""
+    zone, days = time_zone(RULEBOOK_ZONE), business_days(RULEBOOK_CALENDAR)
+    left, day = hours * 3600, datetime.fromtimestamp(now_s, zone).date()
+    while True:
+        if days.is_business_day(day):
+            start, end = max(now_s, _midnight(day, zone)), _midnight(_next(day), zone)
+            if left <= end - start:
+                return start + left
+            left -= end - start
+        day = _next(day)
+
+
+def on_a_business_day(at_s: int) -> int:
+    """The instant itself if its day is a business day of the rulebook's calendar, else the end of the next one."""
+    zone, days = time_zone(RULEBOOK_ZONE), business_days(RULEBOOK_CALENDAR)
+    day = datetime.fromtimestamp(at_s, zone).date()
+    return at_s if days.is_business_day(day) else _midnight(_next(days.on_or_after(day)), zone)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> int:
+    return int(datetime.combine(day, datetime.min.time(), zone).timestamp())
 
 
 def _next(day: date) -> date:

@@ -1,0 +1,177 @@
+"""A referral as it stands at an instant: its row, what the person's consent says, and the case that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, select
+from sqlalchemy import Text as SQLText
+
+from gateway.agreements.tables import hold
+from gateway.canonical import parse
+from gateway.clock import seconds
+from gateway.consents.tables import consent, live
+from gateway.database import Query, Reading, Row
+from gateway.errors import NotFound, OnHold, Reason
+from gateway.referrals.finance import Finance, Value
+from gateway.referrals.policy import ReferralPolicy, Tells
+from gateway.referrals.states import Standing, State, effective
+from gateway.referrals.tables import referral
+from gateway.vault.tables import subject_key
+
+_ENDED_BY_SOMEBODY: Final = frozenset({"withdrawn", "revoked", "invalidated"})
+_NOW = bindparam("now", type_=BigInteger)
+
+
+def _of_the_person() -> ColumnElement[bool]:
+    return and_(
+        consent.c.dataset_no == referral.c.dataset_no,
+        consent.c.recipient_id == referral.c.recipient_id,
+        consent.c.purpose == referral.c.purpose,
+        consent.c.pseudonym == referral.c.pseudonym,
+    )
+
+
+def as_it_stands() -> Select[Any]:
+    """Referrals with what the consent says at :now (epoch seconds), and the case that holds them at :now_ms."""
+    given = select(func.count()).where(_of_the_person(), live(consent, _NOW)).correlate(referral)
+    ended = (
+        select(
+            case(
+                (consent.c.ended_at.is_not(None), consent.c.end_kind),
+                (consent.c.expires_at <= _NOW, "expired"),
+                else_="",
+            )
+        )
+        .where(_of_the_person(), consent.c.given_at <= _NOW)
+        .order_by(consent.c.recorded_at.desc(), consent.c.id)
+        .limit(1)
+        .correlate(referral)
+    )
+    held = (
+        select(func.min(hold.c.case_id))
+        .where(
+            hold.c.subject_kind == "referral",
+            hold.c.subject_id == referral.c.id,
+            hold.c.owner_id == referral.c.owner_id,
+            hold.c.state == "active",
+            hold.c.until > bindparam("now_ms", type_=BigInteger),
+        )
+        .correlate(referral)
+    )
+    return select(
+        referral,
+        subject_key.c.key_version,
+        subject_key.c.wrapped,
+        given.scalar_subquery().label("consents"),
+        ended.scalar_subquery().label("consent_end"),
+        held.scalar_subquery().label("held_for"),
+    ).outerjoin_from(referral, subject_key, subject_key.c.id == referral.c.subject_key_id)
+
+
+def at(now_ms: int) -> dict[str, int]:
+    """The instant as `as_it_stands` takes it."""
+    return {"now": seconds(now_ms), "now_ms": now_ms}
+
+
+_BY_ID = Query(as_it_stands().where(referral.c.id == bindparam("id", type_=SQLText)))
+
+
+@dataclass(frozen=True)
+class Referral:
+    """One referral, read at `now_ms`."""
+
+    row: Row
+    now_ms: int
+
+    @property
+    def id(self) -> str:
+        """Random; says nothing about whom it names."""
+        return str(self.row["id"])
+
+    @property
+    def owner(self) -> str:
+        """The referrer: the member whose customer it is."""
+        return str(self.row["owner_id"])
+
+    @property
+    def recipient(self) -> str:
+        """The member that the customer is referred to."""
+        return str(self.row["recipient_id"])
+
+    @property
+    def stored(self) -> State:
+        """The state that was last written."""
+        return State(self.row["state"])
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What the person's consent says."""
+        if self.row["consents"]:
+            return Standing.GIVEN
+        if self.row["consent_end"] in _ENDED_BY_SOMEBODY:
+            return Standing.WITHDRAWN
+        return Standing.EXPIRED if self.row["consent_end"] == "expired" else Standing.NONE
+
+    @cached_property
+    def state(self) -> State:
+        """Where it really is: see `states.effective`."""
+        return self._effective(self.stored)
+
+    @cached_property
+    def state_for_referrer(self) -> State:
+        """As `state`; what was set aside without a word is on offer until the offer would have ended."""
+        return self._effective(State.OFFERED) if self.is_hidden else self.state
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the referrer is not to learn that it was set aside."""
+        is_timed = self.row["due_at"] is not None  # as an offer is; whoever was told has nothing to wait for
+        return self.stored is State.DUPLICATE and is_timed and self.policy.tells is Tells.NOTHING
+
+    @cached_property
+    def policy(self) -> ReferralPolicy:
+        """The policy that it was registered under, the default before that."""
+        text = self.row["policy"]
+        return ReferralPolicy.read(parse(text.encode())) if text else ReferralPolicy()
+
+    @property
+    def finance(self) -> Finance:
+        """Where its value is."""
+        return Finance(self.row["finance"])
+
+    @property
+    def value(self) -> Value | None:
+        """What the conversion was worth, as the recipient reported it."""
+        return Value(self.row["value_minor"], self.row["value_currency"]) if self.row["value_minor"] else None
+
+    @property
+    def held_for(self) -> str | None:
+        """The case that holds it."""
+        return None if self.row["held_for"] is None else str(self.row["held_for"])
+
+    def require_free(self) -> None:
+        """`OnHold` while a case holds it (clause 7.2.3): this line stands still, and no other."""
+        if self.held_for is not None:
+            raise OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), self.held_for)
+
+    def _effective(self, state: State) -> State:
+        return effective(state, self.standing, due_at=self.row["due_at"], now_ms=self.now_ms)
+
+
+async def existing(reading: Reading, referral_id: str, now_ms: int) -> Referral:
+    """A referral of whatever member, or `NotFound`."""
+    row = await reading.one(_BY_ID, id=referral_id, **at(now_ms))
+    if row is None:
+        raise NotFound
+    return Referral(row, now_ms)
+
+
+async def of_party(reading: Reading, referral_id: str, member: str, now_ms: int) -> Referral:
+    """A referral that the member made, or that was offered to it; for anyone else `NotFound`, as if there were none."""
+    found = await existing(reading, referral_id, now_ms)
+    if member == found.owner or (member == found.recipient and found.row["offered_at"] is not None):
+        return found
+    raise NotFound

@@ -1,0 +1,141 @@
+"""What becomes of referrals without anybody's act, any number of times and on any number of processes.
+
+Consents that came register a referral, registered ones are matched and offered, what a withdrawal or a deadline has
+ended is written down, and customers are told. Nothing waits for this to be safe: reading decides by consent and clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import BigInteger, Select, and_, bindparam, or_, select
+
+from gateway.clock import Clock, seconds
+from gateway.consents.tables import consent, live
+from gateway.database import Database, Query
+from gateway.ledger import Ledger
+from gateway.referrals.entries import GATEWAY, enter_both
+from gateway.referrals.offering import Offering
+from gateway.referrals.referral import Referral, as_it_stands, at, existing
+from gateway.referrals.registering import register
+from gateway.referrals.states import OPEN, Event, Standing, State, follow
+from gateway.referrals.tables import referral
+from gateway.referrals.telling import Tellings
+from gateway.referrals.writing import move
+
+_PAGE: Final = 500
+_ENDING: Final = {State.WITHDRAWN: Event.WITHDRAW, State.EXPIRED: Event.EXPIRE}
+
+
+def _standing_consents() -> Select[tuple[str]]:
+    return (
+        select(referral.c.id)
+        .join(
+            consent,
+            and_(
+                consent.c.dataset_no == referral.c.dataset_no,
+                consent.c.recipient_id == referral.c.recipient_id,
+                consent.c.purpose == referral.c.purpose,
+                consent.c.pseudonym == referral.c.pseudonym,
+                live(consent, bindparam("now", type_=BigInteger)),
+            ),
+        )
+        .where(referral.c.state == State.CONSENT_PENDING.value)
+        .order_by(consent.c.recorded_at, referral.c.submitted_at, referral.c.id)
+        .limit(_PAGE)
+    )
+
+
+_CONSENTED = Query(_standing_consents())
+_REGISTERED = Query(
+    select(referral.c.id)
+    .where(referral.c.state == State.READY.value)
+    .order_by(referral.c.recipient_id, referral.c.sequence)
+    .limit(_PAGE)
+)
+_OPEN = Query(
+    as_it_stands()
+    .where(
+        or_(
+            *(referral.c.state == state.value for state in sorted(OPEN)),
+            and_(referral.c.state == State.DUPLICATE.value, referral.c.due_at.is_not(None)),
+        ),
+        referral.c.id > bindparam("after"),
+    )
+    .order_by(referral.c.id)
+    .limit(_PAGE)
+)
+
+
+@dataclass(slots=True)
+class Ran:
+    """What one run did."""
+
+    registered: int = 0
+    matched: int = 0
+    withdrawn: int = 0
+    returned: int = 0
+    told: int = 0
+
+
+class ReferralRun:
+    """Looks at every referral whose time has come."""
+
+    def __init__(
+        self, database: Database, ledger: Ledger, offering: Offering, tellings: Tellings, clock: Clock
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._offering = offering
+        self._tellings = tellings
+        self._clock = clock
+
+    async def run(self) -> Ran:
+        """Do whatever is due by now; a second run finds nothing to do."""
+        ran = Ran()
+        await self._end(ran)
+        while ids := await self._ids(_CONSENTED, now=seconds(self._clock())):
+            registered = sum([await self._register(one) for one in ids])
+            ran.registered += registered
+            if not registered:
+                break
+        for one in await self._ids(_REGISTERED):
+            ran.matched += await self._offering.match(one)
+        ran.told = await self._tellings.run()
+        return ran
+
+    async def _ids(self, query: Query, **given: int) -> Sequence[str]:
+        return [str(row["id"]) for row in await self._database.all(query, **given)]
+
+    async def _register(self, referral_id: str) -> bool:
+        seen = await existing(self._database, referral_id, self._clock())
+        async with self._ledger.changing(seen.owner, seen.recipient) as change:
+            found = await existing(change.tx, referral_id, change.now_ms)
+            if found.state is not State.CONSENT_PENDING or found.standing is not Standing.GIVEN:
+                return False
+            enter_both(change, "referral_registered", GATEWAY, await register(change, found))
+        return True
+
+    async def _end(self, ran: Ran) -> None:
+        """Write down what consent and clock have ended, and let a clock run again that a case had stopped."""
+        after, now = "", self._clock()
+        while rows := await self._database.all(_OPEN, after=after, **at(now)):
+            for seen in (Referral(row, now) for row in rows):
+                after = seen.id
+                if seen.state in _ENDING and seen.state is not seen.stored:
+                    await self._end_one(seen, ran)
+                elif seen.stored is State.CONFLICT_HOLD and seen.row["due_at"] is None and seen.held_for is None:
+                    await self._offering.resume(seen)
+
+    async def _end_one(self, seen: Referral, ran: Ran) -> None:
+        async with self._ledger.changing(seen.owner, seen.recipient) as change:
+            found = await existing(change.tx, seen.id, change.now_ms)
+            if found.state not in _ENDING or found.state is found.stored:
+                return
+            ended = await move(change, found, follow(found.stored, _ENDING[found.state]), reason="")
+            is_withdrawn = ended.stored is State.WITHDRAWN
+            enter_both(change, "referral_withdrawn" if is_withdrawn else "referral_returned", GATEWAY, ended)
+        ran.withdrawn += is_withdrawn
+        ran.returned += not is_withdrawn
