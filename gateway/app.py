@@ -36,9 +36,9 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.asking import Asking
+from gateway.consents.contacts import ContactKeyActs
 from gateway.consents.following import Following, FollowUpDuties
 from gateway.consents.receipts import ConsentReceipts
-from gateway.consents.contacts import ContactKeyActs
 from gateway.console.customer.counter import Counter
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
