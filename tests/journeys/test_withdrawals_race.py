@@ -1,4 +1,4 @@
-"""No permit follows a withdrawal, with two processes that read and withdraw at once; `bench/withdrawals.py` is larger."""
+"""No permit follows a withdrawal while two processes read and withdraw at once; `bench/withdrawals.py` is larger."""
 
 from __future__ import annotations
 
