@@ -26,7 +26,7 @@ def main(reads: int = 10_000, persons: int = 1_000) -> None:
         found, seconds = asyncio.run(_race(url, valkey.url, reads, persons))
     table = Table("counted", "figure")
     table.add_row("reads, by status", f"{found.reads}, {found.statuses}")
-    table.add_row("withdrawals", str(found.withdrawals))
+    table.add_row("withdrawals", f"{found.withdrawals}, {found.repeated} sent again after 503")
     table.add_row("processes", str(found.nodes))
     table.add_row("seconds", f"{seconds:.1f}")
     table.add_row("reads and withdrawals a second", f"{(found.reads + found.withdrawals) / seconds:.0f}")

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import httpx
+
 from gateway.ledger.warrant import LIFETIME_S
 from tests.access.world import person
 from tests.alliance import PERSONAL_SCHEMA, Member
@@ -42,6 +44,8 @@ class Race:
     answers: list[Answer] = field(default_factory=list)
     withdrawn: dict[str, int] = field(default_factory=dict)
     """When each withdrawal was answered (ms), by record."""
+    repeated: int = 0
+    """Withdrawals that were refused for now, and sent again."""
 
     @property
     def bank(self) -> Member:
@@ -107,7 +111,9 @@ class Race:
         for number, name in enumerate(names):
             if number % 50 == 0:
                 token = await self.bank.token()
-            answer = await self.bank.post(f"/v1/datasets/{self.dataset}/withdrawals", token, {"subject": name})
+            path, body = f"/v1/datasets/{self.dataset}/withdrawals", {"subject": name}
+            while (answer := await self.bank.post(path, token, body)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                self.repeated += 1
             assert answer.status_code == 200, answer.text
             self.withdrawn[self.record_of[name]] = _now_ms()
 
@@ -116,7 +122,7 @@ class Race:
         bodies = await self.site.rows(self.bank.id)
         record_of = {consent: self.record_of[name] for name, consent in self.consent_of.items()}
         ended: dict[str, int] = {}
-        found = Found(entries=len(bodies), withdrawals=len(self.withdrawn), reads=len(self.answers))
+        found = Found(len(bodies), len(self.withdrawn), len(self.answers), self.repeated)
         permits: dict[str, tuple[frozenset[str], int]] = {}
         for index, body in enumerate(bodies):
             if body.get("act") == "consents_withdrawn":
@@ -146,6 +152,7 @@ class Found:
     entries: int
     withdrawals: int
     reads: int
+    repeated: int
     ended: int = 0
     nodes: int = 0
     late_permits: int = 0
