@@ -83,6 +83,9 @@ REFUSALS: Final = (
 )
 """The reasons for which a request may be refused; one at least is told."""
 
+EXTENSIONS: Final = ("complex", "many")
+"""Why a clock may be extended (GDPR 12(3)): the complexity, or the number, of requests."""
+
 TRANSFER_CHECKS: Final = ("identity", "basis", "feasible", "others")
 """Order 790 Art. 25: the person is verified; what is asked for was given by consent or for a contract; it can be done;
 nobody else's rights are harmed."""

@@ -27,7 +27,8 @@ REASONS: Final = {
     "evidence_not_listed": "The manifest does not list this evidence.",
     "duplicate": "A newer row of the batch, or one before it, is about the same person, recipient and purpose.",
     "withdrawn_since": "The person withdrew at that instant or later.",
-    "refused_since": "The person refused at that instant or later.",
+    "cooling_down": "The person refused less than 180 days before that instant, or later.",
+    "on_hold": "A consent of the person is on hold; it stands again when the hold is lifted.",
     "newer_consent": "A newer consent of the person is there already.",
     "already_recorded": "This consent is there already.",
 }

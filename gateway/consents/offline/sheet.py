@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from gateway.business_days import RULEBOOK_ZONE, time_zone
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.lines import Line, LineSplitter, QuotedRows, cells_of, sniffed_delimiter
+from gateway.consents.offline.archive import SHEET
 from gateway.consents.offline.reasons import RefusedRow, RowRefused
 from gateway.consents.statement import DEFAULT_TERM_S, LONGEST_SUBJECT, LONGEST_TERM_S
 from gateway.errors import Invalid, TooLarge
@@ -28,6 +29,8 @@ COLUMNS: Final = (
 )
 _OPTIONAL: Final = frozenset({"expires", "language"})
 MOST_ROWS: Final = 100_000
+MOST_LINES: Final = 300_000
+"""A quoted cell may hold line ends; a sheet of nothing else would be read for minutes."""
 _LANGUAGES: Final = {"": "zh-CN", "zh-CN": "zh-CN", "en": "en"}
 _MEMBER = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -94,9 +97,12 @@ class Sheet:
             raise Invalid("no_header", "The sheet has no header row.", field="line 1")
 
     def _rows(self, blocks: Iterable[bytes]) -> Iterator[Line]:
-        splitter = LineSplitter()
         rows: QuotedRows | None = None
-        for lines in self._lines(splitter, blocks):
+        count = 0
+        for lines in _lines(blocks):
+            count += len(lines)
+            if count > MOST_LINES:
+                raise TooLarge("too_many_rows", f"A sheet has at most {MOST_LINES} lines.", field=SHEET)
             first = next((line.text for line in lines if line.text), None)
             if rows is None and first is not None:
                 self._delimiter = sniffed_delimiter(first)
@@ -105,12 +111,6 @@ class Sheet:
                 yield from rows.feed(lines)
         if rows is not None:
             yield from rows.finish()
-
-    @staticmethod
-    def _lines(splitter: LineSplitter, blocks: Iterable[bytes]) -> Iterator[list[Line]]:
-        for block in blocks:
-            yield splitter.feed(block)
-        yield splitter.finish()
 
     def _use_header(self, row: Line) -> None:
         names = [_plain(cell).lower() for cell in cells_of(row.text, self._delimiter)] if not row.refused else []
@@ -192,6 +192,13 @@ class Sheet:
         if len(names) != len(set(names)) or not set(names) <= self._dataset.fields.keys():
             raise RowRefused("fields", "unknown_field")
         return sum(self._dataset.bit(name) for name in names)
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[list[Line]]:
+    splitter = LineSplitter()
+    for block in blocks:
+        yield splitter.feed(block)
+    yield splitter.finish()
 
 
 def _plain(cell: str) -> str:

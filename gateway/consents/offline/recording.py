@@ -1,0 +1,119 @@
+"""From a row of a sheet to the record that it becomes, and its first event: imported, and permitting nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, select
+
+from gateway.catalog.dataset import Dataset
+from gateway.consents.events import NEW_EVENT
+from gateway.consents.notice import Notice
+from gateway.consents.notice_text import DISCLOSURE, ItemKey
+from gateway.consents.offline.sheet import Item, SheetRow
+from gateway.consents.record import NewRecord, names_of
+from gateway.consents.records import NEW_RECORD, born
+from gateway.consents.states import Event, State
+from gateway.consents.tables import notice
+from gateway.database import Query, Reading, Transaction
+from gateway.identity.subject import Subject
+
+_NOTICES = Query(select(notice).where(notice.c.dataset_no == bindparam("dataset_no"), notice.c.state != "draft"))
+
+
+class Notices:
+    """The notices of a dataset that were ever in force, as one reading saw them."""
+
+    def __init__(self, dataset: Dataset, found: Sequence[Notice]) -> None:
+        self._dataset = dataset
+        self._by_digest = defaultdict(list)
+        for one in found:
+            self._by_digest[one.sha256].append(one)
+
+    @classmethod
+    async def of(cls, reading: Reading, dataset: Dataset) -> Notices:
+        """Those of one dataset."""
+        return cls(dataset, [Notice.of(row) for row in await reading.all(_NOTICES, dataset_no=dataset.no)])
+
+    def refusal(self, item: Item, given_at: int) -> str | None:
+        """Why a consent given then to this item cannot name its notice, as a code; None where it can."""
+        known = self._by_digest.get(item.notice_sha256)
+        if known is None:
+            return "unknown_notice"
+        found = self.in_force(item, given_at)
+        if found is None:
+            return "notice_not_published"
+        key = _key(item)
+        if key not in found.items or not found.fields_of(key).issuperset(names_of(self._dataset, item.fields)):
+            return "not_in_notice"
+        return None
+
+    def in_force(self, item: Item, given_at: int) -> Notice | None:
+        """The version that the item names, if persons were told it at that instant."""
+        return next((one for one in self._by_digest[item.notice_sha256] if one.in_force(given_at)), None)
+
+
+class Made(NamedTuple):
+    """A record to insert, and its first event."""
+
+    record: Mapping[str, Any]
+    event: Mapping[str, Any]
+
+    @property
+    def record_id(self) -> str:
+        """The record's id."""
+        return str(self.record["id"])
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its first event."""
+        return str(self.event["sha256"])
+
+
+class Recording:
+    """Makes the records of one batch. What belongs to one person has one request id, so that one link asks for it."""
+
+    def __init__(self, dataset: Dataset, notices: Notices, subject: Subject, batch_id: str) -> None:
+        self._dataset = dataset
+        self._notices = notices
+        self._batch_id = batch_id
+        self._by = {"member": subject.member, "client": subject.client}
+
+    def of(self, row: SheetRow, now_ms: int) -> Made:
+        """The record and the event of one row."""
+        told = self._notices.in_force(row.item, row.given_at)
+        assert told is not None
+        paper = {"channel": "paper", "staff": row.staff, "store": row.store, "batch": self._batch_id}
+        new = NewRecord(
+            dataset=self._dataset,
+            pseudonym=row.pseudonym,
+            recipient=row.item.recipient,
+            purpose=row.item.purpose,
+            notice=told,
+            fields=frozenset(names_of(self._dataset, row.item.fields)),
+            language=row.item.language,
+            expires_after_s=row.expires_at - row.given_at,
+            age_band="unknown",
+            collection=paper | {"evidence_sha256": row.evidence_sha256},
+            request_id=self._request_of(row.pseudonym),
+            origin="offline",
+            given_at=row.given_at,
+            evidence_sha256=row.evidence_sha256,
+        )
+        return Made(*born(new, Event.IMPORT, State.IMPORTED, now_ms, supersedes=None, by=self._by))
+
+    def _request_of(self, pseudonym: str) -> str:
+        return hashlib.sha256(f"{self._batch_id}:{pseudonym}".encode()).hexdigest()[:32]
+
+    @staticmethod
+    async def insert(tx: Transaction, made: Sequence[Made]) -> None:
+        """Insert records with their events."""
+        await tx.many(NEW_RECORD, [dict(one.record) for one in made])
+        await tx.many(NEW_EVENT, [dict(one.event) for one in made])
+
+
+def _key(item: Item) -> ItemKey:
+    return ItemKey(item.recipient, item.purpose, DISCLOSURE)
