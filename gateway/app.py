@@ -283,7 +283,7 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            consents=Consents(database, ledger, keyring, clock),
+            consents=Consents.of(database, ledger, keyring, clock, signer=signing.receipts),
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

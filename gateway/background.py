@@ -1,4 +1,4 @@
-"""What a server does beside answering: sweeping, turning keys, settling duties, pushing what was published."""
+"""What a server does beside answering: sweeping, turning keys, settling duties and consents, pushing what was published."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gateway.vault.rotation import RotatedKey
 
 _SWEEP_PAUSE_S = 60
 _DUTIES_PAUSE_S = 60
+_CONSENTS_PAUSE_S = 5
 _PUSH_PAUSE_S = 2
 
 
@@ -26,6 +27,7 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
         asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
         asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
+        asyncio.create_task(_settle_consents_for_ever(gateway), name="consents"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
     ]
     try:
@@ -56,6 +58,16 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while settling duties")
         await asyncio.sleep(_DUTIES_PAUSE_S)
+
+
+async def _settle_consents_for_ever(gateway: Gateway) -> None:
+    """Record what the clock has ended; nothing that is permitted waits for it."""
+    while True:
+        try:
+            await gateway.consents.overtaken.settle()
+        except Exception as error:
+            problems.log_unexpected(error, "while settling consents")
+        await asyncio.sleep(_CONSENTS_PAUSE_S)
 
 
 async def _push_for_ever(gateway: Gateway) -> None:
