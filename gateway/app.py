@@ -34,6 +34,7 @@ from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
+from gateway.consents.offline.offline import OfflineConsents
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -106,6 +107,7 @@ class Gateway:
     datasets: Datasets
     uploads: Uploads
     consents: Consents
+    offline: OfflineConsents
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -222,7 +224,9 @@ async def compose(
         casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        own_acts = (RotationActs(rotation), ExportActs())
+        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts)
+        offline = OfflineConsents.of(database, ledger, keyring, clock, datasets=datasets, records=consents.records)
+        own_acts = (RotationActs(rotation), ExportActs(), offline)
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
@@ -283,7 +287,8 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            consents=Consents.of(database, ledger, keyring, clock, signer=signing.receipts),
+            consents=consents,
+            offline=offline,
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

@@ -46,10 +46,10 @@ _ADD = Query(insert(rights_export))
 _FIND = Query(select(rights_export).where(rights_export.c.token_sha256 == bindparam("digest")))
 _FETCH = Query(
     update(rights_export)
-    .values(left=rights_export.c.left - 1)
+    .values(fetches_left=rights_export.c.fetches_left - 1)
     .where(
         rights_export.c.token_sha256 == bindparam("the_digest"),
-        rights_export.c.left > 0,
+        rights_export.c.fetches_left > 0,
         rights_export.c.expires_at > bindparam("now", type_=BigInteger),
     )
 )
@@ -106,7 +106,7 @@ class Exporting:
                 request_id=found.id,
                 made_at=change.now_ms,
                 expires_at=expires_at,
-                left=MOST_FETCHES,
+                fetches_left=MOST_FETCHES,
             )
             change.enter(entry(found, "right_export_linked", actor, expires_at=expires_at))
         return {"token": token, "expires_at": told(expires_at), "fetches": MOST_FETCHES}

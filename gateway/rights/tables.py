@@ -67,7 +67,7 @@ rights_export = Table(
     Column("request_id", Text, ForeignKey("rights_request.id"), nullable=False),
     Column("made_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    Column("left", BigInteger, nullable=False),  # how often it may still be fetched
+    Column("fetches_left", BigInteger, nullable=False),  # how often it may still be fetched
     Index(None, "request_id"),
 )
 

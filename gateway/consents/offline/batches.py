@@ -16,9 +16,9 @@ from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import Clock, seconds
 from gateway.consents.offline.archive import Archive
 from gateway.consents.offline.batch import Batch, BatchState, existing, move
+from gateway.consents.offline.becoming import Notices
 from gateway.consents.offline.checking import recipients_of, sorted_out
 from gateway.consents.offline.importing import Import
-from gateway.consents.offline.recording import Notices
 from gateway.consents.offline.report import Report
 from gateway.consents.offline.sheet import Sheet
 from gateway.consents.offline.tables import offline_batch, offline_row

@@ -14,7 +14,7 @@ from gateway.consents.notice_text import DISCLOSURE
 from gateway.consents.offline.reasons import RefusedRow
 from gateway.consents.offline.sheet import SheetRow
 from gateway.consents.past import Past
-from gateway.consents.record import Record, chosen
+from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.states import STANDING, State
 from gateway.consents.tables import consent_record, withdrawal
 from gateway.database import Query, Reading, Row
@@ -25,7 +25,7 @@ _RECORDS = Query(
     chosen(
         consent_record.c.owner_id == bindparam("owner"),
         consent_record.c.kind == DISCLOSURE,
-        consent_record.c.state.in_([*STANDING, State.IMPORTED, State.REFUSED]),
+        in_states([*STANDING, State.IMPORTED, State.REFUSED]),
         consent_record.c.pseudonym.in_(_PERSONS),
     )
 )

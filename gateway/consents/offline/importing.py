@@ -19,8 +19,8 @@ from sqlalchemy import BigInteger, Text, bindparam, insert, update
 from gateway.canonical import canonical
 from gateway.catalog.dataset import Dataset
 from gateway.consents.offline.archive import Archive
+from gateway.consents.offline.becoming import Becoming, Notices
 from gateway.consents.offline.earlier import AT_ONCE, Earlier
-from gateway.consents.offline.recording import Notices, Recording
 from gateway.consents.offline.report import Report
 from gateway.consents.offline.sheet import SheetRow
 from gateway.consents.offline.tables import offline_batch, offline_row
@@ -77,11 +77,11 @@ class Import:
 
     async def write(self, rows: Sequence[SheetRow], notices: Notices) -> bytes:
         """Import the rows; the answer is kept with the batch."""
-        recording = Recording(self._dataset, notices, self._subject, self._id)
+        becoming = Becoming(self._dataset, notices, self._subject, self._id)
         await self._begin()
         at = 0
         while at < len(rows):
-            at += await self._write_some(rows[at:], recording)
+            at += await self._write_some(rows[at:], becoming)
         return await self._close()
 
     async def _begin(self) -> None:
@@ -109,7 +109,7 @@ class Import:
             )
             change.enter(self._entry("offline_import_begun", archive_sha256=self._archive.sha256))
 
-    async def _write_some(self, rows: Sequence[SheetRow], recording: Recording) -> int:
+    async def _write_some(self, rows: Sequence[SheetRow], becoming: Becoming) -> int:
         """Import as many as fit in one short transaction, with the one entry that stands for them."""
         done, written = 0, []
         async with self._ledger.changing(self._dataset.owner) as change:
@@ -120,7 +120,7 @@ class Import:
                 some = rows[done : done + AT_ONCE]
                 earlier = await Earlier.of(change.tx, self._dataset, some)
                 good = await self._still_good(earlier, some)
-                written += await self._write_rows(change.tx, good, recording, change.now_ms)
+                written += await self._write_rows(change.tx, good, becoming, change.now_ms)
                 done += len(some)
                 await asyncio.sleep(0)
             if written:
@@ -138,11 +138,11 @@ class Import:
         return good
 
     async def _write_rows(
-        self, tx: Transaction, rows: Sequence[SheetRow], recording: Recording, now_ms: int
+        self, tx: Transaction, rows: Sequence[SheetRow], becoming: Becoming, now_ms: int
     ) -> list[list[Any]]:
         """Insert records, their first events, and the rows; returns line, record and event digest of each."""
-        made = [recording.of(row, now_ms) for row in rows]
-        await recording.insert(tx, made)
+        made = [becoming.of(row, now_ms) for row in rows]
+        await becoming.insert(tx, made)
         await tx.many(_NEW_ROW, [self._row(row, one.record_id) for row, one in zip(rows, made, strict=True)])
         return [[row.line, one.record_id, one.sha256] for row, one in zip(rows, made, strict=True)]
 

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
-from sqlalchemy import BigInteger, bindparam, select, update
+from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import Clock, seconds
 from gateway.consents.offline.batch import Batch, BatchState
 from gateway.consents.offline.tables import offline_batch, offline_row
+from gateway.consents.record import in_states
 from gateway.consents.records import Records
 from gateway.consents.states import Event, State
 from gateway.consents.tables import consent_record
@@ -40,7 +41,7 @@ _UNSETTLED = Query(
     .join(dataset_table, dataset_table.c.no == offline_batch.c.dataset_no)
     .where(
         offline_batch.c.settled_at.is_(None),
-        offline_batch.c.state.in_(_DECIDED),
+        or_(*(offline_batch.c.state == state.value for state in _DECIDED)),
     )
 )
 _OF_BATCH = (
@@ -50,7 +51,7 @@ _OF_BATCH = (
     .order_by(offline_row.c.line)
     .limit(_AT_ONCE)
 )
-_TO_INVALIDATE = Query(_OF_BATCH.where(consent_record.c.state.in_(sorted(_FOLLOWING))))
+_TO_INVALIDATE = Query(_OF_BATCH.where(in_states(sorted(_FOLLOWING))))
 _TO_CONFIRM = Query(_OF_BATCH.where(consent_record.c.state == State.IMPORTED.value))
 _SETTLED = Query(
     update(offline_batch)

@@ -19,7 +19,8 @@ from gateway.catalog.dataset import Dataset
 from gateway.catalog.lines import Line, LineSplitter, QuotedRows, cells_of, sniffed_delimiter
 from gateway.consents.offline.archive import SHEET
 from gateway.consents.offline.reasons import RefusedRow, RowRefused
-from gateway.consents.statement import DEFAULT_TERM_S, LONGEST_SUBJECT, LONGEST_TERM_S
+from gateway.consents.record import DEFAULT_TERM_S, LONGEST_TERM_S
+from gateway.consents.statement import LONGEST_SUBJECT
 from gateway.errors import Invalid, TooLarge
 from gateway.identifiers import PURPOSE_PATTERN
 

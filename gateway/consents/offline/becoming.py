@@ -14,8 +14,9 @@ from gateway.consents.events import NEW_EVENT
 from gateway.consents.notice import Notice
 from gateway.consents.notice_text import DISCLOSURE, ItemKey
 from gateway.consents.offline.sheet import Item, SheetRow
+from gateway.consents.proposing import born
 from gateway.consents.record import NewRecord, names_of
-from gateway.consents.records import NEW_RECORD, born
+from gateway.consents.records import NEW_RECORD
 from gateway.consents.states import Event, State
 from gateway.consents.tables import notice
 from gateway.database import Query, Reading, Transaction
@@ -73,7 +74,7 @@ class Made(NamedTuple):
         return str(self.event["sha256"])
 
 
-class Recording:
+class Becoming:
     """Makes the records of one batch. What belongs to one person has one request id, so that one link asks for it."""
 
     def __init__(self, dataset: Dataset, notices: Notices, subject: Subject, batch_id: str) -> None:
