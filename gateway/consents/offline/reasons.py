@@ -10,7 +10,7 @@ REASONS: Final = {
     **{code: OF_ROWS[code] for code in ("cell_too_large", "invalid_utf8", "broken_quoting", "wrong_number_of_cells")},
     "missing_value": "The cell may not be empty.",
     "invalid_subject": "The dataset's subject field cannot have this value.",
-    "recipient_not_named": "The recipient is the id of one member; a group such as partners is no recipient.",
+    "recipient_not_named": "The recipient is the id of one member; a word for many companies names none.",
     "unknown_recipient": "The recipient is another member of the alliance.",
     "invalid_purpose": "A purpose is a-z, then a-z, 0-9 and _, at most 64.",
     "unknown_field": "The dataset has no such field, or the row names it twice.",
