@@ -80,7 +80,7 @@ async def test_paper_that_is_older_than_what_stands_stays_out(desk: Desk) -> Non
     ],
 )
 async def test_a_row_that_its_notice_does_not_cover_stays_out(desk: Desk, over: dict[str, str], code: str) -> None:
-    told = (await desk.send(desk.packed([desk.row(12, **over)]), dry_run="true")).json()
+    told = (await desk.send(desk.packed([desk.row(12) | over]), dry_run="true")).json()
     assert told["refused_by_code"] == {code: 1}
 
 

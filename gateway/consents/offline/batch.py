@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, select, update
+from sqlalchemy import BigInteger, Text, bindparam, null, select, update
 
 from gateway.catalog.tables import dataset
 from gateway.consents.offline.tables import offline_batch
@@ -33,7 +33,7 @@ _BY_ID = Query(
 )
 _MOVE = Query(
     update(offline_batch)
-    .values(state=bindparam("new_state", type_=Text), decided_at=bindparam("at", type_=BigInteger))
+    .values(state=bindparam("new_state", type_=Text), decided_at=bindparam("at", type_=BigInteger), settled_at=null())
     .where(offline_batch.c.id == bindparam("the_id"), offline_batch.c.state == bindparam("old_state"))
 )
 

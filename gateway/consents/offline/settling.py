@@ -108,9 +108,7 @@ class Settling:
         details = {"batch": of.id}
         if of.state is BatchState.ACCEPTED and row["verdict"] != "bad":
             try:
-                await self._records.act(
-                    change, record.id, Event.CONFIRM, actor=_BY_GATEWAY, details={"sample": of.id}
-                )
+                await self._records.act(change, record.id, Event.CONFIRM, actor=_BY_GATEWAY, details={"sample": of.id})
             except Conflicting as obstacle:  # a newer decision stands in the way
                 details["because"] = obstacle.code
             else:
