@@ -1,0 +1,136 @@
+"""Requests of a bank's customers, on a gateway in this process; what other parts follow is only noted down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import httpx
+
+from gateway.database import Reading, Transaction
+from gateway.ledger import Change
+from gateway.rights.request import Person
+from gateway.rights.rights import Rights
+from tests.access.world import Deal, Shared, records
+from tests.alliance import Member
+
+
+class Queued(NamedTuple):
+    """What was handed to whoever follows."""
+
+    recipient: str
+    cause: str
+    state: str = "queued"
+
+
+@dataclass
+class Noting:
+    """Follows, discloses and forgets by noting it down."""
+
+    queued: list[tuple[str, str]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+
+    async def queue(
+        self,
+        _change: Change,
+        _owner: str,
+        _dataset_no: int,
+        pseudonym: str,
+        *,
+        cause: str,
+        recipients: Collection[str] | None = None,
+    ) -> None:
+        assert recipients is None
+        self.queued.append((pseudonym, cause))
+
+    async def of_person(self, *about: Any) -> Sequence[Any]:
+        return [Queued("x", cause) for pseudonym, cause in self.queued if pseudonym == about[-1] and len(about) == 3]
+
+    async def forget(self, _tx: Transaction, _owner: str, pseudonym: str) -> None:
+        self.forgotten.append(pseudonym)
+
+
+@dataclass
+class Counter:
+    """Where a customer asks, and what comes of it."""
+
+    shared: Shared
+    deal: Deal
+    rights: Rights
+    noting: Noting
+
+    @classmethod
+    async def of(cls, shared: Shared) -> Counter:
+        """Thirty customers, agreed with the hotel."""
+        gateway, noting = shared.gateway, Noting()
+        rights = Rights.of(
+            gateway.database,
+            gateway.ledger,
+            gateway.keyring,
+            gateway.clock,
+            datasets=gateway.datasets,
+            records=gateway.consents.records,
+            receipts=gateway.consents.receipts,
+            following=noting,
+            disclosures=noting,
+            forgetting=[noting],
+        )
+        return cls(shared, await shared.personal(range(1, 31)), rights, noting)
+
+    @property
+    def bank(self) -> Member:
+        return self.shared.bank
+
+    async def person(self, number: int) -> Person:
+        """A customer."""
+        keys = await self.shared.gateway.keyring.unlock(self.bank.id)
+        return Person(self.bank.id, keys.pseudonym(f"C{number:05}"))
+
+    async def subject(self, member: Member | None = None) -> Any:
+        """A member's system, as a route would know it."""
+        who = member or self.bank
+        return await self.shared.subject(who, await who.token())
+
+    async def asked(self, number: int, kind: str, **over: Any) -> str:
+        """A customer asks on its page."""
+        return await self.rights.open(await self.person(number), kind, "请处理。", visit="a" * 32, **over)
+
+    async def granted(self, number: int, kind: str, **given: Any) -> dict[str, Any]:
+        """A request that is granted; returns it as it stands then."""
+        request = await self.asked(number, kind)
+        found = await self.rights.answering.grant(await self.subject(), request, {"text": "已办理。", **given})
+        return found.describe()
+
+    async def received(self, number: int) -> None:
+        """The customer consents, and the hotel reads it."""
+        await self.bank.consent(self.deal.dataset, self.shared.hotel, f"C{number:05}")
+        assert f"Person {number}" in await self.names()
+
+    async def names(self) -> set[str]:
+        """Whom the hotel can read now."""
+        answer = await self.shared.hotel.get(self.deal.path, await self.shared.referral_token(self.deal))
+        return {one["name"] for one in records(answer).values()}
+
+    async def states(self, number: int) -> list[str]:
+        """The states of a customer's consents."""
+        person = await self.person(number)
+        async with self.shared.gateway.database.reading() as reading:
+            return [one.state.value for one in await self._records(reading, person)]
+
+    async def _records(self, reading: Reading, person: Person) -> Any:
+        return await self.shared.gateway.consents.records.of_person(reading, *person)
+
+    async def tasks(self, member: Member) -> list[dict[str, Any]]:
+        """What a member is asked."""
+        return list(await self.rights.tasks.page(await self.subject(member), after="", limit=100))
+
+    async def acts(self, request: str) -> list[str]:
+        """What the bank's log says was done about a request."""
+        return [one["act"] for one in await self.shared.entries(self.bank.id) if one.get("request") == request]
+
+    async def call(self, method: str, path: str, member: Member | None = None, **body: Any) -> httpx.Response:
+        """A call of a member's system."""
+        who = member or self.bank
+        more = {"json": body} if method == "POST" else {}
+        return await who.call(method, f"/v1/rights{path}", await who.token(), **more)
