@@ -1,4 +1,4 @@
-"""What a server does beside answering: sweeping, turning keys, settling duties and consents, pushing what was published."""
+"""What a server does beside answering: sweeping, turning keys, settling duties and consents, pushing uploads."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from sqlalchemy import Text, bindparam, insert, or_, select
 
 from gateway.clock import seconds
 from gateway.consents.notice_text import CONTACT, ItemKey
-from gateway.consents.record import Record, chosen
+from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.states import STANDING, State
 from gateway.consents.tables import consent_record, withdrawal
 from gateway.database import Query, Reading
@@ -30,7 +30,7 @@ _OF_ITEM = Query(
         consent_record.c.recipient_id == bindparam("recipient"),
         consent_record.c.purpose == bindparam("purpose"),
         consent_record.c.kind == bindparam("kind", type_=Text),
-        consent_record.c.state.in_([*STANDING, State.REFUSED, State.WITHDRAWN]),
+        in_states([*STANDING, State.REFUSED, State.WITHDRAWN]),
     )
 )
 _WITHDRAWN = Query(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.tables import dataset
@@ -166,6 +166,11 @@ def chosen(*conditions: ColumnElement[bool]) -> Select[Any]:
         .where(*conditions)
         .order_by(consent_record.c.recorded_at, consent_record.c.id)
     )
+
+
+def in_states(states: Collection[State]) -> ColumnElement[bool]:
+    """The condition that a record is stored in one of these states."""
+    return or_(*(consent_record.c.state == state.value for state in states))
 
 
 def names_of(dataset: Dataset, bits: int) -> list[str]:

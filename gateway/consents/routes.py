@@ -78,7 +78,7 @@ def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, c
 
     @router.get("/consents/{consent_id}/receipts", summary="The receipts of a consent")
     async def receipts(subject: Annotated[Subject, caller], consent_id: _Id) -> Response:
-        """The customer's copies, for the owner of the data to hand out. A recipient gets its own copy of what stands."""
+        """The customer's copies, for the data's owner to hand out. A recipient gets its own copy of what stands."""
         return _json({"receipts": await consents.showing.receipts(subject, consent_id)})
 
     @router.post("/consents/{consent_id}/withdrawal", summary="Withdraw one consent")

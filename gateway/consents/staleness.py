@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, Text, and_, bindparam, select, update
 
 from gateway.consents.notice_text import ItemKey
+from gateway.consents.record import in_states
 from gateway.consents.states import State
 from gateway.consents.tables import consent, consent_record, notice
 from gateway.database import Query, Transaction
@@ -24,7 +25,7 @@ _UNDER_FORMER = and_(
     consent_record.c.recipient_id == bindparam("recipient", type_=Text),
     consent_record.c.purpose == bindparam("of_purpose", type_=Text),
     consent_record.c.kind == bindparam("of_kind", type_=Text),
-    consent_record.c.state.in_([State.GIVEN, State.ON_HOLD]),
+    in_states([State.GIVEN, State.ON_HOLD]),
 )
 _END = Query(
     update(consent)

@@ -9,7 +9,7 @@ from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.consents.entries import withdrawn_entry
 from gateway.consents.past import keep_withdrawal
-from gateway.consents.record import Record, chosen
+from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.records import Records
 from gateway.consents.states import STEPS, Event
 from gateway.consents.tables import consent_record
@@ -24,7 +24,7 @@ _OF_PERSON = Query(
         consent_record.c.owner_id == bindparam("owner"),
         consent_record.c.pseudonym == bindparam("pseudonym"),
         consent_record.c.dataset_no == bindparam("dataset_no"),
-        consent_record.c.state.in_([state for state, steps in STEPS.items() if Event.WITHDRAW in steps]),
+        in_states([state for state, steps in STEPS.items() if Event.WITHDRAW in steps]),
     )
 )
 
