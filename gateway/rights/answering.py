@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, update
 
 from gateway.agreements.fields import choice, choices, members, prose
 from gateway.canonical import canonical
-from gateway.database import Query, Transaction
+from gateway.database import Query
 from gateway.errors import Conflicting
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.rights.granting import Granting
 from gateway.rights.identity import stated
-from gateway.rights.request import Request, entry, existing, seal_answer
+from gateway.rights.request import Request, decide, entry, existing, require_moved, seal_answer
 from gateway.rights.requests import Requests
 from gateway.rights.states import ASKED_WHEN_OPEN, EXTENSIONS, REFUSALS, Step, after
 from gateway.rights.tables import rights_request
@@ -41,16 +41,6 @@ _EXTEND = Query(
         rights_request.c.extended == 0,
     )
 )
-_DECIDE: Final = Query(
-    update(rights_request)
-    .values(
-        state=bindparam("new_state", type_=Text),
-        answer=bindparam("said", type_=Text),
-        outcome=bindparam("told", type_=Text),
-        decided_at=bindparam("at", type_=BigInteger),
-    )
-    .where(rights_request.c.id == bindparam("the_id"), rights_request.c.state == bindparam("old_state"))
-)
 
 
 class Answering:
@@ -74,7 +64,7 @@ class Answering:
             state = after(standing.state, Step.IDENTIFY)
             text = canonical(shown).decode()
             names = {"old_state": standing.state.value, "new_state": state.value, "shown": text}
-            _require_one(await change.tx.run(_IDENTIFY, the_id=request_id, **names))
+            require_moved(await change.tx.run(_IDENTIFY, the_id=request_id, **names))
             change.enter(entry(standing, "right_identified", _actor(subject), **shown))
             if standing.kind in ASKED_WHEN_OPEN:
                 await ask_recipients(change, standing)
@@ -93,7 +83,7 @@ class Answering:
             due = standing.profile.due(standing.received_at, span)
             told = canonical({"extended_because": because}).decode()
             names = {"due": due.at, "unsure": int(due.provisional), "told": told, "old_state": standing.state.value}
-            _require_one(await change.tx.run(_EXTEND, the_id=request_id, **names))
+            require_moved(await change.tx.run(_EXTEND, the_id=request_id, **names))
             change.enter(entry(standing, "right_extended", _actor(subject), due_at=due.at, because=because))
         return await self._owned(subject, request_id)
 
@@ -143,20 +133,6 @@ class Answering:
     async def _owned(self, subject: Subject, request_id: str) -> Request:
         subject.require("withdraw")
         return await self._requests.owned(subject, request_id)
-
-
-async def decide(
-    tx: Transaction, of: Request, step: Step, outcome: Mapping[str, Any], answer: str, now_ms: int
-) -> None:
-    """Take a step that decides, or `Conflicting` if the request has moved meanwhile."""
-    names = {"old_state": of.state.value, "new_state": after(of.state, step).value}
-    told = canonical(dict(outcome)).decode()
-    _require_one(await tx.run(_DECIDE, the_id=of.id, said=answer, told=told, at=now_ms, **names))
-
-
-def _require_one(changed: int) -> None:
-    if changed != 1:
-        raise Conflicting("wrong_state", "The request has moved meanwhile.", field="/state")
 
 
 def _actor(subject: Subject) -> dict[str, str]:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, Text, bindparam, select, update
 
 from gateway.canonical import canonical, parse_canonical
 from gateway.cases.case import told
-from gateway.database import Query, Reading, Row
-from gateway.errors import NotFound
+from gateway.database import Query, Reading, Row, Transaction
+from gateway.errors import Conflicting, NotFound
 from gateway.ledger import Draft, Kind
 from gateway.rights.profiles import Profile, profile_of
-from gateway.rights.states import RequestState, RightKind
+from gateway.rights.states import RequestState, RightKind, Step, after
 from gateway.rights.tables import rights_request
 from gateway.vault.keyring import MemberKeys
 
@@ -30,6 +30,17 @@ OF_PERSON: Final = Query(
     select(rights_request)
     .where(rights_request.c.owner_id == bindparam("owner"), rights_request.c.pseudonym == bindparam("pseudonym"))
     .order_by(rights_request.c.received_at, rights_request.c.id)
+)
+
+_DECIDE = Query(
+    update(rights_request)
+    .values(
+        state=bindparam("new_state", type_=Text),
+        answer=bindparam("said", type_=Text),
+        outcome=bindparam("told", type_=Text),
+        decided_at=bindparam("at", type_=BigInteger),
+    )
+    .where(rights_request.c.id == bindparam("the_id"), rights_request.c.state == bindparam("old_state"))
 )
 
 
@@ -132,6 +143,21 @@ async def existing(reading: Reading, request_id: str) -> Request:
     if row is None:
         raise NotFound
     return Request.of(row)
+
+
+async def decide(
+    tx: Transaction, of: Request, step: Step, outcome: Mapping[str, Any], answer: str, now_ms: int
+) -> None:
+    """Take a step that decides, or `Conflicting` if the request has moved meanwhile."""
+    names = {"old_state": of.state.value, "new_state": after(of.state, step).value}
+    told = canonical(dict(outcome)).decode()
+    require_moved(await tx.run(_DECIDE, the_id=of.id, said=answer, told=told, at=now_ms, **names))
+
+
+def require_moved(changed: int) -> None:
+    """`Conflicting` unless exactly the one request that was read has moved."""
+    if changed != 1:
+        raise Conflicting("wrong_state", "The request has moved meanwhile.", field="/state")
 
 
 def entry(of: Request, act: str, actor: Mapping[str, Any], **facts: Any) -> Draft:

@@ -86,6 +86,10 @@ class Rights:
             person, kind_of(kind), text, visit=visit, language=language, behalf=behalf, profile=profile
         )
 
+    async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
+        """The person asks no more."""
+        await self.requests.retract(person, request_id, visit=visit)
+
     async def of_person(self, reading: Reading, person: Person) -> list[dict[str, Any]]:
         """A person's requests at one owner, with what was answered, for the person's page."""
         return await self.requests.of_person(reading, person)

@@ -15,9 +15,8 @@ from gateway.cases.steps import CaseKind
 from gateway.clock import Clock
 from gateway.database import Database, Query, Row
 from gateway.ledger import Change, Ledger
-from gateway.rights.answering import decide
 from gateway.rights.granting import Granting, kept_for
-from gateway.rights.request import entry, existing
+from gateway.rights.request import decide, entry, existing
 from gateway.rights.states import WAITING, RequestState, RightKind, Step
 from gateway.rights.tables import rights_request, rights_task
 

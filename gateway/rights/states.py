@@ -21,6 +21,7 @@ class RightKind(StrEnum):
     TRANSFER = "transfer"
     EXPLANATION = "explanation"
     OBJECTION = "objection"
+    COMPLAINT = "complaint"
 
 
 class RequestState(StrEnum):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import httpx
+from sqlalchemy import bindparam, select
 
-from gateway.database import Reading, Transaction
+from gateway.cases.keeping import keep, release
+from gateway.database import Query, Reading, Transaction
+from gateway.identifiers import random_id
 from gateway.ledger import Change
 from gateway.rights.request import Person
 from gateway.rights.rights import Rights
-from tests.access.world import Deal, Shared, records
+from gateway.rights.tables import rights_request
+from tests.access.world import Deal, Shared, person, records
 from tests.alliance import Member
+
+_ROW = Query(select(rights_request).where(rights_request.c.id == bindparam("id")))
 
 
 class Queued(NamedTuple):
@@ -129,8 +135,38 @@ class Counter:
         """What the bank's log says was done about a request."""
         return [one["act"] for one in await self.shared.entries(self.bank.id) if one.get("request") == request]
 
-    async def call(self, method: str, path: str, member: Member | None = None, **body: Any) -> httpx.Response:
+    async def call(
+        self, method: str, path: str, member: Member | None = None, body: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
         """A call of a member's system."""
         who = member or self.bank
-        more = {"json": body} if method == "POST" else {}
+        more = {} if body is None else {"json": dict(body)}
         return await who.call(method, f"/v1/rights{path}", await who.token(), **more)
+
+    async def post(self, path: str, body: Mapping[str, Any], member: Member | None = None) -> httpx.Response:
+        """A POST of a member's system."""
+        return await self.call("POST", path, member, body)
+
+    async def stored(self, request: str) -> list[Any]:
+        """Every column of a request's row."""
+        row = await self.shared.gateway.database.one(_ROW, id=request)
+        assert row is not None
+        return list(row)  # type: ignore[call-overload,no-any-return]
+
+    async def dispute(self) -> str:
+        """A case that keeps the customers' dataset."""
+        case = random_id()
+        async with self.shared.gateway.ledger.changing(self.bank.id) as change:
+            await keep(change, case, {self.deal.dataset})
+        return case
+
+    async def decide(self, case: str) -> None:
+        """The case is decided."""
+        async with self.shared.gateway.ledger.changing(self.bank.id) as change:
+            await release(change, case)
+
+    async def uploaded(self) -> str:
+        """The bank uploads its customers anew; returns the upload."""
+        answer = await self.bank.upload(self.deal.dataset, [person(number) for number in range(1, 31)], "replace")
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])

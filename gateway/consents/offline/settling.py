@@ -22,7 +22,7 @@ from gateway.consents.records import Records
 from gateway.consents.states import Event, State
 from gateway.consents.tables import consent_record
 from gateway.database import Database, Query, Row
-from gateway.errors import Conflicting
+from gateway.errors import Conflicting, Invalid
 from gateway.ledger import Change, Draft, Kind, Ledger
 
 ABANDONED_AFTER_MS: Final = 15 * 60 * 1000
@@ -109,7 +109,7 @@ class Settling:
         if of.state is BatchState.ACCEPTED and row["verdict"] != "bad":
             try:
                 await self._records.act(change, record.id, Event.CONFIRM, actor=_BY_GATEWAY, details={"sample": of.id})
-            except Conflicting as obstacle:  # a newer decision stands in the way
+            except (Conflicting, Invalid) as obstacle:  # a newer decision, or a newer notice, stands in the way
                 details["because"] = obstacle.code
             else:
                 return
