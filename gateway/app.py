@@ -35,6 +35,7 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.offline.offline import OfflineConsents
+from gateway.consents.asking import Asking
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -62,11 +63,12 @@ from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
 from gateway.vault.errors import KeysUnavailable
-from gateway.vault.keyring import KeyRing
+from gateway.vault.keyring import OWN, KeyRing
 from gateway.vault.provider import KekProvider
 from gateway.vault.rotation import KeyRotation, RotatedKey
 from gateway.vault.vault import Vault
@@ -108,6 +110,7 @@ class Gateway:
     uploads: Uploads
     consents: Consents
     offline: OfflineConsents
+    asking: Asking
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -183,6 +186,11 @@ async def initialise(settings: Settings, provider: KekProvider, clock: Clock = s
             except KeysUnavailable:
                 async with database.transaction() as tx:
                     await keyring.create_signing_key(tx, use, clock())
+        try:
+            await keyring.unlock(OWN)
+        except KeysUnavailable:
+            async with database.transaction() as tx:
+                await keyring.create_member_keys(tx, OWN, clock())
     finally:
         await database.close()
 
@@ -254,6 +262,11 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
+        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts)
+        senders = senders_of(settings, outward_post(settings), signing.answers)
+        core = (database, ledger, keyring, clock)
+        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
+        stack.push_async_callback(asking.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -289,6 +302,7 @@ async def compose(
             uploads=Uploads(database, datasets, keyring, ledger, clock),
             consents=consents,
             offline=offline,
+            asking=asking,
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

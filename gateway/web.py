@@ -29,6 +29,7 @@ from gateway.catalog.routes import routes as catalog_routes
 from gateway.confidentiality.memo_routes import routes as memo_routes
 from gateway.confidentiality.person_routes import routes as person_routes
 from gateway.confidentiality.routes import routes as confidentiality_routes
+from gateway.consents.asking.routes import routes as asking_routes
 from gateway.consents.notice_routes import routes as notice_routes
 from gateway.consents.offline.routes import routes as offline_routes
 from gateway.consents.routes import routes as consent_routes
@@ -115,6 +116,7 @@ def web(gateway: Gateway) -> FastAPI:
         notice_routes(authenticate_active, gateway.consents.notices),
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
         offline_routes(authenticate_active, authenticate_withdrawing, gateway.offline.batches),
+        asking_routes(authenticate_active, gateway.asking.requesting),
         push_routes(authenticate_active, sharing.addresses),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
         console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),
