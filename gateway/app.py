@@ -14,6 +14,7 @@ from gateway import migrations
 from gateway.access.case_bundles import CaseBundles
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
+from gateway.access.disclosures import Disclosures
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.export_permits import ExportActs
 from gateway.access.exports import Exports
@@ -34,8 +35,10 @@ from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
-from gateway.consents.offline.offline import OfflineConsents
 from gateway.consents.asking import Asking
+from gateway.consents.following import Following, FollowUpDuties
+from gateway.consents.offline.offline import OfflineConsents
+from gateway.consents.receipts import ConsentReceipts
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -63,6 +66,7 @@ from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.rights.rights import Rights
 from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
@@ -110,7 +114,10 @@ class Gateway:
     uploads: Uploads
     consents: Consents
     offline: OfflineConsents
+    rights: Rights
     asking: Asking
+    disclosures: Disclosures
+    following: Following
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -232,15 +239,45 @@ async def compose(
         casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts)
-        offline = OfflineConsents.of(database, ledger, keyring, clock, datasets=datasets, records=consents.records)
+        core = (database, ledger, keyring, clock)
+        disclosures = Disclosures(database)
+        following = Following.of(
+            database,
+            ledger,
+            clock,
+            disclosed=disclosures,
+            receipts=ConsentReceipts(signing.receipts, keyring),
+            signer=signing.answers,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(following.telling.close)
+        consents = Consents.of(*core, signer=signing.receipts, followers=following)
+        asking = Asking.of(
+            *core,
+            records=consents.records,
+            senders=senders_of(settings, outward_post(settings), signing.answers),
+            base_url=settings.base_url,
+        )
+        stack.push_async_callback(asking.close)
+        offline = OfflineConsents.of(*core, datasets=datasets, records=consents.records)
+        rights = Rights.of(
+            *core,
+            datasets=datasets,
+            records=consents.records,
+            receipts=consents.receipts,
+            following=following,
+            disclosures=disclosures,
+            forgetting=[asking.contacts],
+        )
         own_acts = (RotationActs(rotation), ExportActs(), offline)
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
         exports = Exports(database, ledger, integrator, approvals, clock)
         circumstances = Circumstances(ownership)
-        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days)
+        beside = FollowUpDuties(database, clock)
+        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days, beside=beside)
         enforcement = EnforcementPoint(
             facts=GoverningFacts(database, agreements, datasets, circumstances),
             deciding=Deciding(decisions, clock),
@@ -262,11 +299,6 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
-        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts)
-        senders = senders_of(settings, outward_post(settings), signing.answers)
-        core = (database, ledger, keyring, clock)
-        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
-        stack.push_async_callback(asking.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -303,6 +335,9 @@ async def compose(
             consents=consents,
             offline=offline,
             asking=asking,
+            rights=rights,
+            disclosures=disclosures,
+            following=following,
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

@@ -1,4 +1,4 @@
-"""What a server does beside answering: sweeping, turning keys, settling duties and consents, pushing uploads."""
+"""What a server does beside answering: sweeping, turning keys, settling, pushing, following, asking."""
 
 from __future__ import annotations
 
@@ -41,9 +41,10 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
 
 
 async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
-    """Delete what uploads left and tokens no longer need; what can't be done now is done later."""
+    """Delete what uploads left, once the disclosure log has read it, and what tokens no longer need; or later."""
     while True:
         try:
+            await gateway.disclosures.follow_all()
             await gateway.uploads.sweep(starting=starting)
             starting = False
             await gateway.identity.forget_expired()
@@ -57,6 +58,7 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
     while True:
         try:
             await gateway.duties.settling.run()
+            await gateway.following.settling.run()
         except Exception as error:
             problems.log_unexpected(error, "while settling duties")
         await asyncio.sleep(_DUTIES_PAUSE_S)
@@ -68,6 +70,7 @@ async def _settle_consents_for_ever(gateway: Gateway) -> None:
         try:
             await gateway.consents.overtaken.settle()
             await gateway.offline.settling.run()
+            await gateway.rights.settling.run()
         except Exception as error:
             problems.log_unexpected(error, "while settling consents")
         await asyncio.sleep(_CONSENTS_PAUSE_S)
@@ -89,6 +92,7 @@ async def _push_for_ever(gateway: Gateway) -> None:
         try:
             with suppress(GatewayError):
                 await gateway.sharing.pushes.start()
+                await gateway.following.telling.start()
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)

@@ -30,6 +30,7 @@ from gateway.confidentiality.memo_routes import routes as memo_routes
 from gateway.confidentiality.person_routes import routes as person_routes
 from gateway.confidentiality.routes import routes as confidentiality_routes
 from gateway.consents.asking.routes import routes as asking_routes
+from gateway.consents.following.routes import routes as withdrawal_routes
 from gateway.consents.notice_routes import routes as notice_routes
 from gateway.consents.offline.routes import routes as offline_routes
 from gateway.consents.routes import routes as consent_routes
@@ -46,6 +47,7 @@ from gateway.limits import Limits
 from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
+from gateway.rights.routes import routes as rights_routes
 
 _API_VERSION = "1"
 _CACHED = "/v1/jwks"
@@ -116,7 +118,9 @@ def web(gateway: Gateway) -> FastAPI:
         notice_routes(authenticate_active, gateway.consents.notices),
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
         offline_routes(authenticate_active, authenticate_withdrawing, gateway.offline.batches),
+        rights_routes(authenticate_withdrawing, gateway.rights),
         asking_routes(authenticate_active, gateway.asking.requesting),
+        withdrawal_routes(authenticate_withdrawing, gateway.following),
         push_routes(authenticate_active, sharing.addresses),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
         console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),

@@ -1,4 +1,4 @@
-"""What is kept beside the ledger: decided cases, signed messages that entries name by their hash, and pushes."""
+"""What is kept beside the ledger: decided cases, signed messages that entries name by hash, pushes, disclosures."""
 
 from __future__ import annotations
 
@@ -61,3 +61,31 @@ push_delivery = Table(
     Index(None, "state", "due_at"),
 )
 """One upload on its way to one address."""
+
+disclosure = Table(
+    "disclosure",
+    metadata,
+    Column("log_id", Text, ForeignKey("log.id"), primary_key=True),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("record_id", Text, primary_key=True),
+    Column("dataset_no", BigInteger, ForeignKey("dataset.no"), nullable=False),
+    Column("pseudonym", Text, nullable=False),  # '' where the record was gone before it was looked up
+    Column("consent_id", Text, nullable=False),  # '' where the entry does not prove which
+    Column("recipient_id", Text, ForeignKey("member.id"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("agreement_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("fields", Text, nullable=False),  # their names, JSON
+    Index(None, "log_id", "pseudonym"),
+    Index(None, "log_id", "record_id"),
+)
+"""The disclosure log: what an entry of a log opened of one record. An index of the log, rebuilt from it."""
+
+disclosure_cursor = Table(
+    "disclosure_cursor",
+    metadata,
+    Column("log_id", Text, ForeignKey("log.id"), primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+"""How far a log is indexed."""

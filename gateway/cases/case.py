@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.cases.steps import CaseKind
+from gateway.cases.steps import CaseKind, clause_of
 from gateway.clock import seconds
 from gateway.database import Row
 
@@ -97,7 +97,7 @@ class Case:
         return {
             "id": self.id,
             "kind": self.kind.value,
-            "clause": self.kind.clause,
+            "clause": clause_of(self.kind, self.origin),
             "state": self.state,
             "agreement": self.agreement,
             "subject": {"kind": self.subject_kind, "id": self.subject_id},

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, insert, select
 from gateway.canonical import canonical
 from gateway.cases.case import Case
 from gateway.cases.cases import evidence_of
-from gateway.cases.steps import FIRST, CaseKind
+from gateway.cases.steps import FIRST, CaseKind, clause_of
 from gateway.cases.tables import case_evidence, case_file
 from gateway.database import Query, Reading
 from gateway.errors import Invalid
@@ -113,7 +113,7 @@ async def open_case(change: Change, new: NewCase) -> str | None:
         "actor": dict(new.actor),
         "case": case_id,
         "case_kind": new.kind.value,
-        "clause": new.kind.clause,
+        "clause": clause_of(new.kind, new.origin),
         "respondent": new.respondent,
         "claimant": new.claimant or "",
         "agreement": new.agreement or "",
@@ -156,7 +156,12 @@ async def add_evidence(
 
 def entered(of: Case, act: str, actor: Mapping[str, Any], **facts: Any) -> Draft:
     """The entry of a later act on a case, in its log."""
-    about = {"case": of.id, "case_kind": of.kind.value, "clause": of.kind.clause, "respondent": of.respondent}
+    about = {
+        "case": of.id,
+        "case_kind": of.kind.value,
+        "clause": clause_of(of.kind, of.origin),
+        "respondent": of.respondent,
+    }
     return Draft(log=of.log, kind=Kind.CASE, facts={"act": act, "actor": dict(actor), **about, **facts})
 
 

@@ -31,6 +31,8 @@ _CLAUSES: Final = {
     CaseKind.INVESTIGATION: "9.1.3",
 }
 
+_CLAUSES_OF_ORIGINS: Final = {"withdrawal": "9.1.2"}
+
 FIRST: Final[Mapping[CaseKind, str]] = MappingProxyType(
     {
         CaseKind.DISPUTE: "negotiating",
@@ -83,6 +85,11 @@ FINAL: Final = frozenset({"resolved", "dismissed", "excused", "cured"})
 
 CONFIRMED: Final = ("confirmed", "cured")
 """States that count against the respondent: what was cured in time still counts (clause 9.2.1)."""
+
+
+def clause_of(kind: CaseKind, origin: str) -> str:
+    """The clause of a case: its kind's, but 9.1.2 for who went on holding what a withdrawal had ended."""
+    return _CLAUSES_OF_ORIGINS.get(origin.partition(":")[0], kind.clause)
 
 
 def after(kind: CaseKind, state: str, step: str) -> str:

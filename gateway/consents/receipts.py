@@ -52,12 +52,17 @@ class ConsentReceipts:
         self._signer = signer
         self._keyring = keyring
 
-    async def sign(self, tx: Transaction, record: Record, kind: str, at: int) -> str:
-        """Keep a receipt of this kind about the record's newest event; returns the customer's copy. `at` in ms."""
+    async def sign(
+        self, tx: Transaction, record: Record, kind: str, at: int, *, more: Mapping[str, Any] | None = None
+    ) -> str:
+        """Keep a receipt of this kind about the record's newest event; returns the customer's copy. `at` in ms.
+
+        `more` stands in it beside, or in place of, what every receipt says.
+        """
         events = await events_of(tx, record.id)
         if not events:
             raise NotFound
-        jws = self._signed(record, await _notice_of(tx, record), events[-1], kind)
+        jws = self._signed(record, await _notice_of(tx, record), events[-1], kind, more)
         await tx.run(
             _NEW, id=random_id(), record_id=record.id, event_sequence=record.sequence, kind=kind, jws=jws, at=at
         )
@@ -88,8 +93,10 @@ class ConsentReceipts:
         payload = partners_copy(record, await _notice_of(reading, record), given[-1], pairwise=pairwise)
         return self._signer.state(TYPE, payload)
 
-    def _signed(self, record: Record, told: Notice | None, event: Row, kind: str) -> str:
-        return self._signer.state(TYPE, customers_copy(record, told, event, kind))
+    def _signed(
+        self, record: Record, told: Notice | None, event: Row, kind: str, more: Mapping[str, Any] | None = None
+    ) -> str:
+        return self._signer.state(TYPE, customers_copy(record, told, event, kind) | dict(more or {}))
 
 
 _GIVING = ("given", "guardian", "amended")

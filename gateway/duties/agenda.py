@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import BigInteger, bindparam, or_, select
 
@@ -38,11 +38,19 @@ _RETURNS = Query(
 )
 
 
+class Beside(Protocol):
+    """What is to be done beside what agreements make due."""
+
+    async def of(self, member: str, first_ms: int, last_ms: int) -> Sequence[dict[str, Any]]:
+        """Everything of or towards a member that is due from `first_ms` to `last_ms`: with `due_at`, `agreement`."""
+
+
 class Agenda:
     """Looks ahead by reckoning, and back by what was settled."""
 
-    def __init__(self, database: Database, agreements: Agreements, clock: Clock) -> None:
+    def __init__(self, database: Database, agreements: Agreements, clock: Clock, beside: Beside | None = None) -> None:
         self._database = database
+        self._beside = beside
         self._agreements = agreements
         self._clock = clock
 
@@ -64,6 +72,8 @@ class Agenda:
         found += [
             describe_return(row) for row in await self._database.all(_RETURNS, member=member, first=first, last=last)
         ]
+        if self._beside is not None:
+            found += await self._beside.of(member, first, last)
         return sorted(found, key=lambda one: (one["due_at"], one["agreement"]))
 
     async def _all_of(self, member: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Self
 from gateway.agreements import Agreements
 from gateway.clock import Clock
 from gateway.database import Database
-from gateway.duties.agenda import Agenda
+from gateway.duties.agenda import Agenda, Beside
 from gateway.duties.returns import Returns
 from gateway.duties.run import DutyRun
 from gateway.ledger import Ledger
@@ -31,8 +31,9 @@ class Duties:
         clock: Clock,
         *,
         return_days: int,
+        beside: Beside | None = None,
     ) -> Self:
-        """`return_days`: how long after an agreement's end a recipient has to return or destroy."""
+        """`return_days`: within how many days after an agreement's end to return or destroy; `beside`: other duties."""
         returns = Returns(database, ledger, agreements, days=return_days)
         settling = DutyRun(database, ledger, agreements, returns, clock)
-        return cls(Agenda(database, agreements, clock), returns, settling)
+        return cls(Agenda(database, agreements, clock, beside), returns, settling)

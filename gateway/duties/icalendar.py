@@ -23,9 +23,7 @@ def icalendar(duties: Sequence[Mapping[str, Any]], now_ms: int) -> bytes:
 
 
 def _event(one: Mapping[str, Any], now_ms: int) -> list[str]:
-    delivery = one["kind"] == "delivery"
-    what = f"Upload of {one['dataset']}" if delivery else f"Return or destroy: {one['agreement']}"
-    name = f"{one['dataset']}.{one['period']}" if delivery else str(one["member"])
+    what, name = _named(one)
     stamp = datetime.fromtimestamp(seconds(now_ms), UTC).strftime("%Y%m%dT%H%M%SZ")
     at = str(one["due_at"]).replace("-", "").replace(":", "")
     note = f"State: {one['state']}. Agreement: {one['agreement']}."
@@ -40,6 +38,16 @@ def _event(one: Mapping[str, Any], now_ms: int) -> list[str]:
         "TRANSP:TRANSPARENT",
         "END:VEVENT",
     ]
+
+
+def _named(one: Mapping[str, Any]) -> tuple[str, str]:
+    """What a duty is called, and what tells it from others under its agreement."""
+    match one["kind"]:
+        case "delivery":
+            return f"Upload of {one['dataset']}", f"{one['dataset']}.{one['period']}"
+        case "withdrawal":
+            return f"Follow a withdrawal: {one['follow_up']}", str(one["follow_up"])
+    return f"Return or destroy: {one['agreement']}", str(one["member"])
 
 
 def _folded(line: str) -> Iterator[bytes]:

@@ -1,7 +1,9 @@
-"""Signed answers, by the draft profile `fapi-2_0-http-signatures` of FAPI 2.0: bound to the request they answer."""
+"""Signed answers, pushes and webhooks. Answers by the draft profile `fapi-2_0-http-signatures` of FAPI 2.0: bound to
+the request they answer."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -86,6 +88,28 @@ class ResponseSigner:
         base = signature_base([(serialised(_item(name)), value) for name, value in covered], serialised(stated))
         message = SignedMessage(base, signature_of(base), key.algorithm, key)
         return SignedResponse(message, _carried(digest, stated, message))
+
+    def sign_webhook(self, message: str, content: bytes) -> dict[str, str]:
+        """The header fields of a webhook (Standard Webhooks 1.0.0, asymmetric scheme `v1a`: Ed25519).
+
+        What is signed begins with the message's id, and a signature base of RFC 9421 with a quotation mark: neither
+        can be taken for the other. `Unavailable` without a key.
+        """
+        if self._held is None:
+            raise Unavailable("keys_unavailable", "There is no key to sign with now.")
+        _, _, signature_of = self._held
+        timestamp = str(seconds(self._clock()))
+        signature = signature_of(webhook_content(message, timestamp, content))
+        return {
+            "webhook-id": message,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"v1a,{b64encode(signature).decode()}",
+        }
+
+
+def webhook_content(message: str, timestamp: str, content: bytes) -> bytes:
+    """What the signature of a webhook covers (Standard Webhooks 1.0.0)."""
+    return b"%b.%b.%b" % (message.encode(), timestamp.encode(), content)
 
 
 def _carried(digest: str, stated: Any, message: SignedMessage) -> dict[str, str]:
