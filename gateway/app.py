@@ -260,7 +260,13 @@ async def compose(
             base_url=settings.base_url,
         )
         stack.push_async_callback(asking.close)
-        offline = OfflineConsents.of(*core, datasets=datasets, records=consents.records)
+        offline = OfflineConsents.of(
+            *core,
+            datasets=datasets,
+            records=consents.records,
+            contacts=asking.contacts,
+            inviting=asking.inviting,
+        )
         rights = Rights.of(
             *core,
             datasets=datasets,

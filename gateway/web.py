@@ -117,7 +117,7 @@ def web(gateway: Gateway) -> FastAPI:
         duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock),
         notice_routes(authenticate_active, gateway.consents.notices),
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
-        offline_routes(authenticate_active, authenticate_withdrawing, gateway.offline.batches),
+        offline_routes(authenticate_active, authenticate_withdrawing, gateway.offline),
         rights_routes(authenticate_withdrawing, gateway.rights),
         asking_routes(authenticate_active, gateway.asking.requesting),
         withdrawal_routes(authenticate_withdrawing, gateway.following),

@@ -127,7 +127,7 @@ class Answering:
             outcome = {"reasons": list(reasons)}
             sealed = seal_answer(keys, request_id, text)
             await decide(change.tx, standing, Step.REFUSE, outcome, sealed, change.now_ms)
-            change.enter(entry(standing, "right_refused", _actor(subject), **outcome))
+            change.enter(entry(standing, "right_refused", _actor(subject), because=list(reasons)))
         return await self._owned(subject, request_id)
 
     async def _owned(self, subject: Subject, request_id: str) -> Request:

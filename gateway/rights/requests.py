@@ -18,7 +18,7 @@ from gateway.ledger import Ledger
 from gateway.members.members import admission
 from gateway.rights.profiles import Profile, profile_of
 from gateway.rights.request import OF_OWNER, OF_PERSON, Person, Request, decide, entry, existing, seal_asked
-from gateway.rights.states import WAITING, RequestState, RightKind, Step
+from gateway.rights.states import ASKED_WHEN_OPEN, WAITING, RequestState, RightKind, Step
 from gateway.rights.tables import rights_request
 from gateway.rights.tasks import ask_recipients
 from gateway.vault.keyring import KeyRing
@@ -137,9 +137,9 @@ class Requests:
             }
             await change.tx.run(_ADD, **row)
             made = Request.of(row)
-            facts = {"kind": kind.value, "profile": profile.name, "behalf": behalf, "due_at": due.at}
+            facts = {"profile": profile.name, "behalf": behalf, "due_at": due.at}
             change.enter(entry(made, "right_requested", by, **facts))
-            if identity:
+            if identity and kind in ASKED_WHEN_OPEN:
                 await ask_recipients(change, made)
         return request_id
 

@@ -1,18 +1,18 @@
-"""Requests of a bank's customers, on a gateway in this process; what other parts follow is only noted down."""
+"""Requests of a bank's customers, on a gateway in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from sqlalchemy import bindparam, select
 
 from gateway.cases.keeping import keep, release
-from gateway.database import Query, Reading, Transaction
+from gateway.consents.contacts import Address, Holder, Role
+from gateway.database import Query, Reading
 from gateway.identifiers import random_id
-from gateway.ledger import Change
 from gateway.rights.request import Person
 from gateway.rights.rights import Rights
 from gateway.rights.tables import rights_request
@@ -22,67 +22,21 @@ from tests.alliance import Member
 _ROW = Query(select(rights_request).where(rights_request.c.id == bindparam("id")))
 
 
-class Queued(NamedTuple):
-    """What was handed to whoever follows."""
-
-    recipient: str
-    cause: str
-    state: str = "queued"
-
-
-@dataclass
-class Noting:
-    """Follows, discloses and forgets by noting it down."""
-
-    queued: list[tuple[str, str]] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
-
-    async def queue(
-        self,
-        _change: Change,
-        _owner: str,
-        _dataset_no: int,
-        pseudonym: str,
-        *,
-        cause: str,
-        recipients: Collection[str] | None = None,
-    ) -> None:
-        assert recipients is None
-        self.queued.append((pseudonym, cause))
-
-    async def of_person(self, *about: Any) -> Sequence[Any]:
-        return [Queued("x", cause) for pseudonym, cause in self.queued if pseudonym == about[-1] and len(about) == 3]
-
-    async def forget(self, _tx: Transaction, _owner: str, pseudonym: str) -> None:
-        self.forgotten.append(pseudonym)
-
-
 @dataclass
 class Counter:
     """Where a customer asks, and what comes of it."""
 
     shared: Shared
     deal: Deal
-    rights: Rights
-    noting: Noting
 
     @classmethod
     async def of(cls, shared: Shared) -> Counter:
         """Thirty customers, agreed with the hotel."""
-        gateway, noting = shared.gateway, Noting()
-        rights = Rights.of(
-            gateway.database,
-            gateway.ledger,
-            gateway.keyring,
-            gateway.clock,
-            datasets=gateway.datasets,
-            records=gateway.consents.records,
-            receipts=gateway.consents.receipts,
-            following=noting,
-            disclosures=noting,
-            forgetting=[noting],
-        )
-        return cls(shared, await shared.personal(range(1, 31)), rights, noting)
+        return cls(shared, await shared.personal(range(1, 31)))
+
+    @property
+    def rights(self) -> Rights:
+        return self.shared.gateway.rights
 
     @property
     def bank(self) -> Member:
@@ -96,7 +50,9 @@ class Counter:
     async def subject(self, member: Member | None = None) -> Any:
         """A member's system, as a route would know it."""
         who = member or self.bank
-        return await self.shared.subject(who, await who.token())
+        token = await who.token()
+        await who.get("/v1/rights", token)  # for a fresh nonce
+        return await self.shared.subject(who, token)
 
     async def asked(self, number: int, kind: str, **over: Any) -> str:
         """A customer asks on its page."""
@@ -126,6 +82,13 @@ class Counter:
 
     async def _records(self, reading: Reading, person: Person) -> Any:
         return await self.shared.gateway.consents.records.of_person(reading, *person)
+
+    async def followed(self, number: int) -> list[tuple[str, str]]:
+        """What is followed of a customer: to whom, and why."""
+        person = await self.person(number)
+        async with self.shared.gateway.database.reading() as reading:
+            found = await self.shared.gateway.following.of_person(reading, *person)
+        return [(one.recipient, one.cause) for one in found]
 
     async def tasks(self, member: Member) -> list[dict[str, Any]]:
         """What a member is asked."""
@@ -170,3 +133,17 @@ class Counter:
         answer = await self.bank.upload(self.deal.dataset, [person(number) for number in range(1, 31)], "replace")
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
+
+    async def reached(self, number: int, text: str) -> Address:
+        """The bank states how a customer is reached."""
+        contacts, person = self.shared.gateway.asking.contacts, await self.person(number)
+        address = Address.guessed(text)
+        reached = await contacts.prepare(Holder(*person, Role.OWN), address)
+        async with self.shared.gateway.database.transaction() as tx:
+            await contacts.keep(tx, reached, self.shared.clock())
+        return address
+
+    async def contacts_behind(self, address: Address) -> list[Holder]:
+        """Whom an address leads to."""
+        async with self.shared.gateway.database.reading() as reading:
+            return await self.shared.gateway.asking.contacts.behind(reading, address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +11,8 @@ from sqlalchemy import bindparam, select
 from gateway.catalog.dataset import Dataset
 from gateway.consents.events import NEW_EVENT
 from gateway.consents.notice import Notice
-from gateway.consents.notice_text import DISCLOSURE, ItemKey
+from gateway.consents.notice_text import DISCLOSURE, ItemKey, changed_items
+from gateway.consents.offline.requesting import request_of
 from gateway.consents.offline.sheet import Item, SheetRow
 from gateway.consents.proposing import born
 from gateway.consents.record import NewRecord, names_of
@@ -30,6 +30,8 @@ class Notices:
 
     def __init__(self, dataset: Dataset, found: Sequence[Notice]) -> None:
         self._dataset = dataset
+        self._all = found
+        self._changed: dict[str, frozenset[ItemKey]] = {}
         self._by_digest = defaultdict(list)
         for one in found:
             self._by_digest[one.sha256].append(one)
@@ -50,7 +52,16 @@ class Notices:
         key = _key(item)
         if key not in found.items or not found.fields_of(key).issuperset(names_of(self._dataset, item.fields)):
             return "not_in_notice"
-        return None
+        return "notice_changed" if key in self._changed_since(found) else None
+
+    def _changed_since(self, found: Notice) -> frozenset[ItemKey]:
+        """The items that a later version changed: who consented to the former one would be asked anew."""
+        if found.id not in self._changed:
+            newest = max(
+                (one for one in self._all if one.name == found.name), key=lambda one: one.version, default=found
+            )
+            self._changed[found.id] = frozenset(changed_items(found.document, newest.document))
+        return self._changed[found.id]
 
     def in_force(self, item: Item, given_at: int) -> Notice | None:
         """The version that the item names, if persons were told it at that instant."""
@@ -99,15 +110,12 @@ class Becoming:
             expires_after_s=row.expires_at - row.given_at,
             age_band="unknown",
             collection=paper | {"evidence_sha256": row.evidence_sha256},
-            request_id=self._request_of(row.pseudonym),
+            request_id=request_of(self._batch_id, row.pseudonym),
             origin="offline",
             given_at=row.given_at,
             evidence_sha256=row.evidence_sha256,
         )
         return Made(*born(new, Event.IMPORT, State.IMPORTED, now_ms, supersedes=None, by=self._by))
-
-    def _request_of(self, pseudonym: str) -> str:
-        return hashlib.sha256(f"{self._batch_id}:{pseudonym}".encode()).hexdigest()[:32]
 
     @staticmethod
     async def insert(tx: Transaction, made: Sequence[Made]) -> None:

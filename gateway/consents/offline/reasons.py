@@ -17,6 +17,7 @@ REASONS: Final = {
     "invalid_notice": "The notice is a SHA-256 in 64 hexadecimal digits.",
     "unknown_notice": "The dataset has no published notice with this SHA-256.",
     "notice_not_published": "The notice was not in force at the instant at which the consent was given.",
+    "notice_changed": "What the notice said then has changed since, in what matters: ask the person anew.",
     "not_in_notice": "The notice does not name this recipient, purpose and every field.",
     "invalid_date": "It is a day of the form 2026-01-31, or an instant of the form 2026-01-31T08:00:00+08:00.",
     "future_date": "A consent cannot have been given in the future.",

@@ -1,14 +1,16 @@
 """Offline consents over HTTP: imported, looked up and invalidated by the dataset's owner alone."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
 from gateway.canonical import canonical
-from gateway.catalog.routes import read_body
+from gateway.catalog.routes import read_body, read_object
+from gateway.consents.contacts import Address
 from gateway.consents.offline.archive import LONGEST_ARCHIVE
-from gateway.consents.offline.batches import Batches
+from gateway.consents.offline.offline import OfflineConsents
+from gateway.consents.statement import subject_of
 from gateway.errors import Invalid
 from gateway.identity.subject import Subject
 
@@ -18,13 +20,21 @@ Authenticate = Callable[[Request], Awaitable[Subject]]
 LONGEST_PAGE: Final = 100
 _JSON = "application/json"
 _ZIP = "application/zip"
+_INVITATION: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["subject", "channel", "address"],
+    "additionalProperties": False,
+    "properties": {name: {"type": "string"} for name in ("subject", "channel", "address")},
+}
+LONGEST_BODY: Final = 16 * 1024
 _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
-def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, batches: Batches) -> APIRouter:
+def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, offline: OfflineConsents) -> APIRouter:
     """Everything under `/v1/offline-consents`, and the import. A suspended member invalidates too."""
     router = APIRouter(prefix="/v1", tags=["consents"])
     caller, withdrawing = Depends(authenticate), Depends(authenticate_withdrawing)
+    batches = offline.batches
 
     @router.post(
         "/datasets/{dataset_id}/offline-consents",
@@ -65,6 +75,19 @@ def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, b
     async def report(subject: Annotated[Subject, caller], batch_id: _Id) -> Response:
         """Without a value of any row, and where it stands: its plan, and the seed that drew its sample."""
         return Response(await batches.report(subject, batch_id), media_type=_JSON)
+
+    @router.post(
+        "/offline-consents/{batch_id}/invitations",
+        status_code=status.HTTP_201_CREATED,
+        summary="Have a person confirm",
+        openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": _INVITATION}}}},
+    )
+    async def invite(request: Request, subject: Annotated[Subject, caller], batch_id: _Id) -> Response:
+        """A link to `address`, by `channel`, to one person of the batch; the code decides there. Needs `consent`."""
+        body = await read_object(request, tuple(_INVITATION["properties"]), longest=LONGEST_BODY)
+        address = Address.read(body.get("channel"), body.get("address"))
+        told = await offline.confirming.invite(subject, batch_id, subject_of(body), address)
+        return Response(canonical(told), status.HTTP_201_CREATED, media_type=_JSON)
 
     @router.post("/offline-consents/{batch_id}/invalidation", summary="Invalidate a batch")
     async def invalidate(subject: Annotated[Subject, withdrawing], batch_id: _Id) -> Response:
