@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, Text, bindparam, select, update
+from sqlalchemy import BigInteger, Text, bindparam, or_, select, update
 
 from gateway.canonical import canonical, parse_canonical
 from gateway.cases.case import told
@@ -15,10 +15,11 @@ from gateway.database import Query, Reading, Row, Transaction
 from gateway.errors import Conflicting, NotFound
 from gateway.ledger import Draft, Kind
 from gateway.rights.profiles import Profile, profile_of
-from gateway.rights.states import RequestState, RightKind, Step, after
+from gateway.rights.states import WAITING, RequestState, RightKind, Step, after
 from gateway.rights.tables import rights_request
 from gateway.vault.keyring import MemberKeys
 
+MOST_WAITING_SHOWN: Final = 1000
 _BY_ID = Query(select(rights_request).where(rights_request.c.id == bindparam("id")))
 OF_OWNER: Final = Query(
     select(rights_request)
@@ -32,6 +33,15 @@ OF_PERSON: Final = Query(
     .order_by(rights_request.c.received_at, rights_request.c.id)
 )
 
+WAITING_IN: Final = Query(
+    select(rights_request)
+    .where(
+        rights_request.c.alliance_id == bindparam("alliance"),
+        or_(*(rights_request.c.state == state.value for state in WAITING)),
+    )
+    .order_by(rights_request.c.due_at, rights_request.c.id)
+    .limit(MOST_WAITING_SHOWN)
+)
 _DECIDE = Query(
     update(rights_request)
     .values(

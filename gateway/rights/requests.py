@@ -17,7 +17,7 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 from gateway.members.members import admission
 from gateway.rights.profiles import Profile, profile_of
-from gateway.rights.request import OF_OWNER, OF_PERSON, Person, Request, decide, entry, existing, seal_asked
+from gateway.rights.request import OF_OWNER, OF_PERSON, WAITING_IN, Person, Request, decide, entry, existing, seal_asked
 from gateway.rights.states import ASKED_WHEN_OPEN, WAITING, RequestState, RightKind, Step
 from gateway.rights.tables import rights_request
 from gateway.rights.tasks import ask_recipients
@@ -163,6 +163,10 @@ class Requests:
         """Up to `limit` requests to the subject's member, by id, behind `after`."""
         rows = await self._database.all(OF_OWNER, owner=subject.member, after=after, most=limit)
         return [Request.of(row) for row in rows]
+
+    async def waiting(self, alliance: str) -> Sequence[Request]:
+        """What waits for an answer in an alliance, the most urgent first; for operators."""
+        return [Request.of(row) for row in await self._database.all(WAITING_IN, alliance=alliance)]
 
     async def owned(self, subject: Subject, request_id: str) -> Request:
         """A request to the subject's own member; `NotFound` for everybody else's."""

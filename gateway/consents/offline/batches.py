@@ -116,6 +116,10 @@ class Batches:
         rows = await self._database.all(_OF_OWNER, owner=subject.member, after=after, most=limit)
         return [Batch.of(row) for row in rows]
 
+    async def find(self, batch_id: str) -> Batch:
+        """A batch of whatever owner, for operators; or `NotFound`."""
+        return await existing(self._database, batch_id)
+
     async def owned(self, subject: Subject, batch_id: str) -> Batch:
         """A batch of the subject's own member; `NotFound` for everybody else's."""
         found = await existing(self._database, batch_id)
