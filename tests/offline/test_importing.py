@@ -7,7 +7,7 @@ import pytest
 from tests.offline.packing import archive, sheet
 from tests.offline.world import Desk
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_a_dry_run_reports_every_row_by_line_column_and_code_and_changes_nothing(desk: Desk) -> None:

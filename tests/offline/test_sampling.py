@@ -7,7 +7,7 @@ from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from tests.alliance import Alliance
 from tests.offline.world import Desk
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_a_batch_whose_sample_is_good_is_given_from_the_day_on_the_paper(desk: Desk) -> None:

@@ -25,7 +25,7 @@ class Desk:
     notice: str
 
     @classmethod
-    async def of(cls, shared: Shared, numbers: Iterable[int] = range(1, 41)) -> Desk:
+    async def of(cls, shared: Shared, numbers: Iterable[int] = range(1, 61)) -> Desk:
         """A dataset of these customers, agreed with the hotel, and the notice that they were told."""
         deal = await shared.personal(numbers)
         return cls(shared, deal, await shared.bank.notice(deal.dataset, shared.hotel))

@@ -10,7 +10,7 @@ from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.rights import exporting
 from tests.rights.world import Counter
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 CHECKS = {"identity": True, "basis": True, "feasible": True, "others": True}
 
 

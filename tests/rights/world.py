@@ -31,8 +31,8 @@ class Counter:
 
     @classmethod
     async def of(cls, shared: Shared) -> Counter:
-        """Thirty customers, agreed with the hotel."""
-        return cls(shared, await shared.personal(range(1, 31)))
+        """Sixty customers, agreed with the hotel."""
+        return cls(shared, await shared.personal(range(1, 61)))
 
     @property
     def rights(self) -> Rights:
@@ -130,7 +130,7 @@ class Counter:
 
     async def uploaded(self) -> str:
         """The bank uploads its customers anew; returns the upload."""
-        answer = await self.bank.upload(self.deal.dataset, [person(number) for number in range(1, 31)], "replace")
+        answer = await self.bank.upload(self.deal.dataset, [person(number) for number in range(1, 61)], "replace")
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
