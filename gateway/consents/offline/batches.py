@@ -97,7 +97,7 @@ class Batches:
         rows, refused = await asyncio.to_thread(lambda: sorted_out(reads(), recipients, notices.refusal))
         report = Report()
         report.refuse(refused)
-        under_way = Import(self._database, self._ledger, subject, dataset, archive, report)
+        under_way = Import(self._database, self._ledger, self._clock, subject, dataset, archive, report)
         if dry_run or not rows or (all_or_nothing and refused):
             await under_way.look(rows)
             return under_way.told(state="checked" if dry_run else "nothing_imported", batch=None)

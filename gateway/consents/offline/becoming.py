@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, select
 
 from gateway.catalog.dataset import Dataset
-from gateway.consents.events import NEW_EVENT
+from gateway.consents.events import NEW_EVENT, event_row
 from gateway.consents.notice import Notice
 from gateway.consents.notice_text import DISCLOSURE, ItemKey, changed_items
 from gateway.consents.offline.requesting import request_of
@@ -20,8 +21,11 @@ from gateway.consents.records import NEW_RECORD
 from gateway.consents.states import Event, State
 from gateway.consents.tables import notice
 from gateway.database import Query, Reading, Transaction
+from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 
+_EVIDENCE: Final = "-" * 64
+"""Stands for a row's own digest in what rows have in common."""
 _NOTICES = Query(select(notice).where(notice.c.dataset_no == bindparam("dataset_no"), notice.c.state != "draft"))
 
 
@@ -69,10 +73,11 @@ class Notices:
 
 
 class Made(NamedTuple):
-    """A record to insert, and its first event."""
+    """A row, the record to insert for it, and its first event."""
 
-    record: Mapping[str, Any]
-    event: Mapping[str, Any]
+    row: SheetRow
+    record: dict[str, Any]
+    event: dict[str, Any]
 
     @property
     def record_id(self) -> str:
@@ -86,42 +91,64 @@ class Made(NamedTuple):
 
 
 class Becoming:
-    """Makes the records of one batch. What belongs to one person has one request id, so that one link asks for it."""
+    """Makes the records of one batch, in a worker thread. One request id for all of a person: one link asks for it.
+
+    Most rows differ in person and evidence alone: what they have in common is made once.
+    """
 
     def __init__(self, dataset: Dataset, notices: Notices, subject: Subject, batch_id: str) -> None:
         self._dataset = dataset
         self._notices = notices
         self._batch_id = batch_id
         self._by = {"member": subject.member, "client": subject.client}
+        self._alike: dict[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def of(self, row: SheetRow, now_ms: int) -> Made:
-        """The record and the event of one row."""
-        told = self._notices.in_force(row.item, row.given_at)
-        assert told is not None
-        paper = {"channel": "paper", "staff": row.staff, "store": row.store, "batch": self._batch_id}
-        new = NewRecord(
-            dataset=self._dataset,
-            pseudonym=row.pseudonym,
-            recipient=row.item.recipient,
-            purpose=row.item.purpose,
-            notice=told,
-            fields=frozenset(names_of(self._dataset, row.item.fields)),
-            language=row.item.language,
-            expires_after_s=row.expires_at - row.given_at,
-            age_band="unknown",
-            collection=paper | {"evidence_sha256": row.evidence_sha256},
-            request_id=request_of(self._batch_id, row.pseudonym),
-            origin="offline",
-            given_at=row.given_at,
-            evidence_sha256=row.evidence_sha256,
-        )
-        return Made(*born(new, Event.IMPORT, State.IMPORTED, now_ms, supersedes=None, by=self._by))
+        """The record and the event of one row, at an instant."""
+        record, details = self._like(row)
+        record_id = random_id()
+        mine = {
+            "id": record_id,
+            "pseudonym": row.pseudonym,
+            "request_id": request_of(self._batch_id, row.pseudonym),
+            "collection": record["collection"].replace(_EVIDENCE, row.evidence_sha256),
+            "changed_at": now_ms,
+            "recorded_at": now_ms,
+        }
+        event = event_row(record_id, 1, Event.IMPORT, State.IMPORTED, now_ms, by=self._by, details=details)
+        return Made(row, record | mine, event)
 
-    @staticmethod
-    async def insert(tx: Transaction, made: Sequence[Made]) -> None:
-        """Insert records with their events."""
-        await tx.many(NEW_RECORD, [dict(one.record) for one in made])
-        await tx.many(NEW_EVENT, [dict(one.event) for one in made])
+    def _like(self, row: SheetRow) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The record, and the details of its event, of any row that states the same."""
+        key = (row.item, row.given_at, row.expires_at, row.staff, row.store)
+        known = self._alike.get(key)
+        if known is None:
+            told = self._notices.in_force(row.item, row.given_at)
+            assert told is not None
+            paper = {"channel": "paper", "staff": row.staff, "store": row.store, "batch": self._batch_id}
+            new = NewRecord(
+                dataset=self._dataset,
+                pseudonym="",
+                recipient=row.item.recipient,
+                purpose=row.item.purpose,
+                notice=told,
+                fields=frozenset(names_of(self._dataset, row.item.fields)),
+                language=row.item.language,
+                expires_after_s=row.expires_at - row.given_at,
+                age_band="unknown",
+                collection=paper | {"evidence_sha256": _EVIDENCE},
+                origin="offline",
+                given_at=row.given_at,
+            )
+            record, event = born(new, Event.IMPORT, State.IMPORTED, 0, supersedes=None, by=self._by)
+            known = self._alike[key] = (record, json.loads(event["details"]))
+        return known
+
+
+async def insert_made(tx: Transaction, made: Sequence[Made]) -> None:
+    """Insert records with their events."""
+    await tx.many(NEW_RECORD, [one.record for one in made])
+    await tx.many(NEW_EVENT, [one.event for one in made])
 
 
 def _key(item: Item) -> ItemKey:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import BigInteger, Text, bindparam, insert, update
 
-from gateway.canonical import canonical
 from gateway.catalog.dataset import Dataset
+from gateway.clock import Clock
 from gateway.consents.offline.archive import Archive
-from gateway.consents.offline.becoming import Becoming, Notices
+from gateway.consents.offline.becoming import Becoming, Made, Notices, insert_made
 from gateway.consents.offline.earlier import AT_ONCE, Earlier
 from gateway.consents.offline.report import Report
 from gateway.consents.offline.sheet import SheetRow
@@ -31,6 +31,7 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Draft, Kind, Ledger
 
 LONGEST_TRANSACTION_S: Final = 0.04
+_MADE_AT_ONCE: Final = 1000
 _NEW_BATCH = Query(insert(offline_batch))
 _NEW_ROW = Query(insert(offline_row))
 _TOUCH = Query(
@@ -56,7 +57,14 @@ class Import:
     """Writes the rows of one checked batch."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, subject: Subject, dataset: Dataset, archive: Archive, report: Report
+        self,
+        database: Database,
+        ledger: Ledger,
+        clock: Clock,
+        subject: Subject,
+        dataset: Dataset,
+        archive: Archive,
+        report: Report,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -64,6 +72,7 @@ class Import:
         self._dataset = dataset
         self._archive = archive
         self._report = report
+        self._clock = clock
         self._id = random_id()
         self._digest = hashlib.sha256()
 
@@ -72,17 +81,26 @@ class Import:
         for first in range(0, len(rows), AT_ONCE):
             some = rows[first : first + AT_ONCE]
             async with self._database.reading() as reading:
-                await self._still_good(await Earlier.of(reading, self._dataset, some), some)
+                self._refuse(await Earlier.of(reading, self._dataset, some), some)
             await asyncio.sleep(0)
 
     async def write(self, rows: Sequence[SheetRow], notices: Notices) -> bytes:
-        """Import the rows; the answer is kept with the batch."""
-        becoming = Becoming(self._dataset, notices, self._subject, self._id)
+        """Import the rows; the answer is kept with the batch. Records are made while those before are written."""
         await self._begin()
-        at = 0
-        while at < len(rows):
-            at += await self._write_some(rows[at:], becoming)
+        self._becoming = Becoming(self._dataset, notices, self._subject, self._id)
+        making = self._make(rows, 0)
+        for first in range(0, len(rows), _MADE_AT_ONCE):
+            made = await making
+            making = self._make(rows, first + _MADE_AT_ONCE)
+            written = 0
+            while written < len(made):
+                written += await self._write_some(made[written:])
         return await self._close()
+
+    def _make(self, rows: Sequence[SheetRow], first: int) -> Awaitable[Sequence[Made]]:
+        """Begin to make the records of the next rows, in a worker thread."""
+        some, now_ms, of = rows[first : first + _MADE_AT_ONCE], self._clock(), self._becoming.of
+        return asyncio.ensure_future(asyncio.to_thread(lambda: [of(row, now_ms) for row in some]))
 
     async def _begin(self) -> None:
         async with self._ledger.changing(self._dataset.owner) as change:
@@ -109,42 +127,40 @@ class Import:
             )
             change.enter(self._entry("offline_import_begun", archive_sha256=self._archive.sha256))
 
-    async def _write_some(self, rows: Sequence[SheetRow], becoming: Becoming) -> int:
+    async def _write_some(self, made: Sequence[Made]) -> int:
         """Import as many as fit in one short transaction, with the one entry that stands for them."""
-        done, written = 0, []
+        done, written = 0, list[Made]()
         async with self._ledger.changing(self._dataset.owner) as change:
             if not await change.tx.run(_TOUCH, the_id=self._id, now=change.now_ms):
                 raise Conflicting("import_abandoned", "The import paused for too long.", remedy="Import again.")
             deadline = monotonic() + LONGEST_TRANSACTION_S
-            while done < len(rows) and monotonic() < deadline:
-                some = rows[done : done + AT_ONCE]
-                earlier = await Earlier.of(change.tx, self._dataset, some)
-                good = await self._still_good(earlier, some)
-                written += await self._write_rows(change.tx, good, becoming, change.now_ms)
+            while done < len(made) and monotonic() < deadline:
+                some = made[done : done + AT_ONCE]
+                rows = [one.row for one in some]
+                late = self._refuse(await Earlier.of(change.tx, self._dataset, rows), rows)
+                written += await self._write_rows(change.tx, [one for one in some if one.row.line not in late])
                 done += len(some)
                 await asyncio.sleep(0)
             if written:
-                digest = hashlib.sha256(canonical(written)).hexdigest()
-                facts = {"count": len(written), "lines": [written[0][0], written[-1][0]], "rows_sha256": digest}
+                digest = _digest_of(written)
+                lines = [written[0].row.line, written[-1].row.line]
+                facts = {"count": len(written), "lines": lines, "rows_sha256": digest}
                 change.enter(self._entry("offline_consents_imported", **facts))
                 self._digest.update(bytes.fromhex(digest))
         return done
 
-    async def _still_good(self, earlier: Earlier, rows: Sequence[SheetRow]) -> Sequence[SheetRow]:
-        judged = [(row, earlier.refusal(row)) for row in rows]
-        self._report.refuse(refusal for _, refusal in judged if refusal is not None)
-        good = [row for row, refusal in judged if refusal is None]
-        self._report.accepted += len(good)
-        return good
+    def _refuse(self, earlier: Earlier, rows: Sequence[SheetRow]) -> set[int]:
+        """Count these rows; returns the lines of those that come too late."""
+        refused = [one for one in map(earlier.refusal, rows) if one is not None]
+        self._report.refuse(refused)
+        self._report.accepted += len(rows) - len(refused)
+        return {one.line for one in refused}
 
-    async def _write_rows(
-        self, tx: Transaction, rows: Sequence[SheetRow], becoming: Becoming, now_ms: int
-    ) -> list[list[Any]]:
-        """Insert records, their first events, and the rows; returns line, record and event digest of each."""
-        made = [becoming.of(row, now_ms) for row in rows]
-        await becoming.insert(tx, made)
-        await tx.many(_NEW_ROW, [self._row(row, one.record_id) for row, one in zip(rows, made, strict=True)])
-        return [[row.line, one.record_id, one.sha256] for row, one in zip(rows, made, strict=True)]
+    async def _write_rows(self, tx: Transaction, made: list[Made]) -> list[Made]:
+        """Insert records, their first events, and the rows."""
+        await insert_made(tx, made)
+        await tx.many(_NEW_ROW, [self._row(one.row, one.record_id) for one in made])
+        return made
 
     def _row(self, row: SheetRow, record_id: str) -> dict[str, Any]:
         return {
@@ -195,3 +211,9 @@ class Import:
         actor: Mapping[str, str] = {"member": self._subject.member, "client": self._subject.client}
         about = {"act": act, "actor": dict(actor), "dataset": self._dataset.id, "batch": self._id}
         return Draft(log=self._dataset.owner, kind=Kind.CONSENT, facts=about | facts)
+
+
+def _digest_of(made: Sequence[Made]) -> str:
+    """SHA-256 over a line for each row: its line, its record, and the digest of the record's first event."""
+    text = "".join(f"{one.row.line} {one.record_id} {one.sha256}\n" for one in made)
+    return hashlib.sha256(text.encode()).hexdigest()
