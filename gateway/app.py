@@ -38,6 +38,7 @@ from gateway.consents import Consents
 from gateway.consents.asking import Asking
 from gateway.consents.contacts import ContactKeyActs
 from gateway.consents.following import Following, FollowUpDuties
+from gateway.consents.offline.offline import OfflineConsents
 from gateway.consents.receipts import ConsentReceipts
 from gateway.console.customer.counter import Counter
 from gateway.database import Database
@@ -69,6 +70,7 @@ from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
 from gateway.referrals.letters import Letters
 from gateway.referrals.referrals import Referrals
+from gateway.rights.rights import Rights
 from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
@@ -118,6 +120,8 @@ class Gateway:
     disclosures: Disclosures
     following: Following
     asking: Asking
+    offline: OfflineConsents
+    rights: Rights
     counter: Counter
     decisions: DecisionPoint
     enforcement: EnforcementPoint
@@ -247,7 +251,40 @@ async def compose(
         casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs())
+        core = (database, ledger, keyring, clock)
+        disclosures = Disclosures(database)
+        following = Following.of(
+            database,
+            ledger,
+            clock,
+            disclosed=disclosures,
+            receipts=ConsentReceipts(signing.receipts, keyring),
+            signer=signing.answers,
+            post=outward_post(settings),
+            loopback=settings.jwks_loopback,
+        )
+        stack.push_async_callback(following.telling.close)
+        consents = Consents.of(*core, signer=signing.receipts, followers=following)
+        senders = senders_of(settings, outward_post(settings), signing.answers)
+        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
+        stack.push_async_callback(asking.close)
+        offline = OfflineConsents.of(
+            *core,
+            datasets=datasets,
+            records=consents.records,
+            contacts=asking.contacts,
+            inviting=asking.inviting,
+        )
+        rights = Rights.of(
+            *core,
+            datasets=datasets,
+            records=consents.records,
+            receipts=consents.receipts,
+            following=following,
+            disclosures=disclosures,
+            forgetting=[asking.contacts],
+        )
+        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs(), offline)
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
@@ -276,23 +313,6 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
-        disclosures = Disclosures(database)
-        following = Following.of(
-            database,
-            ledger,
-            clock,
-            disclosed=disclosures,
-            receipts=ConsentReceipts(signing.receipts, keyring),
-            signer=signing.answers,
-            post=outward_post(settings),
-            loopback=settings.jwks_loopback,
-        )
-        stack.push_async_callback(following.telling.close)
-        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts, followers=following)
-        senders = senders_of(settings, outward_post(settings), signing.answers)
-        core = (database, ledger, keyring, clock)
-        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
-        stack.push_async_callback(asking.close)
         referrals = Referrals.of(
             *core,
             agreements=agreements,
@@ -336,6 +356,8 @@ async def compose(
             following=following,
             consents=consents,
             asking=asking,
+            offline=offline,
+            rights=rights,
             counter=Counter.of(
                 database, clock, asking=asking, consents=consents, following=following, disclosures=disclosures
             ),

@@ -67,10 +67,12 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
 
 
 async def _settle_consents_for_ever(gateway: Gateway) -> None:
-    """Record what the clock has ended; nothing that is permitted waits for it."""
+    """Record what the clock has ended, and what batches were decided; nothing that is permitted waits for it."""
     while True:
         try:
             await gateway.consents.overtaken.settle()
+            await gateway.offline.settling.run()
+            await gateway.rights.settling.run()
         except Exception as error:
             problems.log_unexpected(error, "while settling consents")
         await asyncio.sleep(_CONSENTS_PAUSE_S)

@@ -13,11 +13,17 @@ HEADER_BYTES = 32 * 1024
 TARGET_BYTES = 8 * 1024
 BODY_BYTES = 4 * 1024 * 1024
 UPLOAD_BYTES = 4 * 1024 * 1024 * 1024
+ARCHIVE_BYTES = 64 * 1024 * 1024
+_LARGER = {"uploads": UPLOAD_BYTES, "offline-consents": ARCHIVE_BYTES}
+"""What may be larger, by the last part of its path."""
 _LONGEST_LENGTH = 20
 
 
 class Limits:
-    """ASGI middleware: headers over 32 KiB are 431, targets over 8 KiB 414, bodies over 4 MiB (uploads 4 GiB) 413."""
+    """ASGI middleware: headers over 32 KiB are 431, targets over 8 KiB 414, bodies over 4 MiB 413.
+
+    Uploads may have 4 GiB, archives of offline consents 64 MiB.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,7 +43,7 @@ class Limits:
             answer = problem(HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", f"Over {TARGET_BYTES} bytes.")
             await answer(scope, receive, send)
             return
-        most = UPLOAD_BYTES if scope["path"].endswith("/uploads") else BODY_BYTES
+        most = _LARGER.get(scope["path"].rpartition("/")[2], BODY_BYTES)
         try:
             received = _declared(scope)
         except Invalid as error:

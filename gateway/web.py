@@ -32,6 +32,7 @@ from gateway.confidentiality.routes import routes as confidentiality_routes
 from gateway.consents.asking.routes import routes as asking_routes
 from gateway.consents.following.routes import routes as withdrawal_routes
 from gateway.consents.notice_routes import routes as notice_routes
+from gateway.consents.offline.routes import routes as offline_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.console.customer.routes import routes as customer_routes
 from gateway.console.routes import routes as console_routes
@@ -49,6 +50,7 @@ from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
 from gateway.referrals.routes import routes as referral_routes
+from gateway.rights.routes import routes as rights_routes
 
 _API_VERSION = "1"
 _CACHED = "/v1/jwks"
@@ -120,6 +122,8 @@ def web(gateway: Gateway) -> FastAPI:
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
         withdrawal_routes(authenticate_withdrawing, gateway.following),
         asking_routes(authenticate_active, gateway.asking.requesting),
+        offline_routes(authenticate_active, authenticate_withdrawing, gateway.offline),
+        rights_routes(authenticate_withdrawing, gateway.rights),
         push_routes(authenticate_active, sharing.addresses),
         referral_routes(authenticate_active, gateway.referrals, identity.challenge_changed, gateway.message_signing),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),

@@ -58,6 +58,13 @@ record = Table(
     Column("pseudonym", Text, nullable=False),  # '' without a subject
     Column("sealed", LargeBinary, nullable=False),
 )
+Index(  # where an owner holds anything of a person
+    "ix_record_person",
+    record.c.pseudonym,
+    record.c.dataset_no,
+    sqlite_where=record.c.pseudonym != "",
+    postgresql_where=record.c.pseudonym != "",
+)
 
 record_term = Table(
     "record_term",

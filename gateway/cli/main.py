@@ -22,10 +22,12 @@ from gateway.cli.evidence import export_command, message_command, verify_command
 from gateway.cli.explaining import explain_command
 from gateway.cli.files import verify_file_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
+from gateway.cli.offline import offline
 from gateway.cli.operators import operators
 from gateway.cli.push import push
 from gateway.cli.reciprocity import reciprocity_command
 from gateway.cli.referrals import referrals
+from gateway.cli.rights import rights
 from gateway.cli.serving import alone
 from gateway.cli.withdrawals import withdrawals
 from gateway.errors import Invalid
@@ -40,7 +42,9 @@ app = typer.Typer(
 )
 admin.add_typer(operators)
 admin.add_typer(cases, name="case")
+admin.add_typer(offline, name="offline")
 app.add_typer(duties, name="duties")
+app.add_typer(rights, name="rights")
 app.add_typer(admin, name="admin")
 app.add_typer(push, name="push")
 app.add_typer(withdrawals, name="withdrawals")

@@ -1,0 +1,119 @@
+"""Brings the records of a decided batch to where the batch stands: given, or invalidated; and buries broken imports.
+
+It may be stopped at any point and run again, by any number of processes: each record takes its step under the lock of
+the owner's log, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final
+
+from sqlalchemy import BigInteger, bindparam, or_, select, update
+
+from gateway.catalog.tables import dataset as dataset_table
+from gateway.clock import Clock, seconds
+from gateway.consents.offline.batch import Batch, BatchState
+from gateway.consents.offline.tables import offline_batch, offline_row
+from gateway.consents.record import in_states
+from gateway.consents.records import Records
+from gateway.consents.states import Event, State
+from gateway.consents.tables import consent_record
+from gateway.database import Database, Query, Row
+from gateway.errors import Conflicting, Invalid
+from gateway.ledger import Change, Draft, Kind, Ledger
+
+ABANDONED_AFTER_MS: Final = 15 * 60 * 1000
+_LONGEST_TRANSACTION_S: Final = 0.04
+_AT_ONCE: Final = 200
+_ABANDON = Query(
+    update(offline_batch)
+    .values(state="failed")
+    .where(offline_batch.c.state == "importing", offline_batch.c.touched_at < bindparam("before", type_=BigInteger))
+)
+_FOLLOWING: Final = frozenset({State.IMPORTED, State.GIVEN, State.STALE, State.ON_HOLD})
+_BY_GATEWAY: Final = {"gateway": "offline"}
+_DECIDED: Final = (BatchState.FAILED, BatchState.ACCEPTED, BatchState.INVALIDATED)
+_UNSETTLED = Query(
+    select(offline_batch, dataset_table.c.id.label("dataset_id"))
+    .join(dataset_table, dataset_table.c.no == offline_batch.c.dataset_no)
+    .where(
+        offline_batch.c.settled_at.is_(None),
+        or_(*(offline_batch.c.state == state.value for state in _DECIDED)),
+    )
+)
+_OF_BATCH = (
+    select(offline_row.c.line, offline_row.c.verdict, consent_record.c.id, consent_record.c.state)
+    .join(consent_record, consent_record.c.id == offline_row.c.record_id)
+    .where(offline_row.c.batch_id == bindparam("batch"), offline_row.c.line > bindparam("after", type_=BigInteger))
+    .order_by(offline_row.c.line)
+    .limit(_AT_ONCE)
+)
+_TO_INVALIDATE = Query(_OF_BATCH.where(in_states(sorted(_FOLLOWING))))
+_TO_CONFIRM = Query(_OF_BATCH.where(consent_record.c.state == State.IMPORTED.value))
+_SETTLED = Query(
+    update(offline_batch)
+    .values(settled_at=bindparam("at", type_=BigInteger))
+    .where(offline_batch.c.id == bindparam("the_id"), offline_batch.c.state == bindparam("in_state"))
+)
+
+
+class Settling:
+    """Follows what was decided, record by record."""
+
+    def __init__(self, database: Database, ledger: Ledger, records: Records, clock: Clock) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._records = records
+        self._clock = clock
+
+    async def run(self) -> int:
+        """Settle every batch that was decided; returns how many records took a step."""
+        async with self._database.transaction() as tx:
+            await tx.run(_ABANDON, before=self._clock() - ABANDONED_AFTER_MS)
+        return sum([await self._settle(Batch.of(row)) for row in await self._database.all(_UNSETTLED)])
+
+    async def _settle(self, of: Batch) -> int:
+        query = _TO_CONFIRM if of.state is BatchState.ACCEPTED else _TO_INVALIDATE
+        done, after = 0, -1
+        while rows := await self._database.all(query, batch=of.id, after=after):
+            taken = await self._take_steps(of, rows)
+            done, after = done + taken, rows[taken - 1]["line"]
+        async with self._ledger.changing(of.owner) as change:
+            await change.tx.run(_SETTLED, the_id=of.id, in_state=of.state.value, at=change.now_ms)
+            facts = {"act": "offline_batch_settled", "batch": of.id, "dataset": of.dataset, "state": of.state.value}
+            change.enter(Draft(log=of.owner, kind=Kind.CONSENT, facts=facts))
+        return done
+
+    async def _take_steps(self, of: Batch, rows: Sequence[Row]) -> int:
+        """Take as many steps as fit in one short transaction; at least one."""
+        taken = 0
+        async with self._ledger.changing(of.owner, narrows={of.owner}) as change:
+            deadline = monotonic() + _LONGEST_TRANSACTION_S
+            for row in rows:
+                await self._take_step(change, of, row)
+                taken += 1
+                if monotonic() > deadline:
+                    break
+                await asyncio.sleep(0)
+        return taken
+
+    async def _take_step(self, change: Change, of: Batch, row: Row) -> None:
+        """Confirm or invalidate; what the clock or the person ended meanwhile stays as it ended."""
+        record = await self._records.get(change.tx, row["id"])
+        if record is None or record.state not in _FOLLOWING:
+            return
+        details = {"batch": of.id}
+        if of.state is BatchState.ACCEPTED and row["verdict"] != "bad":
+            try:
+                await self._records.act(change, record.id, Event.CONFIRM, actor=_BY_GATEWAY, details={"sample": of.id})
+            except (Conflicting, Invalid) as obstacle:  # a newer decision, or a newer notice, stands in the way
+                details["because"] = obstacle.code
+            else:
+                return
+        record = await self._records.get(change.tx, row["id"])
+        assert record is not None
+        if record.state in _FOLLOWING and record.overtaking(seconds(change.now_ms)) is None:
+            await self._records.act(change, record.id, Event.INVALIDATE, actor=_BY_GATEWAY, details=details)

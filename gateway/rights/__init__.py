@@ -1,0 +1,1 @@
+"""What may a person ask? Requests about one's own data, their clocks, and what is done about them."""

@@ -1,0 +1,165 @@
+"""What it means to grant a request, kind by kind, in the change that answers it. The change narrows the owner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, exists, select
+
+from gateway.agreements.fields import matching, members
+from gateway.catalog.tables import dataset, legal_hold, record, upload
+from gateway.consents.records import Records
+from gateway.consents.states import Event, State
+from gateway.database import Query, Reading
+from gateway.errors import Invalid
+from gateway.ledger import Change
+from gateway.rights.neighbours import Following, Forgetting
+from gateway.rights.receivers import receivers_of
+from gateway.rights.request import Person, Request
+from gateway.rights.states import ASKED_WHEN_GRANTED, TRANSFER_CHECKS, RightKind, Step
+from gateway.rights.tasks import ask_recipients
+from gateway.vault.tables import subject_key
+
+_SHRED = Query(
+    delete(subject_key).where(
+        subject_key.c.member_id == bindparam("owner"), subject_key.c.scope == bindparam("pseudonym")
+    )
+)
+_KEPT_FOR = Query(
+    select(legal_hold.c.case_id)
+    .join(dataset, dataset.c.id == legal_hold.c.dataset_id)
+    .where(
+        dataset.c.owner_id == bindparam("owner"),
+        exists().where(record.c.dataset_no == dataset.c.no, record.c.pseudonym == bindparam("pseudonym")),
+    )
+    .order_by(legal_hold.c.case_id)
+)
+_UPLOAD = Query(
+    select(upload.c.dataset_no)
+    .join(dataset, dataset.c.no == upload.c.dataset_no)
+    .where(
+        upload.c.id == bindparam("id"),
+        upload.c.state == "published",
+        upload.c.published_at >= bindparam("since"),
+        dataset.c.owner_id == bindparam("owner"),
+        dataset.c.kind == "personal",
+    )
+)
+_ENDING: Final = (State.IMPORTED, State.GIVEN, State.STALE, State.ON_HOLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The step that an answer is, and its outcome: facts for the entry, the owner and the person."""
+
+    step: Step
+    outcome: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Granting:
+    """Does what was asked. `forgetting` are those who keep something else of a person."""
+
+    records: Records
+    following: Following
+    forgetting: Sequence[Forgetting]
+
+    async def grant(self, change: Change, of: Request, given: Mapping[str, Any], actor: Mapping[str, str]) -> Granted:
+        """Grant a request; `given` are the members that its kind asks for beside `text`. `Invalid` names what lacks."""
+        granted = await self._by_kind(change, of, given, actor)
+        if of.kind in ASKED_WHEN_GRANTED and granted.outcome.get("upheld", True):
+            granted.outcome["recipients"] = await ask_recipients(change, of)
+        return granted
+
+    async def _by_kind(
+        self, change: Change, of: Request, given: Mapping[str, Any], actor: Mapping[str, str]
+    ) -> Granted:
+        match of.kind:
+            case RightKind.CORRECTION:
+                members(given, ("upload",), "")
+                return await self._correct(change, of, matching(given["upload"], "/upload", "[0-9a-f]{32}"))
+            case RightKind.OBJECTION:
+                members(given, ("upheld",), "")
+                return await self._object(change, of, given["upheld"], actor)
+            case RightKind.TRANSFER:
+                members(given, ("checks",), "")
+                return Granted(Step.ANSWER, {"checks": _checked(given["checks"])})
+        members(given, (), "")
+        match of.kind:
+            case RightKind.DELETION:
+                return await self.delete(change, of, actor)
+            case RightKind.RESTRICTION:
+                return Granted(Step.ANSWER, {"held": await self._take(change, of, Event.HOLD, (State.GIVEN,), actor)})
+        return Granted(Step.ANSWER, {})
+
+    async def delete(self, change: Change, of: Request, actor: Mapping[str, str]) -> Granted:
+        """Shred the person's key at the owner, end its consents, and tell everybody who ever received.
+
+        While a case keeps a dataset that holds the person, nothing is deleted: everything is restricted instead
+        (PIPL 47, clauses 3.3.4, 7.2.2).
+        """
+        cases = await kept_for(change.tx, of.person)
+        if cases:
+            held = await self._take(change, of, Event.HOLD, (State.GIVEN,), actor)
+            return Granted(Step.RESTRICT, {"kept_for": cases, "held": held})
+        received = await receivers_of(change.tx, of.person)
+        ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
+        await change.tx.run(_SHRED, owner=of.owner, pseudonym=of.pseudonym)
+        for one in self.forgetting:
+            await one.forget(change.tx, of.owner, of.pseudonym)
+        for no in sorted({no for one in received.values() for no in one.datasets}):
+            await self.following.queue(change, of.owner, no, of.pseudonym, cause="erased")
+        return Granted(Step.ANSWER, {"shredded": True, "ended": ended, "recipients": len(received)})
+
+    async def _correct(self, change: Change, of: Request, upload_id: str) -> Granted:
+        row = await change.tx.one(_UPLOAD, id=upload_id, owner=of.owner, since=of.received_at)
+        if row is None:
+            raise Invalid(
+                "upload_unknown",
+                "It is an upload of yours that was published after the request.",
+                field="/upload",
+                remedy="Upload the corrected record first.",
+            )
+        received = await receivers_of(change.tx, of.person)
+        for no in sorted({no for one in received.values() for no in one.datasets}):
+            await self.following.queue(change, of.owner, no, of.pseudonym, cause="corrected")
+        return Granted(Step.ANSWER, {"upload": upload_id, "recipients": len(received)})
+
+    async def _object(self, change: Change, of: Request, upheld: Any, actor: Mapping[str, str]) -> Granted:
+        if not isinstance(upheld, bool):
+            raise Invalid("invalid_body", "It is true or false.", field="/upheld")
+        ended = await self._take(change, of, Event.REVOKE, _ENDING, actor) if upheld else 0
+        return Granted(Step.ANSWER, {"upheld": upheld, "ended": ended})
+
+    async def _take(
+        self, change: Change, of: Request, event: Event, states: Sequence[State], actor: Mapping[str, str]
+    ) -> int:
+        """The same step for every consent of the person at this owner that is in one of these states."""
+        count = 0
+        for one in await self.records.of_person(change.tx, of.owner, of.pseudonym):
+            if one.state in states:
+                await self.records.act(change, one.id, event, actor=actor, details={"request": of.id})
+                count += 1
+        return count
+
+
+async def kept_for(reading: Reading, person: Person) -> list[str]:
+    """The cases that keep a dataset in which the owner holds records of a person."""
+    rows = await reading.all(_KEPT_FOR, owner=person.owner, pseudonym=person.pseudonym)
+    return sorted({row["case_id"] for row in rows})
+
+
+def _checked(given: Any) -> dict[str, bool]:
+    """The four checks of Order 790 Art. 25, each made and passed: otherwise a transfer is refused, with its reason."""
+    members(given, TRANSFER_CHECKS, "/checks")
+    for name in TRANSFER_CHECKS:
+        if given[name] is not True:
+            raise Invalid(
+                "check_failed",
+                "A transfer is granted only if each check was made and holds.",
+                field=f"/checks/{name}",
+                remedy="Refuse the request with the reason.",
+            )
+    return dict.fromkeys(TRANSFER_CHECKS, True)

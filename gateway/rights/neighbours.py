@@ -1,0 +1,82 @@
+"""What requests need of other parts. `app` supplies them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from gateway.database import Reading, Transaction
+from gateway.ledger import Change
+
+
+class Followed(Protocol):
+    """How far a recipient is with what it has to do about a person's data."""
+
+    @property
+    def recipient(self) -> str:
+        """The member."""
+
+    @property
+    def cause(self) -> str:
+        """Why: withdrawn, erased, corrected and so on."""
+
+    @property
+    def state(self) -> str:
+        """How far it is."""
+
+
+class Following(Protocol):
+    """Follows corrections and erasures to everybody who ever received."""
+
+    async def queue(
+        self,
+        change: Change,
+        owner: str,
+        dataset_no: int,
+        pseudonym: str,
+        *,
+        cause: str,
+        recipients: Collection[str] | None = None,
+    ) -> object:
+        """Queue it in this change, for every recipient that ever received."""
+
+    async def of_person(self, reading: Reading, owner: str, pseudonym: str) -> Sequence[Followed]:
+        """What is being followed for one person."""
+
+
+class Disclosed(Protocol):
+    """One disclosure, without a value."""
+
+    @property
+    def at(self) -> int:
+        """When, in milliseconds."""
+
+    @property
+    def event_id(self) -> str:
+        """The entry that it was."""
+
+    @property
+    def recipient(self) -> str:
+        """To which member."""
+
+    @property
+    def purpose(self) -> str:
+        """What for."""
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """Which fields."""
+
+
+class Disclosures(Protocol):
+    """The disclosure log."""
+
+    async def of_person(self, owner: str, pseudonym: str) -> Sequence[Disclosed]:
+        """Every disclosure of one person's data, oldest first."""
+
+
+class Forgetting(Protocol):
+    """Whoever keeps something else of a person under its pseudonym, such as how to reach it."""
+
+    async def forget(self, tx: Transaction, owner: str, pseudonym: str) -> object:
+        """Delete it in this transaction."""

@@ -1,0 +1,56 @@
+"""Who ever received something of a person: by the consents that a permit named, whatever became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import bindparam, select
+
+from gateway.catalog.tables import dataset, record
+from gateway.consents.tables import consent
+from gateway.database import Query, Reading
+from gateway.rights.request import Person
+
+_RECEIVED = Query(
+    select(consent.c.recipient_id, consent.c.id, consent.c.dataset_no, dataset.c.id.label("dataset_id"))
+    .join(dataset, dataset.c.no == consent.c.dataset_no)
+    .where(
+        dataset.c.owner_id == bindparam("owner"),
+        consent.c.pseudonym == bindparam("pseudonym"),
+        consent.c.disclosed_at.is_not(None),
+    )
+    .order_by(consent.c.recipient_id, consent.c.id)
+)
+_RECORDS = Query(
+    select(record.c.id)
+    .where(record.c.dataset_no == bindparam("dataset_no"), record.c.pseudonym == bindparam("pseudonym"))
+    .order_by(record.c.id)
+)
+
+
+@dataclass(slots=True)
+class Received:
+    """What one member may have received: consents it was permitted under, by datasets (number -> id)."""
+
+    member: str
+    consents: list[str] = field(default_factory=list)
+    datasets: dict[int, str] = field(default_factory=dict)
+
+
+async def receivers_of(reading: Reading, person: Person) -> Mapping[str, Received]:
+    """Member -> what it may have received; perhaps more than it did, never less."""
+    found: dict[str, Received] = {}
+    for row in await reading.all(_RECEIVED, owner=person.owner, pseudonym=person.pseudonym):
+        one = found.setdefault(row["recipient_id"], Received(row["recipient_id"]))
+        one.consents.append(row["id"])
+        one.datasets[row["dataset_no"]] = row["dataset_id"]
+    return found
+
+
+async def records_of(reading: Reading, person: Person, of: Received) -> Mapping[str, Sequence[str]]:
+    """Dataset -> the ids of the person's records there, as the member knows them from reading."""
+    return {
+        name: [bytes(row["id"]).hex() for row in await reading.all(_RECORDS, dataset_no=no, pseudonym=person.pseudonym)]
+        for no, name in of.datasets.items()
+    }

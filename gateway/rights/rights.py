@@ -1,0 +1,95 @@
+"""Everything about requests of persons, constructed together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from gateway.catalog.datasets import Datasets
+from gateway.clock import Clock
+from gateway.consents.receipts import ConsentReceipts
+from gateway.consents.records import Records
+from gateway.database import Database, Reading
+from gateway.ledger import Ledger
+from gateway.rights.answering import Answering
+from gateway.rights.exporting import Exporting
+from gateway.rights.granting import Granting
+from gateway.rights.neighbours import Disclosures, Following, Forgetting
+from gateway.rights.request import Person
+from gateway.rights.requests import Requests
+from gateway.rights.run import RightsRun
+from gateway.rights.states import kind_of
+from gateway.rights.tasks import Tasks
+from gateway.vault.keyring import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What opens requests, answers them, passes them on, exports, and looks at clocks."""
+
+    requests: Requests
+    answering: Answering
+    tasks: Tasks
+    exporting: Exporting
+    settling: RightsRun
+
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        ledger: Ledger,
+        keyring: KeyRing,
+        clock: Clock,
+        *,
+        datasets: Datasets,
+        records: Records,
+        receipts: ConsentReceipts,
+        following: Following,
+        disclosures: Disclosures,
+        forgetting: Sequence[Forgetting] = (),
+    ) -> Self:
+        """`forgetting`: who else keeps something of a person, and deletes it with the key."""
+        requests = Requests(database, ledger, keyring, datasets)
+        tasks = Tasks(database, ledger, keyring)
+        granting = Granting(records, following, forgetting)
+        return cls(
+            requests,
+            Answering(ledger, keyring, requests, granting),
+            tasks,
+            Exporting(
+                database,
+                ledger,
+                requests,
+                tasks,
+                records=records,
+                receipts=receipts,
+                following=following,
+                disclosures=disclosures,
+            ),
+            RightsRun(database, ledger, granting, clock),
+        )
+
+    async def open(
+        self,
+        person: Person,
+        kind: str,
+        text: str,
+        *,
+        visit: str,
+        language: str = "zh-CN",
+        behalf: str = "self",
+        profile: str = "cn",
+    ) -> str:
+        """Open a request from the person's page (see `Requests.open`); returns its id."""
+        return await self.requests.open(
+            person, kind_of(kind), text, visit=visit, language=language, behalf=behalf, profile=profile
+        )
+
+    async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
+        """The person asks no more."""
+        await self.requests.retract(person, request_id, visit=visit)
+
+    async def of_person(self, reading: Reading, person: Person) -> list[dict[str, Any]]:
+        """A person's requests at one owner, with what was answered, for the person's page."""
+        return await self.requests.of_person(reading, person)

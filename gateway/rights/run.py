@@ -1,0 +1,136 @@
+"""What time does to requests: what is late opens one breach candidate, and what a case kept is deleted after it.
+
+Any number of processes may run it at once, and again: each request is looked at under the lock of its owner's log.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, bindparam, or_, select, update
+
+from gateway.cases.case import told
+from gateway.cases.opening import NewCase, case_of, open_case
+from gateway.cases.steps import CaseKind
+from gateway.clock import Clock
+from gateway.database import Database, Query, Row
+from gateway.ledger import Change, Ledger
+from gateway.rights.granting import Granting, kept_for
+from gateway.rights.request import decide, entry, existing
+from gateway.rights.states import WAITING, RequestState, RightKind, Step
+from gateway.rights.tables import rights_request, rights_task
+
+_PAGE: Final = 200
+_LATE = Query(
+    select(rights_request.c.id, rights_request.c.owner_id)
+    .where(
+        or_(*(rights_request.c.state == state.value for state in WAITING)),
+        rights_request.c.due_at < bindparam("now", type_=BigInteger),
+        rights_request.c.case_id.is_(None),
+    )
+    .limit(_PAGE)
+)
+_LATE_TASKS = Query(
+    select(rights_task, rights_request.c.owner_id, rights_request.c.alliance_id)
+    .join(rights_request, rights_request.c.id == rights_task.c.request_id)
+    .where(
+        rights_task.c.state == "open",
+        rights_task.c.due_at < bindparam("now", type_=BigInteger),
+        rights_task.c.case_id.is_(None),
+    )
+    .limit(_PAGE)
+)
+_KEPT = Query(
+    select(rights_request.c.id, rights_request.c.owner_id).where(
+        rights_request.c.state == RequestState.RESTRICTED.value,
+        rights_request.c.kind == RightKind.DELETION.value,
+    )
+)
+_NAME_CASE = Query(
+    update(rights_request)
+    .values(case_id=bindparam("the_case"))
+    .where(rights_request.c.id == bindparam("the_id"), rights_request.c.case_id.is_(None))
+)
+_NAME_TASKS_CASE = Query(
+    update(rights_task)
+    .values(case_id=bindparam("the_case"))
+    .where(rights_task.c.id == bindparam("the_id"), rights_task.c.case_id.is_(None))
+)
+_BY_GATEWAY: Final = {"gateway": "rights"}
+
+
+class RightsRun:
+    """Looks at what is late, and at what was kept."""
+
+    def __init__(self, database: Database, ledger: Ledger, granting: Granting, clock: Clock) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._granting = granting
+        self._clock = clock
+
+    async def run(self) -> int:
+        """Open a candidate for each request and task that is late, once, and delete what is kept no more.
+
+        Returns how many candidates were opened; a second run finds none.
+        """
+        opened = 0
+        while late := await self._database.all(_LATE, now=self._clock()):
+            opened += sum([await self._open(row["id"], row["owner_id"]) for row in late])
+        while tasks := await self._database.all(_LATE_TASKS, now=self._clock()):
+            opened += sum([await self._open_for_task(row) for row in tasks])
+        for row in await self._database.all(_KEPT):
+            await self._delete_kept(row["id"], row["owner_id"])
+        return opened
+
+    async def _open(self, request_id: str, owner: str) -> bool:
+        async with self._ledger.changing(owner) as change:
+            standing = await existing(change.tx, request_id)
+            if standing.state not in WAITING or standing.case is not None or change.now_ms <= standing.due_at:
+                return False
+            unsure = " It was reckoned with a calendar that was not published yet." if standing.provisional else ""
+            new = NewCase(
+                alliance=standing.alliance,
+                log=owner,
+                kind=CaseKind.BREACH,
+                respondent=owner,
+                claim=f"A person's request was not answered by {told(standing.due_at)}.{unsure}",
+                actor=_BY_GATEWAY,
+                subject_kind="rights_request",
+                subject_id=request_id,
+                origin=f"right:{request_id}",
+                facts={"due_at": standing.due_at, "right": standing.kind.value},
+            )
+            return await _opened(change, _NAME_CASE, request_id, new)
+
+    async def _open_for_task(self, row: Row) -> bool:
+        async with self._ledger.changing(row["owner_id"]) as change:
+            new = NewCase(
+                alliance=row["alliance_id"],
+                log=row["owner_id"],
+                kind=CaseKind.BREACH,
+                claimant=row["owner_id"],
+                respondent=row["member_id"],
+                claim=f"A person's request that was passed on was not answered by {told(row['due_at'])}.",
+                actor=_BY_GATEWAY,
+                subject_kind="rights_task",
+                subject_id=row["id"],
+                origin=f"right:{row['request_id']}:{row['member_id']}",
+                facts={"due_at": row["due_at"]},
+            )
+            return await _opened(change, _NAME_TASKS_CASE, row["id"], new)
+
+    async def _delete_kept(self, request_id: str, owner: str) -> None:
+        async with self._ledger.changing(owner, narrows={owner}) as change:
+            standing = await existing(change.tx, request_id)
+            if standing.state is not RequestState.RESTRICTED or await kept_for(change.tx, standing.person):
+                return
+            granted = await self._granting.delete(change, standing, _BY_GATEWAY)
+            await decide(change.tx, standing, Step.ANSWER, granted.outcome, standing.answer, change.now_ms)
+            change.enter(entry(standing, "right_granted", _BY_GATEWAY, **granted.outcome))
+
+
+async def _opened(change: Change, naming: Query, subject: str, new: NewCase) -> bool:
+    """Whether this change opened the case of an origin; either way the subject names it then."""
+    made = await open_case(change, new)
+    await change.tx.run(naming, the_id=subject, the_case=made or await case_of(change.tx, new.origin))
+    return made is not None

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.offline.packing import archive, sheet
+from tests.offline.world import Desk
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def test_a_dry_run_reports_every_row_by_line_column_and_code_and_changes_nothing(desk: Desk) -> None:
+    before = await desk.shared.entries(desk.shared.bank.id)
+    rows = [desk.row(1), desk.row(2, recipient="partners"), desk.row(3, given="2199-01-01"), desk.row(1, ago=700)]
+    answer = await desk.send(desk.packed(rows), dry_run="true")
+    told = answer.json()
+    assert answer.status_code == 200, answer.text
+    assert (told["state"], told["batch"]) == ("checked", None)
+    assert (told["accepted"], told["refused"]) == (1, 3)
+    assert [(one["line"], one["column"], one["code"]) for one in told["refusals"]] == [
+        (3, "recipient", "recipient_not_named"),
+        (4, "given", "future_date"),
+        (5, "", "duplicate"),
+    ]
+    assert not any(secret in answer.text for secret in ("C00001", "partners", "2199", "S-17", "scans/"))
+    assert await desk.shared.entries(desk.shared.bank.id) == before
+    assert await desk.states(1) == []
+
+
+async def test_what_is_imported_permits_nothing(desk: Desk) -> None:
+    await desk.imported(desk.row(4), desk.row(5))
+    assert await desk.states(4) == ["imported"]
+    assert await desk.read() == set()
+
+
+async def test_good_rows_come_in_beside_bad_ones_and_none_do_where_all_or_nothing_is_asked(desk: Desk) -> None:
+    rows = [desk.row(6), desk.row(7, purpose="???")]
+    none = (await desk.send(desk.packed(rows), all_or_nothing="true")).json()
+    assert (none["state"], none["batch"], none["accepted"]) == ("nothing_imported", None, 1)
+    assert await desk.states(6) == []
+    some = (await desk.send(desk.packed(rows))).json()
+    assert (some["state"], some["accepted"], some["refused"]) == ("imported", 1, 1)
+    assert (await desk.states(6), await desk.states(7)) == (["imported"], [])
+
+
+async def test_an_archive_that_is_sent_again_is_imported_once(desk: Desk) -> None:
+    body = desk.packed([desk.row(8)])
+    first, second = await desk.send(body), await desk.send(body)
+    assert first.json() == second.json()
+    assert await desk.states(8) == ["imported"]
+    other = (await desk.send(desk.packed([desk.row(8)]))).json()
+    assert other["refusals"][0]["code"] == "already_recorded"
+    assert await desk.states(8) == ["imported"]
+
+
+async def test_a_withdrawal_wins_over_paper_that_is_older_or_as_old(desk: Desk) -> None:
+    bank = desk.shared.bank
+    await bank.withdraw(desk.deal.dataset, "C00009")
+    told = (await desk.send(desk.packed([desk.row(9), desk.row(10)]))).json()
+    assert told["refused_by_code"] == {"withdrawn_since": 1}
+    desk.shared.clock.pass_seconds(60)
+    assert (await desk.send(desk.packed([desk.row(9, ago=60)]))).json()["refused_by_code"] == {"withdrawn_since": 1}
+    assert (await desk.send(desk.packed([desk.row(9, ago=30)]))).json()["refused"] == 0
+
+
+async def test_paper_that_is_older_than_what_stands_stays_out(desk: Desk) -> None:
+    await desk.shared.bank.consent(desk.deal.dataset, desk.shared.hotel, "C00011")
+    told = (await desk.send(desk.packed([desk.row(11, ago=1200)]))).json()
+    assert told["refused_by_code"] == {"newer_consent": 1}
+    assert await desk.states(11) == ["given"]
+
+
+@pytest.mark.parametrize(
+    ("over", "code"),
+    [
+        ({"notice_sha256": "0" * 64}, "unknown_notice"),
+        ({"recipient": "f" * 32}, "unknown_recipient"),
+        ({"purpose": "market_analysis"}, "not_in_notice"),
+    ],
+)
+async def test_a_row_that_its_notice_does_not_cover_stays_out(desk: Desk, over: dict[str, str], code: str) -> None:
+    told = (await desk.send(desk.packed([desk.row(12) | over]), dry_run="true")).json()
+    assert told["refused_by_code"] == {code: 1}
+
+
+async def test_a_notice_that_was_not_published_then_covers_nothing(desk: Desk) -> None:
+    told = (await desk.send(desk.packed([desk.row(12, ago=30 * 24 * 3600)]), dry_run="true")).json()
+    assert told["refused_by_code"] == {"notice_not_published": 1}
+
+
+async def test_evidence_is_checked_where_it_is_there_and_stated_where_it_is_not(desk: Desk) -> None:
+    body = archive(sheet([desk.row(13)]), {}, {"scans/13.pdf": b"kept by the bank"})
+    assert (await desk.send(body)).json()["evidence"] == {"checked": 0, "stated": 1}
+
+
+async def test_entries_name_digests_of_rows_and_neither_persons_nor_pseudonyms(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(14), desk.row(15))
+    keys = await desk.shared.gateway.keyring.unlock(desk.shared.bank.id)
+    entries = [one for one in await desk.shared.entries(desk.shared.bank.id) if one.get("batch") == batch]
+    acts = [one["act"] for one in entries]
+    assert acts == ["offline_import_begun", "offline_consents_imported", "offline_batch_imported"]
+    assert (entries[1]["count"], entries[2]["accepted"]) == (2, 2)
+    text = json.dumps(entries)
+    assert "C00014" not in text
+    assert keys.pseudonym("C00014") not in text
+
+
+async def test_a_batch_is_its_owners_alone(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(16))
+    stranger, hotel = desk.shared.stranger, desk.shared.hotel
+    nowhere = await stranger.get(f"/v1/offline-consents/{'0' * 32}", await stranger.token())
+    for other in (stranger, hotel):
+        for method, path in (("GET", ""), ("POST", "/invalidation")):
+            answer = await other.call(method, f"/v1/offline-consents/{batch}{path}", await other.token())
+            assert (answer.status_code, answer.json()) == (404, nowhere.json())
+        page = await other.get("/v1/offline-consents", await other.token())
+        assert page.json()["items"] == []
+        assert (await desk.send(desk.packed([desk.row(17)]), by=other)).status_code == 404
+    own = await desk.shared.bank.get(f"/v1/offline-consents/{batch}", await desk.shared.bank.token())
+    assert (own.json()["state"], own.json()["accepted"]) == ("imported", 1)
+    page = await desk.shared.bank.get("/v1/offline-consents", await desk.shared.bank.token())
+    assert batch in [one["id"] for one in page.json()["items"]]
+
+
+async def test_what_is_no_archive_is_refused_and_says_what_to_do(desk: Desk) -> None:
+    answer = await desk.send(b"PK but no archive")
+    assert (answer.status_code, answer.json()["code"]) == (400, "archive_unreadable")
+    bank = desk.shared.bank
+    path = f"/v1/datasets/{desk.deal.dataset}/offline-consents"
+    wrong = await bank.call("POST", path, await bank.token(), content=b"x", headers={"Content-Type": "text/csv"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "unsupported_media_type")
+
+
+async def test_a_market_dataset_has_no_consents_to_import(desk: Desk) -> None:
+    market = await desk.shared.places()
+    answer = await desk.send(desk.packed([desk.row(1)]), dataset=market)
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_personal")
+
+
+async def test_an_import_that_stopped_half_way_is_invalidated_and_can_be_sent_again(desk: Desk) -> None:
+    body = desk.packed([desk.row(18)])
+    batches = desk.offline.batches
+    real, broken = batches._ledger, RuntimeError("stopped")
+
+    class Stopping:
+        calls = 0
+
+        def changing(self, *logs: str, **more: object) -> object:
+            self.calls += 1
+            if self.calls == 3:
+                raise broken
+            return real.changing(*logs, **more)  # type: ignore[arg-type]
+
+    batches._ledger = Stopping()  # type: ignore[assignment]
+    try:
+        assert (await desk.send(body)).status_code == 500
+    finally:
+        batches._ledger = real
+    assert await desk.states(18) == ["imported"]
+    assert (await desk.send(body)).json()["code"] == "import_under_way"
+    desk.shared.clock.pass_seconds(16 * 60)
+    await desk.offline.settling.run()
+    assert await desk.states(18) == ["invalidated"]
+    assert (await desk.send(body)).json()["state"] == "imported"
+    assert await desk.states(18) == ["invalidated", "imported"]

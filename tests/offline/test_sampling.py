@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.consents.offline.plans import drawn, plan_of
+from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from tests.alliance import Alliance
+from tests.offline.world import Desk
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def test_a_batch_whose_sample_is_good_is_given_from_the_day_on_the_paper(desk: Desk) -> None:
+    rows = [desk.row(number) for number in (1, 2, 3)]
+    batch = await desk.imported(*rows)
+    for row in await desk.draw(batch):
+        assert await desk.mark(batch, row) == "sampled"
+    assert await desk.read() == set()
+    await desk.accept(batch)
+    assert await desk.read() == {"Person 1", "Person 2", "Person 3"}
+    given_at = desk.shared.bank.now - 600
+    keys = await desk.shared.gateway.keyring.unlock(desk.shared.bank.id)
+    async with desk.shared.gateway.database.reading() as reading:
+        (record,) = await desk.shared.gateway.consents.records.of_person(
+            reading, desk.shared.bank.id, keys.pseudonym("C00001")
+        )
+    assert (record.state, record.given_at, record.expires_at) == ("given", given_at, given_at + 365 * 24 * 3600)
+    own = await desk.shared.bank.get(f"/v1/offline-consents/{batch}", await desk.shared.bank.token())
+    assert (own.json()["state"], own.json()["settled"]) == ("accepted", True)
+
+
+async def test_a_draw_is_on_record_and_anybody_with_the_seed_draws_the_same_rows(desk: Desk) -> None:
+    batch = await desk.imported(*[desk.row(number) for number in range(4, 12)])
+    rows = await desk.draw(batch)
+    entries = await desk.shared.entries(desk.shared.bank.id)
+    (entry,) = [one for one in entries if one.get("act") == "offline_sample_drawn" and one["batch"] == batch]
+    lines = list(range(2, 10))
+    assert (
+        entry["lines"] == [row["line"] for row in rows] == drawn(entry["seed"], lines, plan_of("standard").sample_of(8))
+    )
+    assert entry["actor"]["operator"] != entry["actor"]["approver"]
+    (closed,) = [one for one in entries if one.get("act") == "offline_batch_imported" and one["batch"] == batch]
+    assert entry["rows_sha256"] == closed["rows_sha256"]
+    assert entries.index(closed) < entries.index(entry)
+
+
+async def test_a_sample_is_drawn_once_and_by_two(desk: Desk) -> None:
+    alliance: Alliance = desk.shared.alliance
+    batch = await desk.imported(desk.row(12))
+    approvals = alliance.gateway.approvals
+    asked = {"batch": batch, "plan": "standard"}
+    proposal = await approvals.propose(alliance.id, "sample_offline_batch", asked, operator="one")
+    with pytest.raises(Refused):
+        await approvals.approve(proposal, operator="one")
+    await approvals.approve(proposal, operator="two")
+    with pytest.raises(Conflicting, match="wrong_state"):
+        await approvals.propose(alliance.id, "sample_offline_batch", asked, operator="one")
+
+
+async def test_one_bad_row_invalidates_the_whole_batch_at_once(desk: Desk) -> None:
+    batch = await desk.imported(*[desk.row(number) for number in (13, 14, 15)])
+    first, *_ = await desk.draw(batch)
+    assert await desk.mark(batch, first, "bad") == "invalidated"
+    await desk.offline.settling.run()
+    assert [await desk.states(number) for number in (13, 14, 15)] == [["invalidated"]] * 3
+    with pytest.raises(Conflicting, match="wrong_state"):
+        await desk.shared.alliance.by_two("accept_offline_batch", batch=batch)
+
+
+async def test_a_batch_is_accepted_only_when_every_drawn_row_was_looked_at(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(16), desk.row(17))
+    first, *others = await desk.draw(batch)
+    await desk.mark(batch, first)
+    assert others
+    with pytest.raises(Conflicting, match="sample_not_marked"):
+        await desk.shared.alliance.by_two("accept_offline_batch", batch=batch)
+
+
+async def test_a_good_row_names_the_very_evidence_that_was_imported_and_is_marked_once(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(18))
+    (row,) = await desk.draw(batch)
+    with pytest.raises(Invalid, match="evidence_differs"):
+        await desk.mark(batch, row | {"evidence_sha256": "0" * 64})
+    with pytest.raises(NotFound):
+        await desk.mark(batch, row | {"line": 999})
+    await desk.mark(batch, row)
+    with pytest.raises(Conflicting, match="already_marked"):
+        await desk.mark(batch, row, "bad")
+
+
+async def test_with_an_acceptance_number_a_bad_row_is_invalid_and_the_others_are_given(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(19), desk.row(20))
+    bad, good = await desk.draw(batch, "lenient")
+    assert await desk.mark(batch, bad, "bad") == "sampled"
+    assert await desk.mark(batch, good) == "sampled"
+    await desk.accept(batch)
+    assert sorted([await desk.states(19), await desk.states(20)]) == [["given"], ["invalidated"]]
+
+
+async def test_who_withdrew_after_the_import_is_not_given_by_a_sample(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(21), desk.row(22))
+    for row in await desk.draw(batch):
+        await desk.mark(batch, row)
+    await desk.shared.bank.withdraw(desk.deal.dataset, "C00021")
+    await desk.accept(batch)
+    assert (await desk.states(21))[-1] in ("withdrawn", "invalidated")
+    assert await desk.states(22) == ["given"]
+    assert "Person 21" not in await desk.read()
+
+
+async def test_an_owner_invalidates_a_batch_and_no_permit_follows(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(23), desk.row(24))
+    for row in await desk.draw(batch):
+        await desk.mark(batch, row)
+    await desk.accept(batch)
+    assert {"Person 23", "Person 24"} <= await desk.read()
+    bank = desk.shared.bank
+    answer = await bank.post(f"/v1/offline-consents/{batch}/invalidation", await bank.token())
+    assert (answer.status_code, answer.json()["state"]) == (200, "invalidated")
+    assert not {"Person 23", "Person 24"} & await desk.read()
+    again = await bank.post(f"/v1/offline-consents/{batch}/invalidation", await bank.token())
+    assert again.json() == answer.json()
+    await desk.offline.settling.run()
+    assert (await desk.states(23), await desk.states(24)) == (["invalidated"], ["invalidated"])
+    assert await desk.offline.settling.run() == 0
+
+
+async def test_two_operators_invalidate_a_batch_too(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(25))
+    await desk.shared.alliance.by_two("invalidate_offline_batch", batch=batch)
+    await desk.offline.settling.run()
+    assert await desk.states(25) == ["invalidated"]
+
+
+async def test_the_acts_refuse_another_alliances_batch_and_arguments_they_do_not_know(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(26))
+    gateway = desk.shared.gateway
+    other = await gateway.members.create_alliance("Another alliance", operator="test")
+    for act, more in (
+        ("sample_offline_batch", {"plan": "standard"}),
+        ("accept_offline_batch", {}),
+        ("invalidate_offline_batch", {}),
+    ):
+        with pytest.raises(NotFound):
+            await gateway.approvals.propose(other, act, {"batch": batch, **more}, operator="one")
+        with pytest.raises(Invalid):
+            await gateway.approvals.propose(
+                desk.shared.alliance.id, act, {"batch": batch, "more": 1, **more}, operator="one"
+            )

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from zipfile import ZipFile
+
+import pytest
+
+from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.rights import exporting
+from tests.rights.world import Counter
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+CHECKS = {"identity": True, "basis": True, "feasible": True, "others": True}
+
+
+async def test_a_deletion_shreds_the_key_ends_consents_and_is_followed_to_whoever_received(counter: Counter) -> None:
+    await counter.received(1)
+    address = await counter.reached(1, "one@example.com")
+    told = await counter.granted(1, "deletion")
+    assert (told["state"], told["outcome"]) == ("answered", {"shredded": True, "ended": 1, "recipients": 1})
+    assert "Person 1" not in await counter.names()
+    assert await counter.states(1) == ["revoked"]
+    assert (counter.shared.hotel.id, "erased") in await counter.followed(1)
+    assert await counter.contacts_behind(address) == []
+    await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00001")
+    assert "Person 1" not in await counter.names()
+
+
+async def test_a_deletion_for_which_nobody_received_is_followed_to_nobody(counter: Counter) -> None:
+    assert (await counter.granted(2, "deletion"))["outcome"]["recipients"] == 0
+    assert await counter.followed(2) == []
+
+
+async def test_what_a_case_keeps_is_restricted_and_deleted_when_the_case_is_decided(counter: Counter) -> None:
+    await counter.received(3)
+    case = await counter.dispute()
+    told = await counter.granted(3, "deletion")
+    assert (told["state"], told["outcome"]) == ("restricted", {"kept_for": [case], "held": 1})
+    assert await counter.states(3) == ["on_hold"]
+    assert "Person 3" not in await counter.names()
+    await counter.rights.settling.run()
+    assert await counter.states(3) == ["on_hold"]
+    await counter.decide(case)
+    await counter.rights.settling.run()
+    assert await counter.states(3) == ["revoked"]
+    async with counter.shared.gateway.database.reading() as reading:
+        (now,) = await counter.rights.of_person(reading, await counter.person(3))
+    assert (now["state"], now["outcome"]["shredded"], now["answer"]) == ("answered", True, "已办理。")
+
+
+async def test_a_restriction_holds_every_consent_and_asks_every_recipient(counter: Counter) -> None:
+    await counter.received(4)
+    told = await counter.granted(4, "restriction")
+    assert told["outcome"] == {"held": 1, "recipients": 1}
+    assert await counter.states(4) == ["on_hold"]
+    assert "Person 4" not in await counter.names()
+    assert told["id"] in [task["request"] for task in await counter.tasks(counter.shared.hotel)]
+
+
+async def test_an_objection_ends_consents_only_where_it_is_upheld(counter: Counter) -> None:
+    await counter.received(5)
+    request = await counter.asked(5, "objection")
+    with pytest.raises(Invalid):
+        await counter.rights.answering.grant(await counter.subject(), request, {"text": "x", "upheld": "yes"})
+    assert (await counter.granted(5, "objection", upheld=False))["outcome"] == {"upheld": False, "ended": 0}
+    assert await counter.states(5) == ["given"]
+    assert (await counter.granted(5, "objection", upheld=True))["outcome"]["ended"] == 1
+    assert await counter.states(5) == ["revoked"]
+
+
+async def test_a_correction_names_an_upload_of_the_owner_after_the_request_and_is_followed(counter: Counter) -> None:
+    await counter.received(6)
+    before = await counter.uploaded()
+    counter.shared.clock.pass_seconds(1)
+    request = await counter.asked(6, "correction")
+    subject, answering = await counter.subject(), counter.rights.answering
+    for upload in (before, "0" * 32):
+        with pytest.raises(Invalid, match="upload_unknown"):
+            await answering.grant(subject, request, {"text": "Corrected.", "upload": upload})
+    counter.shared.clock.pass_seconds(1)
+    upload = await counter.uploaded()
+    found = await answering.grant(subject, request, {"text": "Corrected.", "upload": upload})
+    assert found.state == "answered"
+    assert (counter.shared.hotel.id, "corrected") in await counter.followed(6)
+
+
+async def test_a_transfer_is_granted_only_with_all_four_checks(counter: Counter) -> None:
+    request = await counter.asked(7, "transfer")
+    subject, answering = await counter.subject(), counter.rights.answering
+    for name in CHECKS:
+        with pytest.raises(Invalid, match="check_failed") as caught:
+            await answering.grant(subject, request, {"text": "x", "checks": CHECKS | {name: False}})
+        assert caught.value.field == f"/checks/{name}"
+    with pytest.raises(Invalid):
+        await answering.grant(subject, request, {"text": "x"})
+    found = await answering.grant(subject, request, {"text": "Here.", "checks": CHECKS})
+    assert json.loads(found.outcome) == {"checks": CHECKS}
+
+
+async def test_every_member_that_received_is_asked_once_and_answers_with_ids_that_it_knows(counter: Counter) -> None:
+    await counter.received(8)
+    request = await counter.asked(8, "access")
+    (task,) = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == request]
+    assert await counter.tasks(counter.shared.stranger) == []
+    shown = (await counter.call("GET", f"/tasks/{task['id']}", counter.shared.hotel)).json()
+    assert (shown["owner"], shown["right"], len(shown["consents"])) == (counter.bank.id, "access", 1)
+    read = await counter.shared.hotel.get(counter.deal.path, await counter.shared.referral_token(counter.deal))
+    (known,) = [one["id"] for one in read.json()["records"] if one["fields"]["name"] == "Person 8"]
+    assert known in shown["records"][counter.deal.dataset]
+    assert "C00008" not in json.dumps(shown)
+    for other in (counter.bank, counter.shared.stranger):
+        assert (await counter.call("GET", f"/tasks/{task['id']}", other)).status_code == 404
+    said = {"outcome": "informed", "text": "We hold the name and the phone."}
+    done = await counter.post(f"/tasks/{task['id']}/answer", said, counter.shared.hotel)
+    assert (done.json()["state"], done.json()["outcome"]) == ("done", "informed")
+    again = await counter.post(f"/tasks/{task['id']}/answer", said, counter.shared.hotel)
+    assert (again.status_code, again.json()["code"]) == (409, "already_answered")
+
+
+async def test_a_member_that_answers_nothing_in_time_is_a_breach_candidate_once(counter: Counter) -> None:
+    await counter.received(9)
+    request = await counter.asked(9, "explanation")
+    (task,) = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == request]
+    counter.shared.clock.pass_seconds(40 * 24 * 3600)
+    await counter.rights.settling.run()
+    assert await counter.rights.settling.run() == 0
+    shown = (await counter.call("GET", f"/tasks/{task['id']}", counter.shared.hotel)).json()
+    case = await counter.shared.gateway.casework.cases.find(shown["case"])
+    assert (case.respondent, case.claimant) == (counter.shared.hotel.id, counter.bank.id)
+
+
+async def test_an_export_holds_records_receipts_notices_and_requests_and_no_value(counter: Counter) -> None:
+    await counter.received(10)
+    told = await counter.granted(10, "copy")
+    link = (await counter.post(f"/{told['id']}/export", {})).json()
+    answer = await counter.shared.alliance.http.get(f"/v1/rights/exports/{link['token']}")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    with ZipFile(BytesIO(answer.content)) as archive:
+        names = archive.namelist()
+        data = json.loads(archive.read("data.json"))
+        page = archive.read("index.html").decode()
+        everything = b"".join(archive.read(name) for name in names)
+    (consent,) = data["consents"]
+    assert consent["fields"] == ["name", "phone"]
+    assert f"receipts/{consent['id']}.txt" in names
+    assert f"notices/{consent['notice_sha256']}.json" in names
+    assert [one["kind"] for one in data["requests"]] == ["copy"]
+    assert "<script" not in page
+    assert b"Person 10" not in everything
+    assert b"C00010" not in everything
+    assert (await counter.acts(told["id"]))[-2:] == ["right_export_linked", "right_export_fetched"]
+
+
+async def test_a_link_ends_by_time_by_number_and_looks_like_one_that_never_was(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "MOST_FETCHES", 1)
+    told = await counter.granted(11, "copy")
+    person, rights = await counter.person(11), counter.rights.exporting
+    used = await rights.link_for(person, told["id"], visit="a" * 32)
+    await rights.fetch(used["token"])
+    late = await rights.link_for(person, told["id"], visit="a" * 32)
+    counter.shared.clock.pass_seconds(72 * 3600)
+    answers = [
+        await counter.shared.alliance.http.get(f"/v1/rights/exports/{token}")
+        for token in (used["token"], late["token"], "x" * 43)
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.content for answer in answers}) == 1
+    with pytest.raises(NotFound):
+        await rights.fetch(late["token"])
+
+
+async def test_only_what_was_granted_is_exported(counter: Counter) -> None:
+    waiting, other = await counter.asked(12, "access"), (await counter.granted(12, "complaint"))["id"]
+    for request in (waiting, other):
+        with pytest.raises(Conflicting, match="nothing_to_export"):
+            await counter.rights.exporting.link(await counter.subject(), request)
+
+
+async def test_words_of_a_person_are_text_in_an_export_and_never_markup(counter: Counter) -> None:
+    person = await counter.person(13)
+    await counter.rights.open(person, "complaint", "<script>alert(1)</script>", visit="a" * 32)
+    told = await counter.granted(13, "copy")
+    link = await counter.rights.exporting.link_for(person, told["id"], visit="a" * 32)
+    with ZipFile(BytesIO(await counter.rights.exporting.fetch(link["token"]))) as archive:
+        page = archive.read("index.html").decode()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
