@@ -57,6 +57,7 @@ from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
 from gateway.members.registration import Registration
+from gateway.overlap.overlapping import Overlapping
 from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
@@ -109,6 +110,7 @@ class Gateway:
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
+    overlapping: Overlapping
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -292,6 +294,9 @@ async def compose(
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,
+            overlapping=Overlapping.of(
+                database, ledger, keyring, clock, agreements=agreements, enforcement=enforcement
+            ),
             identity=identity,
             tiles=Tiles(database),
             exports=exports,

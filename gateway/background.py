@@ -16,6 +16,7 @@ from gateway.vault.rotation import RotatedKey
 _SWEEP_PAUSE_S = 60
 _DUTIES_PAUSE_S = 60
 _PUSH_PAUSE_S = 2
+_OVERLAP_PAUSE_S = 5
 
 
 @asynccontextmanager
@@ -27,6 +28,7 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
         asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
+        asyncio.create_task(_count_for_ever(gateway), name="overlaps"),
     ]
     try:
         yield
@@ -67,6 +69,16 @@ async def _push_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)
+
+
+async def _count_for_ever(gateway: Gateway) -> None:
+    """Count the common customers that members have agreed to count."""
+    while True:
+        try:
+            await gateway.overlapping.runs.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while counting common customers")
+        await asyncio.sleep(_OVERLAP_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

@@ -68,7 +68,11 @@ class PrivateSets:
         if not smaller:
             return 0
         try:
-            async with asyncio.timeout(self._longest_s), self._worker("server") as server, self._worker("client") as ask:
+            async with (
+                asyncio.timeout(self._longest_s),
+                self._worker("server") as server,
+                self._worker("client") as ask,
+            ):
                 await _give(server, b"".join(sorted(larger)), len(smaller).to_bytes(8))
                 await _give(ask, b"".join(sorted(smaller)))
                 setup, request = await asyncio.gather(_take(server), _take(ask))

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Text, bindparam, func, insert, or_, select, u
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.fields import choice, members
 from gateway.clock import Clock, seconds
-from gateway.database import Database, Query
+from gateway.database import Database, Query, Transaction
 from gateway.errors import Conflicting, Invalid, Reason, Refused
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
@@ -35,7 +35,7 @@ _SPENT = Query(
     select(func.count().label("accepted")).where(
         overlap.c.pair == bindparam("pair"),
         overlap.c.month == bindparam("month"),
-        overlap.c.state.in_(("accepted", "answered")),
+        or_(overlap.c.state == "accepted", overlap.c.state == "answered"),
     )
 )
 _DECIDE = Query(
@@ -147,7 +147,7 @@ class Overlaps:
         return (await found(self._database, overlap_id, subject.member)).describe()
 
     async def count(self, subject: Subject, overlap_id: str) -> dict[str, Any]:
-        """The answer. `Conflicting` while there is none, `Refused` where there will be none, `WorkerFailed` meanwhile."""
+        """The answer. `Conflicting` before, `Refused` where there is none, `WorkerFailed` until the next attempt."""
         return (await found(self._database, overlap_id, subject.member)).count()
 
     async def page(self, subject: Subject, *, after: str, limit: int) -> list[dict[str, Any]]:
@@ -167,7 +167,9 @@ class Overlaps:
         gives = await standing(self._agreements, own, "/own", member=proposer, now_s=now_s)
         takes = await standing(self._agreements, other, "/other", member=proposer, now_s=now_s)
         if gives.owner != proposer:
-            raise Invalid("overlap_not_own", "Your own side is under an agreement that you own.", field="/own/agreement")
+            raise Invalid(
+                "overlap_not_own", "Your own side is under an agreement that you own.", field="/own/agreement"
+            )
         if takes.parties != (gives.recipient, proposer):
             raise Invalid(
                 "overlap_not_mutual",
@@ -177,5 +179,5 @@ class Overlaps:
         return gives.recipient
 
 
-async def _decide(tx: Any, overlap_id: str, state: str, *, by: str, month: str | None, at: int) -> bool:
+async def _decide(tx: Transaction, overlap_id: str, state: str, *, by: str, month: str | None, at: int) -> bool:
     return await tx.run(_DECIDE, the_id=overlap_id, its_state=state, by=by, its_month=month, at=at) == 1

@@ -66,7 +66,7 @@ def routes(authenticate: Authenticate, overlaps: Overlaps) -> APIRouter:
 
     @router.post("/{overlap}/acceptance", summary="Agree to a count")
     async def accept(subject: Annotated[Subject, caller], overlap: one) -> Response:
-        """By the member that was asked; its token grants the proposer's dataset for `matching`. It then runs by itself."""
+        """By the member that was asked; its token grants the proposer's dataset for `matching`. Then it runs."""
         return _json(await overlaps.accept(subject, overlap))
 
     @router.delete("/{overlap}", summary="Decline a count")
@@ -76,7 +76,7 @@ def routes(authenticate: Authenticate, overlaps: Overlaps) -> APIRouter:
 
     @router.get("/{overlap}/count", summary="How many customers two members share")
     async def count(subject: Annotated[Subject, caller], overlap: one) -> Response:
-        """`at_least` and `fewer_than`; below the cohort the former is 0. 503 after a failed attempt: another follows."""
+        """`at_least` and `fewer_than`; below the cohort the former is 0. 503 between two attempts."""
         return _json(await overlaps.count(subject, overlap))
 
     return router

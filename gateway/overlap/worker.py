@@ -44,7 +44,7 @@ def elements() -> list[str]:
 def serve() -> None:
     """The side that learns nothing."""
     own, others = elements(), int.from_bytes(take())
-    server = psi.server.CreateWithNewKey(False)  # noqa: FBT003 - the library's own form: the size alone
+    server = psi.server.CreateWithNewKey(False)
     setup = server.CreateSetupMessage(_RATE_OF_FALSE_POSITIVES, others, own, psi.DataStructure.RAW)
     give(setup.SerializeToString())
     request = psi.Request()
@@ -54,7 +54,7 @@ def serve() -> None:
 
 def ask() -> None:
     """The side that counts; the gateway rounds what it says before anybody sees it."""
-    client = psi.client.CreateWithNewKey(False)  # noqa: FBT003 - as above
+    client = psi.client.CreateWithNewKey(False)
     give(client.CreateRequest(elements()).SerializeToString())
     setup, response = psi.ServerSetup(), psi.Response()
     setup.ParseFromString(take())
