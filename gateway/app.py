@@ -27,6 +27,8 @@ from gateway.agreements.drafting import Drafting
 from gateway.agreements.negotiation import Negotiation
 from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.approvals import Approvals
+from gateway.bundles.bundling import Bundling
+from gateway.bundles.rule_sets import RuleSets
 from gateway.cases.breaches import Breaches
 from gateway.cases.casework import Casework
 from gateway.catalog import Datasets, Uploads
@@ -111,6 +113,7 @@ class Gateway:
     enforcement: EnforcementPoint
     sharing: Sharing
     overlapping: Overlapping
+    bundling: Bundling
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -229,7 +232,8 @@ async def compose(
         casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        own_acts = (RotationActs(rotation), ExportActs())
+        rule_sets = RuleSets(database, ledger)
+        own_acts = (RotationActs(rotation), ExportActs(), rule_sets)
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
@@ -296,6 +300,15 @@ async def compose(
             sharing=sharing,
             overlapping=Overlapping.of(
                 database, ledger, keyring, clock, agreements=agreements, enforcement=enforcement
+            ),
+            bundling=Bundling.of(
+                database,
+                ledger,
+                keyring,
+                clock,
+                agreements=agreements,
+                enforcement=enforcement,
+                rule_sets=rule_sets,
             ),
             identity=identity,
             tiles=Tiles(database),

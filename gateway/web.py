@@ -24,6 +24,7 @@ from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
 from gateway.background import beside
+from gateway.bundles.routes import routes as bundle_routes
 from gateway.cases.routes import routes as case_routes
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.confidentiality.memo_routes import routes as memo_routes
@@ -114,6 +115,7 @@ def web(gateway: Gateway) -> FastAPI:
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
         push_routes(authenticate_active, sharing.addresses),
         overlap_routes(authenticate_active, gateway.overlapping.overlaps),
+        bundle_routes(authenticate_active, gateway.bundling),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
         console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),
         log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs),

@@ -98,8 +98,7 @@ async def test_each_log_committed_to_the_very_sets_before_they_were_counted(worl
 async def test_only_who_consents_to_be_matched_with_that_member_at_that_instant_is_counted(world: Counted) -> None:
     shared = world.shared
     own = await world.customers(shared.bank, shared.hotel, range(300, 460))
-    other = await world.customers(shared.hotel, shared.bank, [])
-    await other.upload(range(300, 460))
+    other = await world.customers(shared.hotel, shared.bank, range(300, 460), consenting=False)
     await other.owner.consent(other.dataset, other.other, "C00300", purpose="customer_referral", fields=["phone"])
     await other.owner.consent(other.dataset, shared.stranger, "C00301", purpose="matching", fields=["phone"])
     await other.owner.consent(other.dataset, other.other, "C00302", purpose="matching", fields=["name"])

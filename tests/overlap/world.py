@@ -50,14 +50,17 @@ class Counted:
     def runs(self) -> OverlapRuns:
         return self.shared.gateway.overlapping.runs
 
-    async def customers(self, owner: Member, other: Member, numbers: Iterable[int], **over: Any) -> Customers:
+    async def customers(
+        self, owner: Member, other: Member, numbers: Iterable[int], *, consenting: bool = True, **over: Any
+    ) -> Customers:
         """Customers of one who have all agreed to be matched with the other's; `over` are terms."""
         dataset, known = await owner.declare(PERSONAL_SCHEMA), list(numbers)
         agreed = {"purposes": ["matching"], "term": {"methods": ["overlap"]}} | over
         agreement = await owner.agree(other, dataset, ["phone"], **agreed)
         found = Customers(owner, other, agreement, dataset)
         await found.upload(known)
-        await found.consenting(known)
+        if consenting:
+            await found.consenting(known)
         return found
 
     async def both(self, banks: Iterable[int], hotels: Iterable[int]) -> tuple[Customers, Customers]:
