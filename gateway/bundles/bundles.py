@@ -133,14 +133,10 @@ class Bundles:
                 named = {"id": bundle_id, "member_id": subject.member, "owner_id": owner, "pseudonym": person}
                 why = {"rules_id": rules_id, "basis": known.basis, "made_at": change.now_ms}
                 await change.tx.run(_ADD, **named, **why, **kept)
-            facts: dict[str, Any] = {
-                "act": "bundle_made",
-                "actor": subject.actor(),
-                "bundle": bundle_id,
-                "agreement": wish.agreement,
-            }
-            facts |= {"dataset": wish.dataset, "rules": rules_id, "rules_sha256": rules.sha256, "personal": personal}
-            change.enter(Draft(log=owner, kind=Kind.QUERY, facts=facts | {"fields": list(made.fields_used)}))
+            facts = {"act": "bundle_made", "actor": subject.actor(), "bundle": bundle_id, "rules": rules_id}
+            place = {"agreement": wish.agreement, "dataset": wish.dataset, "rules_sha256": rules.sha256}
+            used = {"personal": personal, "fields": list(made.fields_used)}
+            change.enter(Draft(log=owner, kind=Kind.QUERY, facts={**facts, **place, **used}))
         applied = {"id": rules_id, "version": version, "sha256": rules.sha256}
         return {"id": bundle_id, "personal": personal, "rules": applied, **made.describe()}
 

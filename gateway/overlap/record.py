@@ -104,7 +104,8 @@ class Overlap:
 
     def _unanswered(self) -> NoReturn:
         if self.state == "refused":
-            raise Refused((Reason(self.last_code or "REFUSED"),))
+            assert self.last_code is not None
+            raise Refused((Reason(self.last_code),))
         if self.state == "accepted" and self.attempts:
             raise WorkerFailed
         raise Conflicting("overlap_unanswered", f"It is {self.state}; there is no answer.", field="overlap")

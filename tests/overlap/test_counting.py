@@ -21,7 +21,7 @@ def means(request: pytest.FixtureRequest) -> Counting:
     if request.param == "keyed_join":
         return KeyedJoin()
     if find_spec("private_set_intersection") is None:
-        pytest.skip(str(ComponentMissing("openmined-psi is not installed (make psi)")))
+        pytest.skip(str(ComponentMissing("openmined-psi is not installed (`make psi`)")))
     return PrivateSets()
 
 

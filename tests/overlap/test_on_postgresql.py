@@ -18,7 +18,7 @@ async def test_two_processes_spend_the_budget_once_and_answer_each_overlap_once(
 ) -> None:
     async with shared_on(request, tmp_path, "postgresql") as shared, second_process(shared) as second:
         world = Counted(shared)
-        own, other = await world.both(range(0, 140), range(0, 140))
+        own, other = await world.both(range(140), range(140))
         asked = [await world.proposed(own, other) for _ in range(MOST_A_MONTH + 2)]
         token = await other.owner.token(other.owner.under(own.agreement, own.dataset, "matching"))
         subject = await shared.subject(other.owner, token)
