@@ -36,6 +36,8 @@ from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
+from gateway.consents.asking import Asking
+from gateway.consents.contacts import ContactKeyActs
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -64,6 +66,7 @@ from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
@@ -109,6 +112,7 @@ class Gateway:
     datasets: Datasets
     uploads: Uploads
     consents: Consents
+    asking: Asking
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -233,7 +237,7 @@ async def compose(
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
         rule_sets = RuleSets(database, ledger)
-        own_acts = (RotationActs(rotation), ExportActs(), rule_sets)
+        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs(), rule_sets)
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
@@ -261,6 +265,11 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
+        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts)
+        senders = senders_of(settings, outward_post(settings), signing.answers)
+        core = (database, ledger, keyring, clock)
+        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
+        stack.push_async_callback(asking.close)
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -294,7 +303,8 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            consents=Consents(database, ledger, keyring, clock),
+            consents=consents,
+            asking=asking,
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,
