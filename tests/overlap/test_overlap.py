@@ -139,6 +139,8 @@ async def test_differencing_one_person_more_gets_the_answer_of_before(world: Cou
     assert (await world.answered(again, other))["repeats"] == before["overlap"]
     many = await world.customers(own.owner, own.other, range(840, 1100))
     assert (await world.answered(many, other))["repeats"] is None
+    world.next_month()
+    assert (await world.answered(own, other))["repeats"] == before["overlap"], "alternating sets tell nothing either"
 
 
 async def test_a_spent_budget_is_a_refusal_on_record_in_both_logs(world: Counted) -> None:
