@@ -6,7 +6,7 @@ STAMP := .venv/installed
 CODE := gateway tests bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types policies prove pytest clauses mutation bench stack bundle lock migration clean
+.PHONY: help install psi demo test lint types policies prove pytest clauses mutation bench stack bundle lock migration clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+psi: install ## install private set intersection, where it has a wheel: Linux on x86-64, glibc 2.35, Python 3.13 at most
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-psi.lock
 
 demo: install ## run the demo alliance: the main job from start to end
 	$(BIN)/gateway demo
@@ -41,6 +44,7 @@ prove: install ## prove the policy's invariants for all inputs (z3); a counter-e
 	$(BIN)/python -m tests.policy.smt
 
 pytest: install
+	@$(MAKE) --no-print-directory psi || echo "No private set intersection on this machine: its tests are skipped."
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 clauses: install ## run the tests of each clause of the rulebook; prints clause, test, result
@@ -59,9 +63,10 @@ bundle: install ## write the policies as an OPA bundle to var/opa, for docker-co
 	$(BIN)/python -m tests.services.opa bundle var/opa/bundle.tar.gz
 
 lock: ## resolve the dependencies anew (needs uv)
-	$(UV) pip compile pyproject.toml --all-extras $(LOCK_OPTIONS) --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --extra build --extra demo --extra dev --extra pdf $(LOCK_OPTIONS) --output-file requirements.lock
 	$(UV) pip compile pyproject.toml --extra build $(LOCK_OPTIONS) --constraint requirements.lock \
 	  --output-file deploy/requirements.lock
+	echo openmined-psi | $(UV) pip compile - $(LOCK_OPTIONS) --only-binary :all: --output-file requirements-psi.lock
 
 LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --no-annotate

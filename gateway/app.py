@@ -28,6 +28,8 @@ from gateway.agreements.drafting import Drafting
 from gateway.agreements.negotiation import Negotiation
 from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.approvals import Approvals
+from gateway.bundles.bundling import Bundling
+from gateway.bundles.rule_sets import RuleSets
 from gateway.cases.breaches import Breaches
 from gateway.cases.casework import Casework
 from gateway.catalog import Datasets, Uploads
@@ -64,6 +66,7 @@ from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
 from gateway.members.registration import Registration
+from gateway.overlap.overlapping import Overlapping
 from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
@@ -127,6 +130,8 @@ class Gateway:
     enforcement: EnforcementPoint
     sharing: Sharing
     referrals: Referrals
+    overlapping: Overlapping
+    bundling: Bundling
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -284,7 +289,8 @@ async def compose(
             disclosures=disclosures,
             forgetting=[asking.contacts],
         )
-        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs(), offline)
+        rule_sets = RuleSets(database, ledger)
+        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs(), offline, rule_sets)
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
@@ -365,6 +371,8 @@ async def compose(
             enforcement=enforcement,
             sharing=sharing,
             referrals=referrals,
+            overlapping=Overlapping.of(*core, agreements=agreements, enforcement=enforcement),
+            bundling=Bundling.of(*core, agreements=agreements, enforcement=enforcement, rule_sets=rule_sets),
             identity=identity,
             tiles=Tiles(database),
             exports=exports,

@@ -19,6 +19,7 @@ _CONSENTS_PAUSE_S = 5
 _ASKING_PAUSE_S = 30
 _PUSH_PAUSE_S = 2
 _REFERRALS_PAUSE_S = 5
+_OVERLAP_PAUSE_S = 5
 
 
 @asynccontextmanager
@@ -33,6 +34,7 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_ask_for_ever(gateway), name="asking"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
         asyncio.create_task(_run_referrals_for_ever(gateway), name="referrals"),
+        asyncio.create_task(_count_for_ever(gateway), name="overlaps"),
     ]
     try:
         yield
@@ -108,6 +110,16 @@ async def _run_referrals_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while running referrals")
         await asyncio.sleep(_REFERRALS_PAUSE_S)
+
+
+async def _count_for_ever(gateway: Gateway) -> None:
+    """Count the common customers that members have agreed to count."""
+    while True:
+        try:
+            await gateway.overlapping.runs.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while counting common customers")
+        await asyncio.sleep(_OVERLAP_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

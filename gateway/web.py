@@ -24,6 +24,7 @@ from gateway.agreements.document_routes import routes as document_routes
 from gateway.agreements.routes import routes as agreement_routes
 from gateway.app import Gateway
 from gateway.background import beside
+from gateway.bundles.routes import routes as bundle_routes
 from gateway.cases.routes import routes as case_routes
 from gateway.catalog.routes import routes as catalog_routes
 from gateway.confidentiality.memo_routes import routes as memo_routes
@@ -49,6 +50,7 @@ from gateway.limits import Limits
 from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
+from gateway.overlap.routes import routes as overlap_routes
 from gateway.referrals.routes import routes as referral_routes
 from gateway.rights.routes import routes as rights_routes
 
@@ -126,6 +128,8 @@ def web(gateway: Gateway) -> FastAPI:
         rights_routes(authenticate_withdrawing, gateway.rights),
         push_routes(authenticate_active, sharing.addresses),
         referral_routes(authenticate_active, gateway.referrals, identity.challenge_changed, gateway.message_signing),
+        overlap_routes(authenticate_active, gateway.overlapping.overlaps),
+        bundle_routes(authenticate_active, gateway.bundling),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
         console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),
         customer_routes(gateway.counter, Site.of(gateway.settings.base_url), identity.proxy, gateway.clock),

@@ -82,6 +82,16 @@ def propose_transfer(transfer: Annotated[str, typer.Argument(help="The id of the
 
 
 @told
+def propose_bundle_rules(rules: Annotated[str, typer.Argument(help="The id of the drafted rules.")]) -> None:
+    """Propose to put a member's rules of bundles in force (4.3.3); prints the proposal's id."""
+
+    async def terms(gateway: Gateway) -> tuple[str, Arguments]:
+        return await gateway.bundling.rule_sets.approval(rules)
+
+    propose("approve_bundle_rules", terms)
+
+
+@told
 def propose_readmission(member: Annotated[str, typer.Argument(help="The member's id.")], case: Case) -> None:
     """Propose to end a suspension; prints the proposal's id."""
 
@@ -160,6 +170,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("rotate-key", rotate_key),
     ("renew-contact-key", renew_contact_key),
     ("accept-transfer", propose_transfer),
+    ("bundle-rules", propose_bundle_rules),
 )
 
 

@@ -146,6 +146,7 @@ _DECIDED_BY = {
         "renew_document",
         "mark_attestation_false",
         "accept_transfer",
+        "approve_bundle_rules",
     },
     Role.SECRETARIAT: {"decide_case"},
     Role.MARKET: set[str](),

@@ -32,6 +32,7 @@ _DOORS = {
     "aiohttp": ("gateway/identity/key_set_client.py", "gateway/identity/outward.py"),
     "asyncpg": ("gateway/database/*",),
     "alembic": ("gateway/migrations/*",),
+    "private_set_intersection": ("gateway/overlap/worker.py",),
 }
 
 

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     DECIDE_CASE = "decide_case"
     DECIDE_EXPORT = "decide_export"
     DECIDE_TRANSFER = "decide_transfer"
+    DECIDE_BUNDLE_RULES = "decide_bundle_rules"
     ACT_FOR_MARKET = "act_for_market"
     ACT_FOR_LEGAL = "act_for_legal"
     ACT_FOR_FINANCE = "act_for_finance"
@@ -58,6 +59,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_CASE,
                 Permission.DECIDE_EXPORT,
                 Permission.DECIDE_TRANSFER,
+                Permission.DECIDE_BUNDLE_RULES,
                 Permission.DECIDE_DOCUMENT,
                 Permission.DECIDE_ATTESTATION,
             }
@@ -103,6 +105,7 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "decide_case": Permission.DECIDE_CASE,
         "export_log": Permission.DECIDE_EXPORT,
         "accept_transfer": Permission.DECIDE_TRANSFER,
+        "approve_bundle_rules": Permission.DECIDE_BUNDLE_RULES,
     }
 )
 """What deciding on a proposed act takes: every act that is registered stands here."""

@@ -151,8 +151,27 @@ test_these_are_the_purposes if {
 		"personalisation",
 		"settlement",
 		"risk_control",
+		"matching",
 	}
 }
+
+test_matching_goes_by_overlap_alone_and_nothing_else_does if {
+	agreed := json.patch(plain, [
+		{"op": "add", "path": "/agreement/purposes/-", "value": "matching"},
+		{"op": "add", "path": "/subject/grants/0/purposes/-", "value": "matching"},
+		{"op": "add", "path": "/agreement/methods/-", "value": "overlap"},
+	])
+	every asked in [["matching", "overlap", []], ["matching", "api", unfit], ["market_analysis", "overlap", unfit]] {
+		case := json.patch(agreed, [
+			{"op": "replace", "path": "/context/purpose", "value": asked[0]},
+			{"op": "replace", "path": "/action/method", "value": asked[1]},
+		])
+		decision := access.decision with input as case
+		decision.reasons == asked[2]
+	}
+}
+
+unfit := [{"code": "METHOD_NOT_AGREED", "clause": "4.1.2"}]
 
 test_personal_data_needs_consent if {
 	decision := access.decision with input as personal

@@ -13,6 +13,7 @@ purposes := {
 	"personalisation",
 	"settlement",
 	"risk_control",
+	"matching",
 }
 
 # METADATA

@@ -54,7 +54,22 @@ met contains "OUT_OF_SCOPE" if {
 }
 
 # METADATA
-# title: The method of access is agreed
+# title: Matching counts persons and shows nobody, so it goes by the method `overlap` alone, and nothing else does
+counted_or_read if {
+	input.context.purpose == "matching"
+	input.action.method == "overlap"
+}
+
+counted_or_read if {
+	input.context.purpose != "matching"
+	input.action.method != "overlap"
+}
+
+# METADATA
+# title: The method of access is agreed, and fits the purpose
 # custom:
 #   clause: "4.1.2"
-met contains "METHOD_NOT_AGREED" if input.action.method in input.agreement.methods
+met contains "METHOD_NOT_AGREED" if {
+	input.action.method in input.agreement.methods
+	counted_or_read
+}

@@ -1,0 +1,174 @@
+"""Bundles are made from what a person consented to at that instant, switched off at once, and explained."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, delete, select
+
+from gateway.bundles import bundles as bundles_module
+from gateway.bundles.switches import turn
+from gateway.bundles.tables import bundle
+from gateway.database import Query
+from gateway.vault.tables import subject_key
+from tests.bundles.world import RULES, Offering, shown
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def _without(made: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in made.items() if name != "id"}
+
+
+async def test_no_consent_no_person_and_a_switch_look_the_same(world: Offering) -> None:
+    never = _without(await world.made("C2"))
+    nobody = _without(await world.made("0" * 32))
+    await world.consent("C2")
+    assert (await world.made("C2"))["personal"] is True
+    assert (await world.switch("C2", off=True)).status_code == 200
+    switched = _without(await world.made("C2"))
+    unasked = _without(await world.made("C2", personal=False))
+    await world.switch("C2", off=False)
+    await world.shared.bank.withdraw(world.people.dataset, "C2")
+    assert never == nobody == switched == unasked
+    assert (never["personal"], never["fields_used"], shown(never)) == (False, [], ["A1", "B2", "C3"])
+
+
+async def test_a_bundle_uses_the_consented_fields_alone(world: Offering) -> None:
+    await world.consent("C3", fields=("children",))
+    made = await world.made("C3")
+    assert (made["fields_used"], shown(made)[0]) == (["children"], "D4")
+    await world.shared.bank.withdraw(world.people.dataset, "C3")
+    assert (await world.made("C3"))["personal"] is False
+
+
+async def test_what_is_read_of_a_person_is_an_entry_and_the_generic_list_reads_nothing(world: Offering) -> None:
+    await world.consent("C1")
+    before = len(await world.shared.accesses())
+    await world.made("C1", personal=False)
+    assert len(await world.shared.accesses()) == before
+    await world.switch("C1", off=True)
+    await world.made("C1")
+    closed = await world.shared.last_access()
+    assert (closed["purpose"], closed["opening"]["groups"]) == ("personalisation", [])
+    await world.switch("C1", off=False)
+    await world.made("C1")
+    opened = await world.shared.last_access()
+    assert opened["opening"]["groups"][0]["fields"] == ["children", "likes"]
+    entry = (await world.shared.entries(world.shared.bank.id))[-1]
+    assert (entry["act"], entry["personal"], entry["fields"]) == ("bundle_made", True, ["likes"])
+    await world.shared.bank.withdraw(world.people.dataset, "C1")
+
+
+async def test_a_switch_that_is_turned_while_a_bundle_is_made_wins(
+    world: Offering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.consent("C1")
+    gateway, bank = world.shared.gateway, world.shared.bank
+    person = (await gateway.keyring.unlock(bank.id)).pseudonym("C1")
+    release = gateway.enforcement.release
+
+    async def and_meanwhile(request: Any) -> Any:
+        released = await release(request)
+        if request.purpose == "personalisation":
+            async with gateway.ledger.changing(bank.id, narrows={bank.id}) as change:
+                await turn(change, bank.id, person, off=True, actor={"person": "page"})
+        return released
+
+    monkeypatch.setattr(gateway.enforcement, "release", and_meanwhile)
+    made = await world.made("C1")
+    monkeypatch.undo()
+    assert (made["personal"], made["fields_used"]) == (False, [])
+    assert (await gateway.bundling.bundles.of_person(bank.id, person))[0]["basis"] == "switched_off"
+    await world.switch("C1", off=False)
+    await bank.withdraw(world.people.dataset, "C1")
+
+
+async def test_the_owner_tells_its_customer_what_was_offered_and_why(world: Offering) -> None:
+    await world.consent("C2")
+    made = await world.made("C2")
+    explained = (await world.explained("C2"))[0]
+    assert (explained["id"], explained["member"], explained["basis"]) == (
+        made["id"],
+        world.shared.hotel.id,
+        "consented",
+    )
+    assert explained["preferences"] == {"children": 2, "likes": "mountains"}
+    assert explained["words"] == made["words"]
+    assert explained["items"] == made["items"]
+    assert explained["rules"]["sha256"] == made["rules"]["sha256"]
+    assert (await world.shared.entries(world.shared.bank.id))[-1]["act"] == "bundles_explained"
+    await world.shared.bank.withdraw(world.people.dataset, "C2")
+    assert (await world.explained("C2"))[0] == explained, "what was done stays explained"
+    assert await world.explained("nobody") == []
+
+
+async def test_nothing_of_a_person_is_kept_or_entered_in_clear(world: Offering) -> None:
+    await world.consent("C2")
+    await world.made("C2")
+    await world.shared.bank.withdraw(world.people.dataset, "C2")
+    rows = await world.shared.gateway.database.all(Query(select(bundle)))
+    log = await world.shared.entries(world.shared.bank.id)
+    texts = [str([row[name.name] for name in bundle.columns]) for row in rows] + [json.dumps(one) for one in log]
+    assert [one for one in texts if "mountains" in one or "LIKES_" in one or '"C2"' in one] == []
+
+
+async def test_explanations_go_with_the_persons_key(world: Offering) -> None:
+    await world.consent("C3")
+    await world.made("C3")
+    gateway, bank = world.shared.gateway, world.shared.bank
+    person = (await gateway.keyring.unlock(bank.id)).pseudonym("C3")
+    assert await gateway.bundling.bundles.of_person(bank.id, person)
+    async with gateway.database.transaction() as tx:
+        await tx.run(Query(delete(subject_key).where(subject_key.c.scope == bindparam("person"))), person=person)
+    assert await gateway.bundling.bundles.of_person(bank.id, person) == []
+
+
+async def test_only_the_owner_of_the_data_switches_and_explains(world: Offering) -> None:
+    for path, said in (("switch", {"off": True}), ("explanations", {})):
+        body = {"dataset": world.people.dataset, "subject": "C1", **said}
+        for other in (world.shared.hotel, world.shared.stranger):
+            answer = await other.post(f"/v1/bundles/{path}", await other.token(), body)
+            assert answer.status_code == 404, answer.text
+
+
+async def test_a_member_without_agreement_or_grant_gets_no_bundle(world: Offering) -> None:
+    stranger = world.shared.stranger
+    wish = {"agreement": world.people.agreement, "dataset": world.people.dataset, "record": world.ids["C1"]}
+    assert (await stranger.post("/v1/bundles", await stranger.token(), wish)).status_code == 404
+    hotel = world.shared.hotel
+    only_people = await hotel.token(hotel.under(world.people.agreement, world.people.dataset, "personalisation"))
+    assert (await hotel.post("/v1/bundles", only_people, wish)).status_code == 403
+
+
+async def test_rules_are_in_force_once_two_operators_approved_exactly_these(world: Offering) -> None:
+    former = (await world.made("C1"))["rules"]
+    drafted = await world.drafted(size=1)
+    assert (drafted["state"], drafted["version"]) == ("draft", former["version"] + 1)
+    assert (await world.made("C1"))["rules"] == former
+    _, arguments = await world.shared.gateway.bundling.rule_sets.approval(drafted["id"])
+    await world.shared.alliance.by_two("approve_bundle_rules", **arguments)
+    made = await world.made("C1")
+    assert (made["rules"]["version"], len(made["items"])) == (drafted["version"], 1)
+    hotel = world.shared.hotel
+    listed = (await hotel.get("/v1/bundles/rules", await hotel.token())).json()["items"]
+    assert [one["state"] for one in listed] == ["retired"] * (len(listed) - 1) + ["active"]
+    with pytest.raises(Exception, match="bundle_rules_decided"):
+        await world.shared.alliance.by_two("approve_bundle_rules", **arguments)
+    with pytest.raises(Exception, match="bundle_rules_differ"):
+        await world.shared.alliance.by_two("approve_bundle_rules", rules=drafted["id"], sha256="0" * 64)
+    await world.in_force()
+
+
+async def test_a_rule_set_that_looks_at_a_price_is_not_drafted(world: Offering) -> None:
+    hotel = world.shared.hotel
+    bad = world.rules(rules=[RULES[0] | {"prefer": {"field": "price", "in": [120_000]}}])
+    answer = await hotel.post("/v1/bundles/rules", await hotel.token(), bad)
+    assert (answer.status_code, answer.json()["field"]) == (400, "/rules/0/prefer/field")
+
+
+async def test_a_list_that_is_too_long_is_refused(world: Offering, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles_module, "MOST_PRODUCTS", 3)
+    assert (await world.ask("C1")).status_code == 413
