@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,7 +14,6 @@ from gateway import migrations
 from gateway.access.case_bundles import CaseBundles
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
-from gateway.access.disclosures import Disclosures
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.export_permits import ExportActs
 from gateway.access.exports import Exports
@@ -28,21 +27,14 @@ from gateway.agreements.drafting import Drafting
 from gateway.agreements.negotiation import Negotiation
 from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.approvals import Approvals
-from gateway.bundles.bundling import Bundling
-from gateway.bundles.rule_sets import RuleSets
 from gateway.cases.breaches import Breaches
 from gateway.cases.casework import Casework
 from gateway.catalog import Datasets, Uploads
 from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
-from gateway.consents import Consents
-from gateway.consents.asking import Asking
 from gateway.consents.contacts import ContactKeyActs
-from gateway.consents.following import Following, FollowUpDuties
-from gateway.consents.offline.offline import OfflineConsents
-from gateway.consents.receipts import ConsentReceipts
-from gateway.console.customer.counter import Counter
+from gateway.consents.following import FollowUpDuties
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -66,15 +58,11 @@ from gateway.members.client_acts import ClientActs
 from gateway.members.clients import Clients
 from gateway.members.directory import Directory
 from gateway.members.registration import Registration
-from gateway.overlap.overlapping import Overlapping
 from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
+from gateway.persons import Persons, persons_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
-from gateway.referrals.letters import Letters
-from gateway.referrals.referrals import Referrals
-from gateway.rights.rights import Rights
-from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
@@ -90,7 +78,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
+class Gateway(Persons):
     """Everything that is constructed, for the web application, the command line and the tests."""
 
     settings: Settings
@@ -119,19 +107,9 @@ class Gateway:
     duties: Duties
     datasets: Datasets
     uploads: Uploads
-    consents: Consents
-    disclosures: Disclosures
-    following: Following
-    asking: Asking
-    offline: OfflineConsents
-    rights: Rights
-    counter: Counter
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
-    referrals: Referrals
-    overlapping: Overlapping
-    bundling: Bundling
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -256,50 +234,8 @@ async def compose(
         casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        core = (database, ledger, keyring, clock)
-        disclosures = Disclosures(database)
-        following = Following.of(
-            database,
-            ledger,
-            clock,
-            disclosed=disclosures,
-            receipts=ConsentReceipts(signing.receipts, keyring),
-            signer=signing.answers,
-            post=outward_post(settings),
-            loopback=settings.jwks_loopback,
-        )
-        stack.push_async_callback(following.telling.close)
-        consents = Consents.of(*core, signer=signing.receipts, followers=following)
-        senders = senders_of(settings, outward_post(settings), signing.answers)
-        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
-        stack.push_async_callback(asking.close)
-        offline = OfflineConsents.of(
-            *core,
-            datasets=datasets,
-            records=consents.records,
-            contacts=asking.contacts,
-            inviting=asking.inviting,
-        )
-        rights = Rights.of(
-            *core,
-            datasets=datasets,
-            records=consents.records,
-            receipts=consents.receipts,
-            following=following,
-            disclosures=disclosures,
-            forgetting=[asking.contacts],
-        )
-        rule_sets = RuleSets(database, ledger)
-        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs(), offline, rule_sets)
-        members_acts = (client_acts, signing_keys, members, admissions, attestations)
-        bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
-        approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
-        exports = Exports(database, ledger, integrator, approvals, clock)
-        circumstances = Circumstances(ownership)
-        beside = FollowUpDuties(database, clock)
-        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days, beside=beside)
         enforcement = EnforcementPoint(
-            facts=GoverningFacts(database, agreements, datasets, circumstances),
+            facts=GoverningFacts(database, agreements, datasets, Circumstances(ownership)),
             deciding=Deciding(decisions, clock),
             cases=DecidedCases(database, clock),
             search=Search(database, keyring),
@@ -307,6 +243,26 @@ async def compose(
             vault=Vault(keyring),
             receipts=signing.receipts,
         )
+        persons = await stack.enter_async_context(
+            persons_of(
+                settings,
+                database,
+                ledger,
+                keyring,
+                clock,
+                signing=signing,
+                datasets=datasets,
+                agreements=agreements,
+                enforcement=enforcement,
+            )
+        )
+        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs(), persons)
+        members_acts = (client_acts, signing_keys, members, admissions, attestations)
+        bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
+        approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
+        exports = Exports(database, ledger, integrator, approvals, clock)
+        beside = FollowUpDuties(database, clock)
+        duties = Duties.of(database, ledger, agreements, clock, return_days=settings.return_days, beside=beside)
         sharing = Sharing.of(
             database,
             ledger,
@@ -319,13 +275,8 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
-        referrals = Referrals.of(
-            *core,
-            agreements=agreements,
-            enforcement=enforcement,
-            telling=Letters(database, asking.contacts, senders),
-        )
         yield Gateway(
+            **{one.name: getattr(persons, one.name) for one in fields(persons)},
             settings=settings,
             clock=clock,
             database=database,
@@ -358,21 +309,9 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            disclosures=disclosures,
-            following=following,
-            consents=consents,
-            asking=asking,
-            offline=offline,
-            rights=rights,
-            counter=Counter.of(
-                database, clock, asking=asking, consents=consents, following=following, disclosures=disclosures
-            ),
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,
-            referrals=referrals,
-            overlapping=Overlapping.of(*core, agreements=agreements, enforcement=enforcement),
-            bundling=Bundling.of(*core, agreements=agreements, enforcement=enforcement, rule_sets=rule_sets),
             identity=identity,
             tiles=Tiles(database),
             exports=exports,

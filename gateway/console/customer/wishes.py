@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from gateway.clock import MILLISECONDS
 from gateway.consents.asking import Kind, Visit
@@ -12,13 +12,7 @@ from gateway.console.customer import views
 from gateway.console.customer.shown import Names
 from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
-
-
-class Person(NamedTuple):
-    """Somebody whose data an owner holds."""
-
-    owner: str
-    pseudonym: str
+from gateway.rights.request import Person
 
 
 class Requests(Protocol):
