@@ -17,7 +17,10 @@ _PERCENT: Final = ord("%")
 
 
 def parse_form(content_type: bytes, body: bytes, *, most: int = _PARAMETERS) -> dict[str, str]:
-    """The parameters by name; empty ones count as absent (RFC 6749 section 3.2), any name twice is refused, so are too many."""
+    """The parameters by name; empty ones count as absent (RFC 6749 section 3.2), any name twice is refused.
+
+    `most`: more of them are refused, too.
+    """
     if not _TYPE.fullmatch(content_type):
         raise TokenRefused("invalid_request", "FORM_TYPE")
     if len(body) > BODY_BYTES:
