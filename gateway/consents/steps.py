@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, func, insert, update
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, null, update
 
 from gateway.clock import seconds
 from gateway.consents.events import NEW_EVENT, event_row, newest_digest
@@ -42,7 +42,7 @@ _END = Query(
     .where(consent.c.id == bindparam("the_id"))
 )
 _STAND_AGAIN = Query(
-    update(consent).values(ended_at=None, end_kind=None).where(consent.c.id == bindparam("the_id", type_=Text))
+    update(consent).values(ended_at=null(), end_kind=null()).where(consent.c.id == bindparam("the_id", type_=Text))
 )
 _NARROW_FIELDS = Query(
     update(consent).values(fields=bindparam("new_fields", type_=BigInteger)).where(consent.c.id == bindparam("the_id"))
