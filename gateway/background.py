@@ -29,6 +29,7 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
         asyncio.create_task(_settle_consents_for_ever(gateway), name="consents"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
+        asyncio.create_task(_follow_withdrawals_for_ever(gateway), name="withdrawals"),
     ]
     try:
         yield
@@ -56,7 +57,6 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
     while True:
         try:
             await gateway.duties.settling.run()
-            await gateway.following.settling.run()
         except Exception as error:
             problems.log_unexpected(error, "while settling duties")
         await asyncio.sleep(_DUTIES_PAUSE_S)
@@ -78,10 +78,21 @@ async def _push_for_ever(gateway: Gateway) -> None:
         try:
             with suppress(GatewayError):
                 await gateway.sharing.pushes.start()
-                await gateway.following.telling.start()
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)
+
+
+async def _follow_withdrawals_for_ever(gateway: Gateway) -> None:
+    """Tell recipients what has ended, and settle what they have not complied with; each failure is for itself."""
+    works: list[Callable[[], Awaitable[object]]] = [gateway.following.telling.start, gateway.following.settling.run]
+    while True:
+        for work in works:
+            try:
+                await work()
+            except Exception as error:
+                problems.log_unexpected(error, "while following withdrawals")
+        await asyncio.sleep(_CONSENTS_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:
