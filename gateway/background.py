@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import NamedTuple
 
 from gateway import problems
 from gateway.app import Gateway
@@ -13,29 +14,40 @@ from gateway.errors import GatewayError
 from gateway.vault.own_keys import REREAD_S
 from gateway.vault.rotation import RotatedKey
 
-_SWEEP_PAUSE_S = 60
-_DUTIES_PAUSE_S = 60
-_CONSENTS_PAUSE_S = 5
-_ASKING_PAUSE_S = 30
-_PUSH_PAUSE_S = 2
-_REFERRALS_PAUSE_S = 5
-_OVERLAP_PAUSE_S = 5
+Step = Callable[[], Awaitable[object]]
+
+
+class Work(NamedTuple):
+    """What is done again and again. Every server does it; whatever can be done once only is claimed by one of them."""
+
+    doing: str
+    pause_s: int
+    steps: tuple[Step, ...]
+
+
+def works(gateway: Gateway) -> list[Work]:
+    """All of it; nothing that is permitted or refused waits for any."""
+    return [
+        Work("sweeping", 60, (_Sweeping(gateway).sweep, gateway.identity.forget_expired)),
+        Work("turning keys", REREAD_S, (gateway.signing.follow, *_rotations(gateway))),
+        Work("settling duties", 60, (gateway.duties.settling.run,)),
+        Work(
+            "settling consents",
+            5,
+            (gateway.consents.overtaken.settle, gateway.offline.settling.run, gateway.rights.settling.run),
+        ),
+        Work("following withdrawals", 5, (gateway.following.telling.start, gateway.following.settling.run)),
+        Work("asking for consents", 30, (gateway.asking.inviting.run,)),
+        Work("running referrals", 5, (gateway.referrals.running.run,)),
+        Work("counting common customers", 5, (gateway.overlapping.runs.run,)),
+        Work("pushing", 2, (partial(_push, gateway),)),
+    ]
 
 
 @asynccontextmanager
 async def beside(gateway: Gateway) -> AsyncIterator[None]:
     """Work in the background until the block ends; what fails is logged, and tried again at its next turn."""
-    alone = not gateway.settings.database_url
-    tasks = [
-        asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
-        asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
-        asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
-        asyncio.create_task(_settle_consents_for_ever(gateway), name="consents"),
-        asyncio.create_task(_ask_for_ever(gateway), name="asking"),
-        asyncio.create_task(_push_for_ever(gateway), name="push"),
-        asyncio.create_task(_run_referrals_for_ever(gateway), name="referrals"),
-        asyncio.create_task(_count_for_ever(gateway), name="overlaps"),
-    ]
+    tasks = [asyncio.create_task(_for_ever(work), name=work.doing) for work in works(gateway)]
     try:
         yield
     finally:
@@ -44,94 +56,35 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         await asyncio.wait(tasks)
 
 
-async def _sweep_for_ever(gateway: Gateway, *, starting: bool) -> None:
-    """Delete what uploads left, once the disclosure log has read it, and what tokens no longer need; or later."""
+async def _for_ever(work: Work) -> None:
+    """Step after step; the failure of one stops no other."""
     while True:
-        try:
-            await gateway.disclosures.follow_all()
-            await gateway.uploads.sweep(starting=starting)
-            starting = False
-            await gateway.identity.forget_expired()
-        except Exception as error:
-            problems.log_unexpected(error, "while sweeping")
-        await asyncio.sleep(_SWEEP_PAUSE_S)
-
-
-async def _settle_duties_for_ever(gateway: Gateway) -> None:
-    """Settle what has come due; every server does, and each date is settled once."""
-    while True:
-        try:
-            await gateway.duties.settling.run()
-            await gateway.following.settling.run()
-        except Exception as error:
-            problems.log_unexpected(error, "while settling duties")
-        await asyncio.sleep(_DUTIES_PAUSE_S)
-
-
-async def _settle_consents_for_ever(gateway: Gateway) -> None:
-    """Record what the clock has ended, and what batches were decided; nothing that is permitted waits for it."""
-    while True:
-        try:
-            await gateway.consents.overtaken.settle()
-            await gateway.offline.settling.run()
-            await gateway.rights.settling.run()
-        except Exception as error:
-            problems.log_unexpected(error, "while settling consents")
-        await asyncio.sleep(_CONSENTS_PAUSE_S)
-
-
-async def _ask_for_ever(gateway: Gateway) -> None:
-    """Send what nobody took, remind whoever put it off, and let lapse what nobody answered."""
-    while True:
-        try:
-            await gateway.asking.inviting.run()
-        except Exception as error:
-            problems.log_unexpected(error, "while asking for consents")
-        await asyncio.sleep(_ASKING_PAUSE_S)
-
-
-async def _push_for_ever(gateway: Gateway) -> None:
-    """Send what was published to the addresses that recipients registered; what can't begin now begins later."""
-    while True:
-        try:
-            with suppress(GatewayError):
-                await gateway.sharing.pushes.start()
-                await gateway.following.telling.start()
-        except Exception as error:
-            problems.log_unexpected(error, "while pushing")
-        await asyncio.sleep(_PUSH_PAUSE_S)
-
-
-async def _run_referrals_for_ever(gateway: Gateway) -> None:
-    """Register, match and return referrals; every server does, and each step is taken once."""
-    while True:
-        try:
-            await gateway.referrals.running.run()
-        except Exception as error:
-            problems.log_unexpected(error, "while running referrals")
-        await asyncio.sleep(_REFERRALS_PAUSE_S)
-
-
-async def _count_for_ever(gateway: Gateway) -> None:
-    """Count the common customers that members have agreed to count."""
-    while True:
-        try:
-            await gateway.overlapping.runs.run()
-        except Exception as error:
-            problems.log_unexpected(error, "while counting common customers")
-        await asyncio.sleep(_OVERLAP_PAUSE_S)
-
-
-async def _turn_keys_for_ever(gateway: Gateway) -> None:
-    """Follow the gateway's own keys, and take the steps of a rotation that are due; each failure is for itself."""
-    works: list[Callable[[], Awaitable[None]]] = [
-        gateway.signing.follow,
-        *(partial(gateway.key_rotation.turn, use) for use in RotatedKey),
-    ]
-    while True:
-        for work in works:
+        for step in work.steps:
             try:
-                await work()
+                await step()
             except Exception as error:
-                problems.log_unexpected(error, "while turning the gateway's own keys")
-        await asyncio.sleep(REREAD_S)
+                problems.log_unexpected(error, f"while {work.doing}")
+        await asyncio.sleep(work.pause_s)
+
+
+def _rotations(gateway: Gateway) -> list[Step]:
+    return [partial(gateway.key_rotation.turn, use) for use in RotatedKey]
+
+
+async def _push(gateway: Gateway) -> None:
+    """Send what was published to the addresses that recipients registered; what can't begin now begins later."""
+    with suppress(GatewayError):
+        await gateway.sharing.pushes.start()
+
+
+class _Sweeping:
+    """Deletes what uploads left, once the disclosure log has read it; the first time also what a crash left."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._starting = not gateway.settings.database_url
+
+    async def sweep(self) -> None:
+        await self._gateway.disclosures.follow_all()
+        await self._gateway.uploads.sweep(starting=self._starting)
+        self._starting = False
