@@ -36,6 +36,7 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.asking import Asking
+from gateway.consents.contacts import ContactKeyActs
 from gateway.consents.following import Following, FollowUpDuties
 from gateway.consents.offline.offline import OfflineConsents
 from gateway.consents.receipts import ConsentReceipts
@@ -276,7 +277,7 @@ async def compose(
             disclosures=disclosures,
             forgetting=[asking.contacts],
         )
-        own_acts = (RotationActs(rotation), ExportActs(), offline)
+        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs(), offline)
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
