@@ -33,7 +33,7 @@ _CENTRAL_HEADER: Final = b"PK\x01\x02"
 _ENCRYPTED: Final = 0x1
 _MODE_SHIFT: Final = 16
 _LISTED = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-_BROKEN = (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
+_BROKEN = (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 class Archive:
