@@ -53,6 +53,7 @@ async def test_every_operation_that_reads_a_body_describes_it(shared: Shared) ->
         "/v1/agreements/{agreement_id}/termination",
         "/v1/cases/{case_id}/escalation",
         "/v1/consents/{consent_id}/withdrawal",
+        "/v1/overlaps/{overlap}/acceptance",
         "/v1/signing-keys/{fingerprint}/confirmation",
     }
 
