@@ -51,7 +51,8 @@ async def _living(gateway: Gateway, sweeps: _Sweeps) -> AsyncIterator[None]:
 async def test_the_sweeper_survives_any_error_and_is_awaited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(background, "_SWEEP_PAUSE_S", 0.01)
+    all_works = background.works
+    monkeypatch.setattr(background, "works", lambda of: [one._replace(pause_s=0) for one in all_works(of)[:1]])
     sweeps = _Sweeps()
     async with founded(tmp_path) as alliance:
         with caplog.at_level(logging.ERROR):
