@@ -65,7 +65,7 @@ from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
 from gateway.vault.errors import KeysUnavailable
-from gateway.vault.keyring import KeyRing
+from gateway.vault.keyring import OWN, KeyRing
 from gateway.vault.provider import KekProvider
 from gateway.vault.rotation import KeyRotation, RotatedKey
 from gateway.vault.vault import Vault
@@ -181,6 +181,11 @@ async def initialise(settings: Settings, provider: KekProvider, clock: Clock = s
             except KeysUnavailable:
                 async with database.transaction() as tx:
                     await keyring.create_signing_key(tx, use, clock())
+        try:
+            await keyring.unlock(OWN)
+        except KeysUnavailable:
+            async with database.transaction() as tx:
+                await keyring.create_member_keys(tx, OWN, clock())
     finally:
         await database.close()
 

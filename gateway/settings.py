@@ -92,6 +92,26 @@ class Settings:
     oidc_ca_file: Path | None = None
     """Root certificates (PEM) of the provider; default: those that `certifi` knows."""
 
+    sms_sender: str = ""
+    """How SMS leave: `https` (`sms_url`), `file` (`messages_dir`), `console`; empty: console on loopback, else none."""
+    sms_url: str = ""
+    """The https address of the SMS service, which the gateway's signed POSTs go to."""
+    mail_sender: str = ""
+    """How e-mail leaves: `smtp`, `file` (`messages_dir`), `console`; empty: console on loopback, else none."""
+    smtp_host: str = ""
+    """The server that takes the mail."""
+    smtp_port: int = 587
+    smtp_tls: str = "starttls"
+    """`starttls`, `implicit` (usually port 465), or `none`, which is for a server on this machine."""
+    smtp_from: str = ""
+    """The address that mail comes from."""
+    smtp_user: str = ""
+    """Empty: the server asks for no password."""
+    smtp_password_file: Path | None = None
+    """A 0600 file with the password."""
+    messages_dir: Path | None = None
+    """Where the sender `file` lays messages down; the folder exists already."""
+
     jwks_loopback: bool = False
     """Let members' key sets lie on this machine; for tests on loopback only."""
 
@@ -156,6 +176,63 @@ class Settings:
                 remedy="Name them as in 10.0.0.7,10.1.0.0/28.",
             ) from None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody but this machine reaches the gateway, directly or by its public address."""
+        return _loopback(self.host) and _loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def sms_by(self) -> str:
+        """What sends SMS; empty for nothing."""
+        return self.sms_sender or ("console" if self.is_local else "")
+
+    @property
+    def mail_by(self) -> str:
+        """What sends e-mail; empty for nothing."""
+        return self.mail_sender or ("console" if self.is_local else "")
+
+    def _check_senders(self) -> None:
+        """Messages hold codes and addresses: they leave encrypted, or not for others to see."""
+        for name, kinds in (("sms_sender", ("https", "file", "console")), ("mail_sender", ("smtp", "file", "console"))):
+            chosen, field = getattr(self, name), f"{_PREFIX}{name.upper()}"
+            if chosen and chosen not in kinds:
+                raise Invalid("unknown_sender", f"One of {', '.join(kinds)}.", field=field)
+            if chosen == "console" and not self.is_local:
+                raise Invalid(
+                    "console_sender_not_loopback",
+                    "Messages are shown on the console of a gateway on loopback only: its log would hold codes.",
+                    field=field,
+                    remedy=f"Set it to {kinds[0]}.",
+                )
+            if chosen == "file" and self.messages_dir is None:
+                raise Invalid("no_messages_dir", "Where messages are laid down.", field="GATEWAY_MESSAGES_DIR")
+        if self.sms_sender == "https" and not self.sms_url.startswith("https://"):
+            raise Invalid("invalid_sms_url", "The SMS service has an https address.", field="GATEWAY_SMS_URL")
+        if self.mail_sender == "smtp":
+            self._check_smtp()
+
+    def _check_smtp(self) -> None:
+        if not self.smtp_host:
+            raise Invalid("no_smtp_host", "The server that takes the mail.", field="GATEWAY_SMTP_HOST")
+        if "@" not in self.smtp_from:
+            raise Invalid("no_smtp_from", "The address that mail comes from.", field="GATEWAY_SMTP_FROM")
+        if self.smtp_tls not in ("starttls", "implicit", "none"):
+            raise Invalid("unknown_smtp_tls", "One of starttls, implicit, none.", field="GATEWAY_SMTP_TLS")
+        if self.smtp_tls == "none" and not _loopback(self.smtp_host):
+            raise Invalid(
+                "insecure_smtp",
+                "Without TLS mail goes to a server on this machine only.",
+                field="GATEWAY_SMTP_TLS",
+                remedy="Use starttls or implicit.",
+            )
+        if bool(self.smtp_user) != bool(self.smtp_password_file):
+            raise Invalid(
+                "half_an_smtp_login",
+                "A user and a password, or neither.",
+                field="GATEWAY_SMTP_PASSWORD_FILE",
+                remedy="Set both GATEWAY_SMTP_USER and GATEWAY_SMTP_PASSWORD_FILE.",
+            )
+
     def _check_duties(self) -> None:
         for name in ("leak_hold_hours", "return_days"):
             if not 1 <= getattr(self, name) <= _LONGEST_PERIOD:
@@ -163,6 +240,7 @@ class Settings:
 
     def _check(self) -> None:
         self._check_duties()
+        self._check_senders()
         if not _loopback(self.host) and not self.tls_terminated:
             raise Invalid(
                 "insecure_listener",

@@ -25,6 +25,9 @@ from gateway.vault.tables import member_key, signing_key
 __all__ = ["KeyRing", "KeyState", "MemberKeys", "SigningKey", "SubjectKey", "Use", "WrappedSubjectKey"]
 
 LONGEST_LIFE_MS = 300_000
+OWN = "gateway"
+"""Whose keys are the gateway's own, where members have theirs; no member has this id."""
+
 _NEW = Query(insert(member_key))
 _OF_MEMBER = Query(
     select(
@@ -40,6 +43,21 @@ _SET_STATE = Query(
     update(member_key)
     .values(state=bindparam("new_state"))
     .where(member_key.c.member_id == bindparam("of_member"), member_key.c.state != bindparam("not_state"))
+)
+_NEWEST = Query(
+    select(member_key.c.version)
+    .where(member_key.c.member_id == bindparam("member_id"), member_key.c.use == bindparam("use"))
+    .order_by(member_key.c.version.desc())
+    .limit(1)
+)
+_RETIRE = Query(
+    update(member_key)
+    .values(state=KeyState.DECRYPT_ONLY.value)
+    .where(
+        member_key.c.member_id == bindparam("of_member"),
+        member_key.c.use == bindparam("of_use"),
+        member_key.c.state == KeyState.ACTIVE.value,
+    )
 )
 _NEW_SIGNING = Query(insert(signing_key))
 _SIGNING = Query(
@@ -90,21 +108,35 @@ class KeyRing:
     async def create_member_keys(self, tx: Transaction, member_id: str, now_ms: int) -> None:
         """Draw version 1 of a member's keys, one per use, and store them wrapped. `AlreadyExists` the second time."""
         for use in Use:
-            key = os.urandom(KEY_BYTES)
-            wrapped = await asyncio.to_thread(
-                self._provider.wrap, key, _bound(member_id, use, 1, self._provider.key_id)
-            )
-            await tx.run(
-                _NEW,
-                member_id=member_id,
-                use=use.value,
-                version=1,
-                provider_key_id=self._provider.key_id,
-                wrapped=wrapped,
-                check_value=_check(key, member_id, use, 1),
-                state=KeyState.ACTIVE.value,
-                created_at=now_ms,
-            )
+            await self._draw(tx, member_id, use, 1, now_ms)
+
+    async def renew_own_index_key(self, tx: Transaction, now_ms: int) -> int:
+        """Draw the next version of the gateway's own index key and return it; what the former ones found is found on.
+
+        Then `forget` the gateway itself once it is committed. `KeysUnavailable` where there is none yet.
+        """
+        newest = await tx.one(_NEWEST, member_id=OWN, use=Use.INDEX.value)
+        if newest is None:
+            raise KeysUnavailable("The gateway has no index key of its own.")
+        await tx.run(_RETIRE, of_member=OWN, of_use=Use.INDEX.value)
+        version = int(newest["version"]) + 1
+        await self._draw(tx, OWN, Use.INDEX, version, now_ms)
+        return version
+
+    async def _draw(self, tx: Transaction, member_id: str, use: Use, version: int, now_ms: int) -> None:
+        key, provider = os.urandom(KEY_BYTES), self._provider
+        bound = _bound(member_id, use, version, provider.key_id)
+        await tx.run(
+            _NEW,
+            member_id=member_id,
+            use=use.value,
+            version=version,
+            provider_key_id=provider.key_id,
+            wrapped=await asyncio.to_thread(provider.wrap, key, bound),
+            check_value=_check(key, member_id, use, version),
+            state=KeyState.ACTIVE.value,
+            created_at=now_ms,
+        )
 
     async def unlock(self, member_id: str) -> MemberKeys:
         """The member's keys, for one batch: see `MemberKeys`. `KeysUnavailable` when there are none in use."""

@@ -53,6 +53,7 @@ class MemberKeys:
     __slots__ = (
         "_active",
         "_audit",
+        "_blind",
         "_of_datasets",
         "_pseudonyms",
         "_still_valid",
@@ -70,6 +71,10 @@ class MemberKeys:
         self._still_valid = still_valid
         self._wraps = {version: SubjectKeyWrap(member_id, version, key) for version, key in keys[Use.WRAP].items()}
         self._audit = {version: ExtendedNonceCipher(key) for version, key in keys[Use.AUDIT].items()}
+        self._blind = {
+            version: KeyedHash(KeyedHash(key, "sha256").digest(b"gw1 blind"), "sha256")
+            for version, key in sorted(keys[Use.INDEX].items(), reverse=True)
+        }
         index = keys[Use.INDEX].get(active.get(Use.INDEX, -1))
         root = KeyedHash(index, "sha256") if index else None
         self._pseudonyms = KeyedHash(root.digest(b"gw1 pseudonym"), "sha256") if root else None
@@ -99,6 +104,14 @@ class MemberKeys:
             place = length_prefixed(dataset_id.encode(), field_number.to_bytes(2, "big"))
             keyed = self._terms[dataset_id, field_number] = KeyedHash(root.digest(place), "sha256")
         return keyed.digest(b"text\0" + _utf8(_folded(value)))[:TERM_BYTES]
+
+    def blind_terms(self, kind: str, value: str) -> list[tuple[int, bytes]]:
+        """(version, HMAC-SHA-256) of an exact value under every version of the index key that is in use, newest first.
+
+        Whoever keeps and looks up all of them finds what was kept under any version that both know.
+        """
+        message = length_prefixed(kind.encode(), _utf8(value))
+        return [(version, self._usable(keyed).digest(message)) for version, keyed in self._blind.items()]
 
     def new_subject_key(self, key_id: str, scope: str) -> WrappedSubjectKey:
         """Draw a subject key and wrap it under the active version; the caller stores the row."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Mapping
 from struct import Struct
 from typing import NamedTuple, NoReturn
 
@@ -15,6 +16,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import Invalid
+from gateway.vault import detail
+from gateway.vault.detail import ExtendedNonceCipher
 from gateway.vault.encoding import length_prefixed
 from gateway.vault.errors import KeysUnavailable
 from gateway.vault.keyed_hash import KeyedHash
@@ -28,6 +31,7 @@ CHECK_BYTES = 16
 _HEAD = Struct(">16sI12s")
 _NAMED = ID_BYTES + 4
 _CHECK = b"gw1 check"
+_DETAIL = b"gw1 detail"
 _WRAPPED_BYTES = _HEAD.size + KEY_BYTES + 16 + CHECK_BYTES
 
 
@@ -46,6 +50,17 @@ class SubjectKey:
         self.identity = key_id_bytes(key_id)
         self.version = version
         self.derive = KeyedHash(key, "sha512").digest
+
+    def seal_detail(self, plaintext: bytes, aad: bytes) -> dict[str, str]:
+        """`{key_id, nonce, ciphertext}`, for what is kept of the person outside records; gone with the key."""
+        return detail.seal_detail(self._details(), self.id, plaintext, aad)
+
+    def open_detail(self, sealed: Mapping[str, str], aad: bytes) -> bytes:
+        """What `seal_detail` sealed, or `SealBroken`."""
+        return detail.open_detail(self._details(), sealed, aad)
+
+    def _details(self) -> ExtendedNonceCipher:
+        return ExtendedNonceCipher(self.derive(_DETAIL)[:KEY_BYTES])
 
     def __repr__(self) -> str:
         return f"SubjectKey({self.id}, version {self.version}, key not shown)"
