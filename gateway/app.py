@@ -61,6 +61,8 @@ from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.referrals.referrals import Referrals
+from gateway.referrals.telling import NobodyTold
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
@@ -109,6 +111,7 @@ class Gateway:
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
+    referrals: Referrals
     identity: Identity
     tiles: Tiles
     exports: Exports
@@ -255,6 +258,15 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
+        referrals = Referrals.of(
+            database,
+            ledger,
+            keyring,
+            clock,
+            agreements=agreements,
+            enforcement=enforcement,
+            telling=NobodyTold(),
+        )
         yield Gateway(
             settings=settings,
             clock=clock,
@@ -292,6 +304,7 @@ async def compose(
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,
+            referrals=referrals,
             identity=identity,
             tiles=Tiles(database),
             exports=exports,

@@ -1,4 +1,4 @@
-"""What a server does beside answering: sweeping, turning keys, settling duties, pushing what was published."""
+"""What a server does beside answering: sweeping, turning keys, settling duties, pushing uploads, running referrals."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gateway.vault.rotation import RotatedKey
 _SWEEP_PAUSE_S = 60
 _DUTIES_PAUSE_S = 60
 _PUSH_PAUSE_S = 2
+_REFERRALS_PAUSE_S = 5
 
 
 @asynccontextmanager
@@ -27,6 +28,7 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
         asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
+        asyncio.create_task(_run_referrals_for_ever(gateway), name="referrals"),
     ]
     try:
         yield
@@ -67,6 +69,16 @@ async def _push_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)
+
+
+async def _run_referrals_for_ever(gateway: Gateway) -> None:
+    """Register, match and return referrals; every server does, and each step is taken once."""
+    while True:
+        try:
+            await gateway.referrals.running.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while running referrals")
+        await asyncio.sleep(_REFERRALS_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

@@ -43,6 +43,7 @@ from gateway.limits import Limits
 from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
+from gateway.referrals.routes import routes as referral_routes
 
 _API_VERSION = "1"
 _CACHED = "/v1/jwks"
@@ -112,6 +113,7 @@ def web(gateway: Gateway) -> FastAPI:
         duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock),
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
         push_routes(authenticate_active, sharing.addresses),
+        referral_routes(authenticate_active, gateway.referrals, identity.challenge_changed, gateway.message_signing),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),
         console_routes(gateway.operator_sign_in(), gateway.approvals, identity.proxy),
         log_routes(gateway.tiles, authenticate_active, open_logs=gateway.settings.open_logs),

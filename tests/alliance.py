@@ -34,7 +34,7 @@ from tests.confiding import assess, done, is_personal, no_secrets, opt_in
 POLICIES = Path(__file__).resolve().parents[1] / "policies"
 PASSPHRASE = b"a passphrase for tests alone"
 CHEAP = Cost(iterations=1, lanes=1, memory_kib=8)
-MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit", "participate", "confide")
+MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit", "participate", "confide", "refer")
 
 MARKET_SCHEMA = no_secrets(
     {

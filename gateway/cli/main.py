@@ -24,6 +24,7 @@ from gateway.cli.host import console, open_keyring, read_passphrase, told
 from gateway.cli.operators import operators
 from gateway.cli.push import push
 from gateway.cli.reciprocity import reciprocity_command
+from gateway.cli.referrals import referrals
 from gateway.cli.serving import alone
 from gateway.errors import Invalid
 from gateway.settings import Settings
@@ -41,6 +42,7 @@ app.add_typer(duties, name="duties")
 app.add_typer(admin, name="admin")
 app.add_typer(push, name="push")
 app.add_typer(agreement, name="agreement")
+app.add_typer(referrals, name="referrals")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("verify-file")(verify_file_command)

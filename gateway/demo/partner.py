@@ -15,7 +15,7 @@ from jwskate import Jwk, JwsCompact
 from requests_oauth2client import DPoPKey, OAuth2Client, PrivateKeyJwt
 
 _TIMEOUT_S = 300
-_MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit", "participate", "confide")
+_MEMBER_ACTIONS = ("draft", "sign", "upload", "consent", "withdraw", "audit", "participate", "confide", "refer")
 
 
 def _new_key() -> Jwk:

@@ -10,7 +10,7 @@ from gateway.errors import Reason, Refused
 MEMBER_ACTIONS: Final = frozenset(
     (
         *("draft", "sign", "upload", "consent", "withdraw", "audit", "register", "rotate"),
-        *("participate", "confide"),
+        *("participate", "confide", "refer"),
     )
 )
 """What a member may do for itself (`authorization_details` type `alliance_member`)."""

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     QUERY = "query"
     DELIVERY = "delivery"
     CASE = "case"
+    REFERRAL = "referral"
 
 
 class Opening(NamedTuple):

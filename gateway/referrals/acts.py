@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, insert
+from sqlalchemy import insert
 
 from gateway.agreements.fields import choice, members, sentence
 from gateway.canonical import canonical
@@ -19,7 +19,7 @@ from gateway.ledger import Change, Ledger
 from gateway.referrals import finance
 from gateway.referrals.conflicts import rivals_in_conflict, set_aside_the_others
 from gateway.referrals.entries import enter_both
-from gateway.referrals.finance import Finance, Value
+from gateway.referrals.finance import Value
 from gateway.referrals.preview import PARTS, Preview
 from gateway.referrals.referral import Referral, existing, of_party
 from gateway.referrals.registering import register

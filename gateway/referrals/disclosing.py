@@ -69,7 +69,9 @@ class Disclosing:
             is_again, state = found.state is State.DISCLOSED, follow(found.state, Event.DISCLOSE)
             moved = await move(change, found, state)
             facts = {"access": release.recorded.event_id, "fields": list(release.fields)}
-            enter_both(change, "referral_disclosed_again" if is_again else "referral_disclosed", subject, moved, **facts)
+            enter_both(
+                change, "referral_disclosed_again" if is_again else "referral_disclosed", subject, moved, **facts
+            )
         return Disclosed(told_to(subject.member, moved), release)
 
     async def _recipients(self, subject: Subject, referral_id: str) -> Referral:
@@ -99,8 +101,6 @@ class Disclosing:
     async def _refuse(self, subject: Subject, seen: Referral) -> None:
         """On record in the owner's log, then raised."""
         facts = {"act": "referral_refused", "actor": subject.actor(), **about(seen)}
-        draft = Draft(
-            log=seen.owner, kind=Kind.REFERRAL, effect=Effect.DENY, reasons=(CONSENT_REQUIRED,), facts=facts
-        )
+        draft = Draft(log=seen.owner, kind=Kind.REFERRAL, effect=Effect.DENY, reasons=(CONSENT_REQUIRED,), facts=facts)
         recorded = await self._ledger.record(draft)
         raise Refused((CONSENT_REQUIRED,), event_id=recorded.event_id, log=recorded.log)

@@ -1,4 +1,4 @@
-"""What is reported about a referral's worth: states alone, in whole minor units of one currency. No money moves here."""
+"""What is reported about a referral's worth: states, in minor units of one currency. No money moves here."""
 
 from __future__ import annotations
 

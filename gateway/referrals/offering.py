@@ -86,9 +86,7 @@ class Offering:
 async def _earlier(reading: Reading, found: Referral, now_ms: int) -> list[Referral]:
     """Claims of the same person that were registered before this one and are protected at this instant."""
     terms = await terms_kept(reading, found.id)
-    others = [
-        await existing(reading, one, now_ms) for one in await of_the_same_person(reading, found, terms, EXACT)
-    ]
+    others = [await existing(reading, one, now_ms) for one in await of_the_same_person(reading, found, terms, EXACT)]
     return [one for one in others if _stands_against(one, found, now_ms)]
 
 

@@ -44,9 +44,7 @@ _IN_FORCE_FROM = Query(
 _PROPOSED_BY = Query(
     update(referral_policy)
     .where(referral_policy.c.agreement_id == bindparam("of_agreement"), referral_policy.c.sha256 == bindparam("of"))
-    .values(
-        proposed_by=bindparam("who"), proposed_at=bindparam("at", type_=BigInteger), in_force_at=None
-    )
+    .values(proposed_by=bindparam("who"), proposed_at=bindparam("at", type_=BigInteger), in_force_at=None)
 )
 
 

@@ -50,7 +50,7 @@ RANGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ReferralPolicy:
-    """`k` persons share every value of a preview that is shown; `weights` are the shares of `split`, first one first."""
+    """`k` persons share what a preview shows; `weights` are the shares of `split`, of the first one first."""
 
     rule: Rule = Rule.FIRST_REGISTERED
     weights: tuple[int, ...] = ()

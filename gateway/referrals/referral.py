@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -39,7 +38,13 @@ def as_it_stands() -> Select[Any]:
     """Referrals with what the consent says at :now (epoch seconds), and the case that holds them at :now_ms."""
     given = select(func.count()).where(_of_the_person(), live(consent, _NOW)).correlate(referral)
     ended = (
-        select(case((consent.c.ended_at.is_(None), "expired"), else_=consent.c.end_kind))
+        select(
+            case(
+                (consent.c.ended_at.is_not(None), consent.c.end_kind),
+                (consent.c.expires_at <= _NOW, "expired"),
+                else_="",
+            )
+        )
         .where(_of_the_person(), consent.c.given_at <= _NOW)
         .order_by(consent.c.recorded_at.desc(), consent.c.id)
         .limit(1)

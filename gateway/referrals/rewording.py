@@ -18,9 +18,7 @@ _WORDS = Query(
     .values({referral.c[name]: bindparam(f"new_{name}", type_=SQLText) for name in PARTS})
 )
 _SHOW = Query(
-    update(referral)
-    .where(referral.c.id == bindparam("the_id"))
-    .values(shown=bindparam("new_shown", type_=BigInteger))
+    update(referral).where(referral.c.id == bindparam("the_id")).values(shown=bindparam("new_shown", type_=BigInteger))
 )
 
 

@@ -45,6 +45,7 @@ referral = Table(
     Index(None, "recipient_id", "sequence", unique=True),
     Index(None, "dataset_no", "pseudonym"),
     Index(None, "state", "due_at"),
+    Index(None, "conflict_id"),
 )
 Index("ix_referral_preview", referral.c.dataset_no, referral.c.city, referral.c.need, referral.c.budget)
 

@@ -66,4 +66,3 @@ def _for_both(found: Referral, state: str) -> dict[str, Any]:
         "clawed_back_minor": row["clawed_minor"],
         "drafted_at": rfc3339(row["drafted_at"]),
     }
-

@@ -77,5 +77,3 @@ def _told_at(before: State, after: State) -> str:
     if after is State.DISCLOSED and before is not State.DISCLOSED:
         return "disclosed"
     return "closed" if after in CLOSED and before not in CLOSED else ""
-
-
