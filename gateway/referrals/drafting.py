@@ -51,7 +51,7 @@ _STANDING = Query(
         referral.c.recipient_id == bindparam("recipient"),
         referral.c.purpose == bindparam("purpose"),
         or_(
-            referral.c.state.in_([state.value for state in (*OPEN, State.DRAFT, State.CONSENT_PENDING)]),
+            *(referral.c.state == state.value for state in (*sorted(OPEN), State.DRAFT, State.CONSENT_PENDING)),
             and_(referral.c.state == State.DUPLICATE.value, referral.c.due_at.is_not(None)),
         ),
     )

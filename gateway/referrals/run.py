@@ -59,7 +59,7 @@ _OPEN = Query(
     as_it_stands()
     .where(
         or_(
-            referral.c.state.in_([state.value for state in OPEN]),
+            *(referral.c.state == state.value for state in sorted(OPEN)),
             and_(referral.c.state == State.DUPLICATE.value, referral.c.due_at.is_not(None)),
         ),
         referral.c.id > bindparam("after"),
