@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, insert, select, update
+from sqlalchemy import BigInteger, bindparam, func, insert, null, select, update
 
 from gateway.agreements import Agreement, Agreements
 from gateway.agreements.agreement import rfc3339
@@ -21,13 +21,13 @@ from gateway.referrals.tables import referral_policy
 
 _IN_FORCE = Query(
     select(referral_policy.c.document)
-    .where(referral_policy.c.agreement_id == bindparam("agreement"), referral_policy.c.in_force_at.is_not(None))
-    .order_by(referral_policy.c.in_force_at.desc(), referral_policy.c.sha256)
+    .where(referral_policy.c.agreement_id == bindparam("agreement"), referral_policy.c.number.is_not(None))
+    .order_by(referral_policy.c.number.desc())
     .limit(1)
 )
 _PROPOSED = Query(
     select(referral_policy)
-    .where(referral_policy.c.agreement_id == bindparam("agreement"), referral_policy.c.in_force_at.is_(None))
+    .where(referral_policy.c.agreement_id == bindparam("agreement"), referral_policy.c.number.is_(None))
     .order_by(referral_policy.c.proposed_at, referral_policy.c.sha256)
 )
 _EXISTING = Query(
@@ -35,16 +35,23 @@ _EXISTING = Query(
         referral_policy.c.agreement_id == bindparam("agreement"), referral_policy.c.sha256 == bindparam("sha256")
     )
 )
+_LAST = Query(
+    select(func.coalesce(func.max(referral_policy.c.number), 0).label("number")).where(
+        referral_policy.c.agreement_id == bindparam("agreement")
+    )
+)
 _ADD = Query(insert(referral_policy))
 _IN_FORCE_FROM = Query(
     update(referral_policy)
     .where(referral_policy.c.agreement_id == bindparam("of_agreement"), referral_policy.c.sha256 == bindparam("of"))
-    .values(in_force_at=bindparam("at", type_=BigInteger))
+    .values(in_force_at=bindparam("at", type_=BigInteger), number=bindparam("next", type_=BigInteger))
 )
 _PROPOSED_BY = Query(
     update(referral_policy)
     .where(referral_policy.c.agreement_id == bindparam("of_agreement"), referral_policy.c.sha256 == bindparam("of"))
-    .values(proposed_by=bindparam("who"), proposed_at=bindparam("at", type_=BigInteger), in_force_at=None)
+    .values(
+        proposed_by=bindparam("who"), proposed_at=bindparam("at", type_=BigInteger), in_force_at=null(), number=null()
+    )
 )
 
 
@@ -88,12 +95,15 @@ class Policies:
                     document=text,
                     proposed_by=subject.member,
                     proposed_at=change.now_ms,
+                    number=None,
                     in_force_at=None,
                 )
-            elif row["in_force_at"] is None and row["proposed_by"] != subject.member:
-                await change.tx.run(_IN_FORCE_FROM, **named, at=change.now_ms)
+            elif row["number"] is None and row["proposed_by"] != subject.member:
+                last = await change.tx.one(_LAST, agreement=found.id)
+                assert last is not None
+                await change.tx.run(_IN_FORCE_FROM, **named, at=change.now_ms, next=last["number"] + 1)
                 act = "referral_policy_agreed"
-            elif row["in_force_at"] is not None and text != (await in_force(change.tx, found.id)).text():
+            elif row["number"] is not None and text != (await in_force(change.tx, found.id)).text():
                 await change.tx.run(_PROPOSED_BY, **named, who=subject.member, at=change.now_ms)
             else:
                 return await _shown(change.tx, found)

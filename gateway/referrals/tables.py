@@ -87,5 +87,6 @@ referral_policy = Table(
     Column("document", Text, nullable=False),
     Column("proposed_by", Text, ForeignKey("member.id"), nullable=False),
     Column("proposed_at", BigInteger, nullable=False),
+    Column("number", BigInteger),  # of the agreement's policies that were agreed on; the highest is in force
     Column("in_force_at", BigInteger),
 )

@@ -12,9 +12,7 @@ from tests.referrals.world import Referring, referring
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Shared]:
+async def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
     async with shared_on(request, tmp_path_factory.mktemp("shared"), "sqlite") as alliance:
         yield alliance
 

@@ -46,4 +46,6 @@ def test_each_state_has_the_deadline_of_its_policy_and_what_ended_has_none() -> 
     assert told[State.ACCEPTED] == at("2026-03-05 10:00") * 1000
     assert told[State.DISCLOSED] == 7, "the first contact is due from the acceptance on"
     assert told[State.CONTACTED] == at("2026-03-17 10:00") * 1000
-    assert {told[state] for state in (State.WON, State.LOST, State.DRAFT, State.CONSENT_PENDING, State.EXPIRED)} == {None}
+    assert {told[state] for state in (State.WON, State.LOST, State.DRAFT, State.CONSENT_PENDING, State.EXPIRED)} == {
+        None
+    }

@@ -11,7 +11,9 @@ from gateway.referrals.matching import Claim, Outcome, Verdict, decide
 from gateway.referrals.policy import BASIS_POINTS, ReferralPolicy, Rule
 from gateway.referrals.states import CLAIMING, State
 
-FIRST, LAST, COMMITTEE = (ReferralPolicy(rule=rule) for rule in (Rule.FIRST_REGISTERED, Rule.LAST_TOUCH, Rule.COMMITTEE))
+FIRST, LAST, COMMITTEE = (
+    ReferralPolicy(rule=rule) for rule in (Rule.FIRST_REGISTERED, Rule.LAST_TOUCH, Rule.COMMITTEE)
+)
 SPLIT = ReferralPolicy(rule=Rule.SPLIT, weights=(7000, 3000))
 
 

@@ -87,7 +87,9 @@ def test_what_the_table_does_not_say_is_a_conflict(state: State, event: Event) -
 
 
 @given(st.sampled_from(State), st.sampled_from(Standing), st.none() | st.integers(0, 2 * NOW))
-def test_a_state_read_is_never_further_than_the_state_written(state: State, standing: Standing, due: int | None) -> None:
+def test_a_state_read_is_never_further_than_the_state_written(
+    state: State, standing: Standing, due: int | None
+) -> None:
     read = effective(state, standing, due_at=due, now_ms=NOW)
     assert read in {state, State.WITHDRAWN, State.EXPIRED}
     if standing is Standing.WITHDRAWN:

@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("proposed_by", sa.Text(), nullable=False),
         sa.Column("proposed_at", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("in_force_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["agreement_id"], ["agreement.id"], name=op.f("fk_referral_policy_agreement_id_agreement")

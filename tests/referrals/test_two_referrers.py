@@ -1,0 +1,162 @@
+"""Two members refer the same person to one recipient: who counts, and what each of them learns."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from gateway.referrals.policy import DAY_MS
+from tests.access.world import Shared
+from tests.confiding import done
+from tests.referrals.world import DAY_S, Referring, act, entries_of, see, state
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_numbers = count(1)
+WORTH = {"minor": 100, "currency": "CNY"}
+
+
+def somebody() -> tuple[int, dict[str, str]]:
+    """The number of another person, and how it is reached."""
+    number = next(_numbers)
+    return number, {"phone": f"139{number:08}"}
+
+
+async def both_agree(bank: Referring, airline: Referring, **policy: object) -> None:
+    for one in (bank, airline):
+        await one.policy(**policy)
+
+
+async def test_the_first_valid_registration_counts(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline, tells="reason")
+    number, contact = somebody()
+    first, second = await bank.refer(number, contact=contact), await airline.refer(number, contact=contact)
+    await bank.shared.gateway.referrals.running.run()
+    assert await state(bank.hotel, first) == "offered"
+    told = done(await see(airline.referrer, second))
+    assert (told["state"], told["reason"]) == ("duplicate", "already_referred")
+    assert (await see(airline.hotel, second)).status_code == 404
+
+
+async def test_whoever_has_no_consent_is_not_first(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline, tells="outcome")
+    number, contact = somebody()
+    earlier = await bank.refer(number, consented=False, contact=contact)
+    later = await airline.offer(number, contact=contact)
+    await bank.consent(number)
+    await bank.shared.gateway.referrals.running.run()
+    assert await state(airline.hotel, later) == "offered"
+    told = done(await see(bank.referrer, earlier))
+    assert (told["state"], told["reason"]) == ("duplicate", ""), "its policy tells the outcome and no reason"
+
+
+async def test_a_claim_protects_for_as_long_as_agreed_and_no_longer(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline, protection_days=1, update_days=60, tells="outcome")
+    number, contact = somebody()
+    first = await bank.disclosed(number, contact=contact)
+    done(await act(bank.hotel, first, "contact"))
+    bank.shared.clock.ms += DAY_MS - 1
+    second = await airline.offer(number, contact=contact)
+    assert await state(airline.referrer, second) == "duplicate"
+    bank.shared.clock.pass_seconds(1)
+    third = await airline.refer(number, consented=False, contact=contact)
+    await bank.shared.gateway.referrals.running.run()
+    assert await state(airline.hotel, third) == "offered"
+
+
+async def test_a_withdrawn_claim_stands_against_nobody(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline)
+    number, contact = somebody()
+    await bank.offer(number, contact=contact)
+    await bank.withdraw(number)
+    later = await airline.offer(number, contact=contact)
+    assert await state(airline.hotel, later) == "offered"
+
+
+async def test_the_last_touch_displaces_an_offer_that_nobody_answered(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline, rule="last_touch", tells="outcome")
+    number, contact = somebody()
+    first, second = await bank.offer(number, contact=contact), await airline.offer(number, contact=contact)
+    assert (await state(bank.referrer, first), await state(airline.hotel, second)) == ("duplicate", "offered")
+    done(await act(airline.hotel, second, "accept"))
+    third = await bank.offer(number, contact=contact)
+    assert await state(bank.referrer, third) == "duplicate"
+
+
+async def test_a_split_offers_both_with_their_shares(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline, rule="split", weights=[7000, 3000])
+    number, contact = somebody()
+    shares = []
+    for one in (bank, airline):
+        referral = await one.disclosed(number, contact=contact)
+        assert done(await see(one.referrer, referral))["share_bp"] is None, "a share tells that there is another"
+        for name, said in (("contact", {}), ("qualify", {}), ("win", {"value": WORTH})):
+            done(await act(one.hotel, referral, name, **said))
+        shares.append(done(await see(one.referrer, referral))["share_bp"])
+    assert shares == [7000, 3000]
+
+
+async def test_a_conflict_opens_a_case_for_each_and_freezes_those_lines_alone(
+    bank: Referring, airline: Referring
+) -> None:
+    await both_agree(bank, airline, rule="committee")
+    number, contact = somebody()
+    other = await bank.offer(next(_numbers))
+    first, second = await bank.offer(number, contact=contact), await airline.offer(number, contact=contact)
+    cases = []
+    for one, referral in ((bank, first), (airline, second)):
+        told = done(await see(one.referrer, referral))
+        assert (told["state"], await state(one.hotel, referral)) == ("conflict_hold", "conflict_hold")
+        case = done(await one.referrer.get(f"/v1/cases/{told['case']}", await one.referrer.token()))
+        assert (case["claimant"], case["respondent"]) == (one.referrer.id, one.hotel.id)
+        assert case["subject"] == {"kind": "referral", "id": referral}
+        frozen = await act(one.hotel, referral, "accept")
+        assert (frozen.status_code, frozen.json()["case"]) == (423, told["case"])
+        assert (await act(one.referrer, referral, "cancel")).status_code == 423
+        cases.append(told["case"])
+    strangers = await bank.referrer.get(f"/v1/cases/{cases[1]}", await bank.referrer.token())
+    assert strangers.status_code == 404, "no referrer learns who the other one is"
+    done(await act(bank.hotel, other, "accept"))
+    bank.shared.clock.pass_seconds(30 * DAY_S)
+    assert await state(bank.hotel, first) == "conflict_hold", "a frozen line's clock stands still"
+    await decided(bank.shared, cases)
+    await bank.shared.gateway.referrals.running.run()
+    done(await act(airline.hotel, second, "accept"))
+    assert await state(bank.referrer, first) == "duplicate"
+    assert [one["act"] for one in await entries_of(bank.shared, bank.referrer.id, first)][-1] == "referral_set_aside"
+    assert (await act(bank.hotel, first, "accept")).json()["code"] == "wrong_state"
+
+
+async def test_rules_that_differ_are_a_conflict_even_after_a_disclosure(bank: Referring, airline: Referring) -> None:
+    await bank.policy(rule="first_registered")
+    await airline.policy(rule="last_touch")
+    number, contact = somebody()
+    first = await bank.disclosed(number, contact=contact)
+    second = await airline.offer(number, contact=contact)
+    held = done(await see(bank.referrer, first))
+    assert (held["state"], await state(airline.referrer, second)) == ("disclosed", "conflict_hold")
+    assert (await act(bank.hotel, first, "contact")).status_code == 423
+    assert (await bank.ask_disclosure(first)).status_code == 423
+
+
+async def test_a_name_and_a_similar_mailbox_match_nobody_and_suggest_only_what_was_disclosed(
+    bank: Referring, airline: Referring
+) -> None:
+    await both_agree(bank, airline)
+    number, _ = somebody()
+    first = await bank.offer(number, contact={"email": "li.na+bank@example.com"})
+    second = await airline.offer(number, contact={"email": "Li.Na@example.com"})
+    for one, referral in ((bank, first), (airline, second)):
+        assert await state(one.hotel, referral) == "offered"
+        assert done(await see(one.hotel, referral))["resembles"] == []
+        done(await act(one.hotel, referral, "accept"))
+        done(await one.ask_disclosure(referral))
+    assert done(await see(airline.hotel, second))["resembles"] == [first]
+
+
+async def decided(shared: Shared, cases: list[str]) -> None:
+    """Two operators resolve each case, which lifts what held for it."""
+    for case in cases:
+        deciding = shared.gateway.casework.decisions
+        _, arguments = await deciding.deciding(case, "resolve", resolution="r-1", why="The airline was first.")
+        await shared.alliance.by_two("decide_case", **arguments)
