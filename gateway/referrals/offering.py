@@ -58,7 +58,8 @@ class Offering:
             found = await existing(change.tx, seen.id, change.now_ms)
             if found.stored is State.CONFLICT_HOLD and found.held_for is None and found.row["due_at"] is None:
                 due = due_after(State.OFFERED, found.policy, None, change.now_ms)
-                resumed = await move(change, found, State.CONFLICT_HOLD, due_at=due)
+                shown = await shared_values(change.tx, found)
+                resumed = await move(change, found, State.CONFLICT_HOLD, due_at=due, shown=shown)
                 enter_both(change, "referral_resumed", GATEWAY, resumed)
 
     async def _settle(self, change: Change, found: Referral, earlier: Sequence[Referral], *, may_contest: bool) -> bool:
