@@ -190,11 +190,11 @@ class Acts:
         """
         subject = filing.subject
         subject.require("refer")
-        seen = await of_party(self._database, referral_id, subject.member, self._clock())
         name = choice(said.get("act"), "/act", tuple(ACTS))
-        act, is_referrer = ACTS[name], subject.member == seen.owner
-        members(said, ("act", *act.members), "", optional=() if is_referrer else ("note",))
-        if is_referrer is not (name in REFERRERS):
+        act, is_referrers = ACTS[name], name in REFERRERS
+        members(said, ("act", *act.members), "", optional=() if is_referrers else ("note",))
+        seen = await of_party(self._database, referral_id, subject.member, self._clock())
+        if is_referrers is not (subject.member == seen.owner):
             raise Refused((Reason("OTHER_SIDE_ONLY"),))
         note = await self._sealed(seen, said)
 

@@ -110,6 +110,15 @@ def bodies(shared: Shared, deal: Deal) -> dict[Operation, dict[str, Any]]:
         Operation("POST", "/v1/cases"): about
         | {"kind": "dispute", "subject": {"kind": "term", "id": deal.dataset}, "evidence": proof},
         Operation("POST", "/v1/cases/{case_id}/evidence"): {"evidence": proof},
+        Operation("POST", "/v1/referrals"): {
+            "agreement": deal.agreement,
+            "dataset": deal.dataset,
+            "subject": "C00001",
+            "purpose": "customer_referral",
+            "preview": {"city": "Shanghai", "need": "a room", "budget": "500"},
+            "contact": {"phone": "13800138000", "email": "li@example.com"},
+        },
+        Operation("POST", f"{agreement}/referral-policy"): {"rule": "split", "weights": [7000, 3000], "k": 5},
     }
 
 

@@ -60,3 +60,10 @@ def test_a_folder_that_is_no_case_is_told_apart(gateway: Gateway, tmp_path: Path
     assert gateway("verify-case", str(empty), "--vkey", "k").exit_code == 2
     (empty / "manifest.json").write_text("{}")
     assert gateway("verify-case", str(empty), "--vkey", "k").exit_code == 1
+
+
+def test_referrals_are_run_and_listed(hosts: Hosts, gateway: Gateway) -> None:
+    ran = gateway("referrals", "run")
+    assert (ran.exit_code, "0 registered, 0 matched" in ran.output) == (0, True), ran.output
+    shown = gateway("referrals", "list", hosts.member)
+    assert (shown.exit_code, "due_at" in shown.output) == (0, True), shown.output
