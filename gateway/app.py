@@ -34,6 +34,7 @@ from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
+from gateway.consents.contacts import Contacts
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -61,8 +62,9 @@ from gateway.parts import PROVIDER_KEY, decision_point, identity_of, provider_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.referrals.letters import Letters
 from gateway.referrals.referrals import Referrals
-from gateway.referrals.telling import NobodyTold
+from gateway.senders import senders_of
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
@@ -258,6 +260,7 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
+        senders = senders_of(settings, outward_post(settings), signing.answers)
         referrals = Referrals.of(
             database,
             ledger,
@@ -265,7 +268,7 @@ async def compose(
             clock,
             agreements=agreements,
             enforcement=enforcement,
-            telling=NobodyTold(),
+            telling=Letters(database, Contacts(database, keyring, clock), senders),
         )
         yield Gateway(
             settings=settings,

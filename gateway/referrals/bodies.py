@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.referrals.acts import ACTS, LONGEST_NOTE, REASONS
-from gateway.referrals.policy import BASIS_POINTS, MOST_SHARES, RANGES, Rule, Told
+from gateway.referrals.policy import BASIS_POINTS, MOST_SHARES, RANGES, Rule, Tells
 from gateway.referrals.preview import LONGEST, PARTS
 
 _TEXT: Final = {"type": "string"}
@@ -64,7 +64,7 @@ POLICY: Final[dict[str, Any]] = {
             "maxItems": MOST_SHARES,
             "items": {"type": "integer", "minimum": 0, "maximum": BASIS_POINTS},
         },
-        "tells": {"enum": [one.value for one in Told]},
+        "tells": {"enum": [one.value for one in Tells]},
         **{name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in RANGES.items()},
     },
 }

@@ -19,7 +19,7 @@ from gateway.referrals.deadlines import due_after
 from gateway.referrals.entries import GATEWAY, about, enter_both, entry
 from gateway.referrals.keys import EXACT, is_known_to_recipient, of_the_same_person, terms_kept
 from gateway.referrals.matching import Claim, Outcome, decide
-from gateway.referrals.policy import Told
+from gateway.referrals.policy import Tells
 from gateway.referrals.referral import Referral, existing
 from gateway.referrals.states import CLAIMING, Event, State, follow
 from gateway.referrals.writing import move
@@ -118,12 +118,12 @@ async def _set_aside(change: Change, found: Referral, reason: str) -> None:
         change,
         found,
         follow(found.state, Event.SET_ASIDE),
-        due_at=found.row["due_at"] if tells is Told.NOTHING else None,
-        reason=reason if tells is Told.REASON else "",
+        due_at=found.row["due_at"] if tells is Tells.NOTHING else None,
+        reason=reason if tells is Tells.REASON else "",
     )
     change.enter(entry(found.row["alliance_id"], "referral_set_aside", GATEWAY, **about(aside), reason=reason))
-    if tells is not Told.NOTHING:
-        told = {"reason": reason} if tells is Told.REASON else {}
+    if tells is not Tells.NOTHING:
+        told = {"reason": reason} if tells is Tells.REASON else {}
         change.enter(entry(aside.owner, "referral_set_aside", GATEWAY, **about(aside), **told))
 
 

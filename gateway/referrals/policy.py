@@ -29,7 +29,7 @@ class Rule(StrEnum):
     COMMITTEE = "committee"
 
 
-class Told(StrEnum):
+class Tells(StrEnum):
     """What a referrer learns when its referral counts for nothing because the person is known already."""
 
     NOTHING = "nothing"
@@ -54,7 +54,7 @@ class ReferralPolicy:
 
     rule: Rule = Rule.FIRST_REGISTERED
     weights: tuple[int, ...] = ()
-    tells: Told = Told.NOTHING
+    tells: Tells = Tells.NOTHING
     k: int = 5
     accept_hours: int = 24
     contact_hours: int = 48
@@ -70,7 +70,7 @@ class ReferralPolicy:
         return cls(
             rule=rule,
             weights=_weights(given, rule),
-            tells=Told(choice(given.get("tells", cls().tells.value), "/tells", [one.value for one in Told])),
+            tells=Tells(choice(given.get("tells", cls().tells.value), "/tells", [one.value for one in Tells])),
             **{
                 name: whole(given.get(name, getattr(cls(), name)), f"/{name}", least, most)
                 for name, (least, most) in RANGES.items()

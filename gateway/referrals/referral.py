@@ -16,7 +16,7 @@ from gateway.consents.tables import consent, live
 from gateway.database import Query, Reading, Row
 from gateway.errors import NotFound, OnHold, Reason
 from gateway.referrals.finance import Finance, Value
-from gateway.referrals.policy import ReferralPolicy, Told
+from gateway.referrals.policy import ReferralPolicy, Tells
 from gateway.referrals.preview import Preview
 from gateway.referrals.states import Standing, State, effective
 from gateway.referrals.tables import referral
@@ -127,7 +127,7 @@ class Referral:
     def is_hidden(self) -> bool:
         """Whether the referrer is not to learn that it was set aside."""
         is_timed = self.row["due_at"] is not None  # as an offer is; whoever was told has nothing to wait for
-        return self.stored is State.DUPLICATE and is_timed and self.policy.tells is Told.NOTHING
+        return self.stored is State.DUPLICATE and is_timed and self.policy.tells is Tells.NOTHING
 
     @cached_property
     def policy(self) -> ReferralPolicy:

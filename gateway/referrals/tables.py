@@ -76,7 +76,9 @@ referral_telling = Table(  # what a customer is still to be told, and was told
     Column("referral_id", Text, ForeignKey("referral.id"), primary_key=True),
     Column("what", Text, primary_key=True),  # disclosed, closed
     Column("queued_at", BigInteger, nullable=False),
-    Column("told_at", BigInteger, index=True),
+    Column("attempts", BigInteger, nullable=False),
+    Column("next_at", BigInteger, index=True),  # null once the customer was told, or nobody could be reached
+    Column("told_at", BigInteger),
 )
 
 referral_policy = Table(

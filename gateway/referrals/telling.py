@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import BigInteger, bindparam, select, update
+from sqlalchemy import BigInteger, bindparam, null, select, update
 
-from gateway.clock import Clock
+from gateway.clock import MILLISECONDS, Clock
 from gateway.database import Database, Query
 from gateway.errors import Unavailable
 from gateway.referrals.tables import referral, referral_telling
 
+MOST_ATTEMPTS: Final = 8
+_FIRST_PAUSE_MS: Final = 60 * MILLISECONDS
 _PAGE: Final = 100
 _QUEUED = Query(
     select(
         referral_telling.c.referral_id,
         referral_telling.c.what,
         referral_telling.c.queued_at,
+        referral_telling.c.attempts,
         referral.c.owner_id,
         referral.c.recipient_id,
         referral.c.dataset_id,
@@ -28,14 +31,19 @@ _QUEUED = Query(
         referral.c.state,
     )
     .join(referral, referral.c.id == referral_telling.c.referral_id)
-    .where(referral_telling.c.told_at.is_(None))
+    .where(referral_telling.c.next_at <= bindparam("now", type_=BigInteger))
     .order_by(referral_telling.c.queued_at, referral_telling.c.referral_id, referral_telling.c.what.desc())
     .limit(_PAGE)
 )
 _TOLD = Query(
     update(referral_telling)
     .where(referral_telling.c.referral_id == bindparam("the_id"), referral_telling.c.what == bindparam("the_what"))
-    .values(told_at=bindparam("at", type_=BigInteger))
+    .values(told_at=bindparam("at", type_=BigInteger), next_at=null())
+)
+_LATER = Query(
+    update(referral_telling)
+    .where(referral_telling.c.referral_id == bindparam("the_id"), referral_telling.c.what == bindparam("the_what"))
+    .values(attempts=referral_telling.c.attempts + 1, next_at=bindparam("later", type_=BigInteger))
 )
 
 
@@ -60,13 +68,6 @@ class Telling(Protocol):
         """Tell the person behind the owner's pseudonym, or nobody where the owner keeps no address of theirs."""
 
 
-class NobodyTold:
-    """Tells nobody: for a gateway that has no sender."""
-
-    async def tell(self, told: Told) -> None:
-        """Leave it at that."""
-
-
 class Tellings:
     """Tells what is queued, oldest first."""
 
@@ -76,15 +77,20 @@ class Tellings:
         self._clock = clock
 
     async def run(self) -> int:
-        """Tell whatever is queued; returns how much was told. What can't be told now is told by a later run."""
-        count = 0
-        for row in await self._database.all(_QUEUED):
+        """Tell whatever is due; returns how much was told. What can't be told is tried again, ever later, 8 times."""
+        count, now = 0, self._clock()
+        for row in await self._database.all(_QUEUED, now=now):
+            named = {"the_id": row["referral_id"], "the_what": row["what"]}
             try:
                 await self._telling.tell(_told(row))
             except Unavailable:
+                attempts = row["attempts"] + 1
+                later = now + (_FIRST_PAUSE_MS << attempts) if attempts < MOST_ATTEMPTS else None
+                async with self._database.transaction() as tx:
+                    await tx.run(_LATER, **named, later=later)
                 continue
             async with self._database.transaction() as tx:
-                await tx.run(_TOLD, the_id=row["referral_id"], the_what=row["what"], at=self._clock())
+                await tx.run(_TOLD, **named, at=now)
             count += 1
         return count
 

@@ -69,8 +69,12 @@ async def move(
         await change.tx.run(_FORGET_TERMS, the_id=found.id)
     what = _told_at(found.stored, state)
     if what:
-        await change.tx.run(_TELL, referral_id=found.id, what=what, queued_at=change.now_ms, told_at=None)
+        await change.tx.run(_TELL, referral_id=found.id, what=what, **_untold(change.now_ms))
     return await existing(change.tx, found.id, change.now_ms)
+
+
+def _untold(now_ms: int) -> dict[str, int | None]:
+    return {"queued_at": now_ms, "attempts": 0, "next_at": now_ms, "told_at": None}
 
 
 def _told_at(before: State, after: State) -> str:

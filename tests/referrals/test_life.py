@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.consents.contacts import Address, Contacts, Holder, Role
 from gateway.errors import Unavailable
+from gateway.referrals.letters import Letters
+from gateway.referrals.referral import existing
 from gateway.referrals.telling import Tellings, Told
+from gateway.senders import Outgoing, Senders
 from tests.access.world import Shared
 from tests.confiding import done
 from tests.referrals.world import DAY_S, HOUR_S, PREVIEW, Referring, act, entries_of, post, see, state, terms
@@ -183,6 +187,32 @@ async def test_a_policy_needs_both_words_and_moves_nothing_that_was_registered(s
     assert done(await shared.bank.get(path, await shared.bank.token()))["policy"]["k"] == 5
 
 
+async def test_the_message_names_both_companies_and_reaches_whom_the_owner_stated(bank: Referring) -> None:
+    sent: list[Outgoing] = []
+
+    class Kept:
+        async def send(self, message: Outgoing) -> None:
+            sent.append(message)
+
+    database, keyring, clock = bank.shared.gateway.database, bank.shared.gateway.keyring, bank.shared.clock
+    contacts = Contacts(database, keyring, clock)
+    referral = await bank.disclosed(13)
+    row = (await existing(database, referral, clock())).row
+    holder = Holder(row["owner_id"], row["pseudonym"], Role.OWN)
+    for channel, address in (("sms", "13800138013"), ("email", "li@example.com")):
+        reached = await contacts.prepare(holder, Address.read(channel, address))
+        async with database.transaction() as tx:
+            await contacts.keep(tx, reached, clock())
+    letters = Letters(database, contacts, Senders({"email": Kept()}))
+    told = Told(*holder[:2], row["dataset_id"], bank.hotel.id, row["purpose"], referral, "disclosed", "disclosed", 0)
+    await letters.tell(told)
+    await letters.tell(told._replace(pseudonym="0" * 64))
+    assert [one.address for one in sent] == ["li@example.com"], "no sender for SMS here, and nobody else is reached"
+    assert "bank" in sent[0].text
+    assert "hotel" in sent[0].text
+    assert "Person" not in sent[0].text
+
+
 async def test_a_customer_is_told_after_the_disclosure_and_at_the_end_each_once(bank: Referring) -> None:
     telling = Noted()
     tellings = Tellings(bank.shared.gateway.database, telling, bank.shared.clock)
@@ -193,6 +223,8 @@ async def test_a_customer_is_told_after_the_disclosure_and_at_the_end_each_once(
     telling.broken = True
     assert await tellings.run() == 0
     telling.broken = False
+    assert await tellings.run() == 0, "a sender that failed is left alone for a while"
+    bank.shared.clock.pass_seconds(120)
     await tellings.run()
     done(await act(bank.hotel, referral, "contact"))
     done(await act(bank.hotel, referral, "unqualify", reason="outside_area"))

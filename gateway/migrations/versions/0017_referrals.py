@@ -90,13 +90,15 @@ def upgrade() -> None:
         sa.Column("referral_id", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
         sa.Column("queued_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
         sa.Column("told_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["referral_id"], ["referral.id"], name=op.f("fk_referral_telling_referral_id_referral")
         ),
         sa.PrimaryKeyConstraint("referral_id", "what", name=op.f("pk_referral_telling")),
     )
-    op.create_index(op.f("ix_referral_telling_told_at"), "referral_telling", ["told_at"])
+    op.create_index(op.f("ix_referral_telling_next_at"), "referral_telling", ["next_at"])
     op.create_table(
         "referral_policy",
         sa.Column("agreement_id", sa.Text(), nullable=False),
