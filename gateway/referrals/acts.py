@@ -17,18 +17,19 @@ from gateway.errors import Conflicting, Reason, Refused
 from gateway.identifiers import random_id
 from gateway.ledger import Change, Ledger
 from gateway.referrals import finance
+from gateway.referrals.cohorts import shared_values
 from gateway.referrals.conflicts import rivals_in_conflict, set_aside_the_others
 from gateway.referrals.entries import enter_both
 from gateway.referrals.finance import Value
 from gateway.referrals.preview import PARTS, Preview
-from gateway.referrals.referral import Referral, existing, of_party
+from gateway.referrals.previews import resealed
+from gateway.referrals.referral import Referral, of_party
 from gateway.referrals.registering import register
-from gateway.referrals.rewording import reword
 from gateway.referrals.states import REFERRERS, Event, Standing, State, follow
 from gateway.referrals.tables import referral_note
 from gateway.referrals.views import told_state, told_to
 from gateway.referrals.writing import move
-from gateway.vault.keyring import KeyRing
+from gateway.vault.keyring import KeyRing, MemberKeys
 
 REASONS: Final = ("no_capacity", "outside_area", "not_our_offer", "not_reachable", "not_interested", "other")
 """Why a recipient declines or ends it; words alone, so that nothing of a person is told here."""
@@ -44,6 +45,8 @@ class Doing(NamedTuple):
     filing: Filing
     found: Referral
     said: Mapping[str, Any]
+    keys: MemberKeys
+    """The referrer's."""
 
 
 async def _submit(doing: Doing) -> Referral:
@@ -60,9 +63,10 @@ async def _submit(doing: Doing) -> Referral:
 async def _answer(doing: Doing) -> Referral:
     change, found = doing.change, doing.found
     state = follow(found.state, Event.ANSWER)
-    await reword(change, found, Preview.read(doing.said["preview"]))
-    reworded = await existing(change.tx, found.id, change.now_ms)
-    return await _moved(doing._replace(found=reworded), "referral_answered", state)
+    words = resealed(doing.keys, found, Preview.read(doing.said["preview"]))
+    reworded = await _moved(doing, "referral_answered", state, **words)
+    shown = await shared_values(change.tx, reworded)
+    return await move(change, reworded, state, due_at=reworded.row["due_at"], shown=shown)
 
 
 async def _cancel(doing: Doing) -> Referral:
@@ -196,18 +200,18 @@ class Acts:
         seen = await of_party(self._database, referral_id, subject.member, self._clock())
         if is_referrers is not (subject.member == seen.owner):
             raise Refused((Reason("OTHER_SIDE_ONLY"),))
-        note = await self._sealed(seen, said)
+        note, keys = await self._sealed(seen, said), await self._keyring.unlock(seen.owner)
 
         async def work(change: Change) -> Any:
             found = await of_party(change.tx, referral_id, subject.member, change.now_ms)
             found.require_free()
-            done = await act.do(Doing(change, filing, found, said))
+            done = await act.do(Doing(change, filing, found, said, keys))
             if note:
                 row = {"id": random_id(), "referral_id": done.id, "sealed": note, "at": change.now_ms}
                 await change.tx.run(_NOTE, **row)
             if name == Event.SUBMIT.value:
                 return {"id": done.id, "state": told_state(done)}
-            return told_to(subject.member, done)
+            return told_to(subject.member, done, keys)
 
         contesting = await rivals_in_conflict(self._database, seen, self._clock())
         logs = {seen.owner, seen.recipient, *(one.owner for one in contesting)}

@@ -17,12 +17,13 @@ from gateway.referrals.preview import PARTS
 from gateway.referrals.referral import Referral
 from gateway.referrals.tables import referral
 
+_TERMS: Final = tuple(f"{name}_term" for name in PARTS)
 _SHARING: Final = {
     count: Query(
         select(func.count(referral.c.pseudonym.distinct()).label("persons")).where(
             referral.c.dataset_no == bindparam("dataset_no"),
             referral.c.submitted_at.is_not(None),
-            *(referral.c[name] == bindparam(name) for name in PARTS[:count]),
+            *(referral.c[name] == bindparam(name) for name in _TERMS[:count]),
         )
     )
     for count in range(1, len(PARTS) + 1)
@@ -32,7 +33,7 @@ _SHARING: Final = {
 async def shared_values(reading: Reading, found: Referral) -> int:
     """How many of the preview's values, in order, at least k persons share together."""
     for count in range(len(PARTS), 0, -1):
-        given = {name: found.row[name] for name in PARTS[:count]}
+        given = {name: bytes(found.row[name]) for name in _TERMS[:count]}
         row = await reading.one(_SHARING[count], dataset_no=found.row["dataset_no"], **given)
         if row is not None and row["persons"] >= found.policy.k:
             return count

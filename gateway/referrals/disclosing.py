@@ -22,6 +22,7 @@ from gateway.referrals.referral import Referral, existing, of_party
 from gateway.referrals.states import Event, Standing, State, follow
 from gateway.referrals.views import told_to
 from gateway.referrals.writing import move
+from gateway.vault.keyring import KeyRing
 
 CONSENT_REQUIRED = Reason("CONSENT_REQUIRED", "4.3.1")
 _NO_RECORD = "0" * 32
@@ -44,9 +45,12 @@ class Disclosed(NamedTuple):
 class Disclosing:
     """Discloses to the recipient, and to nobody else."""
 
-    def __init__(self, database: Database, ledger: Ledger, enforcement: Releasing, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, keyring: KeyRing, enforcement: Releasing, clock: Clock
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._keyring = keyring
         self._enforcement = enforcement
         self._clock = clock
 
@@ -62,6 +66,7 @@ class Disclosing:
         if seen.standing is not Standing.GIVEN:
             await self._refuse(subject, seen)
         follow(seen.state, Event.DISCLOSE)
+        keys = await self._keyring.unlock(seen.owner)
         release = await self._released(subject, seen, signed)
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
             found = await existing(change.tx, referral_id, change.now_ms)
@@ -72,7 +77,7 @@ class Disclosing:
             enter_both(
                 change, "referral_disclosed_again" if is_again else "referral_disclosed", subject, moved, **facts
             )
-        return Disclosed(told_to(subject.member, moved), release)
+        return Disclosed(told_to(subject.member, moved, keys), release)
 
     async def _recipients(self, subject: Subject, referral_id: str) -> Referral:
         seen = await of_party(self._database, referral_id, subject.member, self._clock())

@@ -10,6 +10,7 @@ from gateway.agreements import Agreement, Agreements
 from gateway.agreements.fields import IDENTIFIER, PURPOSE, matching, members, text
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
+from gateway.catalog.subject_keys import subject_keys
 from gateway.catalog.tables import record, upload
 from gateway.clock import Clock, seconds
 from gateway.confidentiality.filing import Filing
@@ -24,6 +25,7 @@ from gateway.referrals.finance import Finance
 from gateway.referrals.keys import keep_terms, terms_of
 from gateway.referrals.policy import BASIS_POINTS
 from gateway.referrals.preview import Preview
+from gateway.referrals.previews import sealed
 from gateway.referrals.referral import existing
 from gateway.referrals.states import OPEN, State
 from gateway.referrals.tables import referral
@@ -95,10 +97,13 @@ class Drafting:
         person = text(said["subject"], "/subject")
         if len(person) > _LONGEST_SUBJECT:
             raise Invalid("invalid_subject", "The subject field cannot have this value.", field="/subject")
-        pseudonym = (await self._keyring.unlock(dataset.owner)).pseudonym(dataset.subject_of(person))
+        keys = await self._keyring.unlock(dataset.owner)
+        pseudonym = keys.pseudonym(dataset.subject_of(person))
         if await record_of(self._database, dataset.no, pseudonym) is None:
             raise Invalid("subject_unknown", "The dataset has no such person.", field="/subject")
         referral_id = random_id()
+        key = (await subject_keys(self._database, keys, [pseudonym], self._clock()))[pseudonym]
+        words = sealed(keys, key, dataset.id, referral_id, preview)
 
         async def work(change: Change) -> Any:
             about = {"dataset_no": dataset.no, "pseudonym": pseudonym, "purpose": purpose}
@@ -108,22 +113,21 @@ class Drafting:
                 _ADD,
                 **_empty(),
                 **about,
+                **words,
                 id=referral_id,
                 alliance_id=found.alliance,
                 agreement_id=found.id,
                 dataset_id=dataset.id,
                 owner_id=found.owner,
                 recipient_id=found.recipient,
-                city=preview.city,
-                need=preview.need,
-                budget=preview.budget,
+                subject_key_id=key.id,
                 drafted_at=change.now_ms,
                 changed_at=change.now_ms,
             )
             await keep_terms(change.tx, referral_id, found.recipient, terms)
             made = await existing(change.tx, referral_id, change.now_ms)
             enter_both(change, "referral_drafted", subject, made, purpose=purpose)
-            return told_to(subject.member, made)
+            return told_to(subject.member, made, keys)
 
         return await filing.once(self._database, self._ledger, work, found.owner)
 

@@ -17,9 +17,9 @@ from gateway.database import Query, Reading, Row
 from gateway.errors import NotFound, OnHold, Reason
 from gateway.referrals.finance import Finance, Value
 from gateway.referrals.policy import ReferralPolicy, Tells
-from gateway.referrals.preview import Preview
 from gateway.referrals.states import Standing, State, effective
 from gateway.referrals.tables import referral
+from gateway.vault.tables import subject_key
 
 _ENDED_BY_SOMEBODY: Final = frozenset({"withdrawn", "revoked", "invalidated"})
 _NOW = bindparam("now", type_=BigInteger)
@@ -63,10 +63,12 @@ def as_it_stands() -> Select[Any]:
     )
     return select(
         referral,
+        subject_key.c.key_version,
+        subject_key.c.wrapped,
         given.scalar_subquery().label("consents"),
         ended.scalar_subquery().label("consent_end"),
         held.scalar_subquery().label("held_for"),
-    )
+    ).outerjoin_from(referral, subject_key, subject_key.c.id == referral.c.subject_key_id)
 
 
 def at(now_ms: int) -> dict[str, int]:
@@ -134,11 +136,6 @@ class Referral:
         """The policy that it was registered under, the default before that."""
         text = self.row["policy"]
         return ReferralPolicy.read(parse(text.encode())) if text else ReferralPolicy()
-
-    @property
-    def preview(self) -> Preview:
-        """All of it, as its referrer wrote it."""
-        return Preview(self.row["city"], self.row["need"], self.row["budget"])
 
     @property
     def finance(self) -> Finance:

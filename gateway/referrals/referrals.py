@@ -61,7 +61,7 @@ class Lookup:
     async def show(self, subject: Subject, referral_id: str) -> dict[str, Any]:
         """One referral as this side sees it; the recipient with its own notes."""
         found = await of_party(self._database, referral_id, subject.member, self._clock())
-        seen = told_to(subject.member, found)
+        seen = told_to(subject.member, found, await self._keyring.unlock(found.owner))
         if subject.member == found.recipient:
             seen |= {"notes": await self._notes(found), "resembles": await self._resembling(found)}
         return seen
@@ -70,7 +70,9 @@ class Lookup:
         """Up to `limit` referrals that the member made or was offered, by id, behind `after`."""
         now = self._clock()
         rows = await self._database.all(_OF_MEMBER, member=member, after=after, most=limit, **at(now))
-        return [told_to(member, Referral(row, now)) for row in rows]
+        found = [Referral(row, now) for row in rows]
+        keys = {owner: await self._keyring.unlock(owner) for owner in {one.owner for one in found}}
+        return [told_to(member, one, keys[one.owner]) for one in found]
 
     async def _notes(self, found: Referral) -> list[dict[str, Any]]:
         keys = await self._keyring.unlock(found.recipient)
@@ -120,7 +122,7 @@ class Referrals:
         return cls(
             Drafting(database, ledger, agreements, keyring, BlindIndex(keyring), clock),
             Acts(database, ledger, keyring, clock),
-            Disclosing(database, ledger, enforcement, clock),
+            Disclosing(database, ledger, keyring, enforcement, clock),
             Lookup(database, keyring, clock),
             Policies(database, ledger, agreements),
             ReferralRun(database, ledger, offering, Tellings(database, telling, clock), clock),

@@ -1,4 +1,4 @@
-"""Referrals. A person is a keyed pseudonym here, and a contact a keyed term; times in milliseconds."""
+"""Referrals. A person is a keyed pseudonym here, a contact a keyed term, a preview sealed; times in milliseconds."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ referral = Table(
     Column("recipient_id", Text, ForeignKey("member.id"), nullable=False),
     Column("purpose", Text, nullable=False),
     Column("pseudonym", Text, nullable=False),
-    Column("city", Text, nullable=False),
-    Column("need", Text, nullable=False),
-    Column("budget", Text, nullable=False),
+    Column("subject_key_id", Text, nullable=False),  # whose row goes first when the person is shredded
+    Column("preview", Text, nullable=False),  # sealed under that key; '' once the person has withdrawn
+    Column("city_term", LargeBinary, nullable=False),
+    Column("need_term", LargeBinary, nullable=False),
+    Column("budget_term", LargeBinary, nullable=False),
     Column("shown", BigInteger, nullable=False),  # so many of these three, in this order, are shown to the recipient
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),  # why it was declined, lost, unqualified or set aside; '' for none
@@ -47,7 +49,7 @@ referral = Table(
     Index(None, "state", "due_at"),
     Index(None, "conflict_id"),
 )
-Index("ix_referral_preview", referral.c.dataset_no, referral.c.city, referral.c.need, referral.c.budget)
+Index("ix_referral_preview", *(referral.c[name] for name in ("dataset_no", "city_term", "need_term", "budget_term")))
 
 referral_term = Table(  # what a referral is matched by; gone as soon as it stands for nothing
     "referral_term",

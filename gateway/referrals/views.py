@@ -9,17 +9,21 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.agreements.agreement import rfc3339
+from gateway.referrals.preview import PARTS, Preview
+from gateway.referrals.previews import opened
 from gateway.referrals.referral import Referral
 from gateway.referrals.states import State
+from gateway.vault.keyring import MemberKeys
 
 UNDER_REVIEW: Final = "under_review"
 """What a referrer is told of a referral that was accepted for review, whatever is found about it."""
 _REVIEWED: Final = frozenset({State.READY, State.OFFERED})
 
 
-def told_to(member: str, found: Referral) -> dict[str, Any]:
-    """The referral as this party sees it."""
-    return _for_referrer(found) if member == found.owner else _for_recipient(found)
+def told_to(member: str, found: Referral, keys: MemberKeys) -> dict[str, Any]:
+    """The referral as this party sees it; `keys` are the referrer's, for the preview."""
+    preview = opened(keys, found)
+    return _for_referrer(found, preview) if member == found.owner else _for_recipient(found, preview)
 
 
 def told_state(found: Referral) -> str:
@@ -28,12 +32,12 @@ def told_state(found: Referral) -> str:
     return UNDER_REVIEW if state in _REVIEWED else state.value
 
 
-def _for_referrer(found: Referral) -> dict[str, Any]:
+def _for_referrer(found: Referral, preview: Preview | None) -> dict[str, Any]:
     state = found.state_for_referrer
     return {
         **_for_both(found, told_state(found)),
         "recipient": found.recipient,
-        "preview": found.preview.shown(3),
+        "preview": _shown(preview, len(PARTS)),
         "reason": found.row["reason"] if state is found.stored else "",
         "share_bp": found.row["share"] if state is State.WON else None,
         "registered_at": rfc3339(found.row["ready_at"]),
@@ -42,13 +46,17 @@ def _for_referrer(found: Referral) -> dict[str, Any]:
     }
 
 
-def _for_recipient(found: Referral) -> dict[str, Any]:
+def _for_recipient(found: Referral, preview: Preview | None) -> dict[str, Any]:
     return {
         **_for_both(found, found.state.value),
         "referrer": found.owner,
-        "preview": found.preview.shown(found.row["shown"]),
+        "preview": _shown(preview, found.row["shown"]),
         "reason": found.row["reason"] if found.stored is not State.DUPLICATE else "",
     }
+
+
+def _shown(preview: Preview | None, count: int) -> dict[str, str | None]:
+    return dict.fromkeys(PARTS) if preview is None else preview.shown(count)
 
 
 def _for_both(found: Referral, state: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, bindparam, delete, insert, update
+from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, insert, update
 from sqlalchemy import Text as SQLText
 
 from gateway.database import Query
@@ -16,7 +16,8 @@ from gateway.referrals.referral import Referral, existing
 from gateway.referrals.states import CLOSED, OPEN, State
 from gateway.referrals.tables import referral, referral_telling, referral_term
 
-_TEXTS: Final = ("state", "reason", "finance", "value_currency", "policy", "conflict_id")
+_TEXTS: Final = ("state", "reason", "finance", "value_currency", "policy", "conflict_id", "preview")
+_BYTES: Final = ("city_term", "need_term", "budget_term")
 _NUMBERS: Final = (
     "shown",
     "value_minor",
@@ -37,6 +38,7 @@ _WRITE = Query(
     .values(
         **{name: bindparam(f"new_{name}", type_=SQLText) for name in _TEXTS},
         **{name: bindparam(f"new_{name}", type_=BigInteger) for name in _NUMBERS},
+        **{name: bindparam(f"new_{name}", type_=LargeBinary) for name in _BYTES},
     )
 )
 _FORGET_TERMS = Query(delete(referral_term).where(referral_term.c.referral_id == bindparam("the_id")))
@@ -53,13 +55,15 @@ async def move(
     `policy` is the one that it is registered under.
 
     `Conflicting` where somebody else moved it meanwhile. Whoever is told later, a customer after the disclosure and at
-    the end, is queued here. What can no longer be matched loses its terms.
+    the end, is queued here. What can no longer be matched loses its terms, and what was withdrawn its preview.
     """
-    row = {name: found.row[name] for name in (*_TEXTS, *_NUMBERS)}
+    row = {name: found.row[name] for name in (*_TEXTS, *_NUMBERS, *_BYTES)}
     row |= {"state": state.value, "changed_at": change.now_ms}
     row |= {"due_at": due_after(state, policy or found.policy, found.row["due_at"], change.now_ms)} | new
     if policy is not None:
         row["policy"] = policy.text()
+    if state is State.WITHDRAWN:
+        row["preview"] = ""
     written = await change.tx.run(
         _WRITE, the_id=found.id, old_state=found.stored.value, **{f"new_{name}": value for name, value in row.items()}
     )

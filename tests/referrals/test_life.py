@@ -71,7 +71,7 @@ async def test_a_draft_waits_for_consent_and_is_registered_when_it_stands(bank: 
     assert told["registered_at"] > told["drafted_at"], "the place is that of the consent, not of the draft"
 
 
-async def test_a_withdrawal_ends_it_at_once_and_leaves_no_term_behind(bank: Referring) -> None:
+async def test_a_withdrawal_ends_it_at_once_and_leaves_neither_term_nor_preview_behind(bank: Referring) -> None:
     referral = await bank.offer(3, contact={"phone": "13800138003"})
     done(await act(bank.hotel, referral, "accept"))
     await bank.withdraw(3)
@@ -80,6 +80,7 @@ async def test_a_withdrawal_ends_it_at_once_and_leaves_no_term_behind(bank: Refe
     ran = await bank.shared.gateway.referrals.running.run()
     assert ran.withdrawn == 1
     assert await terms(bank.shared, referral) == 0
+    assert done(await see(bank.referrer, referral))["preview"] == {"city": None, "need": None, "budget": None}
     for log in (bank.referrer.id, bank.hotel.id):
         acts = [one["act"] for one in await entries_of(bank.shared, log, referral)]
         assert acts[-1] == "referral_withdrawn"

@@ -26,9 +26,11 @@ def upgrade() -> None:
         sa.Column("recipient_id", sa.Text(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("pseudonym", sa.Text(), nullable=False),
-        sa.Column("city", sa.Text(), nullable=False),
-        sa.Column("need", sa.Text(), nullable=False),
-        sa.Column("budget", sa.Text(), nullable=False),
+        sa.Column("subject_key_id", sa.Text(), nullable=False),
+        sa.Column("preview", sa.Text(), nullable=False),
+        sa.Column("city_term", sa.LargeBinary(), nullable=False),
+        sa.Column("need_term", sa.LargeBinary(), nullable=False),
+        sa.Column("budget_term", sa.LargeBinary(), nullable=False),
         sa.Column("shown", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -59,7 +61,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_referral_conflict_id"), "referral", ["conflict_id"])
     op.create_index(op.f("ix_referral_dataset_no_pseudonym"), "referral", ["dataset_no", "pseudonym"])
     op.create_index(op.f("ix_referral_owner_id_id"), "referral", ["owner_id", "id"])
-    op.create_index(op.f("ix_referral_preview"), "referral", ["dataset_no", "city", "need", "budget"])
+    op.create_index(op.f("ix_referral_preview"), "referral", ["dataset_no", "city_term", "need_term", "budget_term"])
     op.create_index(op.f("ix_referral_recipient_id_id"), "referral", ["recipient_id", "id"])
     op.create_index(op.f("ix_referral_recipient_id_sequence"), "referral", ["recipient_id", "sequence"], unique=True)
     op.create_index(op.f("ix_referral_state_due_at"), "referral", ["state", "due_at"])
