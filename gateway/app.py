@@ -34,7 +34,8 @@ from gateway.catalog.ownership import Ownership
 from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
-from gateway.consents.contacts import Contacts
+from gateway.consents.asking import Asking
+from gateway.consents.contacts import ContactKeyActs
 from gateway.database import Database
 from gateway.database.creation import sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
@@ -110,6 +111,7 @@ class Gateway:
     datasets: Datasets
     uploads: Uploads
     consents: Consents
+    asking: Asking
     decisions: DecisionPoint
     enforcement: EnforcementPoint
     sharing: Sharing
@@ -232,7 +234,7 @@ async def compose(
         casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        own_acts = (RotationActs(rotation), ExportActs())
+        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs())
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])
@@ -260,15 +262,16 @@ async def compose(
             loopback=settings.jwks_loopback,
         )
         stack.push_async_callback(sharing.pushes.close)
+        consents = Consents.of(database, ledger, keyring, clock, signer=signing.receipts)
         senders = senders_of(settings, outward_post(settings), signing.answers)
+        core = (database, ledger, keyring, clock)
+        asking = Asking.of(*core, records=consents.records, senders=senders, base_url=settings.base_url)
+        stack.push_async_callback(asking.close)
         referrals = Referrals.of(
-            database,
-            ledger,
-            keyring,
-            clock,
+            *core,
             agreements=agreements,
             enforcement=enforcement,
-            telling=Letters(database, Contacts(database, keyring, clock), senders),
+            telling=Letters(database, asking.contacts, senders),
         )
         yield Gateway(
             settings=settings,
@@ -303,7 +306,8 @@ async def compose(
             duties=duties,
             datasets=datasets,
             uploads=Uploads(database, datasets, keyring, ledger, clock),
-            consents=Consents(database, ledger, keyring, clock),
+            consents=consents,
+            asking=asking,
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

@@ -1,4 +1,4 @@
-"""What a server does beside answering: sweeping, turning keys, settling duties, pushing uploads, running referrals."""
+"""What a server does beside answering: sweeping, keys, duties, consents and referrals, pushing uploads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from gateway.vault.rotation import RotatedKey
 
 _SWEEP_PAUSE_S = 60
 _DUTIES_PAUSE_S = 60
+_CONSENTS_PAUSE_S = 5
+_ASKING_PAUSE_S = 30
 _PUSH_PAUSE_S = 2
 _REFERRALS_PAUSE_S = 5
 
@@ -27,6 +29,8 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_sweep_for_ever(gateway, starting=alone), name="sweep"),
         asyncio.create_task(_turn_keys_for_ever(gateway), name="keys"),
         asyncio.create_task(_settle_duties_for_ever(gateway), name="duties"),
+        asyncio.create_task(_settle_consents_for_ever(gateway), name="consents"),
+        asyncio.create_task(_ask_for_ever(gateway), name="asking"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
         asyncio.create_task(_run_referrals_for_ever(gateway), name="referrals"),
     ]
@@ -58,6 +62,26 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while settling duties")
         await asyncio.sleep(_DUTIES_PAUSE_S)
+
+
+async def _settle_consents_for_ever(gateway: Gateway) -> None:
+    """Record what the clock has ended; nothing that is permitted waits for it."""
+    while True:
+        try:
+            await gateway.consents.overtaken.settle()
+        except Exception as error:
+            problems.log_unexpected(error, "while settling consents")
+        await asyncio.sleep(_CONSENTS_PAUSE_S)
+
+
+async def _ask_for_ever(gateway: Gateway) -> None:
+    """Send what nobody took, remind whoever put it off, and let lapse what nobody answered."""
+    while True:
+        try:
+            await gateway.asking.inviting.run()
+        except Exception as error:
+            problems.log_unexpected(error, "while asking for consents")
+        await asyncio.sleep(_ASKING_PAUSE_S)
 
 
 async def _push_for_ever(gateway: Gateway) -> None:

@@ -29,6 +29,8 @@ from gateway.catalog.routes import routes as catalog_routes
 from gateway.confidentiality.memo_routes import routes as memo_routes
 from gateway.confidentiality.person_routes import routes as person_routes
 from gateway.confidentiality.routes import routes as confidentiality_routes
+from gateway.consents.asking.routes import routes as asking_routes
+from gateway.consents.notice_routes import routes as notice_routes
 from gateway.consents.routes import routes as consent_routes
 from gateway.console.routes import routes as console_routes
 from gateway.database import Query
@@ -111,7 +113,9 @@ def web(gateway: Gateway) -> FastAPI:
         case_routes(authenticate_active, gateway.casework),
         catalog_routes(authenticate_active, gateway.datasets, gateway.uploads),
         duty_routes(authenticate_withdrawing, gateway.duties, gateway.clock),
+        notice_routes(authenticate_active, gateway.consents.notices),
         consent_routes(authenticate_active, authenticate_withdrawing, gateway.consents),
+        asking_routes(authenticate_active, gateway.asking.requesting),
         push_routes(authenticate_active, sharing.addresses),
         referral_routes(authenticate_active, gateway.referrals, identity.challenge_changed, gateway.message_signing),
         reciprocity_routes(sharing.reciprocity, authenticate_active, gateway.clock),

@@ -29,6 +29,7 @@ from gateway.members.key_source import KeySource
 from gateway.settings import Settings
 from gateway.vault.providers import Cost, LocalKeyring
 from gateway.web import web
+from tests import notices
 from tests.confiding import assess, done, is_personal, no_secrets, opt_in
 
 POLICIES = Path(__file__).resolve().parents[1] / "policies"
@@ -63,7 +64,8 @@ PERSONAL_SCHEMA = no_secrets({
     },
 })  # fmt: skip
 _EVIDENCE = hashlib.sha256(b"signed form").hexdigest()
-_NOTICE = hashlib.sha256(b"notice").hexdigest()
+_USED_FROM_S = 3600
+"""Notices are stated to have been in use for so long, so that consents may be a minute old."""
 
 
 def b64(data: bytes) -> str:
@@ -93,6 +95,8 @@ class Member:
     proof_key: ECKey = field(default_factory=new_key, repr=False)
     signing_key: ECKey = field(default_factory=new_key, repr=False)
     nonces: dict[str, str] = field(default_factory=dict)
+    uscc: str = ""
+    notices: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     @property
     def now(self) -> int:
@@ -220,6 +224,7 @@ class Member:
     async def consent(self, dataset: str, recipient: Member, *subjects: str, **over: Any) -> list[str]:
         """Record consents for these subjects and return their ids."""
         given = datetime.fromtimestamp(self.now - 60, UTC)
+        notice_sha256 = await self.notice(dataset, recipient, over.get("purpose", "customer_referral"))
         items = [
             {
                 "subject": subject,
@@ -228,7 +233,7 @@ class Member:
                 "fields": ["name", "phone"],
                 "given_at": instant(given),
                 "evidence_sha256": _EVIDENCE,
-                "notice_sha256": _NOTICE,
+                "notice_sha256": notice_sha256,
             }
             | over
             for subject in subjects
@@ -236,6 +241,31 @@ class Member:
         answer = await self.post(f"/v1/datasets/{dataset}/consents", await self.token(), items)
         assert answer.status_code == 201, answer.text
         return [one["id"] for one in answer.json()["consents"]]
+
+    async def notice(self, dataset: str, recipient: Member, purpose: str = "customer_referral") -> str:
+        """Publish, once, a notice of every field of a dataset for a recipient and purpose; returns its digest."""
+        place = (dataset, recipient.id, purpose)
+        if place not in self.notices:
+            token = await self.token()
+            schema = (await self.get(f"/v1/datasets/{dataset}", token)).json()["schema"]
+            fields = [
+                notices.field(name, sensitive=said["x-class"].split("_")[0] == "sensitive")
+                for name, said in schema["properties"].items()
+            ]
+            asked = notices.item(notices.party(recipient.id, recipient.uscc), purpose, fields=fields)
+            document = notices.notice(notices.party(self.id, self.uscc), [asked])
+            self.notices[place] = await self.publish(dataset, f"{purpose} {recipient.name}", document)
+        return self.notices[place]
+
+    async def publish(self, dataset: str, name: str, document: Mapping[str, Any]) -> str:
+        """Draft a notice and put it in force, as told on paper for an hour; returns its digest."""
+        token = await self.token()
+        drafted = await self.post(f"/v1/datasets/{dataset}/notices", token, {"name": name, "document": document})
+        assert drafted.status_code == 201, drafted.text
+        used_from = {"used_from": instant(datetime.fromtimestamp(self.now - _USED_FROM_S, UTC))}
+        answer = await self.post(f"/v1/notices/{drafted.json()['id']}/publication", token, used_from)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["sha256"])
 
     async def withdraw(self, dataset: str, subject: str) -> httpx.Response:
         """Withdraw everything that a subject consented to for a dataset."""
@@ -317,7 +347,7 @@ class Alliance:
         """A member with a client and a signing key, through the whole admission, on these `terms` of `admit`."""
         member = Member(name, self)
         body = f"91310000MA1{len(self.members):06d}"
-        code = body + uscc.calc_check_digit(body)
+        code = member.uscc = body + uscc.calc_check_digit(body)
         member.id = await self.gateway.members.create_member(
             self.id, name=name, uscc=code, industry="test", operator="test"
         )

@@ -11,6 +11,7 @@ from gateway.access.obliged import entered
 from gateway.access.request import AccessRequest
 from gateway.canonical import canonical
 from gateway.clock import MILLISECONDS
+from gateway.consents.marks import Marking
 from gateway.errors import Reason
 from gateway.identity.subject import NOBODY
 from gateway.ledger import Draft, Effect, Kind, Opening, Quota, SharedFacts
@@ -43,6 +44,7 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
         opening=Opening(dataset=request.dataset, groups=judgement.groups()),
         narrowing=judgement.selection.narrowing,
         quotas=_quotas(request, judgement),
+        marks=Marking.of((one.consent, one.mark) for one in judgement.selection.records),
         overdrawn=Draft(log=owner, kind=Kind.ACCESS, effect=Effect.DENY, facts=message, shared=shared),
         sealed=judgement.sealed_query,
         valid_until_ms=judgement.valid_until_s * MILLISECONDS,

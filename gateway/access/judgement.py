@@ -75,6 +75,6 @@ class Judgement(NamedTuple):
         groups = []
         for consented, selected in groupby(self.in_logged_order(), key=_consented):
             fields, classes, withheld = self.dataset.openable(self.decision.fields, consented)
-            records = tuple(refs([sealed for sealed, _, _, _ in selected]))
+            records = tuple(refs([sealed for sealed, *_ in selected]))
             groups.append(OpeningGroup(classes=classes, fields=fields, withheld=withheld, records=records))
         return tuple(groups)

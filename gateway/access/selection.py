@@ -11,13 +11,26 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, and_, bindparam, cast, exists, null, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    LargeBinary,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy import Text as SQLText
 
 from gateway.access.governing import Versions, governing_row, key_of
 from gateway.access.request import AccessRequest
 from gateway.catalog import Dataset
 from gateway.catalog.tables import record, record_term, upload
+from gateway.consents.marks import COUNTED, FIRST, UNMARKED
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
 from gateway.vault.sealed import SealedRecord
@@ -44,6 +57,8 @@ class Selected(NamedTuple):
     consent: str
     consented: int
     consent_ends: int | None
+    mark: int
+    """What the entry leaves on the consent: `UNMARKED`, `FIRST` or `COUNTED`."""
 
 
 class Selection(NamedTuple):
@@ -104,7 +119,14 @@ def _statement(shape: Shape) -> Query:
                 consent.c.fields.bitwise_and(granted) != 0,
                 consent.c.fields.bitwise_and(filtered) == filtered,
             ),
-        ).add_columns(consent.c.id.label("consent"), consent.c.fields.label("consented"), consent.c.expires_at)
+        ).add_columns(
+            consent.c.id.label("consent"),
+            consent.c.fields.label("consented"),
+            consent.c.expires_at,
+            case(
+                (consent.c.uses_left.is_not(None), COUNTED), (consent.c.disclosed_at.is_(None), FIRST), else_=UNMARKED
+            ).label("mark"),
+        )
     else:  # one key for all records: found once, not once a record
         chosen = chosen.where(
             subject_key.c.member_id == bindparam("owner", type_=SQLText),
@@ -195,7 +217,7 @@ async def select_records(
 
 
 def _of_nobody(row: Any) -> Selected:
-    return Selected(SealedRecord._make(row[2:9]), "", -1, None)
+    return Selected(SealedRecord._make(row[2:9]), "", -1, None, UNMARKED)
 
 
 def _of_person(row: Any) -> Selected:

@@ -4,7 +4,8 @@ One object of scalars. Each property has `x-class` (its protection class: what i
 (1 to 4, `important` or `core`, GB/T 43697-2024). `x-confidentiality` says what kind of secret it is, or `public`; what
 says nothing is a business secret, in personal datasets customer information (clause 8.1.1). A property may have
 `x-filter: equality`, `x-column` (the column's name in CSV where it differs) and `x-format: phone` (NFKC before
-storing). At the top stand `x-kind`, `x-subject-field`, `x-unique`.
+storing). At the top stand `x-kind`, `x-subject-field`, `x-unique`, and in personal datasets
+`x-for-children`: whose age is unknown there is treated as under 14.
 The order of the properties as received fixes field and class numbers; it is kept as `x-number`.
 """
 
@@ -34,7 +35,7 @@ _PERSONAL_CLASS = re.compile(r"(personal|sensitive)(_.*)?")
 _TOP = frozenset(
     (
         *("$schema", "title", "description", "type", "properties", "required", "additionalProperties"),
-        *("x-kind", "x-subject-field", "x-unique"),
+        *("x-kind", "x-subject-field", "x-unique", "x-for-children"),
     )
 )
 _EVERY = frozenset(
@@ -66,6 +67,9 @@ def declare(document: Mapping[str, Any]) -> Schema:
         raise _wrong("/x-kind", f"A dataset is one of {', '.join(KINDS)}.")
     if not 1 <= len(properties) <= MOST_FIELDS:
         raise _wrong("/properties", f"A dataset has 1 to {MOST_FIELDS} fields.")
+    children = document.get("x-for-children", False)
+    if not isinstance(children, bool) or (children and document["x-kind"] != "personal"):
+        raise _wrong("/x-for-children", "It is true or false, and true in personal datasets alone.")
     _check_texts(document, "")
     for name, keywords in properties.items():
         _check_property(name, keywords)

@@ -44,6 +44,8 @@ class Schema:
     unique: tuple[str, ...]
     fields: Mapping[str, Field]
     classes: Mapping[str, int]
+    for_children: bool = False
+    """Whether whom it is about may well be a child, where the age is unknown (`x-for-children`)."""
 
     @classmethod
     def read(cls, text: str) -> Schema:
@@ -58,6 +60,7 @@ class Schema:
             subject_field=document.get("x-subject-field"),
             unique=tuple(document.get("x-unique", ())),
             fields=fields,
+            for_children=document.get("x-for-children", False),
             classes={name: number for number, name in enumerate(dict.fromkeys(f.class_name for f in fields.values()))},
         )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
 
-from gateway.canonical import parse
+from gateway.canonical import canonical, parse
 from gateway.catalog.routes import read_body, read_object
 from gateway.consents.consents import Consents
 from gateway.consents.statement import purpose_of, recipient_of, subject_of
@@ -27,6 +27,12 @@ _WITHDRAWAL: dict[str, Any] = {
     "required": ["subject"],
     "additionalProperties": False,
     "properties": {name: {"type": "string"} for name in ("subject", "recipient", "purpose")},
+}
+_MERGE: dict[str, Any] = {
+    "type": "object",
+    "required": ["subject", "duplicate"],
+    "additionalProperties": False,
+    "properties": {name: {"type": "string"} for name in ("subject", "duplicate")},
 }
 _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
@@ -51,7 +57,9 @@ def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, c
         """One object, a list, or NDJSON, up to 10,000; answered in order. Needs `consent`.
 
         Each: `subject` (the value of the dataset's subject field), `recipient` (a member), `purpose`, `fields`,
-        `given_at`, `expires_at` (one year after, where left out; at most three), `evidence_sha256`, `notice_sha256`.
+        `given_at`, `expires_at` (one year after, where left out; at most three), `evidence_sha256`, `notice_sha256` (of
+        a published notice that names all of this). `channels` in place of `fields` permit contact. Optional:
+        `max_uses`, `language`, `age_band` with `turns_14_at` and `guardian`.
         """
         body = await read_body(request, LONGEST_BODY)
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -60,18 +68,24 @@ def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, c
         given_in = _lines if media_type == _NDJSON else _items
         given = given_in(body) if len(body) <= _PARSED_AT_ONCE else await asyncio.to_thread(given_in, body)
         mark = fingerprint("POST consents", dataset_id, media_type, body)
-        answer = await consents.record(subject, dataset_id, given, key=idempotency_key, fingerprint=mark)
+        answer = await consents.recording.record(subject, dataset_id, given, key=idempotency_key, fingerprint=mark)
         return Response(answer, status.HTTP_201_CREATED, media_type=_JSON)
 
     @router.get("/consents/{consent_id}", summary="One consent")
     async def show(subject: Annotated[Subject, caller], consent_id: _Id) -> Response:
-        """With its state at this instant; without the person."""
-        return Response(await consents.show(subject, consent_id), media_type=_JSON)
+        """Your own: with its state at this instant and its events; without the person."""
+        return _json(await consents.showing.one(subject, consent_id))
+
+    @router.get("/consents/{consent_id}/receipts", summary="The receipts of a consent")
+    async def receipts(subject: Annotated[Subject, caller], consent_id: _Id) -> Response:
+        """The customer's copies, for the data's owner to hand out. A recipient gets its own copy of what stands."""
+        return _json({"receipts": await consents.showing.receipts(subject, consent_id)})
 
     @router.post("/consents/{consent_id}/withdrawal", summary="Withdraw one consent")
     async def withdraw(subject: Annotated[Subject, withdrawing], consent_id: _Id) -> Response:
         """No permit follows it in the ledger. Needs `withdraw`; a second time changes nothing."""
-        return Response(await consents.withdraw(subject, consent_id), media_type=_JSON)
+        await consents.withdrawing.one(subject, consent_id)
+        return _json(await consents.showing.one(subject, consent_id))
 
     @router.post(
         "/datasets/{dataset_id}/withdrawals",
@@ -83,7 +97,7 @@ def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, c
     ) -> Response:
         """`subject`, and `recipient` or `purpose` to withdraw less than everything. Needs `withdraw`."""
         body = await read_object(request, tuple(_WITHDRAWAL["properties"]), longest=LONGEST_WITHDRAWAL)
-        answer = await consents.withdraw_matching(
+        answer = await consents.withdrawing.matching(
             subject,
             dataset_id,
             person=subject_of(body),
@@ -92,7 +106,23 @@ def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, c
         )
         return Response(answer, media_type=_JSON)
 
+    @router.post(
+        "/datasets/{dataset_id}/merges",
+        summary="Merge two subjects that are one person",
+        openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": _MERGE}}}},
+    )
+    async def merge(request: Request, subject: Annotated[Subject, withdrawing], dataset_id: _Id) -> Response:
+        """What the person withdrew or refused as the one no longer stands as the other. Needs `withdraw`."""
+        body = await read_object(request, tuple(_MERGE["properties"]), longest=LONGEST_WITHDRAWAL)
+        person, duplicate = subject_of(body), subject_of(body, name="duplicate")
+        answer = await consents.merging.merge(subject, dataset_id, person=person, duplicate=duplicate)
+        return Response(answer, media_type=_JSON)
+
     return router
+
+
+def _json(value: Any) -> Response:
+    return Response(canonical(value), media_type=_JSON)
 
 
 def _items(body: bytes) -> list[Any]:

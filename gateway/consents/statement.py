@@ -9,14 +9,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.catalog.dataset import Dataset
+from gateway.consents.minors import Guardian
+from gateway.consents.notice_text import CHANNELS, CONTACT, DISCLOSURE, LANGUAGES
+from gateway.consents.record import DEFAULT_TERM_S, LONGEST_TERM_S
 from gateway.errors import Invalid
 from gateway.identifiers import PURPOSE_PATTERN
 
-DEFAULT_TERM_S = 365 * 24 * 3600
-LONGEST_TERM_S = 3 * 365 * 24 * 3600
 LONGEST_SUBJECT = 1024
+LONGEST_TEXT = 200
 _KNOWN = frozenset(
-    ["subject", "recipient", "purpose", "fields", "given_at", "expires_at", "evidence_sha256", "notice_sha256"]
+    (
+        *("subject", "recipient", "purpose", "fields", "channels", "given_at", "expires_at", "max_uses"),
+        *("language", "age_band", "turns_14_at", "guardian", "evidence_sha256", "notice_sha256"),
+    )
 )
 _PURPOSE = re.compile(PURPOSE_PATTERN)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -31,11 +36,22 @@ class Statement:
     subject: str
     recipient: str
     purpose: str
-    fields: int
+    fields: frozenset[str]
+    channels: frozenset[str]
     given_at: int
     expires_at: int
     evidence_sha256: str
     notice_sha256: str
+    max_uses: int | None
+    language: str
+    age_band: str
+    turns_14_at: int | None
+    guardian: Guardian | None
+
+    @property
+    def kind(self) -> str:
+        """disclosure of fields, or contact by channels."""
+        return CONTACT if self.channels else DISCLOSURE
 
     def __repr__(self) -> str:
         return "Statement(subject not shown)"
@@ -45,15 +61,16 @@ def stated(dataset: Dataset, given: Any, now_s: int, at: str = "") -> Statement:
     """Check one statement; `Invalid` names the member that breaks a rule, under the JSON pointer `at`.
 
     `given_at` is not in the future; `expires_at` comes after now and at most three years after `given_at`, one year
-    where it is left out. Instants are RFC 3339 in whole seconds.
+    where it is left out. Instants are RFC 3339 in whole seconds. `channels` in place of `fields` permit to turn to the
+    person, and disclose nothing.
     """
     if not isinstance(given, dict):
         raise Invalid("invalid_consent", "A consent is an object.", field=at or "/")
     for name in given:
         if name not in _KNOWN:
             raise Invalid("unknown_field", "A consent has no such member.", field=f"{at}/{name[:64]}")
-    given_at = _instant(given, "given_at", at)
-    expires_at = _instant(given, "expires_at", at) if "expires_at" in given else given_at + DEFAULT_TERM_S
+    given_at = instant_of(given, "given_at", at)
+    expires_at = instant_of(given, "expires_at", at) if "expires_at" in given else given_at + DEFAULT_TERM_S
     if given_at > now_s:
         raise _wrong(at, "given_at", "A consent cannot be given in the future.")
     if not given_at < expires_at <= given_at + LONGEST_TERM_S:
@@ -64,24 +81,30 @@ def stated(dataset: Dataset, given: Any, now_s: int, at: str = "") -> Statement:
         subject=dataset.subject_of(subject_of(given, at), f"{at}/subject"),
         recipient=_matching(given, "recipient", _MEMBER, at, "The recipient is the id of one member."),
         purpose=purpose_of(given, at),
-        fields=_fields(dataset, given.get("fields"), at),
+        fields=frozenset() if "channels" in given else _fields(dataset, given.get("fields"), at),
+        channels=_channels(given, at),
         given_at=given_at,
         expires_at=expires_at,
         evidence_sha256=_matching(given, "evidence_sha256", _SHA256, at, "It is a SHA-256 in 64 hexadecimal digits."),
         notice_sha256=_matching(given, "notice_sha256", _SHA256, at, "It is a SHA-256 in 64 hexadecimal digits."),
+        max_uses=_uses(given, at),
+        language=_text(given, "language", at, LANGUAGES[0]),
+        age_band=_text(given, "age_band", at, "adult"),
+        turns_14_at=instant_of(given, "turns_14_at", at) if "turns_14_at" in given else None,
+        guardian=_guardian(given, at),
     )
 
 
-def subject_of(given: Mapping[str, Any], at: str = "") -> str:
+def subject_of(given: Mapping[str, Any], at: str = "", name: str = "subject") -> str:
     """The subject that a body names, as it is written there (`Dataset.subject_of` reads it)."""
-    subject = given.get("subject")
+    subject = given.get(name)
     if (
         not isinstance(subject, str)
         or not subject.strip()
         or len(subject) > LONGEST_SUBJECT
         or not _is_unicode(subject)
     ):
-        raise _wrong(at, "subject", "It is the value of the dataset's subject field, as a string.")
+        raise _wrong(at, name, "It is the value of the dataset's subject field, as a string.")
     return subject
 
 
@@ -95,20 +118,57 @@ def recipient_of(given: Mapping[str, Any], at: str = "") -> str:
     return _matching(given, "recipient", _MEMBER, at, "The recipient is the id of one member.")
 
 
-def _fields(dataset: Dataset, names: Any, at: str) -> int:
+def _fields(dataset: Dataset, names: Any, at: str) -> frozenset[str]:
     if not isinstance(names, list) or not names or len(names) > len(dataset.fields):
         raise _wrong(at, "fields", "A consent lists at least one field, each once.")
-    bits = 0
+    seen: set[str] = set()
     for index, name in enumerate(names):
         if not isinstance(name, str) or name not in dataset.fields:
             raise _wrong(at, f"fields/{index}", "The dataset has no such field.")
-        if bits & dataset.bit(name):
+        if name in seen:
             raise _wrong(at, f"fields/{index}", "A field is listed twice.")
-        bits |= dataset.bit(name)
-    return bits
+        seen.add(name)
+    return frozenset(seen)
 
 
-def _instant(given: Mapping[str, Any], name: str, at: str) -> int:
+def _channels(given: Mapping[str, Any], at: str) -> frozenset[str]:
+    if "channels" not in given:
+        return frozenset()
+    names = given["channels"]
+    known = isinstance(names, list) and names and all(name in CHANNELS for name in names if isinstance(name, str))
+    if not known or any(not isinstance(name, str) for name in names) or "fields" in given:
+        raise _wrong(at, "channels", f"It lists some of {', '.join(CHANNELS)}, and stands in place of fields.")
+    return frozenset(names)
+
+
+def _uses(given: Mapping[str, Any], at: str) -> int | None:
+    uses = given.get("max_uses")
+    if "max_uses" in given and type(uses) is not int:
+        raise _wrong(at, "max_uses", "It is a whole number.")
+    return uses
+
+
+def _text(given: Mapping[str, Any], name: str, at: str, default: str) -> str:
+    text = given.get(name, default)
+    if not isinstance(text, str):
+        raise _wrong(at, name, "It is a string.")
+    return text
+
+
+def _guardian(given: Mapping[str, Any], at: str) -> Guardian | None:
+    if "guardian" not in given:
+        return None
+    told = given["guardian"]
+    texts = isinstance(told, dict) and all(
+        isinstance(text, str) and len(text) <= LONGEST_TEXT for text in told.values()
+    )
+    if not texts or not {"relation", "verified"} <= told.keys() <= set(Guardian._fields):
+        raise _wrong(at, "guardian", "It has relation, verified and, if it applies, rule.")
+    return Guardian(**told)
+
+
+def instant_of(given: Mapping[str, Any], name: str, at: str = "") -> int:
+    """The instant that a body names, in epoch seconds."""
     text = given.get(name)
     if isinstance(text, str) and _INSTANT.fullmatch(text):
         try:

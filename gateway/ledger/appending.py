@@ -256,11 +256,14 @@ class _Judging:
             return Conflicting("event_recorded", "An entry with this event id is already recorded.", field="/event_id")
         if draft.once is not None and not await draft.once.use(self._tx):
             return UsedBefore()
-        if not draft.quotas or entry.refusal is None:
-            return entry, instant
-        spent = await self.quotas.take(draft.quotas)
+        if draft.marks is not None and not await draft.marks.stand(self._tx):
+            return StaleJudgement()
+        spent = await self.quotas.take(draft.quotas) if entry.refusal is not None else ()
         if not spent:
+            if draft.marks is not None:
+                await draft.marks.write(self._tx, instant)
             return entry, instant
+        assert entry.refusal is not None
         try:
             return entry.refusal(spent), instant
         except GatewayError as error:

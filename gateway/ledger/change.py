@@ -32,13 +32,23 @@ Prepare = Callable[[Draft, str, str], Prepared]
 
 
 class Change:
-    """One transaction under way: `tx` to change state with, `now_ms` its instant, `enter` for its entries."""
+    """One transaction under way: `tx` to change state with, `now_ms` its instant, `enter` for its entries.
+
+    `narrows` are the owners whose narrowing number it moves.
+    """
 
     def __init__(
-        self, tx: Transaction, now_ms: int, heads: dict[str, Head], prepare: Prepare, origin: Callable[[str], str]
+        self,
+        tx: Transaction,
+        now_ms: int,
+        heads: dict[str, Head],
+        prepare: Prepare,
+        origin: Callable[[str], str],
+        narrows: Collection[str] = (),
     ) -> None:
         self.tx = tx
         self.now_ms = now_ms
+        self.narrows = narrows
         self._heads = heads
         self._prepare = prepare
         self._origin = origin
@@ -101,7 +111,7 @@ async def changing(
             for owner in sorted(narrows):
                 await tx.run(_NARROW, log=owner)
                 heads[owner].narrowing += 1
-            change = Change(tx, appender.instant(heads.values()), heads, prepare, origin)
+            change = Change(tx, appender.instant(heads.values()), heads, prepare, origin, narrows)
             yield change
             answers = await change._append(appender)
     except Exception:

@@ -72,6 +72,16 @@ class Once(Protocol):
         """Use it up; False where it was used before. A lock it waits for belongs to the entry's log alone."""
 
 
+class Marks(Protocol):
+    """What an entry leaves on the rows that it names, in the transaction that appends it."""
+
+    async def stand(self, tx: Transaction) -> bool:
+        """Whether the rows still permit; False where another entry has used one up since the judgement."""
+
+    async def write(self, tx: Transaction, now_ms: int) -> None:
+        """Leave the marks, at the entry's own instant; every lock it waits for belongs to the entry's log alone."""
+
+
 class Draft(NamedTuple):
     """An entry to be.
 
@@ -81,6 +91,7 @@ class Draft(NamedTuple):
     by, and `quotas`, all of which are counted or none. Where one is spent, the refusal (`overdrawn`, same log) is
     entered instead, with the reason of every quota that is.
     With `once` the entry is appended only if that had not been used; both become durable together.
+    With `marks` a permit is appended only if they stand; they are left together with it, and with no refusal.
     `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.
     """
 
@@ -94,6 +105,7 @@ class Draft(NamedTuple):
     quotas: tuple[Quota, ...] = ()
     overdrawn: Draft | None = None
     once: Once | None = None
+    marks: Marks | None = None
     sealed: Mapping[str, Any] | None = None
     valid_until_ms: int | None = None
     event_id: str = ""

@@ -79,7 +79,7 @@ class ReceiptSigner:
         }
         return self._signed(self._header, orjson.dumps(payload))
 
-    def state(self, typ: str, statement: Mapping[str, str]) -> str:
+    def state(self, typ: str, statement: Mapping[str, Any]) -> str:
         """A compact JWS of another type over what goes with a receipt; `Unavailable` without a key."""
         return self._signed(self._header_of(typ), canonical(statement))
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import insert
+from stdnum.cn import uscc
 
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
@@ -25,6 +26,12 @@ from gateway.vault.providers.local import Cost, LocalKeyring
 
 ALLIANCE = "a" * 32
 AIRLINE, BANK, HOTEL = "1" * 32, "2" * 32, "3" * 32
+
+
+def uscc_of(number: int) -> str:
+    """A code that a company could have."""
+    body = f"91310000MA1{number:06d}"
+    return body + str(uscc.calc_check_digit(body))
 
 
 @dataclass
@@ -100,7 +107,7 @@ async def opened_shop(database: Database, folder: Path) -> Shop:
                 id=member_id,
                 alliance_id=ALLIANCE,
                 name=f"Member {number}",
-                uscc=f"{number}",
+                uscc=uscc_of(number),
                 industry="air",
                 state="admitted",
                 version=1,

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,9 @@ from gateway.consents.tables import consent, live
 from gateway.database import Query
 from gateway.errors import Conflicting, Invalid, NotFound, Refused, Unavailable
 from gateway.identity.subject import Subject
-from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of
+from gateway.ledger.receipts import ReceiptSigner
+from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of, uscc_of
+from tests.notices import field, item, notice, party
 
 PERSON = {
     "number": {"type": "string", "x-class": "personal", "x-grade": 3},
@@ -50,8 +53,12 @@ def statement(given_s: int, **changed: Any) -> dict[str, Any]:
         "fields": ["number", "city"],
         "given_at": instant(given_s),
         "evidence_sha256": "e" * 64,
-        "notice_sha256": "f" * 64,
+        "notice_sha256": NOTICE,
     } | changed
+
+
+NOTICE = "the notice of the dataset"
+_LONG_AGO = 365 * 24 * 3600
 
 
 class Desk:
@@ -60,26 +67,45 @@ class Desk:
     def __init__(self, shop: Shop, dataset: Dataset) -> None:
         self.shop = shop
         self.dataset = dataset
-        self.consents = Consents(shop.database, shop.ledger, shop.keyring, shop.clock)
+        signer = ReceiptSigner(Ed25519PrivateKey.generate(), "k1")
+        self.consents = Consents.of(shop.database, shop.ledger, shop.keyring, shop.clock, signer=signer)
+        self.notice_sha256 = ""
+
+    async def publish(self) -> Desk:
+        """Tell persons of every field, for bank and hotel, since long ago."""
+        fields = [field(name) for name in self.dataset.fields]
+        items = [item(party(of, uscc_of(n)), "customer_referral", fields=fields) for n, of in ((1, BANK), (2, HOTEL))]
+        document = notice(party(AIRLINE, uscc_of(0)), items)
+        drafted = await self.consents.notices.draft(self.shop.owner, self.dataset.id, "referral", document)
+        await self.consents.notices.publish(self.shop.owner, drafted.id, used_from=self.now - _LONG_AGO)
+        self.notice_sha256 = drafted.sha256
+        return self
+
+    def under_notice(self, given: Any) -> Any:
+        """The statement, under the notice that was published."""
+        named = isinstance(given, dict) and given.get("notice_sha256") == NOTICE
+        return given | {"notice_sha256": self.notice_sha256} if named else given
 
     @property
     def now(self) -> int:
         return seconds(self.shop.clock.now)
 
     async def record(self, *given: Any, by: Subject | None = None, key: str | None = None) -> list[dict[str, Any]]:
+        given = tuple(self.under_notice(one) for one in given)
         mark = json.dumps(given)
-        told = await self.consents.record(by or self.shop.owner, self.dataset.id, given, key=key, fingerprint=mark)
+        told = await self.consents.recording.record(
+            by or self.shop.owner, self.dataset.id, given, key=key, fingerprint=mark
+        )
         outcomes: list[dict[str, Any]] = orjson.loads(told)["consents"]
         return outcomes
 
     async def withdraw(self, person: str = "C1", **only: str) -> list[str]:
-        told = await self.consents.withdraw_matching(self.shop.owner, self.dataset.id, person=person, **only)
+        told = await self.consents.withdrawing.matching(self.shop.owner, self.dataset.id, person=person, **only)
         ids: list[str] = orjson.loads(told)["withdrawn"]
         return ids
 
     async def show(self, consent_id: str) -> dict[str, Any]:
-        told: dict[str, Any] = orjson.loads(await self.consents.show(self.shop.owner, consent_id))
-        return told
+        return await self.consents.showing.one(self.shop.owner, consent_id)
 
     async def live(self) -> int:
         return len(await self.shop.database.all(_LIVE, now=self.now))
@@ -89,7 +115,7 @@ class Desk:
 
 
 async def opened_desk(shop: Shop, name: str = "customers") -> Desk:
-    return Desk(shop, await shop.declare(PERSON, name=name, person="number"))
+    return await Desk(shop, await shop.declare(PERSON, name=name, person="number")).publish()
 
 
 async def test_a_consent_stands_from_its_instant_until_it_expires(shop_on_both: Shop) -> None:
@@ -116,10 +142,12 @@ async def test_a_withdrawal_ends_it_at_once_and_moves_the_narrowing_number(shop_
 async def test_withdrawing_by_id_twice_gives_the_same_answer(shop: Shop) -> None:
     desk = await opened_desk(shop)
     [told] = await desk.record(statement(desk.now - 5))
-    first = await desk.consents.withdraw(shop.owner, told["id"])
+    await desk.consents.withdrawing.one(shop.owner, told["id"])
+    first = await desk.show(told["id"])
     shop.clock.now += 5_000
-    assert await desk.consents.withdraw(shop.owner, told["id"]) == first
-    assert orjson.loads(first)["state"] == "withdrawn"
+    await desk.consents.withdrawing.one(shop.owner, told["id"])
+    assert await desk.show(told["id"]) == first
+    assert first["state"] == "withdrawn"
 
 
 async def test_an_older_consent_never_comes_back_after_a_withdrawal_and_a_tie_is_withdrawn(shop: Shop) -> None:
@@ -185,7 +213,7 @@ async def test_an_answer_that_cannot_be_kept_leaves_nothing_recorded(
         raise Unavailable("database_unavailable", "Not now.")
 
     with monkeypatch.context() as broken:
-        broken.setattr("gateway.consents.consents.remember", refuse)
+        broken.setattr("gateway.consents.recording.remember", refuse)
         with pytest.raises(Unavailable):
             await desk.record(statement(desk.now - 5), key="k")
     assert await desk.live() == 0
@@ -210,7 +238,7 @@ async def test_long_bodies_are_parsed_beside_the_event_loop(
     monkeypatch.setattr("gateway.consents.routes.parse", watched)
     app = FastAPI()
     app.include_router(routes(owner, owner, desk.consents))
-    given = [statement(desk.now - 5, subject=f"C{n}") for n in range(many)]
+    given = [desk.under_notice(statement(desk.now - 5, subject=f"C{n}")) for n in range(many)]
     lines = b"\n".join(orjson.dumps(one) for one in given)
     body = lines if media_type.endswith("ndjson") else orjson.dumps(given)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
@@ -265,11 +293,12 @@ _SUBJECTS: list[tuple[dict[str, Any], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "row", "written", "_"), _SUBJECTS)
+@pytest.mark.parametrize(("subject", "row", "written", "_"), _SUBJECTS)
 async def test_a_subject_is_read_as_the_rows_was_when_recording_and_withdrawing(
-    shop: Shop, sqlite_path: Path, field: dict[str, Any], row: str, written: str, _: str
+    shop: Shop, sqlite_path: Path, subject: dict[str, Any], row: str, written: str, _: str
 ) -> None:
-    desk = Desk(shop, await shop.declare({"number": field, "city": PERSON["city"]}, person="number"))
+    declared = await shop.declare({"number": subject, "city": PERSON["city"]}, person="number")
+    desk = await Desk(shop, declared).publish()
     await shop.upload(desk.dataset, f"number,city\n{row},x\n".encode())
     [told] = await desk.record(statement(desk.now - 5, subject=written))
     [standing] = await shop.database.all(_LIVE, now=desk.now)
@@ -283,11 +312,12 @@ async def test_a_subject_is_read_as_the_rows_was_when_recording_and_withdrawing(
     assert await desk.withdraw(written) == [again["id"]]
 
 
-@pytest.mark.parametrize(("field", "_", "__", "never"), _SUBJECTS)
+@pytest.mark.parametrize(("subject", "_", "__", "never"), _SUBJECTS)
 async def test_a_subject_that_no_row_can_have_is_refused_by_name(
-    shop: Shop, field: dict[str, Any], _: str, __: str, never: str
+    shop: Shop, subject: dict[str, Any], _: str, __: str, never: str
 ) -> None:
-    desk = Desk(shop, await shop.declare({"number": field, "city": PERSON["city"]}, person="number"))
+    declared = await shop.declare({"number": subject, "city": PERSON["city"]}, person="number")
+    desk = await Desk(shop, declared).publish()
     with pytest.raises(Invalid) as refused:
         await desk.withdraw(never)
     assert (refused.value.field, never in str(refused.value)) == ("/subject", False)
@@ -302,9 +332,9 @@ async def test_only_the_owner_of_a_personal_dataset_records_or_sees(shop: Shop) 
     with pytest.raises(NotFound):
         await desk.record(statement(desk.now - 5), by=subject_of(BANK))
     with pytest.raises(NotFound):
-        await desk.consents.withdraw(subject_of(BANK), told["id"])
+        await desk.consents.withdrawing.one(subject_of(BANK), told["id"])
     with pytest.raises(NotFound):
-        await desk.consents.show(subject_of(BANK), told["id"])
+        await desk.consents.showing.one(subject_of(BANK), told["id"])
     with pytest.raises(Refused):
         await desk.record(statement(desk.now - 5), by=subject_of(AIRLINE, actions=["upload"]))
     market = await shop.declare({"a": {"type": "string", "x-class": "open", "x-grade": 1}})

@@ -382,7 +382,7 @@ async def test_nothing_remembered_outlives_a_change_made_in_another_process(shar
             await other.clients.revoke(shared.hotel.client, operator="test")
         else:
             subject = await shared.subject(shared.bank, await shared.bank.token())
-            await other.consents.withdraw_matching(subject, deal.dataset, person="C00001")
+            await other.consents.withdrawing.matching(subject, deal.dataset, person="C00001")
     answer = await shared.hotel.get(deal.path, token)
     if change == "withdrawn":
         assert records(answer) == {}

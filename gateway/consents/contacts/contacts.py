@@ -53,7 +53,7 @@ _FORGET_PERSONS_TERMS = Query(
 _KEPT_TERMS = Query(select(contact_term.c.term).where(*_TERMS_OF))
 _VERIFIED_AT = Query(select(contact.c.verified_at).where(*_OF))
 _VERIFY = Query(update(contact).where(*_OF).values(verified_at=bindparam("at", type_=BigInteger)))
-_BEHIND = Query(
+_FOUND = (
     select(contact.c.owner_id, contact.c.pseudonym, contact.c.role)
     .join(
         contact_term,
@@ -63,11 +63,14 @@ _BEHIND = Query(
         & (contact_term.c.channel == contact.c.channel),
     )
     .join(subject_key, subject_key.c.id == contact.c.subject_key_id)
-    .where(
+)
+_BEHIND = Query(
+    _FOUND.where(
         contact_term.c.term == bindparam("term"),
         or_(contact.c.stated_at > bindparam("since", type_=BigInteger), contact.c.verified_at > bindparam("since")),
     )
 )
+_LEADS = Query(_FOUND.where(*_OF, contact_term.c.term == bindparam("term")))
 _SEALED = Query(
     select(contact.c.sealed, subject_key.c.id, subject_key.c.key_version, subject_key.c.wrapped)
     .join(subject_key, subject_key.c.id == contact.c.subject_key_id)
@@ -160,6 +163,14 @@ class Contacts:
             WrappedSubjectKey(row["id"], holder.pseudonym, row["key_version"], bytes(row["wrapped"]))
         )
         return Address(channel, key.open_detail(json.loads(row["sealed"]), _bound(holder, channel)).decode())
+
+    async def leads(self, reading: Reading, term: bytes, holder: Holder, channel: Channel) -> bool:
+        """Whether the address of this term is still the one that was stated for a person, who can be reached by it."""
+        return await reading.one(_LEADS, **_named(holder, channel), term=term) is not None
+
+    async def reach(self, term: bytes, holder: Holder, channel: Channel) -> Address | None:
+        """The address of this term, to send what concerns a person to; None where it leads to the person no more."""
+        return await self.open(holder, channel) if await self.leads(self._database, term, holder, channel) else None
 
     async def forget(self, tx: Transaction, owner: str, pseudonym: str) -> None:
         """Leave nothing of how a person is reached, as an erasure asks for."""

@@ -30,7 +30,7 @@ SELECT
     consent.purpose, 'disclosure', consent.fields, 0, '', COALESCE(consent.end_kind, 'given'),
     0, NULL, consent.notice_sha256, '', NULL, consent.expires_at - consent.given_at, consent.given_at,
     consent.expires_at, NULL, CASE WHEN consent.ended_at IS NULL THEN consent.expires_at END, NULL,
-    NULL, 'owner', 'unknown', NULL, '{}', consent.recorded_at, consent.recorded_at
+    NULL, 'owner', 'unknown', NULL, '{"evidence_sha256": "' || consent.evidence_sha256 || '"}', consent.recorded_at, consent.recorded_at
 FROM consent JOIN dataset ON dataset.no = consent.dataset_no
 """
 

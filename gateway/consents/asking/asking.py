@@ -1,0 +1,225 @@
+"""Asking persons: a link, a one-time code, a visit, and what is decided in it.
+
+Looking at a link changes nothing, so scanners of mail and SMS may; opening it shows the notice and proves the serving;
+only the code, sent to the same address, gives a consent. Everything else than giving is no harder than giving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from gateway.clock import Clock, seconds
+from gateway.consents.asking import codes, links, visits
+from gateway.consents.asking.browser import Browser
+from gateway.consents.asking.budget import Budget
+from gateway.consents.asking.deciding import Choice, Deciding, Decision
+from gateway.consents.asking.finding import Finding
+from gateway.consents.asking.inviting import Inviting
+from gateway.consents.asking.links import Link
+from gateway.consents.asking.requesting import Requesting
+from gateway.consents.asking.visit import VISIT_MS, Kind, Visit
+from gateway.consents.asking.words import LANGUAGES, Message, message
+from gateway.consents.contacts import Address, Contacts
+from gateway.consents.record import Record
+from gateway.consents.records import Records
+from gateway.consents.states import STEPS, Event, State
+from gateway.database import Database
+from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
+from gateway.ledger import Change, Draft, Ledger
+from gateway.ledger import Kind as EntryKind
+from gateway.senders import Senders
+from gateway.vault.keyring import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A visit that has begun, and the value of its cookie; it is kept nowhere here. Never printed."""
+
+    visit: Visit
+    cookie: str
+
+    def __repr__(self) -> str:
+        return f"Opened({self.visit.id}, cookie not shown)"
+
+
+class Asking:
+    """Links, visits, codes and decisions of persons. `requesting` is for owners, `finding` the persons' own entry."""
+
+    def __init__(
+        self, database: Database, ledger: Ledger, clock: Clock, *, contacts: Contacts, records: Records,
+        senders: Senders, requesting: Requesting, inviting: Inviting, finding: Finding, budget: Budget,
+    ) -> None:  # fmt: skip
+        self.contacts = contacts
+        self.requesting = requesting
+        self.inviting = inviting
+        self.finding = finding
+        self._database = database
+        self._ledger = ledger
+        self._clock = clock
+        self._records = records
+        self._deciding = Deciding(records)
+        self._senders = senders
+        self._budget = budget
+
+    @classmethod
+    def of(
+        cls, database: Database, ledger: Ledger, keyring: KeyRing, clock: Clock, *, records: Records, senders: Senders,
+        base_url: str,
+    ) -> Self:  # fmt: skip
+        """With everything that it is made of."""
+        contacts = Contacts(database, keyring, clock)
+        budget = Budget(database, contacts.index, clock)
+        inviting = Inviting(
+            database, ledger, clock, contacts=contacts, records=records, senders=senders, base_url=base_url
+        )
+        finding = Finding(database, clock, contacts=contacts, budget=budget, senders=senders, base_url=base_url)
+        requesting = Requesting(database, ledger, keyring, clock, records=records, contacts=contacts, inviting=inviting)
+        return cls(
+            database, ledger, clock, contacts=contacts, records=records, senders=senders, requesting=requesting,
+            inviting=inviting, finding=finding, budget=budget,
+        )  # fmt: skip
+
+    async def look(self, token: str) -> Link | None:
+        """What a link is for, for the page that asks whether to open it; leaves no trace. None where it opens nothing.
+
+        Unknown, expired, used and worn out links look alike.
+        """
+        return await links.find(self._database, token, self._clock())
+
+    async def open(self, token: str, browser: Browser) -> Opened:
+        """Begin a visit, by a person's own act. It decides nothing; each item keeps that it was served.
+
+        `NotFound` where the link opens nothing (any more), or leads to nobody.
+        """
+        link = await links.find(self._database, token, self._clock())
+        if link is None:
+            raise NotFound
+        async with self._ledger.changing(*{person.owner for person in link.persons}) as change:
+            tx = change.tx
+            persons = [one for one in link.persons if await self.contacts.leads(tx, link.term, one, link.channel)]
+            if not persons or not await links.use(tx, token, change.now_ms):
+                raise NotFound
+            visit, cookie = await visits.begin(tx, replace(link, persons=tuple(persons)), change.now_ms)
+            if visit.kind is not Kind.SELF_SERVICE:
+                await self._serve(change, visit, browser)
+        return Opened(visit, cookie)
+
+    async def visit(self, cookie: str) -> Visit | None:
+        """The visit that a cookie carries, confirmed or not; None once it is over."""
+        return await visits.find(self._database, cookie, self._clock())
+
+    async def send_code(self, visit: Visit) -> None:
+        """Send a code to the address that the link was sent to; any earlier code of the visit ends.
+
+        `TooManyAttempts` within a minute of the last one, and after five a day, in all visits together. `NotSent`
+        where nobody took it; `NotFound` where the address leads to the person no more.
+        """
+        person = visit.persons[0]
+        address = await self.contacts.reach(visit.term, person, visit.channel)
+        if address is None:
+            raise NotFound
+        await self._spend(address)
+        async with self._ledger.changing(person.owner) as change:
+            code = await codes.issue(change.tx, visit, change.now_ms)
+            if code is None:
+                raise NotFound
+            change.enter(_entry(person.owner, "consent_code_sent", visit))
+        await self._senders.send(message(Message.CODE, visit.language, address, code=code))
+
+    async def confirm(self, visit: Visit, code: str, decisions: Mapping[str, Decision] | None = None) -> Visit:
+        """Take the code, and these decisions with it, in one transaction with their entries; the visit goes on.
+
+        Each try counts, whoever makes it and however it ends: `Invalid` for a wrong code, `TooManyAttempts` once it is
+        burnt, expired or used. A decision that is refused leaves the code unused.
+        """
+        mac = await codes.check(self._database, self._clock, visit, code)
+        async with self._ledger.changing(*visit.owners, narrows=visit.owners if decisions else ()) as change:
+            if not await codes.use(change.tx, visit, mac, change.now_ms):
+                raise TooManyAttempts("code_over", "This code is used up.", remedy="Have a new one sent.")
+            for person in visit.persons:
+                await self.contacts.verify(change.tx, person, visit.channel, change.now_ms)
+            for owner in visit.owners:
+                change.enter(_entry(owner, "consent_code_confirmed", visit))
+            confirmed = replace(visit, confirmed_until=change.now_ms + VISIT_MS)
+            if decisions:
+                await self._deciding.decide(change, confirmed, decisions, _told(confirmed))
+        return confirmed
+
+    async def decide(self, visit: Visit, decisions: Mapping[str, Decision]) -> dict[str, State]:
+        """Take decisions, each for one item; returns where each stands. Giving needs a confirmed visit.
+
+        Whoever came over a request's own link may refuse and put off without a code.
+        """
+        if visit.kind is Kind.SELF_SERVICE or any(one.choice is Choice.GIVE for one in decisions.values()):
+            self._require_confirmed(visit)
+        async with self._ledger.changing(narrows=visit.owners) as change:
+            return await self._deciding.decide(change, visit, decisions, _told(visit))
+
+    async def refuse_all(self, visit: Visit) -> dict[str, State]:
+        """Refuse whatever is still asked; there is no such thing for giving."""
+        if visit.kind is Kind.SELF_SERVICE:
+            self._require_confirmed(visit)
+        async with self._ledger.changing(narrows=visit.owners) as change:
+            return await self._deciding.refuse_all(change, visit, _told(visit))
+
+    async def withdraw(self, visit: Visit, records: Collection[str] | None) -> dict[str, State]:
+        """Withdraw these items of those that the visit is about, or (None) all that stand; in a confirmed visit."""
+        self._require_confirmed(visit)
+        async with self._ledger.changing(narrows=visit.owners) as change:
+            return await self._deciding.withdraw(change, visit, records, _told(visit))
+
+    async def withdraw_all(self, visit: Visit) -> dict[str, State]:
+        """As `withdraw`, everything: of the request, or of every person that the address leads to."""
+        return await self.withdraw(visit, None)
+
+    async def about(self, visit: Visit) -> list[Record]:
+        """The items that a visit is about, oldest first: its request's, or all of its persons'."""
+        return [record for record, _ in (await self._deciding.of(self._database, visit)).values()]
+
+    async def leave(self, visit: Visit) -> None:
+        """End a visit: its cookie carries nothing any more."""
+        async with self._database.transaction() as tx:
+            await visits.leave(tx, visit)
+
+    async def find(self, typed: str, language: str) -> None:
+        """See `Finding.find`."""
+        if language not in LANGUAGES:
+            raise Invalid("invalid_language", f"One of {', '.join(LANGUAGES)}.", field="language")
+        await self.finding.find(typed, language)
+
+    async def close(self) -> None:
+        """Let what is being sent leave."""
+        await self.finding.settle()
+
+    async def _serve(self, change: Change, visit: Visit, browser: Browser) -> None:
+        for record, _ in (await self._deciding.of(change.tx, visit)).values():
+            if Event.SERVE in STEPS.get(record.effective(seconds(change.now_ms)), {}):
+                actor = {"visit": visit.id, "by": "person"}
+                await self._records.act(change, record.id, Event.SERVE, actor=actor, details=browser.facts())
+
+    async def _spend(self, address: Address) -> None:
+        if not await self._budget.take("code", address):
+            raise TooManyAttempts(
+                "code_too_soon",
+                "A code was sent less than a minute ago, or five were sent today.",
+                remedy="Use the newest message, or wait.",
+            )
+
+    def _require_confirmed(self, visit: Visit) -> None:
+        if not visit.is_confirmed(self._clock()):
+            raise Conflicting(
+                "not_confirmed", "The code was not entered yet.", remedy="Have a code sent, and enter it."
+            )
+
+
+def _told(visit: Visit) -> dict[str, Any]:
+    """How sure it is who decides, for the events."""
+    confirmed = visit.confirmed_until is not None
+    return {"visit": visit.id, "channel": visit.channel.value, "method": "link_and_code" if confirmed else "link"}
+
+
+def _entry(owner: str, act: str, visit: Visit) -> Draft:
+    facts = {"act": act, "actor": {"visit": visit.id}, "channel": visit.channel.value, "over": visit.kind.value}
+    return Draft(log=owner, kind=EntryKind.CONSENT, facts=facts)

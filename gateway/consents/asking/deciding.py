@@ -1,0 +1,166 @@
+"""What a person decides, item by item: give, refuse, or put off. Only refusing and withdrawing go for all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from gateway.catalog.dataset import Dataset
+from gateway.catalog.tables import dataset as dataset_table
+from gateway.clock import seconds
+from gateway.consents.asking import questions
+from gateway.consents.asking.visit import Visit
+from gateway.consents.contacts import Holder, Role
+from gateway.consents.notice_text import CONTACT
+from gateway.consents.record import Record, names_of
+from gateway.consents.records import Records
+from gateway.consents.states import STANDING, STEPS, Event, State
+from gateway.database import Query, Reading
+from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.ledger import Change
+
+_DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
+ASKED = frozenset({State.REQUESTED, State.DEFERRED, State.GUARDIAN_PENDING, State.IMPORTED})
+"""The states of what waits for an answer."""
+
+
+class Choice(StrEnum):
+    """What can be done with one item."""
+
+    GIVE = "give"
+    REFUSE = "refuse"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was chosen for one item. `optional`: those of its optional fields that are given too; none by default.
+
+    `notice_sha256` is that of the text which was on the page.
+    """
+
+    choice: Choice
+    optional: frozenset[str] = frozenset()
+    notice_sha256: str = ""
+
+
+class Deciding:
+    """Decides for the persons of a visit, in the caller's change, which narrows their owners."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def of(self, reading: Reading, visit: Visit) -> dict[str, tuple[Record, Holder]]:
+        """The records that a visit is about: those of its request, or all of its persons; with whose visitor it is."""
+        if visit.request_id is not None:
+            [holder] = visit.persons
+            return {one.id: (one, holder) for one in await self._records.of_request(reading, visit.request_id)}
+        found = {}
+        for holder in visit.persons:
+            for one in await self._records.of_person(reading, holder.owner, holder.pseudonym):
+                if holder.role is Role.OWN or _is_a_childs(one):
+                    found[one.id] = (one, holder)
+        return found
+
+    async def decide(
+        self, change: Change, visit: Visit, decisions: Mapping[str, Decision], told: Mapping[str, Any]
+    ) -> dict[str, State]:
+        """Take each decision; `NotFound` for an item that the visit is not about. Returns where each item stands."""
+        about = await self.of(change.tx, visit)
+        outcome = {}
+        for record_id, decision in sorted(decisions.items()):
+            if record_id not in about:
+                raise NotFound
+            record, holder = about[record_id]
+            outcome[record_id] = await self._take(change, record, holder, decision, told)
+        await self._settle(change, {about[one][0].request_id for one in decisions})
+        return outcome
+
+    async def refuse_all(self, change: Change, visit: Visit, told: Mapping[str, Any]) -> dict[str, State]:
+        """Refuse whatever is still asked."""
+        about = await self.of(change.tx, visit)
+        asked = {one.id for one, _ in about.values() if one.effective(seconds(change.now_ms)) in ASKED}
+        return await self.decide(change, visit, dict.fromkeys(asked, Decision(Choice.REFUSE)), told)
+
+    async def withdraw(
+        self, change: Change, visit: Visit, only: Collection[str] | None, told: Mapping[str, Any]
+    ) -> dict[str, State]:
+        """Withdraw these items, or everything that stands; `NotFound` for an item that the visit is not about."""
+        about = await self.of(change.tx, visit)
+        if only is None:
+            only = {one.id for one, _ in about.values() if one.effective(seconds(change.now_ms)) in STANDING}
+        outcome = {}
+        for record_id in sorted(only):
+            if record_id not in about:
+                raise NotFound
+            outcome[record_id] = await self._act(change, *about[record_id], Event.WITHDRAW, told)
+        return outcome
+
+    async def _take(
+        self, change: Change, record: Record, holder: Holder, decision: Decision, told: Mapping[str, Any]
+    ) -> State:
+        if decision.notice_sha256 not in ("", record.notice_sha256):
+            raise Conflicting("other_notice", "Another text was on the page.", field="notice", remedy="Read this one.")
+        if decision.choice is Choice.REFUSE:
+            return await self._act(change, record, holder, Event.REFUSE, told)
+        if decision.choice is Choice.GIVE:
+            return await self._give(change, record, holder, decision, told)
+        if Event.CLOSE in STEPS.get(record.state, {}):
+            return await self._act(change, record, holder, Event.CLOSE, told)
+        return record.state
+
+    async def _give(
+        self, change: Change, record: Record, holder: Holder, decision: Decision, told: Mapping[str, Any]
+    ) -> State:
+        if _is_a_childs(record) and holder.role is not Role.GUARDIAN:
+            raise Conflicting("guardian_only", "For a child under 14 a guardian gives (PIPL Art. 31).")
+        if record.state is State.IMPORTED:
+            return await self._act(change, record, holder, Event.CONFIRM, told)
+        fields = await self._chosen(change.tx, record, decision)
+        if record.state is State.GUARDIAN_PENDING:
+            told = {**told, "guardian": await self._guardian(change.tx, record, told)}
+            return await self._act(change, record, holder, Event.CONFIRM, told, fields=fields)
+        return await self._act(change, record, holder, Event.GIVE, told, fields=fields)
+
+    async def _chosen(self, reading: Reading, record: Record, decision: Decision) -> frozenset[str] | None:
+        """The fields that are needed and those of the optional ones that were turned on; None for a contact."""
+        if record.kind == CONTACT:
+            return None
+        row = await reading.one(_DATASET, no=record.dataset_no)
+        assert row is not None
+        dataset = Dataset.of(row)
+        if not decision.optional.issubset(names_of(dataset, record.optional)):
+            raise Invalid("not_optional", "The item has no such optional field.", field="optional")
+        return decision.optional | frozenset(names_of(dataset, record.required))
+
+    async def _guardian(self, reading: Reading, record: Record, told: Mapping[str, Any]) -> dict[str, str]:
+        """Who gives for the child: as the owner named the relation, verified by what reached the guardian."""
+        asked = await questions.find(reading, record.request_id or "")
+        return {"relation": "" if asked is None else asked.question.relation, "verified": str(told["method"])}
+
+    async def _act(
+        self, change: Change, record: Record, holder: Holder, event: Event, told: Mapping[str, Any], **chosen: Any
+    ) -> State:
+        by = "guardian" if holder.role is Role.GUARDIAN else "person"
+        actor = {"by": by, "visit": str(told["visit"])}
+        return (await self._records.act(change, record.id, event, actor=actor, details=told, **chosen)).state
+
+    async def _settle(self, change: Change, requests: Collection[str | None]) -> None:
+        """A request whose items are all decided is answered; one that was put off is reminded of, once."""
+        now = change.now_ms
+        for request_id in requests:
+            if request_id is None:
+                continue
+            states = {one.effective(seconds(now)) for one in await self._records.of_request(change.tx, request_id)}
+            if not states & ASKED:
+                await questions.end(change.tx, request_id, "answered", now)
+            elif State.DEFERRED in states and State.REQUESTED not in states:
+                await questions.defer(change.tx, request_id, now)
+
+
+def _is_a_childs(record: Record) -> bool:
+    return record.state is State.GUARDIAN_PENDING or record.guardian is not None or record.age_band == "under_14"

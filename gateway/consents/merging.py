@@ -1,0 +1,95 @@
+"""Two subjects of a dataset that are one person: merging them never makes more stand, and a withdrawal wins.
+
+Both keep their pseudonyms, records and proofs. Whatever the person withdrew or refused as the one does not stand as
+the other either, unless it was given later; a consent as the one gives nothing as the other.
+"""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from gateway.catalog.dataset import Dataset
+from gateway.catalog.datasets import Datasets
+from gateway.clock import seconds
+from gateway.consents.entries import merged_entry
+from gateway.consents.past import keep_withdrawal_at
+from gateway.consents.record import Record
+from gateway.consents.records import Records
+from gateway.consents.states import STEPS, Event, State
+from gateway.consents.tables import withdrawal
+from gateway.database import Query
+from gateway.errors import Invalid
+from gateway.identity.subject import Subject
+from gateway.ledger import Change, Ledger
+from gateway.vault.keyring import KeyRing
+
+_WITHDRAWALS = Query(
+    select(withdrawal).where(
+        withdrawal.c.dataset_no == bindparam("dataset_no"), withdrawal.c.pseudonym == bindparam("pseudonym")
+    )
+)
+
+
+class Merging:
+    """Done by the dataset's owner, on record."""
+
+    def __init__(self, ledger: Ledger, keyring: KeyRing, datasets: Datasets, records: Records) -> None:
+        self._ledger = ledger
+        self._keyring = keyring
+        self._datasets = datasets
+        self._records = records
+
+    async def merge(self, subject: Subject, dataset_id: str, *, person: str, duplicate: str) -> bytes:
+        """Have each of two subjects' withdrawals and refusals stand for both; needs the action `withdraw`.
+
+        Answers with the consents that ended by it. Twice changes nothing.
+        """
+        subject.require("withdraw")
+        dataset = await self._datasets.owned(subject, dataset_id)
+        keys = await self._keyring.unlock(dataset.owner)
+        one = keys.pseudonym(dataset.subject_of(person))
+        other = keys.pseudonym(dataset.subject_of(duplicate, "/duplicate"))
+        if one == other:
+            raise Invalid("invalid_subject", "They are one subject already.", field="/duplicate")
+        async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
+            ended = [
+                *await self._spread(change, dataset, one, other, subject),
+                *await self._spread(change, dataset, other, one, subject),
+            ]
+            change.enter(merged_entry(subject, dataset, sorted(ended)))
+        return orjson.dumps({"dataset": dataset.id, "withdrawn": sorted(ended)})
+
+    async def _spread(self, change: Change, dataset: Dataset, source: str, target: str, subject: Subject) -> list[str]:
+        """What `source` withdrew or refused ends what `target` gave no later; returns the ids that ended."""
+        barriers = await self._barriers(change, dataset, source)
+        known = await self._barriers(change, dataset, target)
+        for recipient, purpose, at_s in barriers - known:
+            await keep_withdrawal_at(change, dataset.no, target, recipient, purpose, at_s)
+        ended = []
+        for record in await self._records.of_person(change.tx, dataset.owner, target):
+            given_at = record.given_at
+            if record.dataset_no != dataset.no or given_at is None or Event.WITHDRAW not in STEPS.get(record.state, {}):
+                continue
+            if any(_covers(barrier, record) and barrier[2] >= given_at for barrier in barriers):
+                caught_up = await self._records.catch_up(change, record)
+                if Event.WITHDRAW in STEPS.get(caught_up.state, {}):
+                    await self._records.step(change, caught_up, Event.WITHDRAW, dataset, actor=subject.actor())
+                    ended.append(record.id)
+        return ended
+
+    async def _barriers(self, change: Change, dataset: Dataset, pseudonym: str) -> set[tuple[str, str, int]]:
+        """Recipient and purpose ('' for any) that were withdrawn or refused, and when."""
+        rows = await change.tx.all(_WITHDRAWALS, dataset_no=dataset.no, pseudonym=pseudonym)
+        withdrawn = {(row["recipient_id"], row["purpose"], row["withdrawn_at"]) for row in rows}
+        records = await self._records.of_person(change.tx, dataset.owner, pseudonym)
+        return withdrawn | {
+            (one.recipient, one.purpose, seconds(one.changed_at))
+            for one in records
+            if one.state in (State.REFUSED, State.WITHDRAWN) and one.dataset_no == dataset.no
+        }
+
+
+def _covers(barrier: tuple[str, str, int], record: Record) -> bool:
+    recipient, purpose, _ = barrier
+    return recipient in ("", record.recipient) and purpose in ("", record.purpose)

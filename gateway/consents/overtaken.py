@@ -1,0 +1,65 @@
+"""What the clock has ended is recorded: its event, its end in the row that reads join, word to whoever received it.
+
+Late by any time, it changes nothing about what is permitted: reads and `Record.effective` go by the clock themselves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import BigInteger, bindparam, select, union
+
+from gateway.clock import Clock, seconds
+from gateway.consents.entries import overtaken_entry
+from gateway.consents.records import CLOCK, Records
+from gateway.consents.tables import consent, consent_record
+from gateway.database import Database, Query
+from gateway.ledger import Ledger
+
+_AT_ONCE = 50
+_DUE = Query(
+    union(
+        select(consent_record.c.id, consent_record.c.owner_id).where(
+            consent_record.c.due_at <= bindparam("now", type_=BigInteger)
+        ),
+        select(consent_record.c.id, consent_record.c.owner_id)
+        .join(consent, consent.c.id == consent_record.c.id)
+        .where(consent.c.uses_left == 0, consent.c.ended_at.is_(None)),
+    ).limit(bindparam("most", type_=BigInteger))
+)
+
+
+class Overtaken:
+    """Every server does this, and each step is recorded once."""
+
+    def __init__(self, database: Database, ledger: Ledger, clock: Clock, records: Records) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._clock = clock
+        self._records = records
+
+    async def settle(self) -> int:
+        """Record what is due, in short transactions; returns how many records took a step."""
+        settled = 0
+        while True:
+            now_s = seconds(self._clock())
+            found = await self._database.all(_DUE, now=now_s, most=_AT_ONCE)
+            by_owner: dict[str, list[str]] = defaultdict(list)
+            for row in found:
+                by_owner[row["owner_id"]].append(row["id"])
+            moved = sum([await self._settle(owner, ids) for owner, ids in by_owner.items()])
+            settled += moved
+            if not moved:
+                return settled
+
+    async def _settle(self, owner: str, ids: Sequence[str]) -> int:
+        async with self._ledger.changing(owner, narrows={owner}) as change:
+            moved = []
+            for record_id in ids:
+                record = await self._records.get(change.tx, record_id)
+                if record is not None and (await self._records.catch_up(change, record)).sequence != record.sequence:
+                    moved.append(record_id)
+            if moved:
+                change.enter(overtaken_entry(owner, CLOCK, sorted(moved)))
+        return len(moved)

@@ -1,0 +1,117 @@
+"""What an item of a person has come to before: what stands, and what forbids that it is given now.
+
+The newest explicit decision counts, and at equal time a withdrawal wins. After a refusal nobody asks again for 180
+days, whoever collects the answer.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Text, bindparam, insert, or_, select
+
+from gateway.clock import seconds
+from gateway.consents.notice_text import CONTACT, ItemKey
+from gateway.consents.record import Record, chosen, in_states
+from gateway.consents.states import STANDING, State
+from gateway.consents.tables import consent_record, withdrawal
+from gateway.database import Query, Reading
+from gateway.errors import Conflicting
+from gateway.identifiers import random_id
+from gateway.ledger import Change
+
+COOL_DOWN_S = 180 * 24 * 3600
+"""For so long after a refusal the person is not asked for the same purpose and recipient."""
+
+_OF_ITEM = Query(
+    chosen(
+        consent_record.c.owner_id == bindparam("owner"),
+        consent_record.c.pseudonym == bindparam("pseudonym"),
+        consent_record.c.recipient_id == bindparam("recipient"),
+        consent_record.c.purpose == bindparam("purpose"),
+        consent_record.c.kind == bindparam("kind", type_=Text),
+        in_states([*STANDING, State.REFUSED, State.WITHDRAWN]),
+    )
+)
+_WITHDRAWN = Query(
+    select(withdrawal.c.withdrawn_at)
+    .where(
+        withdrawal.c.dataset_no == bindparam("dataset_no"),
+        withdrawal.c.pseudonym == bindparam("pseudonym"),
+        or_(withdrawal.c.recipient_id == "", withdrawal.c.recipient_id == bindparam("recipient")),
+        or_(withdrawal.c.purpose == "", withdrawal.c.purpose == bindparam("purpose")),
+    )
+    .order_by(withdrawal.c.withdrawn_at.desc())
+    .limit(1)
+)
+_NEW_WITHDRAWAL = Query(insert(withdrawal))
+_WHY = {
+    "withdrawn": "The person withdrew it at that instant or later.",
+    "cooling_down": "The person refused it less than 180 days before.",
+    "on_hold": "The item is on hold; it stands again when the hold is lifted.",
+    "newer_consent": "A newer consent stands.",
+}
+
+
+class Past(NamedTuple):
+    """An item of one person, as of a transaction. Instants in epoch seconds."""
+
+    standing: tuple[Record, ...]
+    """Given and not ended, in the dataset at hand."""
+    withdrawn_at: int | None
+    refused_at: int | None
+
+    def obstacle(self, given_at: int) -> str | None:
+        """Why what is given at an instant does not stand; None where nothing is in the way."""
+        if self.withdrawn_at is not None and self.withdrawn_at >= given_at:
+            return "withdrawn"
+        if self.refused_at is not None and given_at < self.refused_at + COOL_DOWN_S:
+            return "cooling_down"
+        if any(record.state is State.ON_HOLD for record in self.standing):
+            return "on_hold"
+        if any((record.given_at or 0) > given_at for record in self.standing):
+            return "newer_consent"
+        return None
+
+    def require_free(self, given_at: int) -> None:
+        """`Conflicting` where something is in the way; a refusal says until when."""
+        code = self.obstacle(given_at)
+        if code is None:
+            return
+        until = None if self.refused_at is None else self.refused_at + COOL_DOWN_S
+        remedy = f"Ask again after {until} (epoch seconds)." if code == "cooling_down" else None
+        raise Conflicting(code, _WHY[code], field="/purpose", remedy=remedy)
+
+
+async def past_of(reading: Reading, owner: str, dataset_no: int, pseudonym: str, key: ItemKey) -> Past:
+    """Read it in the caller's transaction."""
+    about = {"pseudonym": pseudonym, "recipient": key.recipient, "purpose": key.purpose}
+    barrier = await reading.one(_WITHDRAWN, dataset_no=dataset_no, **about)
+    found = [Record.of(row) for row in await reading.all(_OF_ITEM, owner=owner, kind=key.kind, **about)]
+    withdrawn = [] if barrier is None else [int(barrier["withdrawn_at"])]
+    if key.kind == CONTACT:
+        withdrawn += [seconds(one.changed_at) for one in found if one.state is State.WITHDRAWN]
+    refused = [seconds(one.changed_at) for one in found if one.state is State.REFUSED]
+    standing = tuple(one for one in found if one.state in STANDING and one.dataset_no == dataset_no)
+    return Past(standing, max(withdrawn, default=None), max(refused, default=None))
+
+
+async def keep_withdrawal(change: Change, dataset_no: int, pseudonym: str, recipient: str, purpose: str) -> None:
+    """Keep that a person withdrew now, for one recipient or purpose or ('') for all."""
+    await keep_withdrawal_at(change, dataset_no, pseudonym, recipient, purpose, seconds(change.now_ms))
+
+
+async def keep_withdrawal_at(
+    change: Change, dataset_no: int, pseudonym: str, recipient: str, purpose: str, at_s: int
+) -> None:
+    """Keep that a person withdrew at an instant."""
+    await change.tx.run(
+        _NEW_WITHDRAWAL,
+        id=random_id(),
+        dataset_no=dataset_no,
+        pseudonym=pseudonym,
+        recipient_id=recipient,
+        purpose=purpose,
+        withdrawn_at=at_s,
+        recorded_at=change.now_ms,
+    )

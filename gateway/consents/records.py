@@ -1,0 +1,212 @@
+"""The life of consent records: proposed, decided, ended, each step with its event, entry and receipt at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select
+
+from gateway.catalog.dataset import Dataset
+from gateway.catalog.tables import dataset as dataset_table
+from gateway.clock import seconds
+from gateway.consents.deciding import amended, giving, require_explicit
+from gateway.consents.events import NEW_EVENT
+from gateway.consents.facts import entry_of, item_facts
+from gateway.consents.followers import Ended, Followers
+from gateway.consents.notice_text import DISCLOSURE
+from gateway.consents.notices import applicable
+from gateway.consents.past import Past, keep_withdrawal, past_of
+from gateway.consents.proposing import born, check_new
+from gateway.consents.receipt_text import KIND_OF_EVENT
+from gateway.consents.receipts import ConsentReceipts
+from gateway.consents.record import NewRecord, Record, chosen, names_of
+from gateway.consents.states import STANDING, Event, State, follow
+from gateway.consents.steps import NEW_PERMISSION, permission_row, take
+from gateway.consents.tables import consent_record
+from gateway.database import Query, Reading
+from gateway.errors import Conflicting, NotFound, Unavailable
+from gateway.ledger import Change
+
+__all__ = ["Ended", "Followers", "NewRecord", "Record", "Records"]
+
+NEW_RECORD = Query(insert(consent_record))
+_BY_ID = Query(chosen(consent_record.c.id == bindparam("id")))
+_OF_PERSON = Query(
+    chosen(consent_record.c.owner_id == bindparam("owner"), consent_record.c.pseudonym == bindparam("pseudonym"))
+)
+_OF_REQUEST = Query(chosen(consent_record.c.request_id == bindparam("request")))
+_DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
+_FIRST: Mapping[str, Event] = MappingProxyType({"page": Event.SEND, "offline": Event.IMPORT, "owner": Event.RECORD})
+"""A record's first event, by where the consent comes from."""
+_WIDENS_NOTHING = frozenset({Event.SEND, Event.SERVE, Event.CLOSE, Event.REFUSE, Event.LAPSE, Event.NEED_GUARDIAN})
+_GIVING = frozenset({Event.GIVE, Event.CONFIRM})
+_BY_CLOCK = frozenset({Event.EXPIRE, Event.CONSUME})
+CLOCK: Mapping[str, str] = MappingProxyType({"clock": "gateway"})
+"""By whom the steps are that time takes."""
+NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Records:
+    """Every consent record. What it reads and writes is in the caller's transaction, under the owner's log."""
+
+    def __init__(self, receipts: ConsentReceipts, followers: Followers | None = None) -> None:
+        self._receipts = receipts
+        self._followers = followers
+
+    async def propose(self, change: Change, new: NewRecord, *, actor: Mapping[str, str]) -> str:
+        """Begin a record and return its id: REQUESTED from the page, IMPORTED offline, GIVEN where its owner recorded.
+
+        `Invalid` or `Conflicting` where the notice does not cover it, the person has withdrawn it since, refused it
+        less than 180 days ago, or only a guardian can give. What the owner records narrows where it supersedes.
+        """
+        now_s = seconds(change.now_ms)
+        key, names = new.key, sorted(new.fields or new.channels)
+        check_new(new, now_s)
+        at_s = now_s if new.given_at is None else new.given_at
+        await applicable(change.tx, new.dataset, key, names, sha256=new.notice.sha256, given_at=at_s)
+        past = await past_of(change.tx, new.dataset.owner, new.dataset.no, new.pseudonym, key)
+        past.require_free(at_s)
+        event = _FIRST[new.origin]
+        state = follow(State.DRAFT, event)
+        superseded = await self.supersede(change, past, actor) if state is State.GIVEN else None
+        row, told = born(new, event, state, change.now_ms, supersedes=superseded, by=actor)
+        await change.tx.run(NEW_RECORD, **row)
+        await change.tx.run(NEW_EVENT, **told)
+        if state is State.GIVEN and new.kind == DISCLOSURE:
+            permission = permission_row(row, change.now_ms, new.evidence_sha256 or told["sha256"])
+            await change.tx.run(NEW_PERMISSION, **permission)
+        record = await self._found(change.tx, row["id"])
+        change.enter(entry_of(record, event, actor, names_of(new.dataset, record.fields)))
+        return record.id
+
+    async def act(
+        self,
+        change: Change,
+        record_id: str,
+        event: Event,
+        *,
+        actor: Mapping[str, str],
+        details: Mapping[str, Any] = NO_DETAILS,
+        fields: frozenset[str] | None = None,
+    ) -> Record:
+        """Take one step with all that belongs to it; `Conflicting` where there is no such step from where it stands.
+
+        Where it stands is by the clock: what has expired is recorded as expired first. `fields` are those that the
+        person chose (GIVE, CONFIRM) or keeps (AMEND). A guardian's CONFIRM says `guardian` among its details.
+        """
+        record = await self._found(change.tx, record_id)
+        assert event in _WIDENS_NOTHING or record.owner in change.narrows, "it must narrow its owner"
+        caught_up = await self.catch_up(change, record)
+        if caught_up.sequence != record.sequence and caught_up.state is follow(record.state, event):
+            return caught_up
+        if event in _BY_CLOCK:
+            raise Conflicting("not_due", "The clock has not come to it.", field="/state")
+        dataset = await self._dataset(change.tx, caught_up.dataset_no)
+        moved: dict[str, Any] = {}
+        if event in _GIVING:
+            moved = await self._given(change, caught_up, dataset, event, actor, details, fields)
+        elif event is Event.AMEND:
+            moved = {"fields": amended(caught_up, dataset, fields)}
+        elif event is Event.WITHDRAW and caught_up.kind == DISCLOSURE:
+            about = (caught_up.dataset_no, caught_up.pseudonym, caught_up.recipient, caught_up.purpose)
+            await keep_withdrawal(change, *about)
+        after = await self.step(change, caught_up, event, dataset, actor=actor, details=details, **moved)
+        change.enter(entry_of(after, event, actor, names_of(dataset, after.fields)))
+        return after
+
+    async def step(
+        self,
+        change: Change,
+        record: Record,
+        event: Event,
+        dataset: Dataset,
+        *,
+        actor: Mapping[str, str],
+        details: Mapping[str, Any] = NO_DETAILS,
+        **moved: Any,
+    ) -> Record:
+        """One step without an entry of its own: the caller enters what it did to many."""
+        told = dict(details) | item_facts(record, names_of(dataset, moved.get("fields", record.fields)), moved)
+        evidence = record.collection.get("evidence_sha256", "")
+        after = await take(change, record, event, by=actor, details=told, evidence_sha256=evidence, **moved)
+        if event in KIND_OF_EVENT and event not in _BY_CLOCK:
+            await self._sign(change, after, event)
+        lost = record.fields & ~after.fields if after.state is State.GIVEN else record.fields or 1
+        if record.state is State.GIVEN and lost and after.state not in (State.ON_HOLD, State.SUPERSEDED):
+            await self._tell(change, after, "amended" if after.state is State.GIVEN else after.state.value)
+        return after
+
+    async def catch_up(self, change: Change, record: Record) -> Record:
+        """Record the steps that the clock has taken by now; the record as it stands then."""
+        while (event := record.overtaking(seconds(change.now_ms))) is not None:
+            dataset = await self._dataset(change.tx, record.dataset_no)
+            record = await self.step(change, record, event, dataset, actor=CLOCK)
+        return record
+
+    async def supersede(self, change: Change, past: Past, actor: Mapping[str, str]) -> str | None:
+        """End what stands of an item, for a newer consent; returns the id of the newest that ended."""
+        ended = None
+        for record in past.standing:
+            caught_up = await self.catch_up(change, record)
+            if caught_up.state in STANDING:
+                dataset = await self._dataset(change.tx, record.dataset_no)
+                await self.step(change, caught_up, Event.SUPERSEDE, dataset, actor=actor)
+            ended = record.id
+        return ended
+
+    async def of_person(self, reading: Reading, owner: str, pseudonym: str) -> list[Record]:
+        """Every record of a person, oldest first; ask each where it stands with `effective`."""
+        return [Record.of(row) for row in await reading.all(_OF_PERSON, owner=owner, pseudonym=pseudonym)]
+
+    async def of_request(self, reading: Reading, request_id: str) -> list[Record]:
+        """The items that were asked for together."""
+        return [Record.of(row) for row in await reading.all(_OF_REQUEST, request=request_id)]
+
+    async def get(self, reading: Reading, record_id: str) -> Record | None:
+        """One record, or None."""
+        row = await reading.one(_BY_ID, id=record_id)
+        return None if row is None else Record.of(row)
+
+    async def _given(
+        self,
+        change: Change,
+        record: Record,
+        dataset: Dataset,
+        event: Event,
+        actor: Mapping[str, str],
+        details: Mapping[str, Any],
+        fields: frozenset[str] | None,
+    ) -> dict[str, Any]:
+        moved = giving(record, dataset, event, details, fields, now_s=seconds(change.now_ms))
+        at_s = moved["given_at"]
+        names = names_of(dataset, moved["fields"]) or list(record.channels)
+        told = await applicable(change.tx, dataset, record.key, names, sha256=record.notice_sha256, given_at=at_s)
+        require_explicit(record, told, names, explicit=fields is not None)
+        past = await past_of(change.tx, record.owner, record.dataset_no, record.pseudonym, record.key)
+        past.require_free(at_s)
+        return moved | {"supersedes": await self.supersede(change, past, actor)}
+
+    async def _sign(self, change: Change, record: Record, event: Event) -> None:
+        kind = "guardian" if event in _GIVING and record.guardian is not None else KIND_OF_EVENT[event]
+        try:
+            await self._receipts.sign(change.tx, record, kind, change.now_ms)
+        except Unavailable:  # no key to sign with must not keep a person from withdrawing: it is signed when asked for
+            return
+
+    async def _tell(self, change: Change, record: Record, cause: str) -> None:
+        if self._followers is not None:
+            about = (record.id, record.owner, record.dataset_no, record.pseudonym, record.recipient, record.purpose)
+            await self._followers.ended(change, [Ended(*about, cause)])
+
+    async def _found(self, reading: Reading, record_id: str) -> Record:
+        record = await self.get(reading, record_id)
+        if record is None:
+            raise NotFound
+        return record
+
+    async def _dataset(self, reading: Reading, no: int) -> Dataset:
+        row = await reading.one(_DATASET, no=no)
+        assert row is not None
+        return Dataset.of(row)
