@@ -77,6 +77,9 @@ async def test_a_withdrawal_ends_it_at_once_and_leaves_neither_term_nor_preview_
     await bank.withdraw(3)
     assert await state(bank.hotel, referral) == await state(bank.referrer, referral) == "withdrawn"
     assert (await act(bank.hotel, referral, "contact")).json()["code"] == "wrong_state"
+    bank.shared.clock.pass_seconds(120)
+    await bank.consent(3)
+    assert await state(bank.hotel, referral) == "withdrawn", "a later consent is for a later referral"
     ran = await bank.shared.gateway.referrals.running.run()
     assert ran.withdrawn == 1
     assert await terms(bank.shared, referral) == 0
