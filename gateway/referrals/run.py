@@ -6,7 +6,7 @@ ended is written down, and customers are told. Nothing waits for this to be safe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Select, and_, bindparam, or_, select
 from gateway.clock import Clock, seconds
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
+from gateway.errors import Conflicting, GatewayError, Invalid, NotFound
 from gateway.ledger import Ledger
 from gateway.referrals.entries import GATEWAY, enter_both
 from gateway.referrals.offering import Offering
@@ -69,6 +70,10 @@ _OPEN = Query(
 )
 
 
+_OF_ONE: Final = (Conflicting, Invalid, NotFound)
+"""What one referral alone can be refused for; what is unavailable is so for all of them."""
+
+
 @dataclass(slots=True)
 class Ran:
     """What one run did."""
@@ -93,17 +98,21 @@ class ReferralRun:
         self._clock = clock
 
     async def run(self) -> Ran:
-        """Do whatever is due by now; a second run finds nothing to do."""
-        ran = Ran()
-        await self._end(ran)
+        """Do whatever is due by now; a second run finds nothing to do.
+
+        A referral that cannot be dealt with keeps no other one waiting: what refused it is raised at the end.
+        """
+        ran, refused = Ran(), list[GatewayError]()
+        await self._end(ran, refused)
         while ids := await self._ids(_CONSENTED, now=seconds(self._clock())):
-            registered = sum([await self._register(one) for one in ids])
+            registered = await _each(ids, self._register, refused)
             ran.registered += registered
             if not registered:
                 break
-        for one in await self._ids(_REGISTERED):
-            ran.matched += await self._offering.match(one)
+        ran.matched = await _each(await self._ids(_REGISTERED), self._offering.match, refused)
         ran.told = await self._tellings.run()
+        if refused:
+            raise refused[-1]
         return ran
 
     async def _ids(self, query: Query, **given: int) -> Sequence[str]:
@@ -118,16 +127,19 @@ class ReferralRun:
             enter_both(change, "referral_registered", GATEWAY, await register(change, found))
         return True
 
-    async def _end(self, ran: Ran) -> None:
+    async def _end(self, ran: Ran, refused: list[GatewayError]) -> None:
         """Write down what consent and clock have ended, and let a clock run again that a case had stopped."""
         after, now = "", self._clock()
         while rows := await self._database.all(_OPEN, after=after, **at(now)):
             for seen in (Referral(row, now) for row in rows):
                 after = seen.id
-                if seen.state in _ENDING and seen.state is not seen.stored:
-                    await self._end_one(seen, ran)
-                elif seen.stored is State.CONFLICT_HOLD and seen.row["due_at"] is None and seen.held_for is None:
-                    await self._offering.resume(seen)
+                try:
+                    if seen.state in _ENDING and seen.state is not seen.stored:
+                        await self._end_one(seen, ran)
+                    elif seen.stored is State.CONFLICT_HOLD and seen.row["due_at"] is None and seen.held_for is None:
+                        await self._offering.resume(seen)
+                except _OF_ONE as error:
+                    refused.append(error)
 
     async def _end_one(self, seen: Referral, ran: Ran) -> None:
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
@@ -139,3 +151,14 @@ class ReferralRun:
             enter_both(change, "referral_withdrawn" if is_withdrawn else "referral_returned", GATEWAY, ended)
         ran.withdrawn += is_withdrawn
         ran.returned += not is_withdrawn
+
+
+async def _each(ids: Sequence[str], work: Callable[[str], Awaitable[bool]], refused: list[GatewayError]) -> int:
+    """How many of these the work was done for."""
+    done = 0
+    for one in ids:
+        try:
+            done += await work(one)
+        except _OF_ONE as error:
+            refused.append(error)
+    return done
