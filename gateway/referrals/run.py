@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Select, and_, bindparam, or_, select
 
+from gateway.agreements import Agreements
 from gateway.clock import Clock, seconds
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
@@ -89,10 +90,17 @@ class ReferralRun:
     """Looks at every referral whose time has come."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, offering: Offering, tellings: Tellings, clock: Clock
+        self,
+        database: Database,
+        ledger: Ledger,
+        agreements: Agreements,
+        offering: Offering,
+        tellings: Tellings,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._ledger = ledger
+        self._agreements = agreements
         self._offering = offering
         self._tellings = tellings
         self._clock = clock
@@ -120,9 +128,14 @@ class ReferralRun:
 
     async def _register(self, referral_id: str) -> bool:
         seen = await existing(self._database, referral_id, self._clock())
+        is_agreed = await self._agreements.in_force(seen.row["agreement_id"], seconds(seen.now_ms)) is not None
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
             found = await existing(change.tx, referral_id, change.now_ms)
             if found.state is not State.CONSENT_PENDING or found.standing is not Standing.GIVEN:
+                return False
+            if not is_agreed:
+                ended = await move(change, found, follow(found.state, Event.CANCEL), reason="agreement_ended")
+                enter_both(change, "referral_cancelled", GATEWAY, ended, reason="agreement_ended")
                 return False
             enter_both(change, "referral_registered", GATEWAY, await register(change, found))
         return True
