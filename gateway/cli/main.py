@@ -16,6 +16,7 @@ from gateway.app import Gateway, compose, database_url, initialise
 from gateway.cli.admin import admin
 from gateway.cli.agreement import agreement
 from gateway.cli.cases import cases, verify_case_command
+from gateway.cli.consents import verify_receipt_command
 from gateway.cli.duties import duties
 from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
 from gateway.cli.explaining import explain_command
@@ -50,6 +51,7 @@ app.command("explain")(explain_command)
 app.command("message")(message_command)
 app.command("reciprocity")(reciprocity_command)
 app.command("verify-message")(verify_message_command)
+app.command("verify-receipt")(verify_receipt_command)
 app.command("verify-case")(verify_case_command)
 
 _MOST_IN_FLIGHT = 1024

@@ -63,15 +63,20 @@ class Past(NamedTuple):
 
     def obstacle(self, given_at: int) -> str | None:
         """Why what is given at an instant does not stand; None where nothing is in the way."""
-        if self.withdrawn_at is not None and self.withdrawn_at >= given_at:
-            return "withdrawn"
         if self.refused_at is not None and given_at < self.refused_at + COOL_DOWN_S:
             return "cooling_down"
         if any(record.state is State.ON_HOLD for record in self.standing):
             return "on_hold"
+        if self.withdrawn_at is not None and self.withdrawn_at >= given_at:
+            return "withdrawn"
         if any((record.given_at or 0) > given_at for record in self.standing):
             return "newer_consent"
         return None
+
+    def require_askable(self, now_s: int) -> None:
+        """`Conflicting` while the person is not to be asked: what was withdrawn may be asked for again."""
+        if self.obstacle(now_s) in ("cooling_down", "on_hold"):
+            self.require_free(now_s)
 
     def require_free(self, given_at: int) -> None:
         """`Conflicting` where something is in the way; a refusal says until when."""

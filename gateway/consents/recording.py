@@ -216,7 +216,7 @@ class _Batch:
             return {"result": "outdated", "because": obstacle}
         if past.standing and not self.narrows:
             raise _Narrows
-        superseded = await self.records.supersede(self.change, past, self.actor)
+        superseded = await self.records.supersede(self.change, past, bits_of(self.dataset, new.fields), self.actor)
         now_ms = self.change.now_ms
         row, event = born(new, Event.RECORD, State.GIVEN, now_ms, supersedes=superseded, by=self.actor)
         self._rows.append(row)

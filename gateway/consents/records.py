@@ -21,7 +21,7 @@ from gateway.consents.past import Past, keep_withdrawal, past_of
 from gateway.consents.proposing import born, check_new
 from gateway.consents.receipt_text import KIND_OF_EVENT
 from gateway.consents.receipts import ConsentReceipts
-from gateway.consents.record import NewRecord, Record, chosen, names_of
+from gateway.consents.record import NewRecord, Record, bits_of, chosen, names_of
 from gateway.consents.states import STANDING, Event, State, follow
 from gateway.consents.steps import NEW_PERMISSION, permission_row, take
 from gateway.consents.tables import consent_record
@@ -67,10 +67,14 @@ class Records:
         at_s = now_s if new.given_at is None else new.given_at
         await applicable(change.tx, new.dataset, key, names, sha256=new.notice.sha256, given_at=at_s)
         past = await past_of(change.tx, new.dataset.owner, new.dataset.no, new.pseudonym, key)
-        past.require_free(at_s)
         event = _FIRST[new.origin]
         state = follow(State.DRAFT, event)
-        superseded = await self.supersede(change, past, actor) if state is State.GIVEN else None
+        if state is State.REQUESTED:
+            past.require_askable(at_s)
+        else:
+            past.require_free(at_s)
+        bits = bits_of(new.dataset, new.fields)
+        superseded = await self.supersede(change, past, bits, actor) if state is State.GIVEN else None
         row, told = born(new, event, state, change.now_ms, supersedes=superseded, by=actor)
         await change.tx.run(NEW_RECORD, **row)
         await change.tx.run(NEW_EVENT, **told)
@@ -94,13 +98,15 @@ class Records:
         """Take one step with all that belongs to it; `Conflicting` where there is no such step from where it stands.
 
         Where it stands is by the clock: what has expired is recorded as expired first. `fields` are those that the
-        person chose (GIVE, CONFIRM) or keeps (AMEND). A guardian's CONFIRM says `guardian` among its details.
+        person chose (GIVE, CONFIRM) or keeps (AMEND); of a contact, channels. A guardian's CONFIRM has `guardian` in
+        its details.
         """
         record = await self._found(change.tx, record_id)
         assert event in _WIDENS_NOTHING or record.owner in change.narrows, "it must narrow its owner"
         caught_up = await self.catch_up(change, record)
         if caught_up.sequence != record.sequence and caught_up.state is follow(record.state, event):
             return caught_up
+        follow(caught_up.state, event)
         if event in _BY_CLOCK:
             raise Conflicting("not_due", "The clock has not come to it.", field="/state")
         dataset = await self._dataset(change.tx, caught_up.dataset_no)
@@ -145,14 +151,16 @@ class Records:
             record = await self.step(change, record, event, dataset, actor=CLOCK)
         return record
 
-    async def supersede(self, change: Change, past: Past, actor: Mapping[str, str]) -> str | None:
-        """End what stands of an item, for a newer consent; returns the id of the newest that ended."""
+    async def supersede(self, change: Change, past: Past, kept: int, actor: Mapping[str, str]) -> str | None:
+        """End what stands of an item, for a newer consent to the fields `kept`; returns the id of what it replaces."""
         ended = None
         for record in past.standing:
             caught_up = await self.catch_up(change, record)
             if caught_up.state in STANDING:
                 dataset = await self._dataset(change.tx, record.dataset_no)
-                await self.step(change, caught_up, Event.SUPERSEDE, dataset, actor=actor)
+                after = await self.step(change, caught_up, Event.SUPERSEDE, dataset, actor=actor)
+                if record.fields & ~kept:
+                    await self._tell(change, after, "amended")
             ended = record.id
         return ended
 
@@ -181,12 +189,12 @@ class Records:
     ) -> dict[str, Any]:
         moved = giving(record, dataset, event, details, fields, now_s=seconds(change.now_ms))
         at_s = moved["given_at"]
-        names = names_of(dataset, moved["fields"]) or list(record.channels)
+        names = names_of(dataset, moved["fields"]) or list(moved["channels"])
         told = await applicable(change.tx, dataset, record.key, names, sha256=record.notice_sha256, given_at=at_s)
         require_explicit(record, told, names, explicit=fields is not None)
         past = await past_of(change.tx, record.owner, record.dataset_no, record.pseudonym, record.key)
         past.require_free(at_s)
-        return moved | {"supersedes": await self.supersede(change, past, actor)}
+        return moved | {"supersedes": await self.supersede(change, past, moved["fields"], actor)}
 
     async def _sign(self, change: Change, record: Record, event: Event) -> None:
         kind = "guardian" if event in _GIVING and record.guardian is not None else KIND_OF_EVENT[event]

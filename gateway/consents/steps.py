@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, func, insert, update
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, null, update
 
 from gateway.clock import seconds
 from gateway.consents.events import NEW_EVENT, event_row, newest_digest
@@ -24,6 +24,7 @@ _MOVE = Query(
         state=bindparam("new_state", type_=Text),
         sequence=bindparam("new_sequence", type_=BigInteger),
         fields=bindparam("new_fields", type_=BigInteger),
+        channels=bindparam("new_channels", type_=Text),
         given_at=bindparam("given", type_=BigInteger),
         expires_at=bindparam("expires", type_=BigInteger),
         due_at=bindparam("due", type_=BigInteger),
@@ -42,7 +43,7 @@ _END = Query(
     .where(consent.c.id == bindparam("the_id"))
 )
 _STAND_AGAIN = Query(
-    update(consent).values(ended_at=None, end_kind=None).where(consent.c.id == bindparam("the_id", type_=Text))
+    update(consent).values(ended_at=null(), end_kind=null()).where(consent.c.id == bindparam("the_id", type_=Text))
 )
 _NARROW_FIELDS = Query(
     update(consent).values(fields=bindparam("new_fields", type_=BigInteger)).where(consent.c.id == bindparam("the_id"))
@@ -71,6 +72,7 @@ async def take(
         new_state=state.value,
         new_sequence=after.sequence,
         new_fields=after.fields,
+        new_channels=" ".join(after.channels),
         given=after.given_at,
         expires=after.expires_at,
         due=due_at(state, after.expires_at, after.stale_at),

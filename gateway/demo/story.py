@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gateway.demo import secrecy
+from gateway.demo.notice import referral_notice
 from gateway.demo.partner import Partner
 from gateway.demo.people import Export, export_customers
 from gateway.demo.tables import flights, reported, schema, table
@@ -28,7 +29,6 @@ FLIGHT_FIELDS = (
 CUSTOMER_FIELDS = ("name", "phone", "city", "tier")
 CONSENTING = 12_000
 _BULK = 5_000
-_NOTICE = hashlib.sha256("示例告知书 第1版 / sample notice, version 1".encode()).hexdigest()
 _OK, _FORBIDDEN, _NOT_FOUND, _LOCKED = 200, 403, 404, 423
 
 
@@ -160,6 +160,7 @@ class Story:
     def _consent(self) -> None:
         own = self._bank.token(self._bank.for_itself())
         given = datetime.now(UTC) - timedelta(minutes=1)
+        notice_sha256 = self._tell_customers(own, used_from=given)
         numbers = self._world.customers["bank"].numbers[:CONSENTING]
         with self._bar() as bar:
             task = bar.add_task("consents, with the hash of the evidence", total=len(numbers))
@@ -172,13 +173,22 @@ class Story:
                         "fields": list(CUSTOMER_FIELDS),
                         "given_at": _instant(given),
                         "evidence_sha256": hashlib.sha256(f"signed form {number}".encode()).hexdigest(),
-                        "notice_sha256": _NOTICE,
+                        "notice_sha256": notice_sha256,
                     }
                     for number in numbers[start : start + _BULK]
                 ]
                 answer = self._bank.post(f"/v1/datasets/{self._world.datasets['bank-customers']}/consents", own, items)
                 _expect("consents are recorded", answer, 201)
                 bar.advance(task, len(items))
+
+    def _tell_customers(self, own: Any, *, used_from: datetime) -> str:
+        """The bank publishes what its customers were told; returns the digest that consents name."""
+        notice = {"name": "referral", "document": referral_notice(self._bank, self._hotel, CUSTOMER_FIELDS)}
+        path = f"/v1/datasets/{self._world.datasets['bank-customers']}/notices"
+        drafted = _expect("a notice is drafted", self._bank.post(path, own, notice), 201)
+        in_use = {"used_from": _instant(used_from)}
+        answer = self._bank.post(f"/v1/notices/{drafted['id']}/publication", own, in_use)
+        return str(_expect("a notice is published", answer, 200)["sha256"])
 
     def _withdraw(self, record: Mapping[str, Any], token: Any, path: str) -> None:
         phone = record["fields"]["phone"]

@@ -1,121 +1,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, bindparam, select
 
 from gateway.canonical import parse
-from gateway.catalog import Dataset
-from gateway.clock import seconds
-from gateway.consents import Consents
 from gateway.consents.routes import routes
 from gateway.consents.tables import consent, live
 from gateway.database import Query
 from gateway.errors import Conflicting, Invalid, NotFound, Refused, Unavailable
 from gateway.identity.subject import Subject
-from gateway.ledger.receipts import ReceiptSigner
-from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of, uscc_of
-from tests.notices import field, item, notice, party
-
-PERSON = {
-    "number": {"type": "string", "x-class": "personal", "x-grade": 3},
-    "city": {"type": ["string", "null"], "x-class": "personal", "x-grade": 2},
-}
-_LIVE = Query(
-    select(consent.c.id, consent.c.pseudonym, consent.c.recipient_id, consent.c.purpose, consent.c.fields).where(
-        live(consent, bindparam("now", type_=BigInteger))
-    )
-)
-
-
-def instant(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def statement(given_s: int, **changed: Any) -> dict[str, Any]:
-    return {
-        "subject": "C1",
-        "recipient": BANK,
-        "purpose": "customer_referral",
-        "fields": ["number", "city"],
-        "given_at": instant(given_s),
-        "evidence_sha256": "e" * 64,
-        "notice_sha256": NOTICE,
-    } | changed
-
-
-NOTICE = "the notice of the dataset"
-_LONG_AGO = 365 * 24 * 3600
-
-
-class Desk:
-    """The consents of one personal dataset."""
-
-    def __init__(self, shop: Shop, dataset: Dataset) -> None:
-        self.shop = shop
-        self.dataset = dataset
-        signer = ReceiptSigner(Ed25519PrivateKey.generate(), "k1")
-        self.consents = Consents.of(shop.database, shop.ledger, shop.keyring, shop.clock, signer=signer)
-        self.notice_sha256 = ""
-
-    async def publish(self) -> Desk:
-        """Tell persons of every field, for bank and hotel, since long ago."""
-        fields = [field(name) for name in self.dataset.fields]
-        items = [item(party(of, uscc_of(n)), "customer_referral", fields=fields) for n, of in ((1, BANK), (2, HOTEL))]
-        document = notice(party(AIRLINE, uscc_of(0)), items)
-        drafted = await self.consents.notices.draft(self.shop.owner, self.dataset.id, "referral", document)
-        await self.consents.notices.publish(self.shop.owner, drafted.id, used_from=self.now - _LONG_AGO)
-        self.notice_sha256 = drafted.sha256
-        return self
-
-    def under_notice(self, given: Any) -> Any:
-        """The statement, under the notice that was published."""
-        named = isinstance(given, dict) and given.get("notice_sha256") == NOTICE
-        return given | {"notice_sha256": self.notice_sha256} if named else given
-
-    @property
-    def now(self) -> int:
-        return seconds(self.shop.clock.now)
-
-    async def record(self, *given: Any, by: Subject | None = None, key: str | None = None) -> list[dict[str, Any]]:
-        given = tuple(self.under_notice(one) for one in given)
-        mark = json.dumps(given)
-        told = await self.consents.recording.record(
-            by or self.shop.owner, self.dataset.id, given, key=key, fingerprint=mark
-        )
-        outcomes: list[dict[str, Any]] = orjson.loads(told)["consents"]
-        return outcomes
-
-    async def withdraw(self, person: str = "C1", **only: str) -> list[str]:
-        told = await self.consents.withdrawing.matching(self.shop.owner, self.dataset.id, person=person, **only)
-        ids: list[str] = orjson.loads(told)["withdrawn"]
-        return ids
-
-    async def show(self, consent_id: str) -> dict[str, Any]:
-        return await self.consents.showing.one(self.shop.owner, consent_id)
-
-    async def live(self) -> int:
-        return len(await self.shop.database.all(_LIVE, now=self.now))
-
-    async def narrowing(self) -> int:
-        return await self.shop.ledger.narrowing(AIRLINE)
-
-
-async def opened_desk(shop: Shop, name: str = "customers") -> Desk:
-    return await Desk(shop, await shop.declare(PERSON, name=name, person="number")).publish()
+from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of
+from tests.consents.desk import LIVE, PERSON, Desk, instant, opened_desk, statement
 
 
 async def test_a_consent_stands_from_its_instant_until_it_expires(shop_on_both: Shop) -> None:
@@ -301,7 +207,7 @@ async def test_a_subject_is_read_as_the_rows_was_when_recording_and_withdrawing(
     desk = await Desk(shop, declared).publish()
     await shop.upload(desk.dataset, f"number,city\n{row},x\n".encode())
     [told] = await desk.record(statement(desk.now - 5, subject=written))
-    [standing] = await shop.database.all(_LIVE, now=desk.now)
+    [standing] = await shop.database.all(LIVE, now=desk.now)
     with sqlite3.connect(sqlite_path) as connection:
         assert connection.execute("SELECT pseudonym FROM record").fetchall() == [(standing["pseudonym"],)]
     connection.close()

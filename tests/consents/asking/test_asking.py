@@ -86,8 +86,16 @@ async def test_being_written_to_is_an_item_of_its_own(world: World) -> None:
     phone, made = await world.asked(world.item(), world.contact("sms", "phone"))
     visit = await world.confirmed(phone)
     [fields, channels] = made["records"]
-    decisions = {fields: Decision(Choice.REFUSE), channels: Decision(Choice.GIVE)}
+    for wrong in (frozenset[str](), frozenset({"wechat"}), frozenset({"sms", "email"})):
+        with pytest.raises(Invalid) as refused:
+            await world.asking.decide(visit, {channels: Decision(Choice.GIVE, channels=wrong)})
+        assert refused.value.field == "/channels"
+    decisions = {fields: Decision(Choice.REFUSE), channels: Decision(Choice.GIVE, channels=frozenset({"sms"}))}
     assert await world.asking.decide(visit, decisions) == {fields: State.REFUSED, channels: State.GIVEN}
+    [kept] = [one for one in await world.asking.about(visit) if one.id == channels]
+    assert kept.channels == ("sms",)
+    [told] = await events(world, channels, "give")
+    assert told["channels"] == ["sms"]
 
 
 async def test_nobody_is_asked_the_same_twice_at_once(world: World) -> None:
@@ -171,6 +179,18 @@ async def test_a_message_that_nobody_took_is_sent_again_with_another_link(world:
     world.clock.pass_seconds(3600)
     await world.asking.inviting.run()
     assert len(world.box.to(phone)) == 1
+
+
+async def test_a_message_that_was_taken_unheard_is_sent_again_and_its_link_ends(world: World) -> None:
+    world.box.lost = True
+    phone, _ = await world.asked()
+    first = world.box.link(phone)
+    world.box.lost = False
+    world.clock.pass_seconds(60)
+    await world.asking.inviting.run()
+    assert world.box.link(phone) != first
+    assert await world.asking.look(first) is None
+    assert await world.asking.look(world.box.link(phone)) is not None
 
 
 async def test_the_same_request_twice_asks_once(world: World) -> None:
