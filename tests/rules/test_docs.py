@@ -23,10 +23,9 @@ _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _TEST_PATH = re.compile(r"\btests/[\w/]+\.py\b")
+_GROUPS = "admin case|admin dossier|admin offline|admin|agreement|duties|push|referrals|rights|withdrawals"
 _COMMAND = re.compile(
-    r"(?:^|[\s/])gateway ("
-    r"(?:admin case|admin dossier|admin offline|admin|agreement|duties|push|referrals|rights|withdrawals) [a-z-]+"
-    r"|[a-z-]+)((?:[ \t].*)?)$",
+    rf"(?:^|[\s/])gateway ((?:{_GROUPS}) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$",
     re.MULTILINE,
 )
 _OPTION = re.compile(r"--[a-z0-9]+(?:-[a-z]+)*")
