@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -33,11 +34,7 @@ PERSON = {
     "city": {"type": ["string", "null"], "x-class": "personal", "x-grade": 2},
 }
 PATIENT = PERSON | {"illness": {"type": ["string", "null"], "x-class": "sensitive_health", "x-grade": 4}}
-LIVE = Query(
-    select(consent.c.id, consent.c.pseudonym, consent.c.recipient_id, consent.c.purpose, consent.c.fields).where(
-        live(consent, bindparam("now", type_=BigInteger))
-    )
-)
+LIVE = Query(select(consent).where(live(consent, bindparam("now", type_=BigInteger))))
 
 
 def instant(at_s: int) -> str:
@@ -68,6 +65,11 @@ class Desk:
         self.consents = Consents.of(*stores, signer=self.signer, followers=followers)
         self.notice_sha256 = ""
         self.notice: Notice | None = None
+
+    def jwk(self) -> dict[str, Any]:
+        """The public key that verifies its receipts."""
+        x = urlsafe_b64encode(self.key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+        return {"kty": "OKP", "crv": "Ed25519", "x": x}
 
     def document(self, **of_items: Any) -> dict[str, Any]:
         """Every field to bank and hotel, `city` optional, and the bank may write."""
@@ -155,7 +157,8 @@ class Desk:
         return await self.consents.showing.one(self.shop.owner, consent_id)
 
     async def live(self) -> int:
-        return len(await self.shop.database.all(LIVE, now=self.now))
+        found = await self.shop.database.all(LIVE, now=self.now)
+        return sum(row["dataset_no"] == self.dataset.no for row in found)
 
     async def narrowing(self) -> int:
         return await self.shop.ledger.narrowing(AIRLINE)
