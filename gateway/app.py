@@ -36,7 +36,7 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.asking import Asking
-from gateway.consents.contacts import Contacts
+from gateway.consents.contacts import ContactKeyActs, Contacts
 from gateway.consents.following import Following, FollowUpDuties
 from gateway.consents.receipts import ConsentReceipts
 from gateway.console.customer.counter import Counter
@@ -247,7 +247,7 @@ async def compose(
         casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
-        own_acts = (RotationActs(rotation), ExportActs())
+        own_acts = (RotationActs(rotation), ContactKeyActs(keyring, rotation.logs), ExportActs())
         members_acts = (client_acts, signing_keys, members, admissions, attestations)
         bringing = (*members_acts, endings, holds, confidentiality, casework, *own_acts)
         approvals = Approvals(database, ledger, clock, [act for one in bringing for act in one.acts()])

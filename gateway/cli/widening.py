@@ -137,6 +137,18 @@ def rotate_key(
     console.print(act(lambda gateway: gateway.key_rotation.replace(use, operator=operator())))
 
 
+@told
+def renew_contact_key(
+    alliance: Annotated[str, typer.Option(help="Whose operators decide; default: the only one's.")] = "",
+) -> None:
+    """Propose another version of the key that finds persons by their numbers; prints the proposal's id."""
+
+    async def terms(gateway: Gateway) -> tuple[str, Arguments]:
+        return alliance or await _only_alliance(gateway), {}
+
+    propose("renew_contact_key", terms)
+
+
 COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("export-log", propose_export),
     ("end-agreement", propose_end),
@@ -146,6 +158,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("false-attestation", propose_false_attestation),
     ("resource-server", propose_resource_server),
     ("rotate-key", rotate_key),
+    ("renew-contact-key", renew_contact_key),
     ("accept-transfer", propose_transfer),
 )
 

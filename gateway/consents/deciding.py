@@ -23,13 +23,14 @@ def giving(
     *,
     now_s: int,
 ) -> dict[str, Any]:
-    """What moves with the record when it is given: fields, instants, and the guardian who gave it."""
+    """What moves with the record when it is given: fields or channels, instants, and the guardian who gave it."""
     imported = event is Event.CONFIRM and record.state is State.IMPORTED
     guardian = _guardian_of(details) if record.state is State.GUARDIAN_PENDING else record.guardian
     check_age(record.age_band, guardian, dataset, given=True)
     given_at = record.given_at if imported and record.given_at is not None else now_s
     chosen = record.fields if imported and fields is None else _chosen(record, dataset, fields)
-    return {"fields": chosen, "given_at": given_at, "expires_at": given_at + record.term_s, "guardian": guardian}
+    instants = {"given_at": given_at, "expires_at": given_at + record.term_s}
+    return {"fields": chosen, "channels": _turned_on(record, fields), "guardian": guardian, **instants}
 
 
 def amended(record: Record, dataset: Dataset, fields: frozenset[str] | None) -> int:
@@ -66,6 +67,15 @@ def _chosen(record: Record, dataset: Dataset, fields: frozenset[str] | None) -> 
             remedy="Refuse or withdraw the item to leave out a necessary field.",
         )
     return chosen
+
+
+def _turned_on(record: Record, channels: frozenset[str] | None) -> tuple[str, ...]:
+    """The channels of a contact that the person turned on; without a choice, those that were asked for."""
+    if record.kind != CONTACT or channels is None:
+        return record.channels
+    if not channels or not channels.issubset(record.channels):
+        raise Invalid("invalid_consent", "The channels chosen are of those asked for, at least one.", field="/channels")
+    return tuple(sorted(channels))
 
 
 def _guardian_of(details: Mapping[str, Any]) -> Guardian | None:

@@ -12,7 +12,7 @@ from gateway.ledger import Draft, Kind
 
 def item_facts(record: Record, names: Sequence[str], moved: Mapping[str, Any]) -> dict[str, Any]:
     """What is or was consented to, for the details of an event: a receipt is made from them."""
-    facts: dict[str, Any] = {"fields": list(names), "channels": list(record.channels)}
+    facts: dict[str, Any] = {"fields": list(names), "channels": list(moved.get("channels", record.channels))}
     instants = {name: moved.get(name, getattr(record, name)) for name in ("given_at", "expires_at")}
     return facts | {name: instant for name, instant in instants.items() if instant is not None}
 

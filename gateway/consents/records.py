@@ -98,7 +98,8 @@ class Records:
         """Take one step with all that belongs to it; `Conflicting` where there is no such step from where it stands.
 
         Where it stands is by the clock: what has expired is recorded as expired first. `fields` are those that the
-        person chose (GIVE, CONFIRM) or keeps (AMEND). A guardian's CONFIRM says `guardian` among its details.
+        person chose (GIVE, CONFIRM) or keeps (AMEND); of a contact, channels. A guardian's CONFIRM has `guardian` in
+        its details.
         """
         record = await self._found(change.tx, record_id)
         assert event in _WIDENS_NOTHING or record.owner in change.narrows, "it must narrow its owner"
@@ -188,7 +189,7 @@ class Records:
     ) -> dict[str, Any]:
         moved = giving(record, dataset, event, details, fields, now_s=seconds(change.now_ms))
         at_s = moved["given_at"]
-        names = names_of(dataset, moved["fields"]) or list(record.channels)
+        names = names_of(dataset, moved["fields"]) or list(moved["channels"])
         told = await applicable(change.tx, dataset, record.key, names, sha256=record.notice_sha256, given_at=at_s)
         require_explicit(record, told, names, explicit=fields is not None)
         past = await past_of(change.tx, record.owner, record.dataset_no, record.pseudonym, record.key)

@@ -153,6 +153,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "act_name_resource_server": ("Let a client ask about tokens", "允许客户端查询令牌"),
     "act_add_signing_key": ("Register a signing key", "注册签名密钥"),
     "act_rotate_key": ("Rotate a key of the gateway", "轮换网关密钥"),
+    "act_renew_contact_key": ("Renew the key that finds contacts", "更新联系方式索引密钥"),
     "act_readmit_member": ("Readmit a suspended member", "恢复被暂停的成员"),
     "act_admit_member": ("Admit a member", "批准成员准入"),
     "act_renew_document": ("Renew a document of a member", "更新成员资质文件"),

@@ -175,6 +175,12 @@ def test_a_key_of_the_gateway_is_rotated_by_two_and_a_compromised_one_ended_by_o
     hosts.said("bob", "decline", proposal)
 
 
+def test_the_key_that_finds_contacts_is_renewed_by_two(hosts: Hosts) -> None:
+    proposal = hosts.said("alice", "renew-contact-key")
+    hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    assert hosts.said("bob", "approve", proposal) == "2"
+
+
 def test_an_agreement_or_a_hold_that_is_not_there_is_not_found(hosts: Hosts) -> None:
     hosts.refused("alice", "not_found", "end-agreement", "none", "--case", "c-1")
     hosts.refused("alice", "not_found", "lift", "none")

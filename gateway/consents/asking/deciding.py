@@ -40,11 +40,13 @@ class Choice(StrEnum):
 class Decision:
     """What was chosen for one item. `optional`: those of its optional fields that are given too; none by default.
 
+    `channels` of a contact: those that are turned on, at least one.
     `notice_sha256` is that of the text which was on the page.
     """
 
     choice: Choice
     optional: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
     notice_sha256: str = ""
 
 
@@ -126,10 +128,10 @@ class Deciding:
             return await self._act(change, record, holder, Event.CONFIRM, told, fields=fields)
         return await self._act(change, record, holder, Event.GIVE, told, fields=fields)
 
-    async def _chosen(self, reading: Reading, record: Record, decision: Decision) -> frozenset[str] | None:
-        """The fields that are needed and those of the optional ones that were turned on; None for a contact."""
+    async def _chosen(self, reading: Reading, record: Record, decision: Decision) -> frozenset[str]:
+        """The fields that are needed and those of the optional ones that were turned on; of a contact, the channels."""
         if record.kind == CONTACT:
-            return None
+            return decision.channels
         row = await reading.one(_DATASET, no=record.dataset_no)
         assert row is not None
         dataset = Dataset.of(row)

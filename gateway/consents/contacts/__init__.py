@@ -9,7 +9,7 @@ from gateway.consents.contacts.addresses import (
     normalised_phone,
     phone_is_doubtful,
 )
-from gateway.consents.contacts.blind_index import BlindIndex
+from gateway.consents.contacts.blind_index import BlindIndex, ContactKeyActs
 from gateway.consents.contacts.contacts import FRESH_MS, Contacts, Holder, Reached, Role
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Address",
     "BlindIndex",
     "Channel",
+    "ContactKeyActs",
     "Contacts",
     "Email",
     "Holder",

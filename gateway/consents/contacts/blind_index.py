@@ -6,9 +6,13 @@ term says nothing. A new version of the key takes nothing away: terms are kept a
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from gateway.approvals import Act, Arguments, Mandate
+from gateway.database import Reading
 from gateway.ledger import Change, Draft, Kind
+from gateway.members.arguments import only
 from gateway.vault.keyring import OWN, KeyRing
 
 SUGGESTED_EMAIL: Final = "suggested_email"
@@ -25,9 +29,28 @@ class BlindIndex:
         """(key version, 32 bytes) under every version in use, newest first. `KeysUnavailable` without a key."""
         return (await self._keyring.unlock(OWN)).blind_terms(kind, text)
 
-    async def renew(self, change: Change, alliance: str, actor: dict[str, str]) -> int:
-        """Draw the next version of the key, on record; returns its number. Former versions match on."""
+
+class ContactKeyActs:
+    """What two operators do to the key, for `Approvals`. Any alliance may propose it; each has it on record."""
+
+    def __init__(self, keyring: KeyRing, alliances: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        self._keyring = keyring
+        self._alliances = alliances
+
+    def acts(self) -> list[Act]:
+        """`renew_contact_key`: terms are kept under another version too, and found under the former ones as before."""
+        return [Act("renew_contact_key", self._check, self._renew, logs=self._logs)]
+
+    async def _check(self, _: Reading, __: str, arguments: Arguments) -> None:
+        only(arguments)
+
+    async def _renew(self, change: Change, mandate: Mandate, _: Arguments) -> str:
+        """Draw the next version; returns its number."""
         version = await self._keyring.renew_own_index_key(change.tx, change.now_ms)
-        facts = {"act": "contact_key_renewed", "actor": actor, "version": version}
-        change.enter(Draft(log=alliance, kind=Kind.KEY, facts=facts))
-        return version
+        for alliance in await self._alliances():
+            facts = {"act": "contact_key_renewed", "actor": mandate.actor(), "version": version}
+            change.enter(Draft(log=alliance, kind=Kind.KEY, facts=facts))
+        return str(version)
+
+    async def _logs(self, _: str, __: Arguments) -> Sequence[str]:
+        return await self._alliances()

@@ -92,6 +92,7 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "name_resource_server": Permission.DECIDE_CLIENT,
         "add_signing_key": Permission.DECIDE_KEY,
         "rotate_key": Permission.DECIDE_OWN_KEY,
+        "renew_contact_key": Permission.DECIDE_OWN_KEY,
         "readmit_member": Permission.DECIDE_MEMBER,
         "admit_member": Permission.DECIDE_ADMISSION,
         "renew_document": Permission.DECIDE_DOCUMENT,

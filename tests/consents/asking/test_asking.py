@@ -86,8 +86,16 @@ async def test_being_written_to_is_an_item_of_its_own(world: World) -> None:
     phone, made = await world.asked(world.item(), world.contact("sms", "phone"))
     visit = await world.confirmed(phone)
     [fields, channels] = made["records"]
-    decisions = {fields: Decision(Choice.REFUSE), channels: Decision(Choice.GIVE)}
+    for wrong in (frozenset[str](), frozenset({"wechat"}), frozenset({"sms", "email"})):
+        with pytest.raises(Invalid) as refused:
+            await world.asking.decide(visit, {channels: Decision(Choice.GIVE, channels=wrong)})
+        assert refused.value.field == "/channels"
+    decisions = {fields: Decision(Choice.REFUSE), channels: Decision(Choice.GIVE, channels=frozenset({"sms"}))}
     assert await world.asking.decide(visit, decisions) == {fields: State.REFUSED, channels: State.GIVEN}
+    [kept] = [one for one in await world.asking.about(visit) if one.id == channels]
+    assert kept.channels == ("sms",)
+    [told] = await events(world, channels, "give")
+    assert told["channels"] == ["sms"]
 
 
 async def test_nobody_is_asked_the_same_twice_at_once(world: World) -> None:

@@ -142,7 +142,8 @@ async def test_a_link_of_one_request_shows_nothing_of_the_persons_others(world: 
 async def test_known_and_unknown_numbers_are_answered_alike_and_leave_alike(world: World) -> None:
     """The same answer, and the same reads and writes before it: only a message, sent beside it, tells them apart."""
     known, _ = await world.asked()
-    grown, told = [], []
+    grown: list[dict[str, int]] = []
+    told: list[None] = []
     for number in (known, world.phone(), "nobody@example.com"):
         before = await rows(world)
         told.append(await world.asking.find(number, "en"))  # type: ignore[func-returns-value]

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
-from gateway.consents.contacts import FRESH_MS, Address, BlindIndex, Channel, Contacts, Holder, Role
+from gateway.approvals import Mandate
+from gateway.consents.contacts import FRESH_MS, Address, BlindIndex, Channel, ContactKeyActs, Contacts, Holder, Role
 from gateway.consents.contacts.blind_index import SUGGESTED_EMAIL
 from gateway.consents.contacts.tables import contact_term
 from gateway.database import Query
 from gateway.vault.keyring import OWN, KeyRing
 from gateway.vault.tables import member_key, subject_key
-from tests.catalog.conftest import AIRLINE, BANK, Shop
+from tests.catalog.conftest import AIRLINE, ALLIANCE, BANK, Shop
 
 PHONE = Address.read("sms", "13800138000")
 OTHER = Address.read("sms", "13900139000")
@@ -46,9 +47,16 @@ async def verify(shop: Shop, contacts: Contacts, holder: Holder) -> None:
         await contacts.verify(tx, holder, Channel.SMS, shop.clock.now)
 
 
-async def renew(shop: Shop, contacts: Contacts) -> int:
-    async with shop.ledger.changing(AIRLINE) as change:
-        return await contacts.index.renew(change, AIRLINE, {"operator": "test"})
+async def renew(shop: Shop) -> str:
+    """As two operators do."""
+
+    async def alliances() -> list[str]:
+        return [AIRLINE]  # whose log is open here
+
+    [act] = ContactKeyActs(shop.keyring, alliances).acts()
+    mandate = Mandate(ALLIANCE, "proposal", "0" * 64, "anna", "bert")
+    async with shop.ledger.changing(*await act.logs(ALLIANCE, {})) as change:
+        return await act.perform(change, mandate, {})
 
 
 async def test_an_address_leads_to_everybody_it_was_stated_for_and_opens_under_each_ones_key(
@@ -109,7 +117,7 @@ async def test_an_address_is_found_across_a_new_version_of_the_key_by_whoever_kn
     behind_the_times = Contacts(shop.database, KeyRing(shop.database, shop.keyring._provider, shop.clock), shop.clock)
     assert [version for version, _ in await behind_the_times.index.terms("sms", PHONE.text)] == [1]
     await state(shop, contacts, person(1), PHONE)
-    assert await renew(shop, contacts) == 2
+    assert await renew(shop) == "2"
     shop.keyring.forget(OWN)
     assert [version for version, _ in await contacts.index.terms("sms", PHONE.text)] == [2, 1]
     await state(shop, contacts, person(2), PHONE)
