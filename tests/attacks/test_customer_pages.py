@@ -210,7 +210,9 @@ async def test_neither_number_link_code_nor_words_are_echoed_or_logged(
 @pytest.mark.parametrize("said", ["given", "<script>", "nothing", "%0d%0a"])
 async def test_an_address_makes_the_page_say_nothing_but_its_own_sentences(someone: Visitor, said: str) -> None:
     await someone.come()
-    page = (await someone.get(f"/my/overview?done={said}")).text
+    answer = await someone.get(f"/my/overview?done={said}")
+    page = answer.text
+    assert answer.status_code == 200
     assert ("Your yes is recorded" in page) == (said == "given")
     assert "<script>" not in page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
 from gateway.console.customer.views import Wish
+from gateway.web import web
+from tests.consents.asking.world import opened
 from tests.console.customer.desk import CODE, CONTACT, LINK, FakeDesk
-from tests.console.customer.visitor import on_a_port
+from tests.console.customer.visitor import listening, on_a_port
 from tests.services import ComponentMissing, axe, free_port
 from tests.services.chromium import binary, chromium
 
@@ -127,6 +130,27 @@ async def test_a_customer_decides_withdraws_and_complains_without_script_on_a_sm
     assert await page.inner_text("[role=status]") == "您已退出，他人无法继续使用此页面。"
     assert desk.told == [Wish("complaint", "air", "一直有人打电话")]
     await context.close()
+
+
+async def test_the_gateway_itself_takes_a_customer_from_the_link_to_withdrawn(browser: Browser, tmp_path: Path) -> None:
+    port = free_port()
+    async with opened(tmp_path, port=port) as world, listening(web(world.gateway), port):
+        phone, _ = await world.asked()
+        world.clock.pass_seconds(61)
+        context, page = await _page(browser, java_script_enabled=False, has_touch=True, is_mobile=True)
+        await page.goto(f"{world.gateway.settings.base_url}/my/link/{world.box.link(phone)}")
+        await page.click("form[action='/my/code'] button")
+        assert world.box.link(phone) not in page.url
+        await page.fill("#code", world.box.code(phone))
+        await page.click("form[action='/my/confirm'] button")
+        assert await page.locator("input:checked").count() == 0
+        await _fits(page)
+        await page.click("button[value=give]")
+        await page.click("article button")
+        assert "已撤回" in await page.inner_text("[role=status]")
+        assert [entry["act"] for entry in await world.entries()][-2:] == ["consent_give", "consent_withdraw"]
+        await _fits(page)
+        await context.close()
 
 
 async def _tab_to(page: Page, selector: str) -> None:

@@ -138,6 +138,16 @@ async def test_the_pages_own_entry_shows_and_withdraws_everything_and_an_unknown
         assert "没有企业接收过您的信息" in gone
 
 
+async def test_being_contacted_is_given_by_the_ways_that_were_ticked_alone(world: World) -> None:
+    phone, _ = await world.asked(world.contact("phone", "sms"))
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        assert "Nothing has been decided yet" in await _answer(visitor, "give")
+        assert "Your yes is recorded" in await _answer(visitor, "give", channel__sms="on")
+        (kept,) = json.loads((await visitor.get("/my/record.json")).content)["consents"]
+        assert (kept["kind"], kept["channels"], kept["fields"]) == ("contact", ["sms"], [])
+
+
 async def test_a_refusal_is_kept_and_nobody_may_ask_again_for_a_while(world: World) -> None:
     phone, _ = await world.asked()
     async with _visitor(world) as visitor:

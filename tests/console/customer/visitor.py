@@ -80,15 +80,20 @@ async def visiting(desk: FakeDesk, origin: str = "http://localhost", language: s
 async def on_a_port(desk: FakeDesk, port: int) -> AsyncIterator[str]:
     """The pages on a loopback port; where they are."""
     origin = f"http://localhost:{port}"
-    config = uvicorn.Config(
-        pages(desk, origin), host="127.0.0.1", port=port, log_level="error", lifespan="off", access_log=False
-    )
+    async with listening(pages(desk, origin), port):
+        yield origin
+
+
+@asynccontextmanager
+async def listening(app: FastAPI, port: int) -> AsyncIterator[None]:
+    """An application on a loopback port."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off", access_log=False)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
     try:
-        yield origin
+        yield
     finally:
         server.should_exit = True
         await running
