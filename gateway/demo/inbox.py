@@ -88,7 +88,7 @@ class Inbox:
         return Handler
 
     def take(self, headers: dict[str, str], content: bytes) -> int:
-        """The status that a message is answered with; what has no signature of the gateway, or an old one, is forged."""
+        """The status of the answer to a message; what has no signature of the gateway, or an old one, is forged."""
         if self.is_down:
             return _DOWN
         said = {name.lower(): value for name, value in headers.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,7 @@ def copied(settings: Settings, folder: Path) -> Settings:
 async def two_days_later(settings: Settings, alliance: str, owner: str, consent: str) -> str:
     """Two business days pass in a copy in which a recipient is deaf; returns the case that its silence has opened.
 
-    That is all that `owner` still waits for, it is overdue then, and it is one breach candidate, however often looked at.
+    It is all that `owner` still waits for, it is overdue then, and one breach candidate, however often it is looked at.
     """
     now = [system_clock()]
     keyring = LocalKeyring.open(settings.keyring_path, (settings.passphrase_file or Path()).read_bytes().strip())

@@ -166,7 +166,7 @@ def _wait_until_ready(base_url: str, server: subprocess.Popen[bytes]) -> None:
         try:
             if requests.get(f"{base_url}/healthz", timeout=1).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
     raise Invalid("demo_not_served", "The server did not answer in time.")
 

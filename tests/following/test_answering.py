@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.consents.following.settling import FollowUpRun
+from gateway.consents.following.states import Deadlines
 from tests.access.world import second_process
 from tests.following.world import DAY_S, Followed
 
@@ -170,7 +171,7 @@ async def test_two_processes_open_one_candidate(followed: Followed) -> None:
     _, follow_up = await ended(followed, 30)
     followed.shared.clock.pass_seconds(9 * DAY_S)
     async with second_process(followed.shared) as second:
-        other = FollowUpRun(second.database, second.ledger, followed.shared.clock)
+        other = FollowUpRun(second.database, second.ledger, followed.shared.clock, Deadlines())
         await other.run()
         await followed.settle()
     opened = [one for one in await followed.entries("case_opened") if one["actor"] == {"follow_up": follow_up}]

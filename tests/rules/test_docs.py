@@ -24,8 +24,8 @@ _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _TEST_PATH = re.compile(r"\btests/[\w/]+\.py\b")
 _COMMAND = re.compile(
-    r"(?:^|[\s/])gateway ((?:admin case|admin dossier|admin|agreement|duties|push|referrals) [a-z-]+|[a-z-]+)"
-    r"((?:[ \t].*)?)$",
+    r"(?:^|[\s/])gateway ((?:admin case|admin dossier|admin|agreement|duties|push|referrals|withdrawals) [a-z-]+"
+    r"|[a-z-]+)((?:[ \t].*)?)$",
     re.MULTILINE,
 )
 _OPTION = re.compile(r"--[a-z0-9]+(?:-[a-z]+)*")

@@ -51,14 +51,15 @@ class Following:
         deadlines: Deadlines | None = None,
     ) -> Self:
         """`post` sends to addresses; `loopback` lets one name this machine; `deadlines`: tighter than the rules'."""
-        outbox = Outbox(deadlines or Deadlines())
+        deadlines = deadlines or Deadlines()
+        outbox = Outbox(deadlines)
         views = Views(database, disclosed, clock)
         return cls(
             addresses=WithdrawalAddresses(database, ledger, loopback=loopback),
             answering=Answering(database, ledger, outbox, views, Termination(receipts)),
             supervising=Supervising(database, ledger, views),
             telling=Telling(Messages(database, clock), views.message, ledger, signer, post, clock),
-            settling=FollowUpRun(database, ledger, clock),
+            settling=FollowUpRun(database, ledger, clock, deadlines),
             outbox=outbox,
             clock=clock,
         )

@@ -5,6 +5,7 @@ Any number of processes may run it at once, and again. Nothing here touches anyb
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from gateway.cases.opening import NewCase, open_case
 from gateway.cases.steps import CaseKind
 from gateway.clock import Clock
 from gateway.consents.following.queueing import add_message
-from gateway.consents.following.states import REMINDERS, UNMET, State, effective
+from gateway.consents.following.states import REMINDERS, UNMET, Deadlines, State, effective
 from gateway.consents.following.tables import follow_up, stands_at
 from gateway.consents.following.views import BY_ID, follow_ups
 from gateway.database import Database, Query, Row
@@ -82,13 +83,18 @@ class Settled:
 class FollowUpRun:
     """Looks at every follow-up whose time has come."""
 
-    def __init__(self, database: Database, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, database: Database, ledger: Ledger, clock: Clock, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
         self._database = database
         self._ledger = ledger
         self._clock = clock
 
     async def run(self) -> Settled:
-        """Settle whatever has come by now; a second run finds nothing to do."""
+        """Settle whatever has come by now; a second run finds nothing to do.
+
+        The calendar, which takes long to load, is loaded here and by no withdrawal under its owner's lock.
+        """
+        await asyncio.to_thread(self._deadlines.of, self._clock())
         done = Settled()
         while rows := await self._database.all(_LATE, now=self._clock()):
             for row in rows:
