@@ -36,7 +36,7 @@ from gateway.clock import Clock, system_clock
 from gateway.confidentiality import Circumstances, Confidentiality
 from gateway.consents import Consents
 from gateway.consents.asking import Asking
-from gateway.consents.contacts import ContactKeyActs, Contacts
+from gateway.consents.contacts import ContactKeyActs
 from gateway.consents.following import Following, FollowUpDuties
 from gateway.consents.receipts import ConsentReceipts
 from gateway.console.customer.counter import Counter
@@ -297,7 +297,7 @@ async def compose(
             *core,
             agreements=agreements,
             enforcement=enforcement,
-            telling=Letters(database, Contacts(database, keyring, clock), senders),
+            telling=Letters(database, asking.contacts, senders),
         )
         yield Gateway(
             settings=settings,

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import insert
 
+from gateway.agreements import Agreements
 from gateway.agreements.fields import choice, members, sentence
 from gateway.canonical import canonical
 from gateway.clock import Clock
@@ -24,7 +25,7 @@ from gateway.referrals.finance import Value
 from gateway.referrals.preview import PARTS, Preview
 from gateway.referrals.previews import resealed
 from gateway.referrals.referral import Referral, of_party
-from gateway.referrals.registering import register
+from gateway.referrals.registering import register, require_in_force
 from gateway.referrals.states import REFERRERS, Event, Standing, State, follow
 from gateway.referrals.tables import referral_note
 from gateway.referrals.views import told_state, told_to
@@ -34,6 +35,8 @@ from gateway.vault.keyring import KeyRing, MemberKeys
 REASONS: Final = ("no_capacity", "outside_area", "not_our_offer", "not_reachable", "not_interested", "other")
 """Why a recipient declines or ends it; words alone, so that nothing of a person is told here."""
 LONGEST_NOTE: Final = 200
+_UNDER_AGREEMENT: Final = (Event.SUBMIT, Event.ACCEPT)
+"""What begins something, and so needs an agreement in force; what is reported and ended does not."""
 
 _NOTE = Query(insert(referral_note))
 
@@ -180,9 +183,12 @@ ACTS: Final[Mapping[str, Act]] = MappingProxyType(
 class Acts:
     """Takes acts. Whoever is no party finds nothing; a party that does the other side's act is refused."""
 
-    def __init__(self, database: Database, ledger: Ledger, keyring: KeyRing, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, agreements: Agreements, keyring: KeyRing, clock: Clock
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._agreements = agreements
         self._keyring = keyring
         self._clock = clock
 
@@ -200,6 +206,8 @@ class Acts:
         seen = await of_party(self._database, referral_id, subject.member, self._clock())
         if is_referrers is not (subject.member == seen.owner):
             raise Refused((Reason("OTHER_SIDE_ONLY"),))
+        if name in _UNDER_AGREEMENT:
+            await require_in_force(self._agreements, seen)
         note, keys = await self._sealed(seen, said), await self._keyring.unlock(seen.owner)
 
         async def work(change: Change) -> Any:

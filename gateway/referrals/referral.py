@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, or_, select
 from sqlalchemy import Text as SQLText
 
 from gateway.agreements.tables import hold
 from gateway.canonical import parse
-from gateway.clock import seconds
+from gateway.clock import MILLISECONDS, seconds
 from gateway.consents.tables import consent, live
 from gateway.database import Query, Reading, Row
 from gateway.errors import NotFound, OnHold, Reason
@@ -50,6 +50,15 @@ def as_it_stands() -> Select[Any]:
         .limit(1)
         .correlate(referral)
     )
+    ended_since = (
+        select(func.count())
+        .where(
+            _of_the_person(),
+            or_(*(consent.c.end_kind == kind for kind in sorted(_ENDED_BY_SOMEBODY))),
+            consent.c.ended_at * MILLISECONDS + MILLISECONDS > referral.c.ready_at,
+        )
+        .correlate(referral)
+    )
     held = (
         select(func.min(hold.c.case_id))
         .where(
@@ -67,6 +76,7 @@ def as_it_stands() -> Select[Any]:
         subject_key.c.wrapped,
         given.scalar_subquery().label("consents"),
         ended.scalar_subquery().label("consent_end"),
+        ended_since.scalar_subquery().label("ended_since"),
         held.scalar_subquery().label("held_for"),
     ).outerjoin_from(referral, subject_key, subject_key.c.id == referral.c.subject_key_id)
 
@@ -108,7 +118,9 @@ class Referral:
 
     @cached_property
     def standing(self) -> Standing:
-        """What the person's consent says."""
+        """What the person's consent says; once it was withdrawn, a later one is for a later referral."""
+        if self.row["ended_since"]:
+            return Standing.WITHDRAWN
         if self.row["consents"]:
             return Standing.GIVEN
         if self.row["consent_end"] in _ENDED_BY_SOMEBODY:

@@ -121,9 +121,9 @@ class Referrals:
         offering = Offering(database, ledger, clock)
         return cls(
             Drafting(database, ledger, agreements, keyring, BlindIndex(keyring), clock),
-            Acts(database, ledger, keyring, clock),
+            Acts(database, ledger, agreements, keyring, clock),
             Disclosing(database, ledger, keyring, enforcement, clock),
             Lookup(database, keyring, clock),
             Policies(database, ledger, agreements),
-            ReferralRun(database, ledger, offering, Tellings(database, telling, clock), clock),
+            ReferralRun(database, ledger, agreements, offering, Tellings(database, telling, clock), clock),
         )

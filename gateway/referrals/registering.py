@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, func, select
 
+from gateway.agreements import Agreements
+from gateway.clock import seconds
 from gateway.database import Query
+from gateway.errors import Conflicting
 from gateway.ledger import Change
 from gateway.referrals.deadlines import attributed_until, protected_until
 from gateway.referrals.keys import keep_stated_terms
@@ -23,6 +26,12 @@ _LAST = Query(
         referral.c.recipient_id == bindparam("recipient")
     )
 )
+
+
+async def require_in_force(agreements: Agreements, found: Referral) -> None:
+    """`Conflicting` unless the agreement is in force: without one nobody is offered anything."""
+    if await agreements.in_force(found.row["agreement_id"], seconds(found.now_ms)) is None:
+        raise Conflicting("agreement_not_in_force", "The agreement is not in force.", field="/agreement")
 
 
 async def register(change: Change, found: Referral) -> Referral:

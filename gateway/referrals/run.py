@@ -6,15 +6,17 @@ ended is written down, and customers are told. Nothing waits for this to be safe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import BigInteger, Select, and_, bindparam, or_, select
 
+from gateway.agreements import Agreements
 from gateway.clock import Clock, seconds
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
+from gateway.errors import Conflicting, GatewayError, Invalid, NotFound
 from gateway.ledger import Ledger
 from gateway.referrals.entries import GATEWAY, enter_both
 from gateway.referrals.offering import Offering
@@ -69,6 +71,10 @@ _OPEN = Query(
 )
 
 
+_OF_ONE: Final = (Conflicting, Invalid, NotFound)
+"""What one referral alone can be refused for; what is unavailable is so for all of them."""
+
+
 @dataclass(slots=True)
 class Ran:
     """What one run did."""
@@ -84,26 +90,37 @@ class ReferralRun:
     """Looks at every referral whose time has come."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, offering: Offering, tellings: Tellings, clock: Clock
+        self,
+        database: Database,
+        ledger: Ledger,
+        agreements: Agreements,
+        offering: Offering,
+        tellings: Tellings,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._ledger = ledger
+        self._agreements = agreements
         self._offering = offering
         self._tellings = tellings
         self._clock = clock
 
     async def run(self) -> Ran:
-        """Do whatever is due by now; a second run finds nothing to do."""
-        ran = Ran()
-        await self._end(ran)
+        """Do whatever is due by now; a second run finds nothing to do.
+
+        A referral that cannot be dealt with keeps no other one waiting: what refused it is raised at the end.
+        """
+        ran, refused = Ran(), list[GatewayError]()
+        await self._end(ran, refused)
         while ids := await self._ids(_CONSENTED, now=seconds(self._clock())):
-            registered = sum([await self._register(one) for one in ids])
+            registered = await _each(ids, self._register, refused)
             ran.registered += registered
             if not registered:
                 break
-        for one in await self._ids(_REGISTERED):
-            ran.matched += await self._offering.match(one)
+        ran.matched = await _each(await self._ids(_REGISTERED), self._offering.match, refused)
         ran.told = await self._tellings.run()
+        if refused:
+            raise refused[-1]
         return ran
 
     async def _ids(self, query: Query, **given: int) -> Sequence[str]:
@@ -111,23 +128,31 @@ class ReferralRun:
 
     async def _register(self, referral_id: str) -> bool:
         seen = await existing(self._database, referral_id, self._clock())
+        is_agreed = await self._agreements.in_force(seen.row["agreement_id"], seconds(seen.now_ms)) is not None
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
             found = await existing(change.tx, referral_id, change.now_ms)
             if found.state is not State.CONSENT_PENDING or found.standing is not Standing.GIVEN:
                 return False
+            if not is_agreed:
+                ended = await move(change, found, follow(found.state, Event.CANCEL), reason="agreement_ended")
+                enter_both(change, "referral_cancelled", GATEWAY, ended, reason="agreement_ended")
+                return False
             enter_both(change, "referral_registered", GATEWAY, await register(change, found))
         return True
 
-    async def _end(self, ran: Ran) -> None:
+    async def _end(self, ran: Ran, refused: list[GatewayError]) -> None:
         """Write down what consent and clock have ended, and let a clock run again that a case had stopped."""
         after, now = "", self._clock()
         while rows := await self._database.all(_OPEN, after=after, **at(now)):
             for seen in (Referral(row, now) for row in rows):
                 after = seen.id
-                if seen.state in _ENDING and seen.state is not seen.stored:
-                    await self._end_one(seen, ran)
-                elif seen.stored is State.CONFLICT_HOLD and seen.row["due_at"] is None and seen.held_for is None:
-                    await self._offering.resume(seen)
+                try:
+                    if seen.state in _ENDING and seen.state is not seen.stored:
+                        await self._end_one(seen, ran)
+                    elif seen.stored is State.CONFLICT_HOLD and seen.row["due_at"] is None and seen.held_for is None:
+                        await self._offering.resume(seen)
+                except _OF_ONE as error:
+                    refused.append(error)
 
     async def _end_one(self, seen: Referral, ran: Ran) -> None:
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
@@ -139,3 +164,14 @@ class ReferralRun:
             enter_both(change, "referral_withdrawn" if is_withdrawn else "referral_returned", GATEWAY, ended)
         ran.withdrawn += is_withdrawn
         ran.returned += not is_withdrawn
+
+
+async def _each(ids: Sequence[str], work: Callable[[str], Awaitable[bool]], refused: list[GatewayError]) -> int:
+    """How many of these the work was done for."""
+    done = 0
+    for one in ids:
+        try:
+            done += await work(one)
+        except _OF_ONE as error:
+            refused.append(error)
+    return done

@@ -277,8 +277,10 @@ async def test_a_disclosure_replayed_after_the_withdrawal_yields_nothing(shared:
 async def test_a_disclosure_needs_the_acceptance_and_a_token_to_read(bank: Referring) -> None:
     number, _ = somebody()
     made = await bank.offer(number)
+    accesses = len(await bank.shared.accesses())
     early = await bank.ask_disclosure(made)
     assert (early.status_code, early.json()["code"]) == (409, "wrong_state")
+    assert len(await bank.shared.accesses()) == accesses, "nothing is opened that is not answered"
     done(await act(bank.hotel, made, "accept"))
     without = await post(bank.hotel, f"/v1/referrals/{made}/disclosure", {})
     assert without.status_code == 403

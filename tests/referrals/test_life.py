@@ -12,7 +12,7 @@ from gateway.referrals.telling import Tellings, Told
 from gateway.senders import Outgoing, Senders
 from tests.access.world import Shared
 from tests.confiding import done
-from tests.referrals.world import DAY_S, HOUR_S, PREVIEW, Referring, act, entries_of, post, see, state, terms
+from tests.referrals.world import DAY_S, HOUR_S, PREVIEW, Referring, act, entries_of, post, referring, see, state, terms
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,6 +77,9 @@ async def test_a_withdrawal_ends_it_at_once_and_leaves_neither_term_nor_preview_
     await bank.withdraw(3)
     assert await state(bank.hotel, referral) == await state(bank.referrer, referral) == "withdrawn"
     assert (await act(bank.hotel, referral, "contact")).json()["code"] == "wrong_state"
+    bank.shared.clock.pass_seconds(120)
+    await bank.consent(3)
+    assert await state(bank.hotel, referral) == "withdrawn", "a later consent is for a later referral"
     ran = await bank.shared.gateway.referrals.running.run()
     assert ran.withdrawn == 1
     assert await terms(bank.shared, referral) == 0
@@ -186,6 +189,21 @@ async def test_a_policy_needs_both_words_and_moves_nothing_that_was_registered(s
     for member in (shared.hotel, shared.bank):
         done(await post(member, path, {}))
     assert done(await shared.bank.get(path, await shared.bank.token()))["policy"]["k"] == 5
+
+
+async def test_nothing_is_submitted_or_accepted_after_the_agreement_has_ended(shared: Shared) -> None:
+    ending = await referring(shared, shared.bank, [1, 2, 3])
+    offered, drafted = await ending.offer(1), await ending.draft(2)
+    waiting = await ending.refer(3, consented=False)
+    done(await post(shared.bank, f"/v1/agreements/{ending.deal.agreement}/termination", {}))
+    for member, referral, name in ((shared.hotel, offered, "accept"), (shared.bank, drafted, "submit")):
+        refused = await act(member, referral, name)
+        assert (refused.status_code, refused.json()["code"]) == (409, "agreement_not_in_force")
+    done(await act(shared.hotel, offered, "decline", reason="other"))
+    assert (await ending.ask_draft(2)).status_code == 409
+    await ending.consent(3)
+    await shared.gateway.referrals.running.run()
+    assert done(await see(shared.bank, waiting))["reason"] == "agreement_ended"
 
 
 async def test_the_message_names_both_companies_and_reaches_whom_the_owner_stated(bank: Referring) -> None:
