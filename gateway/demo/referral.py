@@ -122,9 +122,9 @@ class ReferralStory:
     def _disclose(self, referral: str) -> None:
         """The hotel accepts an offer that names nobody, and gets what was consented to."""
         offer = self._until(lambda: self._get(self._hotel, f"/v1/referrals/{referral}"))
-        hold("the offer names nobody", not any(self._person[one] in json.dumps(offer) for one in _NECESSARY), offer)
+        hold("the offer shows what many share, here nothing", set(offer["preview"].values()) == {None}, offer)
         self._post(self._hotel, f"/v1/referrals/{referral}/acts", {"act": "accept"})
-        self._teller.say("✔", "the hotel is offered somebody who wants a family room, and accepts")
+        self._teller.say("✔", "the hotel is offered somebody, sees nothing that fewer than 5 persons share, and accepts")
         told = expect("the customer is disclosed", self._ask_who(referral), _OK)
         fields = told["record"]["fields"]
         hold("exactly the consented fields", fields == {n: self._person[n] for n in (*_NECESSARY, _TICKED)}, fields)
