@@ -30,7 +30,7 @@ from gateway.errors import Invalid
 
 _TAKEN, _FORGED, _DOWN = 204, 401, 503
 _TOLERANCE_S = 300
-_PATIENCE_S = 30
+_PATIENCE_S, _POLL_S = 30, 0.05
 _TIMEOUT_S = 10
 
 
@@ -42,26 +42,26 @@ class Inbox:
         self.is_down = False
         self._jwks = f"{base_url}/v1/jwks"
         self._received: list[dict[str, Any]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._port = 0
 
     @property
     def uri(self) -> str:
-        """Where it is."""
-        return f"https://localhost:{self._server.server_port}/withdrawals"
+        """Where it is while it is open."""
+        return f"https://localhost:{self._port}/withdrawals"
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """Serve until the block ends."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate, self._key)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        serving = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="inbox", daemon=True)
-        serving.start()
-        try:
-            yield
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
+        with ThreadingHTTPServer(("127.0.0.1", 0), self._handler()) as server:
+            self._port = server.server_port
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="inbox", daemon=True).start()
+            try:
+                yield
+            finally:
+                server.shutdown()
 
     def told_of(self, consent: str) -> dict[str, Any]:
         """The message that tells of the end of this consent, once it is there."""
@@ -70,7 +70,7 @@ class Inbox:
             for message in self._received:
                 if message["data"].get("consent") == consent:
                     return message
-            time.sleep(0.1)
+            time.sleep(_POLL_S)
         raise Invalid("demo_failed", "The hotel was not told of a withdrawal.")
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

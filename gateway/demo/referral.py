@@ -124,7 +124,9 @@ class ReferralStory:
         offer = self._until(lambda: self._get(self._hotel, f"/v1/referrals/{referral}"))
         hold("the offer shows what many share, here nothing", set(offer["preview"].values()) == {None}, offer)
         self._post(self._hotel, f"/v1/referrals/{referral}/acts", {"act": "accept"})
-        self._teller.say("✔", "the hotel is offered somebody, sees nothing that fewer than 5 persons share, and accepts")
+        self._teller.say(
+            "✔", "the hotel is offered somebody, sees nothing that fewer than 5 persons share, and accepts"
+        )
         told = expect("the customer is disclosed", self._ask_who(referral), _OK)
         fields = told["record"]["fields"]
         hold("exactly the consented fields", fields == {n: self._person[n] for n in (*_NECESSARY, _TICKED)}, fields)
