@@ -1,6 +1,7 @@
 """Reads of 1 and of 100 records with DPoP beside FastAPI hello; the upload of the flights; the server's memory.
 
-Then tokens a second, the check of a call, and decisions: `bench/tokens.py`, `bench/checks.py`, `bench/decisions.py`.
+Then tokens a second, the check of a call, decisions, and the consent join: `bench/tokens.py`, `bench/checks.py`,
+`bench/decisions.py`, `bench/consents.py`.
 
 `python -m bench` makes a demo alliance in a temporary folder and prints medians of paired rounds.
 """
@@ -26,7 +27,7 @@ from requests_oauth2client import DPoPKey
 from rich.console import Console
 from rich.table import Table
 
-from bench import checks, decisions, tokens
+from bench import checks, consents, decisions, tokens
 from bench.load import Round, measure, median, resident_mib
 from bench.proofs import Prover
 from gateway.demo.partner import Partner
@@ -78,6 +79,7 @@ def main(
         tokens.run(console, folder, port, rounds)
     checks.main(console)
     decisions.main(console)
+    consents.run(console)
 
 
 def _server(folder: Path, port: int) -> subprocess.Popen[bytes]:

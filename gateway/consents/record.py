@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, or_, select
 
+from gateway.canonical import canonical
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.tables import dataset
 from gateway.clock import seconds
@@ -228,7 +229,7 @@ def row_of(new: NewRecord, *, state: State, supersedes: str | None, now_ms: int,
         "origin": new.origin,
         "age_band": new.age_band,
         "guardian": None if new.guardian is None else new.guardian.text(),
-        "collection": json.dumps(dict(new.collection), ensure_ascii=False, sort_keys=True),
+        "collection": canonical(dict(new.collection)).decode(),
         "changed_at": now_ms,
         "recorded_at": now_ms,
     }

@@ -104,12 +104,13 @@ class Records:
         record = await self._found(change.tx, record_id)
         assert event in _WIDENS_NOTHING or record.owner in change.narrows, "it must narrow its owner"
         caught_up = await self.catch_up(change, record)
+        dataset = await self._dataset(change.tx, caught_up.dataset_no)
         if caught_up.sequence != record.sequence and caught_up.state is follow(record.state, event):
+            change.enter(entry_of(caught_up, event, CLOCK, names_of(dataset, caught_up.fields)))
             return caught_up
         follow(caught_up.state, event)
         if event in _BY_CLOCK:
             raise Conflicting("not_due", "The clock has not come to it.", field="/state")
-        dataset = await self._dataset(change.tx, caught_up.dataset_no)
         moved: dict[str, Any] = {}
         if event in _GIVING:
             moved = await self._given(change, caught_up, dataset, event, actor, details, fields)
@@ -140,7 +141,7 @@ class Records:
         if event in KIND_OF_EVENT and event not in _BY_CLOCK:
             await self._sign(change, after, event)
         lost = record.fields & ~after.fields if after.state is State.GIVEN else record.fields or 1
-        if record.state is State.GIVEN and lost and after.state not in (State.ON_HOLD, State.SUPERSEDED):
+        if record.state in STANDING and lost and after.state not in (State.ON_HOLD, State.SUPERSEDED):
             await self._tell(change, after, "amended" if after.state is State.GIVEN else after.state.value)
         return after
 

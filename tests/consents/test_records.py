@@ -152,6 +152,34 @@ async def test_a_hold_stops_it_and_only_lifting_makes_it_stand_again(shop: Shop)
         await desk.act(told["id"], Event.LIFT)
 
 
+async def test_a_withdrawal_out_of_a_hold_or_after_going_stale_is_told_to_whoever_received(shop: Shop) -> None:
+    told = Told()
+    desk = await opened_desk(shop, followers=told)
+    [one], [two] = [await desk.record(statement(desk.now - 5, subject=who)) for who in ("C1", "C2")]
+    await desk.act(one["id"], Event.HOLD)
+    await desk.act(two["id"], Event.AGE)
+    assert told.causes() == ["stale"]
+    await desk.withdraw("C1")
+    await desk.withdraw("C2")
+    assert told.causes() == ["stale", "withdrawn", "withdrawn"]
+
+
+async def test_clocks_that_differ_permit_neither_before_the_giving_nor_after_the_withdrawal(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    record = await desk.propose()
+    await desk.act(record, Event.GIVE, fields=frozenset({"number", "city"}))
+    shop.clock.now -= 3_000  # a reader that is slow
+    assert (await desk.live(), await desk.state(record)) == (0, "requested")
+    shop.clock.now += 4_000
+    assert (await desk.live(), await desk.state(record)) == (1, "given")
+    await desk.withdraw()
+    shop.clock.now -= 2_000
+    assert (await desk.live(), await desk.state(record)) == (0, "withdrawn")
+    again = await desk.propose()
+    with pytest.raises(Conflicting, match="withdrawn"):
+        await desk.act(again, Event.GIVE, fields=frozenset({"number", "city"}))
+
+
 async def test_an_import_discloses_nothing_until_it_is_confirmed_and_a_withdrawal_ends_it(shop: Shop) -> None:
     desk = await opened_desk(shop)
     paper = {"origin": "offline", "given_at": desk.now - 100, "evidence_sha256": "e" * 64}
@@ -347,8 +375,9 @@ STEPS = st.lists(st.tuples(st.sampled_from(Event), st.integers(0, 3)), max_size=
 async def test_whatever_happens_the_row_that_reads_join_says_what_the_record_says(
     shop: Shop, steps: list[tuple[Event, int]]
 ) -> None:
-    desk = await opened_desk(shop, name=f"people {next(_NUMBERS)}")
-    record = await desk.propose(expires_after_s=4, answer_by=desk.now + 6, max_uses=1)
+    number = next(_NUMBERS)
+    desk = await opened_desk(shop, name=f"people {number}")
+    record = await desk.propose(f"C{number}", expires_after_s=4, answer_by=desk.now + 6, max_uses=1)
     ended = False
     for event, pause in [*steps, (Event.GIVE, 0)]:
         shop.clock.now += pause * 1_000
