@@ -76,4 +76,4 @@ async def use(tx: Transaction, visit: Visit, mac: bytes, now_ms: int) -> bool:
 
 
 def _mac(visit: Visit, code: str) -> bytes:
-    return hmac.digest(visit.code_key, f"{visit.id} {code}".encode("utf-8", "surrogatepass"), "sha256")
+    return hmac.digest(visit.code_key, code.encode("utf-8", "surrogatepass"), "sha256")

@@ -19,7 +19,7 @@ async def shared_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 @pytest.fixture
 def world(shared_world: World) -> World:
     """With a box that takes everything, and nothing in it yet."""
-    shared_world.box.deaf = False
+    shared_world.box.deaf = shared_world.box.lost = False
     shared_world.box.messages.clear()
     shared_world.clock.pass_seconds(120)
     return shared_world

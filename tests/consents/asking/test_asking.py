@@ -181,6 +181,18 @@ async def test_a_message_that_nobody_took_is_sent_again_with_another_link(world:
     assert len(world.box.to(phone)) == 1
 
 
+async def test_a_message_that_was_taken_unheard_is_sent_again_and_its_link_ends(world: World) -> None:
+    world.box.lost = True
+    phone, _ = await world.asked()
+    first = world.box.link(phone)
+    world.box.lost = False
+    world.clock.pass_seconds(60)
+    await world.asking.inviting.run()
+    assert world.box.link(phone) != first
+    assert await world.asking.look(first) is None
+    assert await world.asking.look(world.box.link(phone)) is not None
+
+
 async def test_the_same_request_twice_asks_once(world: World) -> None:
     phone = world.phone()
     token = await world.bank.token()

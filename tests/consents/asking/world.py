@@ -27,15 +27,18 @@ _CODE = re.compile(r"\b([0-9]{6})\b|验证码([0-9]{6})")
 
 @dataclass
 class Box:
-    """A sender that keeps what it is given; `deaf`: it takes nothing."""
+    """A sender that keeps what it is given. `deaf`: it takes nothing; `lost`: nobody hears that it has taken it."""
 
     messages: list[Outgoing] = field(default_factory=list)
     deaf: bool = False
+    lost: bool = False
 
     async def send(self, message: Outgoing) -> None:
         if self.deaf:
             raise NotSent("DEAF")
         self.messages.append(message)
+        if self.lost:
+            raise NotSent("LOST")
 
     def to(self, address: str) -> list[str]:
         """The texts that were sent to an address."""
