@@ -19,6 +19,8 @@ from gateway.identity.refusals import TokenRefused
 LANGUAGE_COOKIE: Final = "language"
 _ACCEPTED: Final = re.compile(r"([A-Za-z*]{1,8})[A-Za-z0-9-]*(?:;q=([01](?:\.\d{1,3})?))?")
 _LONGEST_COOKIE: Final = 128
+_MOST_FIELDS: Final = 80
+"""A question has at most 62 boxes for fields, and one for each way of being contacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Sent:
             if len(body) > BODY_BYTES:
                 raise Invalid("form_too_large", f"A form has at most {BODY_BYTES} bytes.", field="body")
         try:
-            return parse_form(self.request.headers.get("content-type", "").encode("latin-1"), bytes(body))
+            content_type = self.request.headers.get("content-type", "").encode("latin-1")
+            return parse_form(content_type, bytes(body), most=_MOST_FIELDS)
         except TokenRefused:
             raise Invalid("form_malformed", "This is no form with each field once.", field="body") from None
 

@@ -16,14 +16,17 @@ _PERCENT: Final = ord("%")
 """Looked for as a number: for `b"%" in text` CPython raises and swallows a TypeError."""
 
 
-def parse_form(content_type: bytes, body: bytes) -> dict[str, str]:
-    """The parameters by name; empty ones count as absent (RFC 6749 section 3.2), any name twice is refused."""
+def parse_form(content_type: bytes, body: bytes, *, most: int = _PARAMETERS) -> dict[str, str]:
+    """The parameters by name; empty ones count as absent (RFC 6749 section 3.2), any name twice is refused.
+
+    `most`: more of them are refused, too.
+    """
     if not _TYPE.fullmatch(content_type):
         raise TokenRefused("invalid_request", "FORM_TYPE")
     if len(body) > BODY_BYTES:
         raise TokenRefused("invalid_request", "FORM_TOO_LARGE")
     pairs = [pair.partition(b"=") for pair in body.split(b"&")] if body else []
-    if len(pairs) > _PARAMETERS:
+    if len(pairs) > most:
         raise TokenRefused("invalid_request", "FORM_PARAMETERS")
     form: dict[str, str] = {}
     for name, _, value in pairs:

@@ -22,12 +22,12 @@ class Person(NamedTuple):
 
 
 class Requests(Protocol):
-    """Requests of persons to those who hold their data. The texts are sealed there."""
+    """Requests of persons to those who hold their data. A `person` has `owner` and `pseudonym`; texts are sealed."""
 
-    async def open(self, person: Person, kind: str, text: str, *, visit: str, language: str, behalf: str) -> str:
+    async def open(self, person: Any, kind: str, text: str, *, visit: str, language: str, behalf: str) -> str:
         """Open a request of somebody in a confirmed visit; returns its id."""
 
-    async def of_person(self, reading: Reading, person: Person) -> Sequence[dict[str, Any]]:
+    async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
         """A person's requests at one owner: `id`, `kind`, `state`, `received_at`, `due_at`, and `answer` if any."""
 
 

@@ -97,6 +97,7 @@ class FakeDesk:
     open_questions: list[str] = field(default_factory=lambda: ["disclosure-1", "contact-1"])
     holdings: list[Holding] = field(default_factory=lambda: [_holding("old-1", "air"), _holding("old-2", "hotel")])
     decisions: list[Decision] = field(default_factory=list)
+    more: tuple[Line, ...] = ()
     put_off: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     told: list[Wish] = field(default_factory=list)
@@ -137,7 +138,8 @@ class FakeDesk:
         return self.visits.get(ticket)
 
     async def questions(self, visit: Visit, language: str) -> tuple[Item, ...]:
-        return tuple(replace(_item(one, language), put_off=one in self.put_off) for one in self.open_questions)
+        asked = [_item(one, language) for one in self.open_questions]
+        return tuple(replace(one, put_off=one.id in self.put_off, optional=one.optional + self.more) for one in asked)
 
     async def decide(self, visit: Visit, decision: Decision) -> None:
         if decision.notice_sha256 != NOTICE.sha256:

@@ -195,15 +195,17 @@ async def test_everything_that_matters_is_within_the_keyboards_reach(
     await context.close()
 
 
-@pytest.mark.parametrize(("locale", "scheme"), [("en-GB", "light"), ("zh-CN", "light"), ("en-GB", "dark")])
-async def test_axe_finds_no_violation_on_any_page(
-    browser: Browser, desk: FakeDesk, origin: str, locale: str, scheme: str
-) -> None:
-    context, page = await _page(browser, locale=locale, color_scheme=scheme)
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+async def test_axe_finds_no_violation_on_any_page(browser: Browser, desk: FakeDesk, origin: str, locale: str) -> None:
+    context, page = await _page(browser, locale=locale, color_scheme="light")
     seen = {}
 
     async def look(name: str) -> None:
         seen[name] = await axe.violations(page)
+        if locale == "en-GB":
+            await page.emulate_media(color_scheme="dark")
+            seen[name] += await axe.violations(page, "color-contrast")
+            await page.emulate_media(color_scheme="light")
 
     for name, path in (("entry", ""), ("sent", "/sent"), ("landing", f"/link/{LINK}"), ("refused", "/link/unknown")):
         await page.goto(f"{origin}/my{path}")

@@ -13,7 +13,7 @@ import pytest
 from gateway.consents.asking import Kind
 from gateway.console import customer
 from gateway.console.customer.record_words import RECORD_WORDS
-from gateway.console.customer.views import Answer, Wish
+from gateway.console.customer.views import Answer, Line, Wish
 from gateway.console.customer.words import WORDS, say
 from gateway.console.words import LANGUAGES
 from tests.console.customer.desk import CODE, CONTACT, LINK, NOTICE, FakeDesk
@@ -156,6 +156,16 @@ async def test_one_answer_decides_one_item_and_takes_only_what_was_ticked(
     assert (decision.item, decision.answer, set(decision.fields)) == ("disclosure-1", answer, {"budget"})
     left = Controls(seen.text).of_items()
     assert len(left) == (2 if answer is Answer.LATER else 1)
+
+
+async def test_every_box_of_the_longest_notice_can_be_ticked() -> None:
+    desk = FakeDesk(more=tuple(Line(f"field_{number}", "Field", "Because.") for number in range(60)))
+    async with visiting(desk) as someone:
+        await someone.come()
+        names = [name for name, _, _ in Controls(someone.page).of_items()[0] if name.startswith("field:")]
+        ticked = {name.replace(":", "__"): "on" for name in names}
+        await someone.press("/my/question", item="disclosure-1", notice=NOTICE.sha256, answer="give", **ticked)
+    assert len(desk.decisions[0].fields) == len(names) == 62
 
 
 async def test_what_was_put_off_waits_and_keeps_nobody_from_going_on(someone: Visitor) -> None:

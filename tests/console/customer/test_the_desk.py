@@ -123,6 +123,8 @@ async def test_the_pages_own_entry_shows_and_withdraws_everything_and_an_unknown
     async with _visitor(world, "zh") as visitor:
         await _come(world, visitor, phone)
         await _answer(visitor, "give", field__name="on")
+        (kept,) = json.loads((await visitor.get("/my/record.json")).content)["consents"]
+        assert sorted(kept["fields"]) == ["name", "phone"]
     async with _visitor(world, "zh") as visitor, _visitor(world, "zh") as stranger:
         await _find(world, visitor, phone)
         before = len(world.box.messages)
