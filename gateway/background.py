@@ -33,6 +33,7 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(_ask_for_ever(gateway), name="asking"),
         asyncio.create_task(_push_for_ever(gateway), name="push"),
         asyncio.create_task(_run_referrals_for_ever(gateway), name="referrals"),
+        asyncio.create_task(_follow_withdrawals_for_ever(gateway), name="withdrawals"),
     ]
     try:
         yield
@@ -60,7 +61,6 @@ async def _settle_duties_for_ever(gateway: Gateway) -> None:
     while True:
         try:
             await gateway.duties.settling.run()
-            await gateway.following.settling.run()
         except Exception as error:
             problems.log_unexpected(error, "while settling duties")
         await asyncio.sleep(_DUTIES_PAUSE_S)
@@ -92,7 +92,6 @@ async def _push_for_ever(gateway: Gateway) -> None:
         try:
             with suppress(GatewayError):
                 await gateway.sharing.pushes.start()
-                await gateway.following.telling.start()
         except Exception as error:
             problems.log_unexpected(error, "while pushing")
         await asyncio.sleep(_PUSH_PAUSE_S)
@@ -106,6 +105,18 @@ async def _run_referrals_for_ever(gateway: Gateway) -> None:
         except Exception as error:
             problems.log_unexpected(error, "while running referrals")
         await asyncio.sleep(_REFERRALS_PAUSE_S)
+
+
+async def _follow_withdrawals_for_ever(gateway: Gateway) -> None:
+    """Tell recipients what has ended, and settle what they have not complied with; each failure is for itself."""
+    works: list[Callable[[], Awaitable[object]]] = [gateway.following.telling.start, gateway.following.settling.run]
+    while True:
+        for work in works:
+            try:
+                await work()
+            except Exception as error:
+                problems.log_unexpected(error, "while following withdrawals")
+        await asyncio.sleep(_CONSENTS_PAUSE_S)
 
 
 async def _turn_keys_for_ever(gateway: Gateway) -> None:

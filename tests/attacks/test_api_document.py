@@ -53,7 +53,9 @@ async def test_every_operation_that_reads_a_body_describes_it(shared: Shared) ->
         "/v1/agreements/{agreement_id}/termination",
         "/v1/cases/{case_id}/escalation",
         "/v1/consents/{consent_id}/withdrawal",
+        "/v1/notices/{notice_id}/retirement",
         "/v1/signing-keys/{fingerprint}/confirmation",
+        "/v1/withdrawals/{withdrawal}/verification",
     }
 
 

@@ -46,10 +46,18 @@ async def test_4_3_2_who_received_under_a_former_consent_is_asked_too(followed: 
     bank, hotel = followed.shared.bank, followed.shared.hotel
     deal = await followed.received(3)
     followed.shared.clock.pass_seconds(120)
-    await bank.consent(deal.dataset, hotel, "C00003", fields=["name"])
+    await bank.consent(deal.dataset, hotel, "C00003")
     assert await followed.progress(deal, 3) == []  # it was replaced, not ended
     consent = await followed.withdraw(deal, 3)
     assert [(one.consent, one.recipient) for one in await followed.progress(deal, 3)] == [(consent, hotel.id)]
+
+
+async def test_4_3_2_fields_that_a_person_takes_out_are_followed_too(followed: Followed) -> None:
+    bank, hotel = followed.shared.bank, followed.shared.hotel
+    deal = await followed.received(11)
+    followed.shared.clock.pass_seconds(120)
+    await bank.consent(deal.dataset, hotel, "C00011", fields=["name"])
+    assert [(one.recipient, one.cause) for one in await followed.progress(deal, 11)] == [(hotel.id, "amended")]
 
 
 async def test_4_3_2_what_expired_is_followed_like_what_was_withdrawn(followed: Followed) -> None:

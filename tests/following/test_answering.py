@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -172,7 +173,6 @@ async def test_two_processes_open_one_candidate(followed: Followed) -> None:
     followed.shared.clock.pass_seconds(9 * DAY_S)
     async with second_process(followed.shared) as second:
         other = FollowUpRun(second.database, second.ledger, followed.shared.clock, Deadlines())
-        await other.run()
-        await followed.settle()
+        await asyncio.gather(other.run(), followed.settle())
     opened = [one for one in await followed.entries("case_opened") if one["actor"] == {"follow_up": follow_up}]
     assert [(one["clause"], one["case_kind"]) for one in opened] == [("9.1.2", "breach")]
