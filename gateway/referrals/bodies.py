@@ -55,6 +55,7 @@ ACT: Final[dict[str, Any]] = {
 DISCLOSURE: Final[dict[str, Any]] = {"type": "object", "additionalProperties": False, "properties": {}}
 POLICY: Final[dict[str, Any]] = {
     "type": "object",
+    "required": ["rule"],
     "additionalProperties": False,
     "properties": {
         "rule": {"enum": [one.value for one in Rule]},

@@ -64,9 +64,9 @@ class ReferralPolicy:
 
     @classmethod
     def read(cls, given: Any) -> ReferralPolicy:
-        """From an object with some of these members, or `Invalid` with the place."""
-        members(given, (), "", optional=tuple(field.name for field in fields(cls)))
-        rule = Rule(choice(given.get("rule", cls().rule.value), "/rule", [one.value for one in Rule]))
+        """From an object with `rule` and perhaps other members, or `Invalid` with the place."""
+        members(given, ("rule",), "", optional=tuple(field.name for field in fields(cls)))
+        rule = Rule(choice(given["rule"], "/rule", [one.value for one in Rule]))
         return cls(
             rule=rule,
             weights=_weights(given, rule),

@@ -15,7 +15,7 @@ from gateway.referrals.states import State
 from tests.access.world import ENGINES, Shared, second_process, shared_on
 from tests.referrals.world import Referring, referring
 
-_ROUNDS = 6
+_ROUNDS = 4
 
 
 async def _submit(gateway: Gateway, subject: Subject, referral: str) -> None:

@@ -178,7 +178,7 @@ async def test_a_policy_needs_both_words_and_moves_nothing_that_was_registered(s
     path = f"/v1/agreements/{bank.deal.agreement}/referral-policy"
     before = await bank.offer(11)
     due = done(await see(bank.hotel, before))["due_at"]
-    said = {"accept_hours": 1, "k": 7}
+    said = {"rule": "first_registered", "accept_hours": 1, "k": 7}
     proposed = done(await post(shared.bank, path, said))
     assert proposed["policy"]["accept_hours"] == 24
     assert [one["policy"]["k"] for one in proposed["proposed"]] == [7]
@@ -187,7 +187,7 @@ async def test_a_policy_needs_both_words_and_moves_nothing_that_was_registered(s
     assert (await shared.stranger.get(path, await shared.stranger.token())).status_code == 404
     assert done(await see(bank.hotel, before))["due_at"] == due
     for member in (shared.hotel, shared.bank):
-        done(await post(member, path, {}))
+        done(await post(member, path, {"rule": "first_registered"}))
     assert done(await shared.bank.get(path, await shared.bank.token()))["policy"]["k"] == 5
 
 

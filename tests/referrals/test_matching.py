@@ -55,7 +55,9 @@ def test_the_committee_decides_where_it_is_asked_to_and_where_the_rules_differ()
 def test_a_policy_is_read_strictly_and_again_from_its_own_text() -> None:
     for policy in (FIRST, LAST, COMMITTEE, SPLIT):
         assert ReferralPolicy.read(policy.describe()) == policy
-    assert ReferralPolicy.read({}) == ReferralPolicy()
+    assert ReferralPolicy.read({"rule": "first_registered"}) == ReferralPolicy()
+    with pytest.raises(Invalid):
+        ReferralPolicy.read({})
     for said, field in (
         ({"rule": "friends_first"}, "/rule"),
         ({"k": 1}, "/k"),
@@ -68,5 +70,5 @@ def test_a_policy_is_read_strictly_and_again_from_its_own_text() -> None:
         ({"colour": 1}, "/colour"),
     ):
         with pytest.raises(Invalid) as refused:
-            ReferralPolicy.read(said)
+            ReferralPolicy.read({"rule": "first_registered"} | said)
         assert refused.value.field == field

@@ -88,7 +88,8 @@ class Referring:
         return referral
 
     async def policy(self, **said: Any) -> None:
-        """Both sides agree on a referral policy."""
+        """Both sides agree on a referral policy; by default on the default one."""
+        said = {"rule": "first_registered"} | said
         for member in (self.referrer, self.hotel):
             done(await post(member, f"/v1/agreements/{self.deal.agreement}/referral-policy", said))
 
