@@ -12,7 +12,7 @@ from gateway.app import Gateway, compose
 from gateway.business_days import end_of_business_day
 from gateway.cases.steps import CaseKind
 from gateway.clock import MILLISECONDS, seconds, system_clock
-from gateway.demo.telling import hold
+from gateway.demo.telling import check
 from gateway.settings import Settings
 from gateway.vault.providers import LocalKeyring
 
@@ -45,8 +45,8 @@ async def two_days_later(settings: Settings, alliance: str, owner: str, consent:
             await gateway.following.settling.run()
         opened = await _breaches(gateway, alliance) - before
         late = [(one["consent"], one["state"]) for one in await gateway.following.supervising.outstanding(owner)]
-        hold("this one is overdue", late == [(consent, "overdue")], late)
-        hold("exactly one breach candidate", len(opened) == 1, opened)
+        check("this one is overdue", late == [(consent, "overdue")], late)
+        check("exactly one breach candidate", len(opened) == 1, opened)
         [case] = opened
         return case
 

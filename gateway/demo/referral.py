@@ -17,7 +17,7 @@ from gateway.demo.later import copied, two_days_later
 from gateway.demo.notice import referral_notice
 from gateway.demo.partner import Partner
 from gateway.demo.story import CONSENTING
-from gateway.demo.telling import Teller, World, expect, hold
+from gateway.demo.telling import Teller, World, check, expect
 from gateway.settings import Settings
 
 _OK, _CREATED, _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 200, 201, 400, 403, 404
@@ -69,10 +69,10 @@ class ReferralStory:
         drafted = self._post(self._bank, "/v1/referrals", said | {"preview": preview}, _CREATED)
         referral = str(drafted["id"])
         waiting = self._post(self._bank, f"/v1/referrals/{referral}/acts", {"act": "submit"})
-        hold("it waits for the consent", waiting["state"] == "consent_pending", waiting)
+        check("it waits for the consent", waiting["state"] == "consent_pending", waiting)
         self._teller.say("✍", f"the bank refers customer {said['subject']} to the hotel: [bold]consent_pending[/]")
         expect("the hotel asks for it", self._ask_who(referral), _NOT_FOUND)
-        hold("no such customer is found", self._search() == [])
+        check("no such customer is found", self._search() == [])
         self._teller.say("✘ 404", "without consent the hotel finds no referral, and nobody by the telephone number")
         return referral
 
@@ -98,12 +98,12 @@ class ReferralStory:
         customer, link = self._customer, self._customer.link()
         customer.see(link)
         shown = expect("how the request goes", self._get(self._bank, f"/v1/consent-requests/{request['id']}"), _OK)
-        hold("to look at a link decides nothing", [one["state"] for one in shown["records"]] == ["requested"], shown)
+        check("to look at a link decides nothing", [one["state"] for one in shown["records"]] == ["requested"], shown)
         customer.press("/my/code")
         customer.press("/my/confirm", code=customer.code())
         self._teller.say("✔", f"the customer opens {customer.path} by a link and a code, without an account")
         customer.press("/my/question", ticked=[f"field:{_TICKED}"], answer="give")
-        hold("nothing is left to decide", customer.path == "/my/overview", customer.path)
+        check("nothing is left to decide", customer.path == "/my/overview", customer.path)
         self._teller.say(
             "✔", f"and consents: {', '.join(_NECESSARY)}, and {_TICKED} which may be left out; not the tier"
         )
@@ -122,14 +122,14 @@ class ReferralStory:
     def _disclose(self, referral: str) -> None:
         """The hotel accepts an offer that names nobody, and gets what was consented to."""
         offer = self._until(lambda: self._get(self._hotel, f"/v1/referrals/{referral}"))
-        hold("the offer shows what many share, here nothing", set(offer["preview"].values()) == {None}, offer)
+        check("the offer shows what many share, here nothing", set(offer["preview"].values()) == {None}, offer)
         self._post(self._hotel, f"/v1/referrals/{referral}/acts", {"act": "accept"})
         self._teller.say(
             "✔", "the hotel is offered somebody, sees nothing that fewer than 5 persons share, and accepts"
         )
         told = expect("the customer is disclosed", self._ask_who(referral), _OK)
         fields = told["record"]["fields"]
-        hold("exactly the consented fields", fields == {n: self._person[n] for n in (*_NECESSARY, _TICKED)}, fields)
+        check("exactly the consented fields", fields == {n: self._person[n] for n in (*_NECESSARY, _TICKED)}, fields)
         self._teller.say("✔ 200", f"disclosed by a fresh decision: exactly these; entry {told['event_id'][:13]}…")
         self._teller.show(fields)
         stranger = self._world.partners["retailer"]
@@ -146,12 +146,12 @@ class ReferralStory:
         self._teller.say("✔", "the customer withdraws: one press, as many as it took to consent")
         refused = expect("the hotel asks again", self._ask_who(referral), _FORBIDDEN)
         reasons = [(one["code"], one["clause"]) for one in refused["reasons"]]
-        hold("for want of consent", reasons == [("CONSENT_REQUIRED", "4.3.1")], reasons)
-        hold("no such customer is found", self._search() == [])
+        check("for want of consent", reasons == [("CONSENT_REQUIRED", "4.3.1")], reasons)
+        check("no such customer is found", self._search() == [])
         entry = refused["event_id"][:13]
         self._teller.say("✘ 403", f"at the very next call: [bold]CONSENT_REQUIRED[/] (clause 4.3.1); entry {entry}…")
         message = self._inbox.told_of(consent)
-        hold("it was told why", message["type"] == "consent.withdrawn", message)
+        check("it was told why", message["type"] == "consent.withdrawn", message)
         due = message["data"]["comply_by"]
         self._teller.say("✔", f"the hotel is told by a signed webhook, and verifies it; it is to comply by {due}")
 
@@ -161,13 +161,14 @@ class ReferralStory:
         self._customer.see("/my/history")
         receipts = [self._customer.see(link) for link in self._customer.links if link.startswith("/my/receipts/")]
         ended = [one for one in receipts if _said(one)["kind"] == "complied"]
-        hold("one termination receipt", len(ended) == 1, len(ended))
+        check("one termination receipt", len(ended) == 1, len(ended))
         receipt, keys = self._world.folder / "termination-receipt.jws", self._world.folder / "jwks.json"
-        hold("of this consent", _said(ended[0])["header"]["record_id"] == consent, ended[0])
+        check("of this consent", _said(ended[0])["header"]["record_id"] == consent, ended[0])
         receipt.write_text(ended[0], "ascii")
         keys.write_text(self._get(self._bank, "/v1/jwks").text, "utf-8")
         self._teller.say("✔", "it acknowledges and deletes, with proof; the customer's page has a termination receipt")
         self._verify(receipt, keys)
+        self._teller.say("✔", "which `gateway verify-receipt` holds against the published keys alone, offline")
 
     def _wait_in_vain(self) -> None:
         """Another customer withdraws while the hotel's server is down; its clock runs ahead in a copy alone."""
@@ -198,9 +199,9 @@ class ReferralStory:
             self._post(self._hotel, f"{path}/acknowledgement", {})
             proof = {"how": "deleted", "proof": {"text": _PROOF}}
             done = self._post(self._hotel, f"{path}/compliance", proof)
-            hold("it has complied", done["state"] == "complied", done)
+            check("it has complied", done["state"] == "complied", done)
         left = expect("what the hotel owes", self._get(self._hotel, "/v1/withdrawals"), _OK)["items"]
-        hold("the hotel owes nothing more", left == [], left)
+        check("the hotel owes nothing more", left == [], left)
 
     @property
     def _records(self) -> str:
@@ -233,7 +234,7 @@ class ReferralStory:
         """What an answer says once it is there and says enough: servers offer and tell by themselves, soon."""
         deadline = time.monotonic() + _PATIENCE_S
         while not ((answer := ask()).ok and enough(answer.json())):
-            hold("it happens in time", time.monotonic() < deadline, answer.text)
+            check("it happens in time", time.monotonic() < deadline, answer.text)
             time.sleep(_PAUSE_S)
         return answer.json()
 

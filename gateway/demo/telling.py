@@ -78,7 +78,7 @@ def expect(what: str, answer: Any, status: int) -> Any:
     return answer.json()
 
 
-def hold(what: str, is_so: bool, seen: object = "") -> None:
+def check(what: str, is_so: bool, seen: object = "") -> None:
     """`StoryBroken` where it is not so."""
     if not is_so:
         raise StoryBroken(what, 200, str(seen))
