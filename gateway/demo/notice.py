@@ -31,7 +31,9 @@ _FIELDS: Mapping[str, tuple[dict[str, str], dict[str, str], str]] = {
 }
 
 
-def referral_notice(owner: Partner, recipient: Partner, fields: Sequence[str]) -> dict[str, Any]:
+def referral_notice(
+    owner: Partner, recipient: Partner, fields: Sequence[str], *, kept_for: str = "P1Y"
+) -> dict[str, Any]:
     """The notice, complete as PIPL Art. 17 and 23 and Order 790 Art. 21 want it."""
     return {
         "kind": "enhanced",
@@ -49,7 +51,7 @@ def referral_notice(owner: Partner, recipient: Partner, fields: Sequence[str]) -
                     "zh-CN": "加密传输一次,由酒店专人查看并与您联系",
                     "en": "Sent once, encrypted; named staff of the hotel see it and turn to you.",
                 },
-                "retention": {"period": "P1Y", "after": "deleted"},
+                "retention": {"period": kept_for, "after": "deleted"},
                 "fields": [_field(name) for name in fields],
             }
         ],

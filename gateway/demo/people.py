@@ -22,6 +22,7 @@ COLUMNS = ("customer_no", "name", "phone", "email", "city", "birth_date", "id_nu
 _OLDEST, _YOUNGEST = date(1940, 1, 1), date(2005, 12, 31)
 _TIERS = ("standard", "silver", "gold", "platinum")
 _FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
+_HALF_WIDTH = {wide: digit for digit, wide in _FULL_WIDTH.items()}
 _EMPTY_CELL = 0.03
 _FULL_WIDTH_PHONE = 0.02
 _REPEATED_ROW = 0.005
@@ -45,6 +46,16 @@ class Export:
 
     path: Path
     numbers: tuple[str, ...]
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """The rows of the file, in the digits that the gateway keeps."""
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file):
+                yield row | {"phone": row["phone"].translate(_HALF_WIDTH)}
+
+    def number_of(self, phone: str) -> str:
+        """Whose telephone number it is."""
+        return next(row["customer_no"] for row in self.rows() if row["phone"] == phone)
 
 
 def export_customers(folder: Path, progress: Callable[[int, int], None]) -> dict[str, Export]:

@@ -25,8 +25,11 @@ from rich.console import Console
 
 from gateway.app import compose, initialise
 from gateway.demo.founding import FIRST_OPERATOR, SECOND_OPERATOR, found
+from gateway.demo.inbox import Inbox
 from gateway.demo.partner import Partner
-from gateway.demo.story import Story, World
+from gateway.demo.referral import ReferralStory
+from gateway.demo.story import Story
+from gateway.demo.telling import Teller, World
 from gateway.errors import Invalid
 from gateway.settings import Settings
 from gateway.vault.providers import LocalKeyring
@@ -42,6 +45,7 @@ def run_demo(*, serve: bool, out: Path | None, port: int, picture: Path | None) 
     started = time.monotonic()
     with _folder(out) as folder:
         settings = _settings(folder, port)
+        inbox = Inbox(folder, settings.base_url)
         world = World(_partners(settings.base_url), folder)
         console.print(
             "[dim]The demo keeps its passphrase in a file beside this folder and opens its logs to everybody on "
@@ -53,8 +57,10 @@ def run_demo(*, serve: bool, out: Path | None, port: int, picture: Path | None) 
             "  [red]✘[/]      no client for a company that is only a prospect: [bold]NOT_ADMITTED[/] (clause 2.2.3)\n"
             "  [green]✔[/]      four companies admitted: papers, two reviews, a report of four departments, management"
         )
-        with _serving(settings):
-            Story(world, console, partial(_resolve, settings)).tell()
+        with inbox.open(), _serving(settings, trust=inbox.certificate):
+            teller = Teller(console)
+            Story(world, teller, partial(_resolve, settings)).tell()
+            ReferralStory(world, teller, settings, inbox, partial(_verify_receipt, settings)).tell()
             _prove(console, settings, folder, facts)
             console.rule(f"[green]The story held, {time.monotonic() - started:.0f} s[/]", align="left")
             if picture is not None:
@@ -74,6 +80,9 @@ def _settings(folder: Path, port: int) -> Settings:
         port=port,
         open_logs=True,
         policies_dir=_policies(),
+        sms_sender="file",
+        messages_dir=folder / "messages",
+        jwks_loopback=True,
     )
 
 
@@ -108,7 +117,8 @@ def _folder(out: Path | None) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
     folder = (out or Path(tempfile.mkdtemp(prefix="alliance-"))).resolve()
     try:
-        (folder / "data").mkdir(mode=0o700)
+        for name in ("data", "messages"):
+            (folder / name).mkdir(mode=0o700)
         descriptor = os.open(folder / "passphrase", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
@@ -119,9 +129,10 @@ def _folder(out: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _serving(settings: Settings) -> Iterator[None]:
-    """`gateway serve` as a process of its own, on these settings."""
-    with subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=_environment(settings)) as server:
+def _serving(settings: Settings, *, trust: Path) -> Iterator[None]:
+    """`gateway serve` as a process of its own, on these settings; it trusts this certificate and no other authority."""
+    environment = _environment(settings) | {"SSL_CERT_FILE": str(trust)}
+    with subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment) as server:
         try:
             _wait_until_ready(settings.base_url, server)
             yield
@@ -141,6 +152,9 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_POLICIES_DIR": str(settings.policies_dir),
         "GATEWAY_PORT": str(settings.port),
         "GATEWAY_OPEN_LOGS": "true",
+        "GATEWAY_SMS_SENDER": settings.sms_sender,
+        "GATEWAY_MESSAGES_DIR": str(settings.messages_dir),
+        "GATEWAY_JWKS_LOOPBACK": "true",
     }
 
 
@@ -152,14 +166,14 @@ def _wait_until_ready(base_url: str, server: subprocess.Popen[bytes]) -> None:
         try:
             if requests.get(f"{base_url}/healthz", timeout=1).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
     raise Invalid("demo_not_served", "The server did not answer in time.")
 
 
 def _prove(console: Console, settings: Settings, folder: Path, logs: list[dict[str, str]]) -> None:
     """Export the airline's log, verify it offline, then flip one byte in a copy."""
-    console.rule("[bold]6  The ledger, proved with nothing but the log's public key[/]  ·  只凭公钥验证", align="left")
+    console.rule("[bold]8  The ledger, proved with nothing but the log's public key[/]  ·  只凭公钥验证", align="left")
     log = next(log for log in logs if log["member"] == "airline")
     seen = folder / "seen.checkpoint"
     seen.write_bytes(requests.get(f"{settings.base_url}/v1/logs/{log['log']}/checkpoint", timeout=10).content)
@@ -188,6 +202,10 @@ def flip_one_byte(bundle: Path, copy: Path) -> None:
 
 def _verify(settings: Settings, bundle: Path, vkey: str, seen: Path) -> int:
     return _gateway(settings, "verify", str(bundle), "--vkey", vkey, "--seen", str(seen), check=False)
+
+
+def _verify_receipt(settings: Settings, receipt: Path, keys: Path) -> None:
+    _gateway(settings, "verify-receipt", str(receipt), "--jwks", str(keys))
 
 
 def _permit(settings: Settings, log: str) -> str:

@@ -1,27 +1,22 @@
-"""The story that the demo tells: what is refused, what is released, and what stands in the ledger afterwards.
-
-Every line that reports an outcome has checked it first: a demo that tells something else ends with an error.
-"""
+"""The story that the demo tells: what is refused, what is released, and what stands in the ledger afterwards."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from gateway.demo import secrecy
 from gateway.demo.notice import referral_notice
 from gateway.demo.partner import Partner
-from gateway.demo.people import Export, export_customers
+from gateway.demo.people import export_customers
 from gateway.demo.tables import flights, reported, schema, table
-from gateway.errors import Invalid
+from gateway.demo.telling import StoryBroken, Teller, World, expect, instant
 
 FLIGHT_FIELDS = (
     "year", "month", "day", "carrier", "flight", "origin", "dest", "sched_dep_time", "dep_delay", "arr_delay",
@@ -32,64 +27,43 @@ _BULK = 5_000
 _OK, _FORBIDDEN, _NOT_FOUND, _LOCKED = 200, 403, 404, 423
 
 
-class StoryBroken(Invalid):
-    """The gateway answered otherwise than the story tells."""
-
-    def __init__(self, what: str, status: int, body: str) -> None:
-        super().__init__("demo_failed", f"{what}: answered {status}. {body[:300]}")
-
-
-@dataclass(slots=True)
-class World:
-    """What the story has made so far, for `alliance.json`."""
-
-    partners: Mapping[str, Partner]
-    folder: Path
-    datasets: dict[str, str] = field(default_factory=dict)
-    agreements: dict[str, str] = field(default_factory=dict)
-    customers: dict[str, Export] = field(default_factory=dict)
-    persons: dict[str, str] = field(default_factory=dict)
-    """Who reads, by the name of the agreement."""
-    alliance: str = ""
-
-
 class Story:
     """Tells it to a terminal, against a running gateway."""
 
-    def __init__(self, world: World, console: Console, resolve: Callable[[str], None]) -> None:
+    def __init__(self, world: World, teller: Teller, resolve: Callable[[str], None]) -> None:
         """`resolve` ends a dispute by two operators; it is given the case's id."""
         self._world = world
-        self._console = console
+        self._teller = teller
         self._resolve = resolve
         self._bank, self._airline = world.partners["bank"], world.partners["airline"]
         self._retailer, self._hotel = world.partners["retailer"], world.partners["hotel"]
 
     def tell(self) -> None:
         """All chapters but the ledger's, which needs the host's commands."""
-        self._chapter("1", "Companies declare what they have, and upload it", "各公司登记并上传数据")
+        self._teller.chapter("1", "Companies declare what they have, and upload it", "各公司登记并上传数据")
         self._upload_tables()
         self._upload_customers()
-        self._chapter("2", "No agreement, no data", "没有协议,就没有数据")
+        self._teller.chapter("2", "No agreement, no data", "没有协议,就没有数据")
         self._agree_on_flights()
-        self._chapter("3", "No consent, no person", "没有同意,就没有个人信息")
+        self._teller.chapter("3", "No consent, no person", "没有同意,就没有个人信息")
         self._agree_on_customers()
-        self._chapter("4", "Wrong purpose, ended term, other member", "用途不符、期限已过、非协议方")
+        self._teller.chapter("4", "Wrong purpose, ended term, other member", "用途不符、期限已过、非协议方")
         self._refuse_the_rest()
-        self._chapter("5", "A dispute freezes its subject, and nothing else", "争议只冻结争议事项")
+        self._teller.chapter("5", "A dispute freezes its subject, and nothing else", "争议只冻结争议事项")
         self._dispute_airports()
 
     def _upload_tables(self) -> None:
         own = self._airline.token(self._airline.for_itself())
         for name in ("flights", "planes", "airports"):
             self._world.datasets[name] = self._declare(self._airline, own, name, name)
-        with self._bar() as bar:
+        with self._teller.bar() as bar:
             self._send(bar, self._airline, "flights", flights, "NA")
             for name in ("planes", "airports"):
                 path = table(f"{name}.csv")
                 self._send(bar, self._airline, name, partial(_file, path), "NA")
 
     def _upload_customers(self) -> None:
-        with self._bar() as bar:
+        with self._teller.bar() as bar:
             task = bar.add_task("made customers (Faker, fixed seed)", total=None)
             self._world.customers = export_customers(
                 self._world.folder, lambda done, total: bar.update(task, completed=done, total=total)
@@ -120,10 +94,10 @@ class Story:
         token = self._hotel.token(self._reading("flights", ("flights", "airports"), "market_analysis"))
         self._refused("nobody has opted in", self._hotel, token, path, "1.3.1")
         for name in ("flights", "airports"):
-            secrecy.take_part(_expect, agreement, self._world.datasets[name], self._airline, self._hotel)
+            secrecy.take_part(expect, agreement, self._world.datasets[name], self._airline, self._hotel)
         page = self._released("both have signed and take part", self._hotel, token, path)
         self._check_fields(page, set(FLIGHT_FIELDS))
-        self._show(page["records"][0]["fields"])
+        self._teller.show(page["records"][0]["fields"])
         self._refused("tail numbers, which are not agreed", self._hotel, token, path, "4.1.2", fields="tailnum")
 
     def _agree_on_customers(self) -> None:
@@ -139,22 +113,22 @@ class Story:
         self._consent()
         page = self._released(f"{CONSENTING:,} of the bank's customers have consented", self._hotel, token, path)
         self._check_fields(page, set(CUSTOMER_FIELDS))
-        self._show(page["records"][0]["fields"])
+        self._teller.show(page["records"][0]["fields"])
         self._withdraw(page["records"][0], token, path)
 
     def _entrust(self, agreement: str, path: str) -> Any:
         """What it takes before one person of the hotel may read customers; returns that person's token."""
         dataset, refer = self._world.datasets["bank-customers"], {"purpose": "customer_referral"}
-        secrecy.take_part(_expect, agreement, dataset, self._bank, self._hotel)
-        person = secrecy.entrust(_expect, self._hotel, agreement, dataset, "李娜")
+        secrecy.take_part(expect, agreement, dataset, self._bank, self._hotel)
+        person = secrecy.entrust(expect, self._hotel, agreement, dataset, "李娜")
         self._world.persons["customers"] = person
         token = self._hotel.token(self._reading("customers", ("bank-customers",), "customer_referral"))
         self._refused("no impact assessment is on record", self._hotel, token, path, "1.3.4", **refer)
-        secrecy.assess(_expect, self._bank, agreement, dataset)
+        secrecy.assess(expect, self._bank, agreement, dataset)
         self._refused("the hotel's 李娜 has signed no NDA", self._hotel, token, path, "8.1.1", **refer)
-        secrecy.undertake(_expect, self._hotel, self._bank, self._world.alliance)
-        secrecy.bind(_expect, self._hotel, person, self._world.alliance)
-        self._say("✍", "the hotel and its 李娜 sign NDAs; the bank has filed its impact assessment")
+        secrecy.undertake(expect, self._hotel, self._bank, self._world.alliance)
+        secrecy.bind(expect, self._hotel, person, self._world.alliance)
+        self._teller.say("✍", "the hotel and its 李娜 sign NDAs; the bank has filed its impact assessment")
         return token
 
     def _consent(self) -> None:
@@ -162,7 +136,7 @@ class Story:
         given = datetime.now(UTC) - timedelta(minutes=1)
         notice_sha256 = self._tell_customers(own, used_from=given)
         numbers = self._world.customers["bank"].numbers[:CONSENTING]
-        with self._bar() as bar:
+        with self._teller.bar() as bar:
             task = bar.add_task("consents, with the hash of the evidence", total=len(numbers))
             for start in range(0, len(numbers), _BULK):
                 items = [
@@ -171,40 +145,40 @@ class Story:
                         "recipient": self._hotel.member,
                         "purpose": "customer_referral",
                         "fields": list(CUSTOMER_FIELDS),
-                        "given_at": _instant(given),
+                        "given_at": instant(given),
                         "evidence_sha256": hashlib.sha256(f"signed form {number}".encode()).hexdigest(),
                         "notice_sha256": notice_sha256,
                     }
                     for number in numbers[start : start + _BULK]
                 ]
                 answer = self._bank.post(f"/v1/datasets/{self._world.datasets['bank-customers']}/consents", own, items)
-                _expect("consents are recorded", answer, 201)
+                expect("consents are recorded", answer, 201)
                 bar.advance(task, len(items))
 
     def _tell_customers(self, own: Any, *, used_from: datetime) -> str:
         """The bank publishes what its customers were told; returns the digest that consents name."""
         notice = {"name": "referral", "document": referral_notice(self._bank, self._hotel, CUSTOMER_FIELDS)}
         path = f"/v1/datasets/{self._world.datasets['bank-customers']}/notices"
-        drafted = _expect("a notice is drafted", self._bank.post(path, own, notice), 201)
-        in_use = {"used_from": _instant(used_from)}
+        drafted = expect("a notice is drafted", self._bank.post(path, own, notice), 201)
+        in_use = {"used_from": instant(used_from)}
         answer = self._bank.post(f"/v1/notices/{drafted['id']}/publication", own, in_use)
-        return str(_expect("a notice is published", answer, 200)["sha256"])
+        return str(expect("a notice is published", answer, 200)["sha256"])
 
     def _withdraw(self, record: Mapping[str, Any], token: Any, path: str) -> None:
         phone = record["fields"]["phone"]
-        subject = self._number_of(phone)
+        subject = self._world.customers["bank"].number_of(phone)
         own = self._bank.token(self._bank.for_itself())
         dataset = self._world.datasets["bank-customers"]
         answer = self._bank.post(f"/v1/datasets/{dataset}/withdrawals", own, {"subject": subject})
-        _expect("a customer withdraws", answer, 200)
-        self._say("✔", f"customer {subject} withdraws: one call, one entry, the owner's log is narrowed")
+        expect("a customer withdraws", answer, 200)
+        self._teller.say("✔", f"customer {subject} withdraws: one call, one entry, the owner's log is narrowed")
         gone = self._hotel.get(f"{path}/{record['id']}", token)
-        _expect("the withdrawn customer's record", gone, _NOT_FOUND)
+        expect("the withdrawn customer's record", gone, _NOT_FOUND)
         found = self._hotel.post(f"{path}/query", token, {"filters": {"phone": phone}})
-        _expect("a search for the withdrawn customer", found, _OK)
+        expect("a search for the withdrawn customer", found, _OK)
         if found.json()["records"]:
             raise StoryBroken("a withdrawn customer is still found", _OK, "")
-        self._say("✘ 404", "gone at the very next read: by id, and by telephone number no match")
+        self._teller.say("✘ 404", "gone at the very next read: by id, and by telephone number no match")
 
     def _refuse_the_rest(self) -> None:
         flights_path = self._records(self._world.agreements["flights"], "flights")
@@ -222,18 +196,18 @@ class Story:
         self._refused("an agreement that ended yesterday", self._bank, bank, self._records(ended, "planes"), "2.3.2")
         stranger = self._retailer.token(self._retailer.for_itself())
         asked = self._retailer.get(flights_path, stranger, purpose="market_analysis")
-        _expect("another member asks", asked, _NOT_FOUND)
-        self._say("✘ 404", "another member of the alliance: as if there were nothing")
+        expect("another member asks", asked, _NOT_FOUND)
+        self._teller.say("✘ 404", "another member of the alliance: as if there were nothing")
 
     def _strike(self) -> None:
         """Another person of the hotel reads, until the bank strikes that person."""
         agreement, dataset = self._world.agreements["customers"], self._world.datasets["bank-customers"]
         path = self._records(agreement, "bank-customers")
-        person = secrecy.entrust(_expect, self._hotel, agreement, dataset, "王伟")
-        secrecy.bind(_expect, self._hotel, person, self._world.alliance)
+        person = secrecy.entrust(expect, self._hotel, agreement, dataset, "王伟")
+        secrecy.bind(expect, self._hotel, person, self._world.alliance)
         token = self._hotel.token(self._hotel.under(agreement, [dataset], ["customer_referral"], person))
         self._released("王伟 of the hotel, on the roster too", self._hotel, token, path)
-        secrecy.strike(_expect, self._bank, agreement, dataset, person)
+        secrecy.strike(expect, self._bank, agreement, dataset, person)
         what = "the bank strikes 王伟 off: the same token, at the next call"
         self._refused(what, self._hotel, token, path, "8.2.1", purpose="customer_referral")
 
@@ -244,19 +218,21 @@ class Story:
         claim = {"kind": "dispute", "agreement": agreement, "claim": "The coordinates are wrong."}
         about = {"subject": {"kind": "term", "id": airports}}
         opened = self._hotel.post("/v1/cases", self._hotel.token(self._hotel.for_itself()), claim | about)
-        case = str(_expect("a dispute is opened", opened, 201)["id"])
+        case = str(expect("a dispute is opened", opened, 201)["id"])
         path = self._records(agreement, "airports")
         held = self._hotel.get(path, token, purpose="market_analysis")
-        if _expect("what is disputed", held, _LOCKED)["case"] != case:
+        if expect("what is disputed", held, _LOCKED)["case"] != case:
             raise StoryBroken("the hold names its case", held.status_code, held.text)
-        self._say("✘ 423", f"the hotel disputes the airports: [bold]DISPUTED_ITEM[/] (clause 7.2.3); case {case[:13]}…")
+        self._teller.say(
+            "✘ 423", f"the hotel disputes the airports: [bold]DISPUTED_ITEM[/] (clause 7.2.3); case {case[:13]}…"
+        )
         self._released("the flights, under the same agreement", self._hotel, token, self._records(agreement, "flights"))
         self._resolve(case)
         self._released("two operators resolve it: the airports", self._hotel, token, path)
 
     def _declare(self, partner: Partner, token: Any, name: str, kind: str) -> str:
         answer = partner.post("/v1/datasets", token, {"name": name, "schema": schema(kind)})
-        return str(_expect(f"dataset {name}", answer, 201)["id"])
+        return str(expect(f"dataset {name}", answer, 201)["id"])
 
     def _send(
         self, bar: Progress, partner: Partner, name: str, rows: Callable[[Any], Any], null: str | None = None
@@ -290,16 +266,16 @@ class Story:
             "title": f"{owner.name} → {recipient.name}: {name}",
             "datasets": datasets,
             "frequency": {"reads": 100_000, "per_seconds": 86_400},
-            "start": _instant(begin),
-            "end": _instant(end or begin + timedelta(days=365)),
+            "start": instant(begin),
+            "end": instant(end or begin + timedelta(days=365)),
             "confidentiality_years": 3,
             "onward": "written_consent",
         }
         own = owner.token(owner.for_itself())
-        drafted = _expect(f"draft {name}", owner.post("/v1/agreements", own, terms), 201)
+        drafted = expect(f"draft {name}", owner.post("/v1/agreements", own, terms), 201)
         self._world.agreements[name] = drafted["id"]
         text = owner.get(f"/v1/agreements/{drafted['id']}/terms", own)
-        _expect(f"terms of {name}", text, _OK)
+        expect(f"terms of {name}", text, _OK)
         return drafted["id"], text.content
 
     def _confirm(self, one: Partner, other: Partner) -> None:
@@ -314,7 +290,7 @@ class Story:
         answer = partner.post(f"/v1/agreements/{agreement}/signatures", own, {"jws": partner.sign(text)})
         if answer.status_code not in {200, 201}:
             raise StoryBroken(f"{partner.name} signs", answer.status_code, answer.text)
-        self._say("✍", f"{partner.name} signs the canonical text (JWS, a key that its server does not hold)")
+        self._teller.say("✍", f"{partner.name} signs the canonical text (JWS, a key that its server does not hold)")
 
     def _reading(self, agreement: str, names: tuple[str, ...], purpose: str) -> list[dict[str, Any]]:
         datasets = [self._world.datasets[name] for name in names]
@@ -326,48 +302,23 @@ class Story:
 
     def _refused(self, what: str, partner: Partner, token: Any, path: str, clause: str, **params: str) -> None:
         answer = partner.get(path, token, **{"purpose": "market_analysis", **params})
-        problem = _expect(what, answer, _FORBIDDEN)
+        problem = expect(what, answer, _FORBIDDEN)
         reasons = {reason["clause"]: reason["code"] for reason in problem["reasons"]}
         if clause not in reasons or "event_id" not in problem:
             raise StoryBroken(f"{what}, by clause {clause}", answer.status_code, answer.text)
-        self._say("✘ 403", f"{what}: [bold]{reasons[clause]}[/] (clause {clause}); entry {problem['event_id'][:13]}…")
+        self._teller.say(
+            "✘ 403", f"{what}: [bold]{reasons[clause]}[/] (clause {clause}); entry {problem['event_id'][:13]}…"
+        )
 
     def _released(self, what: str, partner: Partner, token: Any, path: str) -> Mapping[str, Any]:
-        page: Mapping[str, Any] = _expect(what, partner.get(path, token), _OK)
+        page: Mapping[str, Any] = expect(what, partner.get(path, token), _OK)
         count, event = len(page["records"]), page["event_id"][:13]
-        self._say("✔ 200", f"{what}: {count} records on this page; entry {event}…, with receipt")
+        self._teller.say("✔ 200", f"{what}: {count} records on this page; entry {event}…, with receipt")
         return page
 
     def _check_fields(self, page: Mapping[str, Any], agreed: set[str]) -> None:
         if any(not set(record["fields"]) <= agreed for record in page["records"]) or not page["records"]:
             raise StoryBroken("fields beyond the agreed ones were released", _OK, "")
-
-    def _number_of(self, phone: str) -> str:
-        for line in self._world.customers["bank"].path.read_text("utf-8-sig").splitlines():
-            cells = line.split(",")
-            if cells[2].translate({0xFF10 + digit: ord("0") + digit for digit in range(10)}) == phone:
-                return cells[0]
-        raise StoryBroken("the released customer is in the bank's file", _OK, "")
-
-    def _chapter(self, number: str, title: str, chinese: str) -> None:
-        self._console.rule(f"[bold]{number}  {title}[/]  ·  {chinese}", align="left")
-
-    def _say(self, mark: str, text: str) -> None:
-        colour = {"✔": "green", "✘": "red"}.get(mark[0], "cyan")
-        self._console.print(f"  [{colour}]{mark:<6}[/] {text}", highlight=False)
-
-    def _show(self, fields: Mapping[str, Any]) -> None:
-        shown = "  ".join(f"[dim]{name}[/] {value}" for name, value in fields.items())
-        self._console.print(f"         {shown}", highlight=False)
-
-    def _bar(self) -> Progress:
-        return Progress(
-            TextColumn("         {task.description}"),
-            BarColumn(24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-        )
 
 
 def _term(dataset: str, fields: tuple[str, ...], purpose: str) -> dict[str, Any]:
@@ -375,16 +326,6 @@ def _term(dataset: str, fields: tuple[str, ...], purpose: str) -> dict[str, Any]
     return {**term, "lawful_basis": "consent"}
 
 
-def _instant(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _file(path: Path, report: Callable[[int, int], None]) -> Any:
     with path.open("rb") as file:
         yield from reported(file, path.stat().st_size, report)
-
-
-def _expect(what: str, answer: Any, status: int) -> Any:
-    if answer.status_code != status:
-        raise StoryBroken(what, answer.status_code, answer.text)
-    return answer.json()

@@ -125,13 +125,15 @@ class Followed:
 
 
 @asynccontextmanager
-async def followed_on(request: pytest.FixtureRequest, folder: Path, engine: str) -> AsyncIterator[Followed]:
+async def followed_on(
+    request: pytest.FixtureRequest, folder: Path, engine: str, **over: Any
+) -> AsyncIterator[Followed]:
     """On an engine, on a Monday morning, with an inbox on loopback whose authority the gateway trusts."""
     clock, site = MovableClock(MONDAY_MS), new_site(folder)
     inbox = Inbox(site.certificate, site.key)
     async with (
         database_settings(request, engine) as settings,
-        founded(folder, clock, jwks_loopback=True, **settings) as alliance,
+        founded(folder, clock, jwks_loopback=True, **settings, **over) as alliance,
         inbox.open(),
     ):
         alliance.gateway.following.telling._post = PostClient(loopback=True, trust=inbox.trust).post

@@ -14,7 +14,7 @@ _CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["impor
 
 _DOORS = {
     "joserfc": ("gateway/identity/*", "gateway/ledger/receipts.py"),
-    "cryptography": ("gateway/vault/*", "gateway/ledger/*", "gateway/identity/*"),
+    "cryptography": ("gateway/vault/*", "gateway/ledger/*", "gateway/identity/*", "gateway/demo/inbox.py"),
     "regopy": ("gateway/policy/*",),
     "opa_client": ("gateway/policy/opa.py",),
     "authlib": ("gateway/identity/operators/*",),
