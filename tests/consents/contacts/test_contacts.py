@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from gateway.approvals import Mandate
 from gateway.consents.contacts import FRESH_MS, Address, BlindIndex, Channel, ContactKeyActs, Contacts, Holder, Role
 from gateway.consents.contacts.blind_index import SUGGESTED_EMAIL
-from gateway.consents.contacts.tables import contact_term
+from gateway.consents.contacts.tables import contact, contact_term
 from gateway.database import Query
 from gateway.vault.keyring import OWN, KeyRing
 from gateway.vault.tables import member_key, subject_key
@@ -22,6 +22,7 @@ OTHER = Address.read("sms", "13900139000")
 MAIL = Address.read("email", "li.na@example.com")
 _SHRED = Query(delete(subject_key))
 _TERMS = Query(select(contact_term))
+_PROOFS = Query(select(contact.c.verified_at))
 _KEYS = Query(select(member_key.c.version, member_key.c.state).where(member_key.c.member_id == OWN))
 
 
@@ -107,8 +108,10 @@ async def test_the_newest_address_counts_and_another_ones_proof_is_not_its_own(s
     await verify(shop, contacts, person(1))
     await state(shop, contacts, person(1), OTHER)
     assert await contacts.behind(shop.database, PHONE) == []
+    [kept] = await shop.database.all(_PROOFS)
+    assert kept["verified_at"] is None, "the code was entered for the former number"
     shop.clock.now += FRESH_MS
-    assert await contacts.behind(shop.database, OTHER) == [], "the code was entered for the former number"
+    assert await contacts.behind(shop.database, OTHER) == []
 
 
 async def test_an_address_is_found_across_a_new_version_of_the_key_by_whoever_knows_only_one(
