@@ -133,9 +133,11 @@ class ReferralStory:
         self._teller.say("✔ 200", f"disclosed by a fresh decision: exactly these; entry {told['event_id'][:13]}…")
         self._teller.show(fields)
         stranger = self._world.partners["retailer"]
-        for unknown in (referral, "0" * len(referral)):
-            answer = self._get(stranger, f"/v1/referrals/{unknown}")
-            expect("another member asks", answer, _NOT_FOUND)
+        there, nowhere = (
+            expect("another member asks", self._get(stranger, f"/v1/referrals/{one}"), _NOT_FOUND)
+            for one in (referral, "0" * len(referral))
+        )
+        check("the same answer", there | {"instance": ""} == nowhere | {"instance": ""}, there)
         self._teller.say("✘ 404", "another member: the same answer as for a referral that never was")
 
     def _withdraw(self, referral: str, consent: str) -> None:
