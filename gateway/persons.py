@@ -95,6 +95,7 @@ async def persons_of(
         forgetting=[asking.contacts],
     )
     letters = Letters(database, asking.contacts, senders)
+    bundling = Bundling.of(*core, agreements=agreements, enforcement=enforcement, rule_sets=RuleSets(database, ledger))
     try:
         yield Persons(
             consents=consents,
@@ -112,14 +113,13 @@ async def persons_of(
                 consents=consents,
                 following=following,
                 disclosures=disclosures,
+                bundles=bundling.persons,
                 requests=rights,
                 kinds=tuple(RightKind),
             ),
             referrals=Referrals.of(*core, agreements=agreements, enforcement=enforcement, telling=letters),
             overlapping=Overlapping.of(*core, agreements=agreements, enforcement=enforcement),
-            bundling=Bundling.of(
-                *core, agreements=agreements, enforcement=enforcement, rule_sets=RuleSets(database, ledger)
-            ),
+            bundling=bundling,
         )
     finally:
         await asking.close()

@@ -140,6 +140,36 @@ class Company:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """Something that was on a list, with the words of why it stood where it stood."""
+
+    name: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A list that a member put together for the customer, and which fields of theirs had a part in it."""
+
+    at: int
+    member: str
+    is_personal: bool
+    products: tuple[Product, ...]
+    fields: tuple[str, ...]
+
+
+Suggestions = tuple[Suggestion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Whether no suggestions are made from the data that a company holds, which goes by its id here."""
+
+    company: str
+    is_off: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What the customer asked a company for, by when it has to answer, and what it answered."""
 
@@ -176,6 +206,8 @@ class Record:
     companies: tuple[Company, ...] = ()
     kinds: tuple[str, ...] = ()
     asked: tuple[Asked, ...] = ()
+    suggestions: Suggestions = ()
+    switches: tuple[Switch, ...] = ()
 
     @property
     def given(self) -> tuple[Holding, ...]:

@@ -20,6 +20,7 @@ from gateway.errors import Invalid, NotFound
 COMPLAINT: Final = "complaint"
 LONGEST_TEXT: Final = 2_000
 _DONE: Final = {Answer.GIVE: "given", Answer.REFUSE: "refused", Answer.LATER: "later"}
+_SWITCHED: Final = {"off": "switched_off", "on": "switched_on"}
 _NOT_CHOSEN: Final = "choose_channel"
 
 
@@ -33,6 +34,8 @@ def handlers() -> list[tuple[str, str, Handler]]:
         ("POST", "/withdraw-all", _withdraw_all),
         ("GET", "/history", _history),
         ("GET", "/receipts/{receipt}", _receipt),
+        ("GET", "/suggestions", _suggestions),
+        ("POST", "/suggestions", _switch),
         ("GET", "/rights", _rights),
         ("POST", "/ask", _ask),
         ("GET", "/record.json", _copy),
@@ -113,6 +116,23 @@ async def _receipt(guest: Guest) -> Response:
     visit = await guest.visit()
     text = await guest.desk.receipt(visit, str(guest.request.path_params["receipt"]))
     return download(text.encode(), "receipt.jws", "application/jose")
+
+
+async def _suggestions(guest: Guest) -> Response:
+    visit = await guest.visit()
+    record = await guest.desk.record(visit, guest.language)
+    names = {one.id: one.name for one in record.companies}
+    done = said(guest, *_SWITCHED.values())
+    return page(guest, "suggestions.html", visit=visit, record=record, names=names, done=done)
+
+
+async def _switch(guest: Guest) -> Response:
+    form = await guest.form_of_visit()
+    to = form.get("to", "")
+    if to not in _SWITCHED:
+        raise Invalid("invalid_switch", "A switch is on or off.", field="to")
+    await guest.desk.switch(await guest.visit(), form.get("company", ""), off=to == "off")
+    return onward("suggestions", _SWITCHED[to])
 
 
 async def _rights(guest: Guest) -> Response:

@@ -22,7 +22,7 @@ from tests.console.customer.visitor import Visitor, visiting
 _FOLDER = Path(customer.__file__).parent
 _FAMILIES = (
     "answer_", "channel_", "done_", "how_", "item_disclosure", "item_contact", "origin_", "progress_", "receipt_",
-    "state_", "nav_", "fact_", "period_", "after_", "ground_", "country_", "paused_", "kind_", "asked_",
+    "state_", "nav_", "fact_", "period_", "after_", "ground_", "country_", "paused_", "kind_", "asked_", "switch_",
 )  # fmt: skip
 
 
@@ -239,6 +239,44 @@ async def test_what_happened_names_fields_and_recipients(someone: Visitor) -> No
     receipt = await someone.get("/my/receipts/receipt-1")
     assert (receipt.text, receipt.headers["content-type"]) == ("e30.e30.c2ln", "application/jose")
     assert (await someone.get("/my/receipts/other")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "why", "made_from", "generic"),
+    [
+        ("en", "You like to rest", "Made from: Budget", "made from nothing about you"),
+        ("zh", "您喜欢休养", "依据的信息：预算", "未使用您的信息"),
+    ],
+)
+async def test_suggestions_are_shown_with_who_made_them_why_and_from_what(
+    language: str, why: str, made_from: str, generic: str
+) -> None:
+    async with visiting(FakeDesk(), language=language) as someone:
+        await someone.come()
+        page = (await someone.get("/my/suggestions")).text
+        for said in (why, made_from, generic, "Spa 温泉"):
+            assert said in page, said
+
+
+async def test_suggestions_are_switched_off_and_on_for_one_company_in_one_step(
+    someone: Visitor, desk: FakeDesk
+) -> None:
+    await someone.come()
+    await someone.get("/my/suggestions")
+    assert "Switched off." in (await someone.press("/my/suggestions", company="bank", to="off")).text
+    assert desk.switched == {"bank": True, "air": True}
+    assert "Switched on." in (await someone.press("/my/suggestions", company="air", to="on")).text
+    assert desk.switched == {"bank": True, "air": False}
+
+
+@pytest.mark.parametrize(("company", "to", "status"), [("bank", "", 400), ("nobody", "off", 404)])
+async def test_a_switch_that_the_page_does_not_have_is_none(
+    someone: Visitor, desk: FakeDesk, company: str, to: str, status: int
+) -> None:
+    await someone.come()
+    await someone.get("/my/suggestions")
+    assert (await someone.press("/my/suggestions", company=company, to=to)).status_code == status
+    assert desk.switched == {"bank": False, "air": True}
 
 
 async def test_a_copy_is_a_file_for_machines_and_one_for_people(someone: Visitor) -> None:
