@@ -90,6 +90,11 @@ class Rights:
         """The person asks no more."""
         await self.requests.retract(person, request_id, visit=visit)
 
+    async def export(self, person: Person, request_id: str, *, visit: str) -> bytes:
+        """What an answered request gives the person to take along, over a link of its own that is fetched at once."""
+        link = await self.exporting.link_for(person, request_id, visit=visit)
+        return await self.exporting.fetch(link["token"])
+
     async def of_person(self, reading: Reading, person: Person) -> list[dict[str, Any]]:
         """A person's requests at one owner, with what was answered, for the person's page."""
         return await self.requests.of_person(reading, person)

@@ -119,6 +119,10 @@ class Counter:
         """See `Desk`."""
         return await self._wishes.ask(visit, wish)
 
+    async def export(self, visit: Visit, request: str) -> bytes:
+        """See `Desk`."""
+        return await self._wishes.export(visit, request)
+
     async def switch(self, visit: Visit, company: str, *, off: bool) -> None:
         """See `Desk`."""
         await self._suggesting.turn(visit, company, off=off)

@@ -147,6 +147,11 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "asked_answered": ("answered", "已答复"),
     "asked_refused": ("refused", "未予支持"),
     "asked_restricted": ("locked for a case", "因案件限制处理"),
+    "asked_export": ("Download the answer (ZIP)", "下载答复文件（ZIP）"),
+    "asked_export_named": (
+        "Download the answer (ZIP): {company}, asked {when}",
+        "下载答复文件（ZIP）：{company}，{when}提交",
+    ),
     "asked_retracted": ("taken back", "已撤回请求"),
     "complain": ("Complain", "投诉"),
     "complain_label": ("What happened?", "请说明情况"),

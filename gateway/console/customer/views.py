@@ -171,7 +171,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the customer asked a company for, by when it has to answer, and what it answered."""
+    """What the customer asked a company for, by when it has to answer, and what it answered: a file, if exported."""
 
     id: str
     kind: str
@@ -180,6 +180,7 @@ class Asked:
     received_at: int
     due_at: int
     answer: str
+    is_exported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

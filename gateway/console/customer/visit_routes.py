@@ -38,6 +38,7 @@ def handlers() -> list[tuple[str, str, Handler]]:
         ("POST", "/suggestions", _switch),
         ("GET", "/rights", _rights),
         ("POST", "/ask", _ask),
+        ("POST", "/export", _export),
         ("GET", "/record.json", _copy),
         ("GET", "/record.pdf", _pdf),
     ]
@@ -161,6 +162,12 @@ def _wish(form: Mapping[str, str], record: Record) -> Wish:
     if kind not in record.kinds or company not in [one.id for one in record.companies]:
         raise Invalid("invalid_wish", "This cannot be asked for here.", field="kind")
     return Wish(kind, company, text)
+
+
+async def _export(guest: Guest) -> Response:
+    form = await guest.form_of_visit()
+    content = await guest.desk.export(await guest.visit(), form.get("request", ""))
+    return download(content, "my-data.zip", "application/zip")
 
 
 async def _copy(guest: Guest) -> Response:

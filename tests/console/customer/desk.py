@@ -188,9 +188,12 @@ class FakeDesk:
                 Suggestion(AT, said["hotel"], False, (Product("City 城市", ()),), ()),
             ),
             switches=tuple(Switch(company, off) for company, off in self.switched.items()),
-            asked=tuple(
-                Asked(str(at), one.kind, said[one.company], "open", AT, AT + 15 * DAY, "")
-                for at, one in enumerate(self.told)
+            asked=(
+                Asked("answered", "copy", said["bank"], "answered", AT, AT + 15 * DAY, "OK 已办理", is_exported=True),
+                *(
+                    Asked(str(at), one.kind, said[one.company], "open", AT, AT + 15 * DAY, "")
+                    for at, one in enumerate(self.told)
+                ),
             ),
         )
 
@@ -217,6 +220,11 @@ class FakeDesk:
     async def ask(self, visit: Visit, wish: Wish) -> str:
         self.told.append(wish)
         return f"K7-000{len(self.told)}"
+
+    async def export(self, visit: Visit, request: str) -> bytes:
+        if request != "answered":
+            raise NotFound
+        return b"PK"
 
     async def switch(self, visit: Visit, company: str, *, off: bool) -> None:
         if company not in self.switched:

@@ -313,6 +313,16 @@ async def test_a_request_that_the_page_does_not_have_is_none(
     assert desk.told == []
 
 
+async def test_the_answer_to_a_request_for_a_copy_is_a_file(someone: Visitor) -> None:
+    await someone.come()
+    page = (await someone.get("/my/rights")).text
+    assert page.count('action="/my/export"') == 1
+    answer = await someone.press("/my/export", request="answered")
+    assert (answer.content, answer.headers["content-type"]) == (b"PK", "application/zip")
+    await someone.get("/my/rights")
+    assert (await someone.press("/my/export", request="other")).status_code == 404
+
+
 async def test_rights_name_the_officers_and_the_authority(someone: Visitor) -> None:
     await someone.come()
     page = (await someone.get("/my/rights")).text
