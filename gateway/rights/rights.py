@@ -49,7 +49,7 @@ class Rights:
         disclosures: Disclosures,
         forgetting: Sequence[Forgetting] = (),
     ) -> Self:
-        """`forgetting`: who else keeps something of a person, and deletes it with the key."""
+        """`forgetting`: how everybody else who keeps something of a person deletes it with the key."""
         requests = Requests(database, ledger, keyring, datasets)
         tasks = Tasks(database, ledger, keyring)
         granting = Granting(records, following, forgetting)
