@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from gateway.bundles.bundles import PERSONALISATION
 from gateway.bundles.persons import BundlePersons
 from gateway.clock import MILLISECONDS
 from gateway.consents.asking import Visit
+from gateway.consents.notice_text import PERSONALISATION
 from gateway.consents.record import Record
 from gateway.console.customer import views
 from gateway.console.customer.shown import LANGUAGE_TAGS
