@@ -10,6 +10,7 @@ from gateway.access.disclosures import Disclosures
 from gateway.access.enforcement import EnforcementPoint
 from gateway.agreements import Agreements
 from gateway.approvals.act import Act
+from gateway.bundles import forgetting as bundles
 from gateway.bundles.bundling import Bundling
 from gateway.bundles.rule_sets import RuleSets
 from gateway.catalog import Datasets
@@ -23,6 +24,7 @@ from gateway.console.customer.counter import Counter
 from gateway.database import Database
 from gateway.ledger import Ledger
 from gateway.overlap.overlapping import Overlapping
+from gateway.referrals import forgetting as referrals
 from gateway.referrals.letters import Letters
 from gateway.referrals.referrals import Referrals
 from gateway.rights.rights import Rights
@@ -92,9 +94,10 @@ async def persons_of(
         receipts=consents.receipts,
         following=following,
         disclosures=disclosures,
-        forgetting=[asking.contacts],
+        forgetting=[asking.forget, bundles.forget, referrals.forget],
     )
     letters = Letters(database, asking.contacts, senders)
+    bundling = Bundling.of(*core, agreements=agreements, enforcement=enforcement, rule_sets=RuleSets(database, ledger))
     try:
         yield Persons(
             consents=consents,
@@ -112,14 +115,13 @@ async def persons_of(
                 consents=consents,
                 following=following,
                 disclosures=disclosures,
+                bundles=bundling.persons,
                 requests=rights,
                 kinds=tuple(RightKind),
             ),
             referrals=Referrals.of(*core, agreements=agreements, enforcement=enforcement, telling=letters),
             overlapping=Overlapping.of(*core, agreements=agreements, enforcement=enforcement),
-            bundling=Bundling.of(
-                *core, agreements=agreements, enforcement=enforcement, rule_sets=RuleSets(database, ledger)
-            ),
+            bundling=bundling,
         )
     finally:
         await asking.close()

@@ -258,7 +258,8 @@ class Member:
                 for name, said in schema["properties"].items()
             ]
             asked = notices.item(notices.party(recipient.id, recipient.uscc), purpose, fields=fields)
-            document = notices.notice(notices.party(self.id, self.uscc), [asked])
+            automated = {"used": True, "explanation": notices.TEXT} if purpose == "personalisation" else {"used": False}
+            document = notices.notice(notices.party(self.id, self.uscc), [asked], automated_decisions=automated)
             self.notices[place] = await self.publish(dataset, f"{purpose} {recipient.name}", document)
         return self.notices[place]
 

@@ -28,6 +28,7 @@ from gateway.canonical import canonical
 from gateway.catalog.subject_keys import subject_keys
 from gateway.catalog.tables import dataset, record, upload
 from gateway.clock import Clock
+from gateway.consents.notice_text import PERSONALISATION
 from gateway.database import Database, Query, Row
 from gateway.errors import NotFound, TooLarge
 from gateway.identifiers import random_id
@@ -36,7 +37,6 @@ from gateway.ledger import Draft, Kind, Ledger
 from gateway.vault.keyring import KeyRing, WrappedSubjectKey
 from gateway.vault.tables import subject_key
 
-PERSONALISATION: Final = "personalisation"
 PRODUCTS: Final = "product_information"
 """The purpose that product lists are read for."""
 MOST_PRODUCTS: Final = 1_000

@@ -1,4 +1,4 @@
-"""What an owner does about bundles for its customers: the off switch, and telling them why (PIPL Art. 24, 44, 48)."""
+"""What persons may want of bundles: the off switch, and to be told why (PIPL Art. 24, 44, 48)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.agreements.fields import IDENTIFIER, matching, members, text
 from gateway.bundles.bundles import Bundles
-from gateway.bundles.switches import turn
+from gateway.bundles.switches import is_off, turn
 from gateway.catalog import Datasets
 from gateway.database import Database
 from gateway.errors import Invalid
@@ -17,9 +17,13 @@ from gateway.vault.keyring import KeyRing
 
 
 class BundlePersons:
-    """For the dataset's owner alone, who names a person as its rows do. Unknown persons look like known ones."""
+    """For the person's own page, and for the dataset's owner, who names a person as its rows do.
+
+    Unknown persons look like known ones.
+    """
 
     def __init__(self, database: Database, ledger: Ledger, keyring: KeyRing, bundles: Bundles) -> None:
+        self._database = database
         self._datasets = Datasets(database, ledger)
         self._ledger = ledger
         self._keyring = keyring
@@ -31,9 +35,7 @@ class BundlePersons:
         members(said, ("dataset", "subject", "off"), "")
         if not isinstance(said["off"], bool):
             raise Invalid("invalid_switch", "This is true or false.", field="/off")
-        person = await self._person(subject, said)
-        async with self._ledger.changing(subject.member, narrows={subject.member}) as change:
-            await turn(change, subject.member, person, off=said["off"], actor=subject.actor())
+        await self.turn(subject.member, await self._person(subject, said), off=said["off"], actor=subject.actor())
         return {"dataset": said["dataset"], "off": said["off"]}
 
     async def explain(self, subject: Subject, said: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -45,6 +47,20 @@ class BundlePersons:
             facts = {"act": "bundles_explained", "actor": subject.actor(), "subject": person}
             change.enter(Draft(log=subject.member, kind=Kind.QUERY, facts=facts))
         return await self._bundles.of_person(subject.member, person)
+
+    async def turn(self, owner: str, pseudonym: str, *, off: bool, actor: Mapping[str, str]) -> None:
+        """Turn a person's switch, in force for every member as soon as this returns."""
+        async with self._ledger.changing(owner, narrows={owner}) as change:
+            await turn(change, owner, pseudonym, off=off, actor=actor)
+
+    async def is_off(self, owner: str, pseudonym: str) -> bool:
+        """Whether a person has switched bundles off."""
+        return await is_off(self._database, owner, pseudonym)
+
+    async def told(self, owner: str, pseudonym: str) -> list[dict[str, Any]]:
+        """What was offered to a person and why, for its page: which fields had a part in it, never their values."""
+        found = await self._bundles.of_person(owner, pseudonym)
+        return [{name: said for name, said in one.items() if name != "preferences"} for one in found]
 
     async def _person(self, subject: Subject, said: Mapping[str, Any]) -> str:
         found = await self._datasets.owned(subject, matching(said["dataset"], "/dataset", IDENTIFIER))

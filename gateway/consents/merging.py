@@ -1,7 +1,8 @@
 """Two subjects of a dataset that are one person: merging them never makes more stand, and a withdrawal wins.
 
 Both keep their pseudonyms, records and proofs. Whatever the person withdrew or refused as the one does not stand as
-the other either, unless it was given later; a consent as the one gives nothing as the other.
+the other either, unless it was given later, and whatever it withdraws from then on is withdrawn as both; a consent as
+the one gives nothing as the other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gateway.consents.entries import merged_entry
 from gateway.consents.past import keep_withdrawal_at
 from gateway.consents.record import Record
 from gateway.consents.records import Records
+from gateway.consents.same_person import link
 from gateway.consents.states import STEPS, Event, State
 from gateway.consents.tables import withdrawal
 from gateway.database import Query
@@ -57,6 +59,7 @@ class Merging:
                 *await self._spread(change, dataset, one, other, subject),
                 *await self._spread(change, dataset, other, one, subject),
             ]
+            await link(change, dataset.no, one, other)
             change.enter(merged_entry(subject, dataset, sorted(ended)))
         return orjson.dumps({"dataset": dataset.id, "withdrawn": sorted(ended)})
 

@@ -24,6 +24,8 @@ LONGEST_NOTICE = 256 * 1024
 LANGUAGES = ("zh-CN", "en")
 CHANNELS = ("email", "phone", "sms", "wechat")
 DISCLOSURE, CONTACT = "disclosure", "contact"
+PERSONALISATION = "personalisation"
+"""The purpose of which suggestions are made by rules."""
 _NOBODYS = "ZZ"
 """The country of a member that has stated none."""
 _VALIDATOR = jsonschema_rs.Draft202012Validator(dict(SCHEMA))
@@ -69,9 +71,7 @@ def check(document: Mapping[str, Any], dataset: Dataset, companies: Mapping[str,
         _check_party(party, companies, f"/controllers/{index}")
     if dataset.owner not in [party["member"] for party in document["controllers"]]:
         raise _wrong("/controllers", "Who provides the information is named (PIPL Art. 17 (1)).")
-    automated = document["automated_decisions"]
-    if automated["used"] and "explanation" not in automated:
-        raise _wrong("/automated_decisions/explanation", "What is decided by automated means is explained (PIPL 24).")
+    _check_automated(document)
     seen: set[ItemKey] = set()
     for index, item in enumerate(document["items"]):
         at = f"/items/{index}"
@@ -104,6 +104,14 @@ def _matter(item: Mapping[str, Any]) -> dict[str, Any]:
         told["recipient"] = {name: told["recipient"][name] for name in ("name", "uscc", "country")}
     fields = [{name: field[name] for name in _MATERIAL_OF_FIELD} for field in item.get("fields", ())]
     return told | {"fields": sorted(fields, key=lambda field: str(field["name"]))}
+
+
+def _check_automated(document: Mapping[str, Any]) -> None:
+    told = document["automated_decisions"]
+    if not told["used"] and any(item["purpose"] == PERSONALISATION for item in document["items"]):
+        raise _wrong("/automated_decisions/used", "Whoever personalises decides by automated means (PIPL Art. 24).")
+    if told["used"] and "explanation" not in told:
+        raise _wrong("/automated_decisions/explanation", "What is decided by automated means is explained (PIPL 24).")
 
 
 def _check_party(party: Mapping[str, Any], companies: Mapping[str, Company], at: str) -> None:

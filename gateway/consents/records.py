@@ -22,7 +22,8 @@ from gateway.consents.proposing import born, check_new
 from gateway.consents.receipt_text import KIND_OF_EVENT
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.record import NewRecord, Record, bits_of, chosen, names_of
-from gateway.consents.states import STANDING, Event, State, follow
+from gateway.consents.same_person import subjects_of
+from gateway.consents.states import STANDING, STEPS, Event, State, follow
 from gateway.consents.steps import NEW_PERMISSION, permission_row, take
 from gateway.consents.tables import consent_record
 from gateway.database import Query, Reading
@@ -117,10 +118,12 @@ class Records:
         elif event is Event.AMEND:
             moved = {"fields": amended(caught_up, dataset, fields)}
         elif event is Event.WITHDRAW and caught_up.kind == DISCLOSURE:
-            about = (caught_up.dataset_no, caught_up.pseudonym, caught_up.recipient, caught_up.purpose)
-            await keep_withdrawal(change, *about)
+            for subject in await subjects_of(change.tx, caught_up.dataset_no, caught_up.pseudonym):
+                await keep_withdrawal(change, dataset.no, subject, caught_up.recipient, caught_up.purpose)
         after = await self.step(change, caught_up, event, dataset, actor=actor, details=details, **moved)
         change.enter(entry_of(after, event, actor, names_of(dataset, after.fields)))
+        if event is Event.WITHDRAW:
+            await self._withdraw_duplicates(change, after, dataset, actor)
         return after
 
     async def step(
@@ -144,6 +147,19 @@ class Records:
         if record.state in STANDING and lost and after.state not in (State.ON_HOLD, State.SUPERSEDED):
             await self._tell(change, after, "amended" if after.state is State.GIVEN else after.state.value)
         return after
+
+    async def _withdraw_duplicates(
+        self, change: Change, of: Record, dataset: Dataset, actor: Mapping[str, str]
+    ) -> None:
+        """What a person withdrew as one subject does not stand as another one that it is, either."""
+        for subject in (await subjects_of(change.tx, of.dataset_no, of.pseudonym))[1:]:
+            for one in await self.of_person(change.tx, of.owner, subject):
+                if one.dataset_no != of.dataset_no or one.key != of.key:
+                    continue
+                caught_up = await self.catch_up(change, one)
+                if Event.WITHDRAW in STEPS.get(caught_up.state, {}):
+                    after = await self.step(change, caught_up, Event.WITHDRAW, dataset, actor=actor)
+                    change.enter(entry_of(after, Event.WITHDRAW, actor, names_of(dataset, after.fields)))
 
     async def catch_up(self, change: Change, record: Record) -> Record:
         """Record the steps that the clock has taken by now; the record as it stands then."""

@@ -73,6 +73,15 @@ withdrawal = Table(
     Index(None, "dataset_no", "pseudonym"),
 )
 
+same_person = Table(
+    "same_person",
+    metadata,
+    Column("dataset_no", BigInteger, ForeignKey("dataset.no"), primary_key=True, autoincrement=False),
+    Column("pseudonym", Text, primary_key=True),
+    Column("other", Text, primary_key=True),
+)
+"""Subjects that are one person, by the owner's word: a row from either side."""
+
 notice = Table(
     "notice",
     metadata,

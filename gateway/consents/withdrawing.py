@@ -11,6 +11,7 @@ from gateway.consents.entries import withdrawn_entry
 from gateway.consents.past import keep_withdrawal
 from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.records import Records
+from gateway.consents.same_person import subjects_of
 from gateway.consents.states import STEPS, Event
 from gateway.consents.tables import consent_record
 from gateway.database import Database, Query
@@ -56,7 +57,8 @@ class Withdrawing:
     ) -> bytes:
         """Withdraw every consent of a person, or those for one recipient or purpose; needs the action `withdraw`.
 
-        It stands against consents given earlier and recorded later, too. The answer is the same whether anything
+        It reaches every subject that is this person (`Merging`), and stands against consents given earlier and recorded
+        later, too. The answer is the same whether anything
         stood or not, but for the number withdrawn. `person` is read as a row's subject is; `Invalid` names
         /subject where no row can have it.
         """
@@ -73,11 +75,13 @@ class Withdrawing:
         self, subject: Subject, dataset: Dataset, pseudonym: str, recipient: str, purpose: str
     ) -> list[str]:
         async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
-            about = {"owner": dataset.owner, "pseudonym": pseudonym, "dataset_no": dataset.no}
-            found = [Record.of(row) for row in await change.tx.all(_OF_PERSON, **about)]
-            matching = [one for one in found if recipient in ("", one.recipient) and purpose in ("", one.purpose)]
-            withdrawn = [one.id for one in matching if await self._end(change, dataset, one, subject)]
-            await keep_withdrawal(change, dataset.no, pseudonym, recipient, purpose)
+            withdrawn = []
+            for same in await subjects_of(change.tx, dataset.no, pseudonym):
+                about = {"owner": dataset.owner, "pseudonym": same, "dataset_no": dataset.no}
+                found = [Record.of(row) for row in await change.tx.all(_OF_PERSON, **about)]
+                matching = [one for one in found if recipient in ("", one.recipient) and purpose in ("", one.purpose)]
+                withdrawn += [one.id for one in matching if await self._end(change, dataset, one, subject)]
+                await keep_withdrawal(change, dataset.no, same, recipient, purpose)
             ids = sorted(withdrawn)
             change.enter(withdrawn_entry(subject, dataset, ids, recipient, purpose))
         return ids

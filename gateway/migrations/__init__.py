@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NEWEST", "configuration", "current", "upgrade"]
 
-NEWEST = "0020"
+NEWEST = "0021"
 """The revision that this version of the gateway was written for."""
 
 _version = Table("alembic_version", MetaData(), Column("version_num", Text))

@@ -203,7 +203,7 @@ class Acts:
         name = choice(said.get("act"), "/act", tuple(ACTS))
         act, is_referrers = ACTS[name], name in REFERRERS
         members(said, ("act", *act.members), "", optional=() if is_referrers else ("note",))
-        seen = await of_party(self._database, referral_id, subject.member, self._clock())
+        seen = await self._standing(subject.member, referral_id)
         if is_referrers is not (subject.member == seen.owner):
             raise Refused((Reason("OTHER_SIDE_ONLY"),))
         if name in _UNDER_AGREEMENT:
@@ -219,11 +219,17 @@ class Acts:
                 await change.tx.run(_NOTE, **row)
             if name == Event.SUBMIT.value:
                 return {"id": done.id, "state": told_state(done)}
-            return told_to(subject.member, done, keys)
+            return {"id": done.id}  # what is kept for an equal request; never the words of the preview
 
         contesting = await rivals_in_conflict(self._database, seen, self._clock())
         logs = {seen.owner, seen.recipient, *(one.owner for one in contesting)}
-        return await filing.once(self._database, self._ledger, work, *sorted(logs))
+        kept = await filing.once(self._database, self._ledger, work, *sorted(logs))
+        if name == Event.SUBMIT.value:
+            return kept
+        return canonical(told_to(subject.member, await self._standing(subject.member, referral_id), keys))
+
+    async def _standing(self, member: str, referral_id: str) -> Referral:
+        return await of_party(self._database, referral_id, member, self._clock())
 
     async def _sealed(self, seen: Referral, said: Mapping[str, Any]) -> str:
         if "note" not in said:

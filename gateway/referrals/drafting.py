@@ -8,6 +8,7 @@ from sqlalchemy import and_, bindparam, insert, or_, select
 
 from gateway.agreements import Agreement, Agreements
 from gateway.agreements.fields import IDENTIFIER, PURPOSE, matching, members, text
+from gateway.canonical import canonical, parse_canonical
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.catalog.subject_keys import subject_keys
@@ -127,9 +128,11 @@ class Drafting:
             await keep_terms(change.tx, referral_id, found.recipient, terms)
             made = await existing(change.tx, referral_id, change.now_ms)
             enter_both(change, "referral_drafted", subject, made, purpose=purpose)
-            return told_to(subject.member, made, keys)
+            return {"id": made.id}  # what is kept for an equal request; never the words of the preview
 
-        return await filing.once(self._database, self._ledger, work, found.owner)
+        kept = parse_canonical(await filing.once(self._database, self._ledger, work, found.owner))
+        made = await existing(self._database, kept["id"], self._clock())
+        return canonical(told_to(subject.member, made, keys))
 
     async def _place(self, subject: Subject, said: dict[str, Any], purpose: str) -> tuple[Agreement, Dataset]:
         found = await self._agreements.visible(subject.member, matching(said["agreement"], "/agreement", IDENTIFIER))

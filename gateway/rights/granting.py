@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, exists, select
 
 from gateway.agreements.fields import matching, members
-from gateway.catalog.tables import dataset, legal_hold, record, upload
+from gateway.catalog.tables import dataset, legal_hold, record, record_term, upload
 from gateway.consents.records import Records
 from gateway.consents.states import Event, State
 from gateway.database import Query, Reading
@@ -25,6 +25,17 @@ from gateway.vault.tables import subject_key
 _SHRED = Query(
     delete(subject_key).where(
         subject_key.c.member_id == bindparam("owner"), subject_key.c.scope == bindparam("pseudonym")
+    )
+)
+_RECORDS = (
+    select(record)
+    .join(dataset, dataset.c.no == record.c.dataset_no)
+    .where(dataset.c.owner_id == bindparam("owner"), record.c.pseudonym == bindparam("pseudonym"))
+)
+_FORGET_TERMS = Query(
+    delete(record_term).where(
+        record_term.c.upload_no.in_(_RECORDS.with_only_columns(record.c.upload_no)),
+        record_term.c.record_id.in_(_RECORDS.with_only_columns(record.c.id)),
     )
 )
 _KEPT_FOR = Query(
@@ -95,7 +106,8 @@ class Granting:
         return Granted(Step.ANSWER, {})
 
     async def delete(self, change: Change, of: Request, actor: Mapping[str, str]) -> Granted:
-        """Shred the person's key at the owner, end its consents, and tell everybody who ever received.
+        """Shred the person's key at the owner with all that its data is found by, end its consents, and tell
+        everybody who ever received.
 
         While a case keeps a dataset that holds the person, nothing is deleted: everything is restricted instead
         (PIPL 47, clauses 3.3.4, 7.2.2).
@@ -106,9 +118,10 @@ class Granting:
             return Granted(Step.RESTRICT, {"kept_for": cases, "held": held})
         received = await receivers_of(change.tx, of.person)
         ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
+        await change.tx.run(_FORGET_TERMS, owner=of.owner, pseudonym=of.pseudonym)
         await change.tx.run(_SHRED, owner=of.owner, pseudonym=of.pseudonym)
         for one in self.forgetting:
-            await one.forget(change.tx, of.owner, of.pseudonym)
+            await one(change.tx, of.owner, of.pseudonym)
         for no in sorted({no for one in received.values() for no in one.datasets}):
             await self.following.queue(change, of.owner, no, of.pseudonym, cause="erased")
         return Granted(Step.ANSWER, {"shredded": True, "ended": ended, "recipients": len(received)})

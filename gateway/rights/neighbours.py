@@ -76,7 +76,7 @@ class Disclosures(Protocol):
 
 
 class Forgetting(Protocol):
-    """Whoever keeps something else of a person under its pseudonym, such as how to reach it."""
+    """How whoever keeps something else of a person under its pseudonym, such as how to reach it, deletes that."""
 
-    async def forget(self, tx: Transaction, owner: str, pseudonym: str) -> object:
+    async def __call__(self, tx: Transaction, owner: str, pseudonym: str) -> object:
         """Delete it in this transaction."""

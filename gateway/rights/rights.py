@@ -49,7 +49,7 @@ class Rights:
         disclosures: Disclosures,
         forgetting: Sequence[Forgetting] = (),
     ) -> Self:
-        """`forgetting`: who else keeps something of a person, and deletes it with the key."""
+        """`forgetting`: how everybody else who keeps something of a person deletes it with the key."""
         requests = Requests(database, ledger, keyring, datasets)
         tasks = Tasks(database, ledger, keyring)
         granting = Granting(records, following, forgetting)
@@ -89,6 +89,11 @@ class Rights:
     async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
         """The person asks no more."""
         await self.requests.retract(person, request_id, visit=visit)
+
+    async def export(self, person: Person, request_id: str, *, visit: str) -> bytes:
+        """What an answered request gives the person to take along, over a link of its own that is fetched at once."""
+        link = await self.exporting.link_for(person, request_id, visit=visit)
+        return await self.exporting.fetch(link["token"])
 
     async def of_person(self, reading: Reading, person: Person) -> list[dict[str, Any]]:
         """A person's requests at one owner, with what was answered, for the person's page."""

@@ -63,6 +63,7 @@ _LACKING: list[tuple[Spoil, str]] = [
     (with_("US", "items", 0, "recipient", "country"), "items/0/recipient/country"),
     (with_("US", "jurisdiction"), "items/0/cross_border"),
     (with_({"used": True}, "automated_decisions"), "automated_decisions/explanation"),
+    (with_("personalisation", "items", 0, "purpose"), "automated_decisions/used"),
     (with_([party(BANK, uscc_of(1))], "controllers"), "controllers"),
     (with_("nothing", "items", 0, "fields", 0, "name"), "items/0/fields/0/name"),
     (with_("number", "items", 0, "fields", 1, "name"), "items/0/fields/1/name"),

@@ -366,6 +366,23 @@ async def test_a_refusal_of_one_duplicate_ends_what_the_other_gave_before(shop: 
     assert await desk.state(one["id"]) == "withdrawn"
 
 
+@pytest.mark.parametrize("on_the_page", [False, True])
+async def test_a_later_withdrawal_as_one_duplicate_reaches_every_other(shop: Shop, *, on_the_page: bool) -> None:
+    desk = await opened_desk(shop)
+    merge = desk.consents.merging.merge
+    for duplicate in ("C2", "C3"):
+        await merge(shop.owner, desk.dataset.id, person=duplicate, duplicate="C1" if duplicate == "C2" else "C2")
+    given = [(await desk.record(statement(desk.now - 5, subject=who)))[0]["id"] for who in ("C1", "C2", "C3", "C4")]
+    [other] = await desk.record(statement(desk.now - 5, subject="C3", recipient=HOTEL))
+    if on_the_page:
+        await desk.act(given[0], Event.WITHDRAW)
+    else:
+        await desk.consents.withdrawing.one(shop.owner, given[0])
+    assert [await desk.state(one) for one in given] == [*["withdrawn"] * 3, "given"]
+    assert await desk.state(other["id"]) == "given", "for another recipient"
+    assert (await desk.record(statement(desk.now - 5, subject="C3")))[0]["result"] == "outdated"
+
+
 _NUMBERS = count()
 STEPS = st.lists(st.tuples(st.sampled_from(Event), st.integers(0, 3)), max_size=12)
 

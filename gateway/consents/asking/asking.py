@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from gateway.clock import Clock, seconds
-from gateway.consents.asking import codes, links, visits
+from gateway.consents.asking import codes, forgetting, links, visits
 from gateway.consents.asking.browser import Browser
 from gateway.consents.asking.budget import Budget
 from gateway.consents.asking.deciding import Choice, Deciding, Decision
@@ -25,7 +25,7 @@ from gateway.consents.contacts import Address, Contacts
 from gateway.consents.record import Record
 from gateway.consents.records import Records
 from gateway.consents.states import STEPS, Event, State
-from gateway.database import Database
+from gateway.database import Database, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
 from gateway.ledger import Change, Draft, Ledger
 from gateway.ledger import Kind as EntryKind
@@ -188,6 +188,11 @@ class Asking:
         if language not in LANGUAGES:
             raise Invalid("invalid_language", f"One of {', '.join(LANGUAGES)}.", field="language")
         await self.finding.find(typed, language)
+
+    async def forget(self, tx: Transaction, owner: str, pseudonym: str) -> None:
+        """Leave nothing of how a person is reached, nor anything that leads to it, as an erasure asks for."""
+        await self.contacts.forget(tx, owner, pseudonym)
+        await forgetting.forget(tx, owner, pseudonym)
 
     async def close(self) -> None:
         """Let what is being sent leave."""

@@ -95,11 +95,16 @@ class Deciding:
         about = await self.of(change.tx, visit)
         if only is None:
             only = {one.id for one, _ in about.values() if one.effective(seconds(change.now_ms)) in STANDING}
-        outcome = {}
+        outcome: dict[str, State] = {}
         for record_id in sorted(only):
             if record_id not in about:
                 raise NotFound
-            outcome[record_id] = await self._act(change, *about[record_id], Event.WITHDRAW, told)
+            record, holder = about[record_id]
+            now = await self._records.get(change.tx, record_id)
+            if now is not None and now.state is State.WITHDRAWN and now.sequence > record.sequence:
+                outcome[record_id] = now.state  # in this change, as the same person's under another subject
+            else:
+                outcome[record_id] = await self._act(change, record, holder, Event.WITHDRAW, told)
         return outcome
 
     async def _take(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Self
 
 from gateway.access.disclosures import Disclosures
+from gateway.bundles.persons import BundlePersons
 from gateway.clock import Clock
 from gateway.consents.asking import Asking, Browser, Choice, Decision, Kind, Visit
 from gateway.consents.consents import Consents
@@ -14,6 +15,7 @@ from gateway.console.customer import views
 from gateway.console.customer.desk import Came, NotVisiting
 from gateway.console.customer.gathering import Gathering
 from gateway.console.customer.shown import LANGUAGE_TAGS
+from gateway.console.customer.suggesting import Suggesting
 from gateway.console.customer.views import Answer, CopyOfRecord
 from gateway.console.customer.wishes import Requests, Wishes
 from gateway.database import Database
@@ -25,10 +27,13 @@ _CHOICES: Final = {Answer.GIVE: Choice.GIVE, Answer.REFUSE: Choice.REFUSE, Answe
 class Counter:
     """See `Desk`; nothing here widens what a visit is about."""
 
-    def __init__(self, asking: Asking, gathering: Gathering, wishes: Wishes, clock: Clock) -> None:
+    def __init__(
+        self, asking: Asking, gathering: Gathering, wishes: Wishes, suggesting: Suggesting, clock: Clock
+    ) -> None:
         self._asking = asking
         self._gathering = gathering
         self._wishes = wishes
+        self._suggesting = suggesting
         self._clock = clock
 
     @classmethod
@@ -41,15 +46,23 @@ class Counter:
         consents: Consents,
         following: Following,
         disclosures: Disclosures,
+        bundles: BundlePersons,
         requests: Requests | None = None,
         kinds: Sequence[str] = (),
     ) -> Self:
         """`kinds` of requests can be made on the page; without `requests`, none."""
         wishes = Wishes(database, requests, kinds)
+        suggesting = Suggesting(bundles)
         gathering = Gathering(
-            database, clock, consents=consents, following=following, disclosures=disclosures, wishes=wishes
+            database,
+            clock,
+            consents=consents,
+            following=following,
+            disclosures=disclosures,
+            wishes=wishes,
+            suggestions=suggesting,
         )
-        return cls(asking, gathering, wishes, clock)
+        return cls(asking, gathering, wishes, suggesting, clock)
 
     async def ask_for_link(self, contact: str, language: str) -> None:
         """See `Desk`."""
@@ -105,6 +118,14 @@ class Counter:
     async def ask(self, visit: Visit, wish: views.Wish) -> str:
         """See `Desk`."""
         return await self._wishes.ask(visit, wish)
+
+    async def export(self, visit: Visit, request: str) -> bytes:
+        """See `Desk`."""
+        return await self._wishes.export(visit, request)
+
+    async def switch(self, visit: Visit, company: str, *, off: bool) -> None:
+        """See `Desk`."""
+        await self._suggesting.turn(visit, company, off=off)
 
     async def decide(self, visit: Visit, decision: views.Decision) -> None:
         """See `Desk`."""

@@ -72,5 +72,11 @@ class Desk(Protocol):
     async def ask(self, visit: Visit, wish: Wish) -> str:
         """Hand a request or a complaint over to a company, sealed; the number that it goes by."""
 
+    async def export(self, visit: Visit, request: str) -> bytes:
+        """The file that a granted request gives, to take along; `NotFound` for any other, `Conflicting` for none."""
+
+    async def switch(self, visit: Visit, company: str, *, off: bool) -> None:
+        """Let no suggestions be made from what a company holds, or let them again; `NotFound` for any other."""
+
     async def leave(self, ticket: str) -> None:
         """Close the visit."""

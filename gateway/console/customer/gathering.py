@@ -12,7 +12,8 @@ from gateway.consents.consents import Consents
 from gateway.consents.following import Following, Progress
 from gateway.consents.receipts import Kept
 from gateway.consents.record import Record, names_of
-from gateway.console.customer import shown, views
+from gateway.console.customer import shown, suggesting, views
+from gateway.console.customer.suggesting import Suggesting
 from gateway.console.customer.told import Told, name_of, told_of
 from gateway.console.customer.wishes import Wishes
 from gateway.database import Database
@@ -31,6 +32,7 @@ class Gathering:
         following: Following,
         disclosures: Disclosures,
         wishes: Wishes,
+        suggestions: Suggesting,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -38,6 +40,7 @@ class Gathering:
         self._following = following
         self._disclosures = disclosures
         self._wishes = wishes
+        self._suggesting = suggestions
 
     async def name(self, member_id: str) -> str:
         """A member's name."""
@@ -52,7 +55,9 @@ class Gathering:
         """Everything, newest first."""
         progress = await self._progress(visit)
         passed = await self._disclosed(visit, about)
+        suggested = await self._suggesting.told(visit)
         others = [step.recipient for step in _flat(progress)] + [one.recipient for one in passed]
+        others += [one["member"] for one in suggested]
         told = await told_of(self._database, about, [*others, *visit.owners])
         now_s = seconds(self._clock())
         newest = sorted(about, key=lambda one: -one.changed_at)
@@ -75,6 +80,8 @@ class Gathering:
             companies=tuple(views.Company(owner, told.name(owner)) for owner in visit.owners),
             kinds=self._wishes.kinds,
             asked=await self._wishes.of(visit, told.name),
+            suggestions=suggesting.shown(suggested, about, told, language),
+            switches=tuple(await self._suggesting.switches(visit)),
         )
 
     async def receipt(self, about: Sequence[Record], receipt: str) -> str:
@@ -86,7 +93,7 @@ class Gathering:
 
     async def copy(self, visit: Visit, about: Sequence[Record]) -> views.CopyOfRecord:
         """Records with their notices, receipts, what was passed on, and how far each recipient has come."""
-        told = await told_of(self._database, about)
+        told = await told_of(self._database, about, visit.owners)
         return {
             "made_at": self._clock(),
             "consents": [self._copied(one, told) for one in about],
@@ -95,6 +102,8 @@ class Gathering:
             "disclosures": [one._asdict() for one in await self._disclosed(visit, about)],
             "follow_ups": [step._asdict() for step in await self._progress(visit)],
             "requests": [asdict(one) for one in await self._wishes.of(visit, told.name)],
+            "suggestions": await self._suggesting.told(visit),
+            "suggestion_switches": [asdict(one) for one in await self._suggesting.switches(visit)],
         }
 
     def _asked(self, about: Iterable[Record]) -> list[Record]:

@@ -18,7 +18,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate
 
 from gateway.console.customer.answers import when
-from gateway.console.customer.views import Holding, Record
+from gateway.console.customer.views import Holding, Record, Suggestion
 from gateway.console.customer.words import say
 
 _FONT: Final = "STSong-Light"
@@ -31,7 +31,7 @@ _Say = Callable[..., str]
 
 
 def rendered(record: Record, language: str) -> bytes:
-    """What the pages show, on paper: consents, what ended and who must stop, what was passed on, who is responsible."""
+    """What the pages show, on paper: consents, what ended, what was passed on and suggested, who is responsible."""
     pdfmetrics.registerFont(UnicodeCIDFont(_FONT))
     t: _Say = partial(say, language)
     story: list[Flowable] = [Paragraph(escape(t("title")), _TITLE)]
@@ -63,8 +63,23 @@ def _sections(record: Record, language: str) -> Iterator[tuple[str, list[str]]]:
         for step in one.progress:
             yield f"{step.recipient} {t('progress_' + step.state)}"
 
+    def suggested(one: Suggestion) -> Iterator[str]:
+        yield f"{when(language, one.at)} {one.member}"
+        for product in one.products:
+            yield f"{product.name}{colon}{comma.join(product.reasons)}" if product.reasons else product.name
+        if one.fields:
+            yield t("suggested_fields", fields=comma.join(one.fields))
+        else:
+            yield t("suggested_without" if one.is_personal else "suggested_generic")
+
     yield t("given"), [line for one in record.given for line in told(one)] or [t("given_none")]
     yield t("followed"), [line for one in record.followed for line in told(one)] or [t("followed_none")]
     passed = [f"{when(language, one.at)} {one.recipient}{colon}{comma.join(one.fields)}" for one in record.disclosures]
     yield t("disclosures"), passed or [t("disclosures_none")]
+    names = {one.id: one.name for one in record.companies}
+    switched = [
+        f"{names[one.company]}{colon}{t('switch_is_off' if one.is_off else 'switch_is_on')}" for one in record.switches
+    ]
+    yield t("suggestions"), switched
+    yield t("suggested"), [line for one in record.suggestions for line in suggested(one)] or [t("suggested_none")]
     yield t("complain"), [f"{one.name}{colon}{one.contact}" for one in record.officers] + [t("authority")]

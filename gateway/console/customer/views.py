@@ -140,8 +140,38 @@ class Company:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """Something that was on a list, with the words of why it stood where it stood."""
+
+    name: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A list that a member put together for the customer, and which fields of theirs had a part in it."""
+
+    at: int
+    member: str
+    is_personal: bool
+    products: tuple[Product, ...]
+    fields: tuple[str, ...]
+
+
+Suggestions = tuple[Suggestion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Whether no suggestions are made from the data that a company holds, which goes by its id here."""
+
+    company: str
+    is_off: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """What the customer asked a company for, by when it has to answer, and what it answered."""
+    """What the customer asked a company for, by when it has to answer, and what it answered: a file, if exported."""
 
     id: str
     kind: str
@@ -150,6 +180,7 @@ class Asked:
     received_at: int
     due_at: int
     answer: str
+    is_exported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +207,8 @@ class Record:
     companies: tuple[Company, ...] = ()
     kinds: tuple[str, ...] = ()
     asked: tuple[Asked, ...] = ()
+    suggestions: Suggestions = ()
+    switches: tuple[Switch, ...] = ()
 
     @property
     def given(self) -> tuple[Holding, ...]:

@@ -20,6 +20,7 @@ from gateway.errors import Invalid, NotFound
 COMPLAINT: Final = "complaint"
 LONGEST_TEXT: Final = 2_000
 _DONE: Final = {Answer.GIVE: "given", Answer.REFUSE: "refused", Answer.LATER: "later"}
+_SWITCHED: Final = {"off": "switched_off", "on": "switched_on"}
 _NOT_CHOSEN: Final = "choose_channel"
 
 
@@ -33,8 +34,11 @@ def handlers() -> list[tuple[str, str, Handler]]:
         ("POST", "/withdraw-all", _withdraw_all),
         ("GET", "/history", _history),
         ("GET", "/receipts/{receipt}", _receipt),
+        ("GET", "/suggestions", _suggestions),
+        ("POST", "/suggestions", _switch),
         ("GET", "/rights", _rights),
         ("POST", "/ask", _ask),
+        ("POST", "/export", _export),
         ("GET", "/record.json", _copy),
         ("GET", "/record.pdf", _pdf),
     ]
@@ -115,6 +119,23 @@ async def _receipt(guest: Guest) -> Response:
     return download(text.encode(), "receipt.jws", "application/jose")
 
 
+async def _suggestions(guest: Guest) -> Response:
+    visit = await guest.visit()
+    record = await guest.desk.record(visit, guest.language)
+    names = {one.id: one.name for one in record.companies}
+    done = said(guest, *_SWITCHED.values())
+    return page(guest, "suggestions.html", visit=visit, record=record, names=names, done=done)
+
+
+async def _switch(guest: Guest) -> Response:
+    form = await guest.form_of_visit()
+    to = form.get("to", "")
+    if to not in _SWITCHED:
+        raise Invalid("invalid_switch", "A switch is on or off.", field="to")
+    await guest.desk.switch(await guest.visit(), form.get("company", ""), off=to == "off")
+    return onward("suggestions", _SWITCHED[to])
+
+
 async def _rights(guest: Guest) -> Response:
     visit = await guest.visit()
     return _rights_page(guest, visit, await guest.desk.record(visit, guest.language))
@@ -141,6 +162,12 @@ def _wish(form: Mapping[str, str], record: Record) -> Wish:
     if kind not in record.kinds or company not in [one.id for one in record.companies]:
         raise Invalid("invalid_wish", "This cannot be asked for here.", field="kind")
     return Wish(kind, company, text)
+
+
+async def _export(guest: Guest) -> Response:
+    form = await guest.form_of_visit()
+    content = await guest.desk.export(await guest.visit(), form.get("request", ""))
+    return download(content, "my-data.zip", "application/zip")
 
 
 async def _copy(guest: Guest) -> Response:

@@ -13,6 +13,7 @@ from gateway.console.customer.shown import Names
 from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.rights.request import Person
+from gateway.rights.states import EXPORTED, RequestState
 
 
 class Requests(Protocol):
@@ -23,6 +24,9 @@ class Requests(Protocol):
 
     async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
         """A person's requests at one owner: `id`, `kind`, `state`, `received_at`, `due_at`, and `answer` if any."""
+
+    async def export(self, person: Any, request_id: str, *, visit: str) -> bytes:
+        """The ZIP that a granted request of this person gives; `NotFound` for another's, `Conflicting` for none."""
 
 
 class Wishes:
@@ -51,18 +55,28 @@ class Wishes:
 
     async def of(self, visit: Visit, names: Names) -> tuple[views.Asked, ...]:
         """What was asked for, and what became of it."""
-        if self._requests is None:
-            return ()
-        async with self._database.reading() as reading:
-            found = [
-                _asked(one, names(person.owner))
-                for person in visit.persons
-                for one in await self._requests.of_person(reading, Person(person.owner, person.pseudonym))
-            ]
+        found = [_asked(one, names(person.owner), visit) for person, one in await self._made(visit)]
         return tuple(sorted(found, key=lambda one: -one.received_at))
 
+    async def export(self, visit: Visit, request_id: str) -> bytes:
+        """What a granted request of the visit's persons gives.
 
-def _asked(told: dict[str, Any], company: str) -> views.Asked:
+        Over a request's link `NotFound`: an export holds more than the question that such a link was sent for.
+        """
+        person = next((person for person, one in await self._made(visit) if one["id"] == request_id), None)
+        if self._requests is None or person is None or visit.request_id is not None:
+            raise NotFound
+        return await self._requests.export(person, request_id, visit=visit.id)
+
+    async def _made(self, visit: Visit) -> list[tuple[Person, dict[str, Any]]]:
+        if self._requests is None:
+            return []
+        persons = [Person(one.owner, one.pseudonym) for one in visit.persons]
+        async with self._database.reading() as reading:
+            return [(person, one) for person in persons for one in await self._requests.of_person(reading, person)]
+
+
+def _asked(told: dict[str, Any], company: str, visit: Visit) -> views.Asked:
     return views.Asked(
         id=told["id"],
         kind=told["kind"],
@@ -71,6 +85,7 @@ def _asked(told: dict[str, Any], company: str) -> views.Asked:
         received_at=_instant(told["received_at"]),
         due_at=_instant(told["due_at"]),
         answer=told.get("answer", ""),
+        is_exported=visit.request_id is None and told["kind"] in EXPORTED and told["state"] == RequestState.ANSWERED,
     )
 
 

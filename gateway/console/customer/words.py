@@ -15,6 +15,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "nav": ("Pages", "页面"),
     "nav_overview": ("Who has what", "谁在使用"),
     "nav_history": ("History", "使用记录"),
+    "nav_suggestions": ("Suggestions", "个性化推荐"),
     "nav_rights": ("Rights", "我的权利"),
     "leave": ("Leave", "退出"),
     "footer": (
@@ -159,6 +160,14 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "done_withdrawn": (
         "Withdrawn. From now on nothing more is passed on. Whoever received something is told to stop; see below.",
         "已撤回。从此刻起不再提供任何信息。已接收信息的企业将收到停止使用的通知，进展见下方。",
+    ),
+    "done_switched_off": (
+        "Switched off. From now on no suggestions are made from your data.",
+        "已关闭。从此刻起不再使用您的信息作个性化推荐。",
+    ),
+    "done_switched_on": (
+        "Switched on. Suggestions may be made from what you have agreed to, and from nothing else.",
+        "已开启。仅会使用您已同意的信息作个性化推荐。",
     ),
     "done_asked": ("It is on its way. Its number: {number}", "已提交，编号：{number}"),
     "done_left": ("You have left. Nobody can go on with this page.", "您已退出，他人无法继续使用此页面。"),

@@ -324,6 +324,23 @@ async def test_a_person_finds_everything_by_its_number_and_withdraws_all_of_it_a
     await world.asking.leave(confirmed)
 
 
+async def test_a_person_who_is_two_merged_subjects_withdraws_both_at_once(world: World) -> None:
+    phone, first = await world.asked()
+    await world.give(phone)
+    world.clock.pass_seconds(61)
+    second = await world.ask(phone, subject="C-again")
+    assert second.status_code == 201, second.text
+    await world.give(phone)
+    pair = {"subject": f"C{phone[-5:]}", "duplicate": "C-again"}
+    merged = await world.bank.post(f"/v1/datasets/{world.dataset}/merges", await world.bank.token(), pair)
+    assert merged.json()["withdrawn"] == []
+    await world.asking.find(phone, "en")
+    await world.asking.finding.settle()
+    confirmed = await world.confirmed(phone)
+    outcome = await world.asking.withdraw_all(confirmed)
+    assert outcome == dict.fromkeys([*first["records"], *second.json()["records"]], State.WITHDRAWN)
+
+
 async def test_a_visit_ends_after_half_an_hour_and_when_it_is_left(world: World) -> None:
     phone, made = await world.asked()
     opened = await world.asking.open(world.box.link(phone), BROWSER)

@@ -19,9 +19,12 @@ from gateway.console.customer.views import (
     Line,
     Notice,
     Party,
+    Product,
     Progress,
     Receipt,
     Record,
+    Suggestion,
+    Switch,
     Wish,
 )
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
@@ -47,6 +50,7 @@ _TEXTS = {
         "budget": "Budget",
         "reason": "So that the offer can be made",
         "impact": "Somebody could guess your age.",
+        "likes": "You like to rest",
     },
     "zh": {
         "bank": "茶马银行",
@@ -62,6 +66,7 @@ _TEXTS = {
         "budget": "预算",
         "reason": "用于提供该优惠",
         "impact": "他人可能据此推断您的年龄。",
+        "likes": "您喜欢休养",
     },
 }
 
@@ -101,6 +106,7 @@ class FakeDesk:
     put_off: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     told: list[Wish] = field(default_factory=list)
+    switched: dict[str, bool] = field(default_factory=lambda: {"bank": False, "air": True})
     waiting: dict[str, int] = field(default_factory=dict)
     visits: dict[str, Visit] = field(default_factory=dict)
 
@@ -177,9 +183,17 @@ class FakeDesk:
             waiting=len(self.open_questions),
             companies=(Company("bank", said["bank"]), Company("air", said["air"])),
             kinds=("correction", "deletion", "complaint"),
-            asked=tuple(
-                Asked(str(at), one.kind, said[one.company], "open", AT, AT + 15 * DAY, "")
-                for at, one in enumerate(self.told)
+            suggestions=(
+                Suggestion(AT, said["hotel"], True, (Product("Spa 温泉", (said["likes"],)),), (said["budget"],)),
+                Suggestion(AT, said["hotel"], False, (Product("City 城市", ()),), ()),
+            ),
+            switches=tuple(Switch(company, off) for company, off in self.switched.items()),
+            asked=(
+                Asked("answered", "copy", said["bank"], "answered", AT, AT + 15 * DAY, "OK 已办理", is_exported=True),
+                *(
+                    Asked(str(at), one.kind, said[one.company], "open", AT, AT + 15 * DAY, "")
+                    for at, one in enumerate(self.told)
+                ),
             ),
         )
 
@@ -206,6 +220,16 @@ class FakeDesk:
     async def ask(self, visit: Visit, wish: Wish) -> str:
         self.told.append(wish)
         return f"K7-000{len(self.told)}"
+
+    async def export(self, visit: Visit, request: str) -> bytes:
+        if request != "answered":
+            raise NotFound
+        return b"PK"
+
+    async def switch(self, visit: Visit, company: str, *, off: bool) -> None:
+        if company not in self.switched:
+            raise NotFound
+        self.switched[company] = off
 
     async def leave(self, ticket: str) -> None:
         self.visits.pop(ticket, None)

@@ -132,6 +132,20 @@ async def test_a_customer_decides_withdraws_and_complains_without_script_on_a_sm
     await context.close()
 
 
+async def test_a_customer_switches_suggestions_off_without_script_on_a_small_phone(
+    browser: Browser, desk: FakeDesk, origin: str
+) -> None:
+    context, page = await _page(browser, java_script_enabled=False, has_touch=True, is_mobile=True)
+    await _come(page, origin)
+    await page.click("nav a[href='/my/suggestions']")
+    await _fits(page)
+    await page.click("button[aria-label='关闭个性化推荐：茶马银行']")
+    assert "已关闭" in await page.inner_text("[role=status]")
+    assert desk.switched["bank"]
+    await _fits(page)
+    await context.close()
+
+
 async def test_the_gateway_itself_takes_a_customer_from_the_link_to_withdrawn(browser: Browser, tmp_path: Path) -> None:
     port = free_port()
     async with opened(tmp_path, port=port) as world, listening(web(world.gateway), port):
@@ -227,7 +241,7 @@ async def test_axe_finds_no_violation_on_any_page(browser: Browser, desk: FakeDe
     await page.goto(f"{origin}/my/overview")
     await page.click("article button >> nth=0")
     await look("overview")
-    for name in ("history", "rights"):
+    for name in ("history", "suggestions", "rights"):
         await page.goto(f"{origin}/my/{name}")
         await look(name)
     await page.fill("#ask-text", "x")
@@ -235,7 +249,7 @@ async def test_axe_finds_no_violation_on_any_page(browser: Browser, desk: FakeDe
     await look("asked")
     await page.click("form[action='/my/leave'] button")
     await look("left")
-    assert len(seen) == 14
+    assert len(seen) == 15
     assert {name: found for name, found in seen.items() if found} == {}
     await context.close()
 
@@ -257,7 +271,7 @@ async def test_nothing_is_loaded_from_elsewhere_and_no_rule_is_broken(
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))
     await _come(page, origin)
-    for name in ("overview", "history", "rights"):
+    for name in ("overview", "history", "suggestions", "rights"):
         await page.goto(f"{origin}/my/{name}")
     assert len(asked) > 8
     assert [url for url in asked if not url.startswith(f"{origin}/my")] == []

@@ -22,7 +22,7 @@ from tests.console.customer.visitor import Visitor, visiting
 _FOLDER = Path(customer.__file__).parent
 _FAMILIES = (
     "answer_", "channel_", "done_", "how_", "item_disclosure", "item_contact", "origin_", "progress_", "receipt_",
-    "state_", "nav_", "fact_", "period_", "after_", "ground_", "country_", "paused_", "kind_", "asked_",
+    "state_", "nav_", "fact_", "period_", "after_", "ground_", "country_", "paused_", "kind_", "asked_", "switch_",
 )  # fmt: skip
 
 
@@ -241,6 +241,44 @@ async def test_what_happened_names_fields_and_recipients(someone: Visitor) -> No
     assert (await someone.get("/my/receipts/other")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("language", "why", "made_from", "generic"),
+    [
+        ("en", "You like to rest", "Made from: Budget", "made from nothing about you"),
+        ("zh", "您喜欢休养", "依据的信息：预算", "未使用您的信息"),
+    ],
+)
+async def test_suggestions_are_shown_with_who_made_them_why_and_from_what(
+    language: str, why: str, made_from: str, generic: str
+) -> None:
+    async with visiting(FakeDesk(), language=language) as someone:
+        await someone.come()
+        page = (await someone.get("/my/suggestions")).text
+        for said in (why, made_from, generic, "Spa 温泉"):
+            assert said in page, said
+
+
+async def test_suggestions_are_switched_off_and_on_for_one_company_in_one_step(
+    someone: Visitor, desk: FakeDesk
+) -> None:
+    await someone.come()
+    await someone.get("/my/suggestions")
+    assert "Switched off." in (await someone.press("/my/suggestions", company="bank", to="off")).text
+    assert desk.switched == {"bank": True, "air": True}
+    assert "Switched on." in (await someone.press("/my/suggestions", company="air", to="on")).text
+    assert desk.switched == {"bank": True, "air": False}
+
+
+@pytest.mark.parametrize(("company", "to", "status"), [("bank", "", 400), ("nobody", "off", 404)])
+async def test_a_switch_that_the_page_does_not_have_is_none(
+    someone: Visitor, desk: FakeDesk, company: str, to: str, status: int
+) -> None:
+    await someone.come()
+    await someone.get("/my/suggestions")
+    assert (await someone.press("/my/suggestions", company=company, to=to)).status_code == status
+    assert desk.switched == {"bank": False, "air": True}
+
+
 async def test_a_copy_is_a_file_for_machines_and_one_for_people(someone: Visitor) -> None:
     await someone.come()
     copy = await someone.get("/my/record.json")
@@ -273,6 +311,16 @@ async def test_a_request_that_the_page_does_not_have_is_none(
     answer = await someone.press("/my/ask", **{"kind": "correction", "company": "air", "text": "x", **over})
     assert answer.status_code == 400
     assert desk.told == []
+
+
+async def test_the_answer_to_a_request_for_a_copy_is_a_file(someone: Visitor) -> None:
+    await someone.come()
+    page = (await someone.get("/my/rights")).text
+    assert page.count('action="/my/export"') == 1
+    answer = await someone.press("/my/export", request="answered")
+    assert (answer.content, answer.headers["content-type"]) == (b"PK", "application/zip")
+    await someone.get("/my/rights")
+    assert (await someone.press("/my/export", request="other")).status_code == 404
 
 
 async def test_rights_name_the_officers_and_the_authority(someone: Visitor) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 
 import httpx
 import pytest
@@ -158,6 +160,61 @@ async def test_a_refusal_is_kept_and_nobody_may_ask_again_for_a_while(world: Wor
         assert "Your no is recorded" in page
         assert "You said no. Until then nobody may ask you the same again." in page
     assert (await world.ask(phone)).status_code == 409
+
+
+async def _requests(world: World, *kinds: str) -> dict[str, str]:
+    """The bank's requests of these kinds, the newest of each."""
+    page = await world.bank.get("/v1/rights", await world.bank.token())
+    assert page.status_code == 200, page.text
+    return {one["kind"]: one["id"] for one in page.json()["items"] if one["kind"] in kinds}
+
+
+async def _grant(world: World, request: str) -> None:
+    """The bank grants a request."""
+    answer = await world.bank.post(f"/v1/rights/{request}/answer", await world.bank.token(), {"text": "见附件。"})
+    assert answer.status_code == 200, answer.text
+
+
+async def test_requests_are_listed_with_their_state_date_and_answer_and_a_granted_one_is_taken_along(
+    world: World,
+) -> None:
+    phone, _ = await world.asked()
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        await visitor.get("/my/rights")
+        for kind in ("correction", "complaint", "copy"):
+            page = (await visitor.press("/my/ask", kind=kind, company=world.bank.id, text="My name is wrong.")).text
+        for said in ("Correct my data", "Complaint", "Get a copy"):
+            assert f"<strong>{said}</strong>: {world.bank.name}" in page
+        assert page.count('<span class="tag">in work</span>') == 3
+        assert page.count("To be answered by") == 3
+        copy = (await _requests(world, "copy"))["copy"]
+        await _grant(world, copy)
+        page = (await visitor.get("/my/rights")).text
+        assert "见附件。" in page
+        assert "/my/export" not in page, "this link was sent for one question"
+        assert (await visitor.press("/my/export", request=copy)).status_code == 404
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        page = (await visitor.get("/my/rights")).text
+        assert page.count('action="/my/export"') == 1
+        file = await visitor.press("/my/export", request=copy)
+        packed = zipfile.ZipFile(BytesIO(file.content))
+        assert {one["kind"] for one in json.loads(packed.read("data.json"))["requests"]} == {
+            "correction",
+            "complaint",
+            "copy",
+        }
+        await visitor.get("/my/rights")
+        refused = await visitor.press("/my/export", request=(await _requests(world, "complaint"))["complaint"])
+        assert refused.status_code == 409
+    theirs, _ = await world.asked()
+    async with _visitor(world) as other:
+        await _find(world, other, theirs)
+        await _come(world, other, theirs)
+        await other.get("/my/rights")
+        assert (await other.press("/my/export", request=copy)).status_code == 404
 
 
 async def test_another_customers_consents_and_receipts_are_not_there(world: World) -> None:

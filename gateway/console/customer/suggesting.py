@@ -1,0 +1,74 @@
+"""What was suggested to customers and why, and their off switch (PIPL Art. 24): for the persons of a visit alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from gateway.bundles.persons import BundlePersons
+from gateway.clock import MILLISECONDS
+from gateway.consents.asking import Visit
+from gateway.consents.notice_text import PERSONALISATION
+from gateway.consents.record import Record
+from gateway.console.customer import views
+from gateway.console.customer.shown import LANGUAGE_TAGS
+from gateway.console.customer.told import Told
+from gateway.errors import NotFound
+
+_PERSONAL: Final = "consented"
+
+
+class Suggesting:
+    """Reads suggestions, and turns switches."""
+
+    def __init__(self, persons: BundlePersons) -> None:
+        self._persons = persons
+
+    async def told(self, visit: Visit) -> list[dict[str, Any]]:
+        """Every suggestion, newest first; over a request's link none, for that was opened for its question alone."""
+        if visit.request_id is not None:
+            return []
+        found = [one for person in visit.persons for one in await self._persons.told(person.owner, person.pseudonym)]
+        return sorted(found, key=lambda one: str(one["made_at"]), reverse=True)
+
+    async def switches(self, visit: Visit) -> list[views.Switch]:
+        """Per company that holds the customer's data, whether suggestions from it are switched off."""
+        is_off = dict.fromkeys(visit.owners, True)
+        for person in visit.persons:
+            is_off[person.owner] &= await self._persons.is_off(person.owner, person.pseudonym)
+        return [views.Switch(owner, off) for owner, off in is_off.items()]
+
+    async def turn(self, visit: Visit, company: str, *, off: bool) -> None:
+        """Turn the switch at a company; `NotFound` for one that does not hold the visitor's data."""
+        persons = [one for one in visit.persons if one.owner == company]
+        if not persons:
+            raise NotFound
+        for person in persons:
+            await self._persons.turn(person.owner, person.pseudonym, off=off, actor={"visit": visit.id})
+
+
+def shown(found: Iterable[Mapping[str, Any]], about: Sequence[Record], told: Told, language: str) -> views.Suggestions:
+    """In the reader's language: products with the words of their reasons, and fields as the notice names them."""
+    tag = LANGUAGE_TAGS[language]
+
+    def one(said: Mapping[str, Any]) -> views.Suggestion:
+        titles = _titles(said["member"], about, told, tag)
+        return views.Suggestion(
+            at=int(datetime.fromisoformat(said["made_at"]).timestamp()) * MILLISECONDS,
+            member=told.name(said["member"]),
+            is_personal=said["basis"] == _PERSONAL,
+            products=tuple(
+                views.Product(item["name"], tuple(said["words"][code][tag] for code in item["reasons"]))
+                for item in said["items"]
+            ),
+            fields=tuple(titles.get(name, name) for name in said["fields_used"]),
+        )
+
+    return tuple(map(one, found))
+
+
+def _titles(member: str, about: Iterable[Record], told: Told, tag: str) -> Mapping[str, str]:
+    """The fields in the words of the notices under which this member may personalise."""
+    of_member = [one for one in about if one.recipient == member and one.purpose == PERSONALISATION]
+    return {name: title for one in of_member for name, title in told.titles(one, tag).items()}
