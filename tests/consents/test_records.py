@@ -373,6 +373,17 @@ async def test_what_the_clock_ended_is_recorded_in_as_many_transactions_as_it_ta
     assert {(await desk.show(one["id"]))["ended_at"] for [one] in told} == {desk.now}
 
 
+async def test_withdrawing_a_contact_by_its_id_leaves_the_disclosure(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [disclosure] = await desk.record(statement(desk.now))
+    contact = await desk.propose(kind="contact", fields=frozenset(), channels=frozenset({"sms"}))
+    await desk.act(contact, Event.GIVE)
+    await desk.consents.withdrawing.one(shop.owner, contact)
+    assert (await desk.state(contact), await desk.live()) == ("withdrawn", 1)
+    await desk.consents.withdrawing.one(shop.owner, disclosure["id"])
+    assert await desk.live() == 0
+
+
 async def test_merging_leaves_what_was_given_after_the_withdrawal_however_often(shop: Shop) -> None:
     desk = await opened_desk(shop)
     for who in ("C1", "C2"):
