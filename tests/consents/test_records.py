@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.consents import overtaken
+from gateway.consents import overtaken, recording
 from gateway.consents.events import events_of, is_chained
 from gateway.consents.marks import COUNTED, FIRST, Marking
 from gateway.consents.minors import Guardian
@@ -371,6 +371,16 @@ async def test_what_the_clock_ended_is_recorded_in_as_many_transactions_as_it_ta
     assert await desk.consents.overtaken.settle() == 3
     assert await desk.narrowing() == before + 3
     assert {(await desk.show(one["id"]))["ended_at"] for [one] in told} == {desk.now}
+
+
+async def test_consents_are_recorded_in_as_many_transactions_as_it_takes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened_desk(shop)
+    monkeypatch.setattr(recording, "_LONGEST_TRANSACTION_S", -1)
+    told = await desk.record(*[statement(desk.now, subject=f"C{n}") for n in range(3)])
+    assert [one["result"] for one in told] == ["recorded"] * 3
+    assert [entry["count"] for entry in await desk.entries() if entry["act"] == "consents_recorded"][-3:] == [1, 1, 1]
 
 
 async def test_withdrawing_a_contact_by_its_id_leaves_the_disclosure(shop: Shop) -> None:
