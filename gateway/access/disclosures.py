@@ -23,6 +23,7 @@ from gateway.ledger.entries import Effect, Kind
 from gateway.ledger.stored import entries, state
 
 _AT_ONCE: Final = 200
+_MOST_ROWS: Final = 500
 _MARKS: Final = (b'"kind":"access"', b'"opening":', b'"consents":')
 _CURSOR = Query(select(disclosure_cursor.c.next).where(disclosure_cursor.c.log_id == bindparam("log")))
 _BEGIN = Query(insert(disclosure_cursor))
@@ -122,10 +123,9 @@ class Disclosures:
         size = (await state(self._database, owner)).size
         at = await self._cursor(owner)
         while at < size:
-            count = min(_AT_ONCE, size - at)
-            rows = await self._read(owner, at, count)
+            rows, reached = await self._read(owner, at, min(_AT_ONCE, size - at))
             async with self._database.transaction() as tx:
-                if await tx.run(_ADVANCE, log=owner, seen=at, reached=at + count):
+                if await tx.run(_ADVANCE, log=owner, seen=at, reached=reached):
                     await tx.many(_ADD, rows)
             at = await self._cursor(owner)
             await asyncio.sleep(0)
@@ -141,17 +141,20 @@ class Disclosures:
             return await self._cursor(owner)
         return 0
 
-    async def _read(self, owner: str, first: int, count: int) -> list[dict[str, Any]]:
+    async def _read(self, owner: str, first: int, count: int) -> tuple[list[dict[str, Any]], int]:
+        """What the next entries disclosed, and up to which it was read: entries of many records are a few at a time."""
         async with self._database.reading() as snapshot:
             found: list[dict[str, Any]] = []
             for row in await entries(snapshot, owner, first, count):
+                if len(found) >= _MOST_ROWS:
+                    return found, int(row["idx"])
                 body = bytes(row["body"])
                 if all(mark in body for mark in _MARKS):
                     entry = orjson.loads(body)
                     if entry["kind"] == Kind.ACCESS and entry.get("effect") == Effect.PERMIT:
                         beside = None if row["detail"] is None else orjson.loads(bytes(row["detail"]))
                         found += await _rows(snapshot, owner, row["idx"], entry, beside)
-            return found
+            return found, first + count
 
 
 async def _rows(reading: Reading, owner: str, idx: int, entry: Mapping[str, Any], beside: Any) -> list[dict[str, Any]]:

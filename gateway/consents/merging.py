@@ -7,6 +7,9 @@ the one gives nothing as the other.
 
 from __future__ import annotations
 
+from collections.abc import Set
+from typing import NamedTuple
+
 import orjson
 from sqlalchemy import bindparam, select
 
@@ -14,6 +17,7 @@ from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.clock import seconds
 from gateway.consents.entries import merged_entry
+from gateway.consents.notice_text import CONTACT
 from gateway.consents.past import keep_withdrawal_at
 from gateway.consents.record import Record
 from gateway.consents.records import Records
@@ -31,6 +35,14 @@ _WITHDRAWALS = Query(
         withdrawal.c.dataset_no == bindparam("dataset_no"), withdrawal.c.pseudonym == bindparam("pseudonym")
     )
 )
+
+
+class _Barrier(NamedTuple):
+    """Recipient and purpose ('' for any) that a person withdrew or refused, and when, in epoch seconds."""
+
+    recipient: str
+    purpose: str
+    at_s: int
 
 
 class Merging:
@@ -55,44 +67,46 @@ class Merging:
         if one == other:
             raise Invalid("invalid_subject", "They are one subject already.", field="/duplicate")
         async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
+            of_one = await self._barriers(change, dataset, one)
+            of_other = await self._barriers(change, dataset, other)
             ended = [
-                *await self._spread(change, dataset, one, other, subject),
-                *await self._spread(change, dataset, other, one, subject),
+                *await self._spread(change, dataset, of_one - of_other, other, subject),
+                *await self._spread(change, dataset, of_other - of_one, one, subject),
             ]
             await link(change, dataset.no, one, other)
             change.enter(merged_entry(subject, dataset, sorted(ended)))
         return orjson.dumps({"dataset": dataset.id, "withdrawn": sorted(ended)})
 
-    async def _spread(self, change: Change, dataset: Dataset, source: str, target: str, subject: Subject) -> list[str]:
-        """What `source` withdrew or refused ends what `target` gave no later; returns the ids that ended."""
-        barriers = await self._barriers(change, dataset, source)
-        known = await self._barriers(change, dataset, target)
-        for recipient, purpose, at_s in barriers - known:
+    async def _spread(
+        self, change: Change, dataset: Dataset, barriers: Set[_Barrier], target: str, subject: Subject
+    ) -> list[str]:
+        """What the other withdrew or refused ends what `target` gave no later; returns the ids that ended."""
+        for recipient, purpose, at_s in barriers:
             await keep_withdrawal_at(change, dataset.no, target, recipient, purpose, at_s)
         ended = []
         for record in await self._records.of_person(change.tx, dataset.owner, target):
             given_at = record.given_at
             if record.dataset_no != dataset.no or given_at is None or Event.WITHDRAW not in STEPS.get(record.state, {}):
                 continue
-            if any(_covers(barrier, record) and barrier[2] >= given_at for barrier in barriers):
+            if any(_covers(barrier, record) and barrier.at_s >= given_at for barrier in barriers):
                 caught_up = await self._records.catch_up(change, record)
                 if Event.WITHDRAW in STEPS.get(caught_up.state, {}):
                     await self._records.step(change, caught_up, Event.WITHDRAW, dataset, actor=subject.actor())
                     ended.append(record.id)
         return ended
 
-    async def _barriers(self, change: Change, dataset: Dataset, pseudonym: str) -> set[tuple[str, str, int]]:
-        """Recipient and purpose ('' for any) that were withdrawn or refused, and when."""
+    async def _barriers(self, change: Change, dataset: Dataset, pseudonym: str) -> Set[_Barrier]:
+        """What was withdrawn or refused, and when the person did so: a merge that ended a record is no decision."""
         rows = await change.tx.all(_WITHDRAWALS, dataset_no=dataset.no, pseudonym=pseudonym)
-        withdrawn = {(row["recipient_id"], row["purpose"], row["withdrawn_at"]) for row in rows}
+        withdrawn = {_Barrier(row["recipient_id"], row["purpose"], row["withdrawn_at"]) for row in rows}
         records = await self._records.of_person(change.tx, dataset.owner, pseudonym)
         return withdrawn | {
-            (one.recipient, one.purpose, seconds(one.changed_at))
+            _Barrier(one.recipient, one.purpose, seconds(one.changed_at))
             for one in records
-            if one.state in (State.REFUSED, State.WITHDRAWN) and one.dataset_no == dataset.no
+            if one.dataset_no == dataset.no
+            and (one.state is State.REFUSED or (one.state is State.WITHDRAWN and one.kind == CONTACT))
         }
 
 
-def _covers(barrier: tuple[str, str, int], record: Record) -> bool:
-    recipient, purpose, _ = barrier
-    return recipient in ("", record.recipient) and purpose in ("", record.purpose)
+def _covers(barrier: _Barrier, record: Record) -> bool:
+    return barrier.recipient in ("", record.recipient) and barrier.purpose in ("", record.purpose)

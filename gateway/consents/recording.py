@@ -173,9 +173,9 @@ class Recording:
                 outcomes.append(outcome)
                 if outcome["result"] == "recorded":
                     recorded.append((outcome["id"], item.stated))
+                if monotonic() > end:
+                    break
                 if len(outcomes) % _YIELD_EVERY == 0:
-                    if monotonic() > end:
-                        break
                     await asyncio.sleep(0)
             await batch.write()
             if recorded:

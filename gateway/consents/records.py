@@ -99,8 +99,8 @@ class Records:
         """Take one step with all that belongs to it; `Conflicting` where there is no such step from where it stands.
 
         Where it stands is by the clock: what has expired is recorded as expired first. `fields` are those that the
-        person chose (GIVE, CONFIRM) or keeps (AMEND); of a contact, channels. A guardian's CONFIRM has `guardian` in
-        its details.
+        person chose (GIVE, CONFIRM; of a contact, channels) or keeps of a disclosure (AMEND). A guardian's CONFIRM has
+        `guardian` in its details.
         """
         record = await self._found(change.tx, record_id)
         assert event in _WIDENS_NOTHING or record.owner in change.narrows, "it must narrow its owner"

@@ -160,7 +160,7 @@ def _guardian(given: Mapping[str, Any], at: str) -> Guardian | None:
         return None
     told = given["guardian"]
     texts = isinstance(told, dict) and all(
-        isinstance(text, str) and len(text) <= LONGEST_TEXT for text in told.values()
+        isinstance(text, str) and len(text) <= LONGEST_TEXT and _is_unicode(text) for text in told.values()
     )
     if not texts or not {"relation", "verified"} <= told.keys() <= set(Guardian._fields):
         raise _wrong(at, "guardian", "It has relation, verified and, if it applies, rule.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import orjson
 from sqlalchemy import bindparam
 
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.consents.entries import withdrawn_entry
+from gateway.consents.notice_text import CONTACT, DISCLOSURE
 from gateway.consents.past import keep_withdrawal
 from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.records import Records
@@ -50,7 +53,8 @@ class Withdrawing:
             raise NotFound
         if Event.WITHDRAW in STEPS.get(record.state, {}):
             dataset = await self._datasets.owned(subject, record.dataset)
-            await self._withdraw(subject, dataset, record.pseudonym, record.recipient, record.purpose)
+            about = (record.pseudonym, record.recipient, record.purpose)
+            await self._withdraw(subject, dataset, *about, kinds=(record.kind,))
 
     async def matching(
         self, subject: Subject, dataset_id: str, *, person: str, recipient: str = "", purpose: str = ""
@@ -72,16 +76,25 @@ class Withdrawing:
         return orjson.dumps({"dataset": dataset.id, "withdrawn": ids})
 
     async def _withdraw(
-        self, subject: Subject, dataset: Dataset, pseudonym: str, recipient: str, purpose: str
+        self,
+        subject: Subject,
+        dataset: Dataset,
+        pseudonym: str,
+        recipient: str,
+        purpose: str,
+        *,
+        kinds: Collection[str] = (DISCLOSURE, CONTACT),
     ) -> list[str]:
         async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
             withdrawn = []
             for same in await subjects_of(change.tx, dataset.no, pseudonym):
                 about = {"owner": dataset.owner, "pseudonym": same, "dataset_no": dataset.no}
                 found = [Record.of(row) for row in await change.tx.all(_OF_PERSON, **about)]
-                matching = [one for one in found if recipient in ("", one.recipient) and purpose in ("", one.purpose)]
+                of_kind = [one for one in found if one.kind in kinds]
+                matching = [one for one in of_kind if recipient in ("", one.recipient) and purpose in ("", one.purpose)]
                 withdrawn += [one.id for one in matching if await self._end(change, dataset, one, subject)]
-                await keep_withdrawal(change, dataset.no, same, recipient, purpose)
+                if DISCLOSURE in kinds:
+                    await keep_withdrawal(change, dataset.no, same, recipient, purpose)
             ids = sorted(withdrawn)
             change.enter(withdrawn_entry(subject, dataset, ids, recipient, purpose))
         return ids

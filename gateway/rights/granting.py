@@ -10,6 +10,8 @@ from sqlalchemy import bindparam, delete, exists, select
 
 from gateway.agreements.fields import matching, members
 from gateway.catalog.tables import dataset, legal_hold, record, record_term, upload
+from gateway.clock import seconds
+from gateway.consents.past import keep_withdrawal
 from gateway.consents.records import Records
 from gateway.consents.states import Event, State
 from gateway.database import Query, Reading
@@ -102,7 +104,7 @@ class Granting:
             case RightKind.DELETION:
                 return await self.delete(change, of, actor)
             case RightKind.RESTRICTION:
-                return Granted(Step.ANSWER, {"held": await self._take(change, of, Event.HOLD, (State.GIVEN,), actor)})
+                return Granted(Step.ANSWER, {"held": await self._hold(change, of, actor)})
         return Granted(Step.ANSWER, {})
 
     async def delete(self, change: Change, of: Request, actor: Mapping[str, str]) -> Granted:
@@ -114,8 +116,7 @@ class Granting:
         """
         cases = await kept_for(change.tx, of.person)
         if cases:
-            held = await self._take(change, of, Event.HOLD, (State.GIVEN,), actor)
-            return Granted(Step.RESTRICT, {"kept_for": cases, "held": held})
+            return Granted(Step.RESTRICT, {"kept_for": cases, "held": await self._hold(change, of, actor)})
         received = await receivers_of(change.tx, of.person)
         ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
         await change.tx.run(_FORGET_TERMS, owner=of.owner, pseudonym=of.pseudonym)
@@ -146,13 +147,23 @@ class Granting:
         ended = await self._take(change, of, Event.REVOKE, _ENDING, actor) if upheld else 0
         return Granted(Step.ANSWER, {"upheld": upheld, "ended": ended})
 
+    async def _hold(self, change: Change, of: Request, actor: Mapping[str, str]) -> int:
+        """Hold what permits, and say how many; paper that waits for its sample would permit later, so it ends."""
+        await self._take(change, of, Event.REVOKE, (State.IMPORTED,), actor)
+        return await self._take(change, of, Event.HOLD, (State.GIVEN,), actor)
+
     async def _take(
         self, change: Change, of: Request, event: Event, states: Sequence[State], actor: Mapping[str, str]
     ) -> int:
-        """The same step for every consent of the person at this owner that is in one of these states."""
-        count = 0
+        """The same step for every consent of the person at this owner that is in one of these states by the clock.
+
+        What it revokes was the person's wish: a consent given before does not stand again, whoever brings it later.
+        """
+        count, now_s = 0, seconds(change.now_ms)
         for one in await self.records.of_person(change.tx, of.owner, of.pseudonym):
-            if one.state in states:
+            if one.effective(now_s) in states:
+                if event is Event.REVOKE:
+                    await keep_withdrawal(change, one.dataset_no, of.pseudonym, one.recipient, one.purpose)
                 await self.records.act(change, one.id, event, actor=actor, details={"request": of.id})
                 count += 1
         return count

@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.database import Database, Query, Row
 from gateway.ledger import Change, Ledger
 from gateway.rights.granting import Granting, kept_for
-from gateway.rights.request import decide, entry, existing
+from gateway.rights.request import Person, decide, entry, existing
 from gateway.rights.states import WAITING, RequestState, RightKind, Step
 from gateway.rights.tables import rights_request, rights_task
 
@@ -41,7 +41,7 @@ _LATE_TASKS = Query(
     .limit(_PAGE)
 )
 _KEPT = Query(
-    select(rights_request.c.id, rights_request.c.owner_id).where(
+    select(rights_request.c.id, rights_request.c.owner_id, rights_request.c.pseudonym).where(
         rights_request.c.state == RequestState.RESTRICTED.value,
         rights_request.c.kind == RightKind.DELETION.value,
     )
@@ -79,7 +79,8 @@ class RightsRun:
         while tasks := await self._database.all(_LATE_TASKS, now=self._clock()):
             opened += sum([await self._open_for_task(row) for row in tasks])
         for row in await self._database.all(_KEPT):
-            await self._delete_kept(row["id"], row["owner_id"])
+            if not await kept_for(self._database, Person(row["owner_id"], row["pseudonym"])):
+                await self._delete_kept(row["id"], row["owner_id"])
         return opened
 
     async def _open(self, request_id: str, owner: str) -> bool:

@@ -13,7 +13,7 @@ import pytest_asyncio
 from sqlalchemy import bindparam, delete, select
 
 from gateway.access import disclosures
-from gateway.access.disclosures import Disclosure
+from gateway.access.disclosures import Disclosure, Disclosures
 from gateway.access.tables import disclosure, disclosure_cursor
 from gateway.database import Query
 from gateway.ledger import Draft, Effect, Kind, Opening
@@ -98,6 +98,27 @@ async def test_rebuilt_from_nothing_it_is_the_same(shared: Shared) -> None:
         await asyncio.gather(*[one.disclosures.follow(shared.bank.id) for one in (second, shared.gateway, second)])
     assert await rows(shared) == known
     assert all(row["pseudonym"] and row["consent_id"] for row in known)
+
+
+async def test_entries_of_many_records_are_indexed_a_few_at_a_time(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await rows(shared)
+    async with shared.gateway.database.transaction() as tx:
+        for query in _FORGET:
+            await tx.run(query, log=shared.bank.id)
+    monkeypatch.setattr(disclosures, "_MOST_ROWS", 1)
+    read_some, written = Disclosures._read, list[int]()
+
+    async def counted(index: Disclosures, owner: str, first: int, count: int) -> tuple[list[dict[str, Any]], int]:
+        found = await read_some(index, owner, first, count)
+        written.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(Disclosures, "_read", counted)
+    assert await rows(shared) == known
+    assert max(written) == MANY
+    assert len(written) > 2
 
 
 @pytest.mark.parametrize(

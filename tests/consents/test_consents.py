@@ -171,6 +171,7 @@ async def test_long_bodies_are_parsed_beside_the_event_loop(
         ({"expires_at": "2999-01-01T00:00:00Z"}, "expires_at"),
         ({"subject": ""}, "subject"),
         ({"subject": "\ud800"}, "subject"),
+        ({"guardian": {"relation": "parent", "verified": "\ud800"}}, "guardian"),
         ({"purpose": ["a"]}, "purpose"),
         ({"purpose": "a.b"}, "purpose"),
         ({"purpose": "a-b"}, "purpose"),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.consents import overtaken, recording
 from gateway.consents.events import events_of, is_chained
 from gateway.consents.marks import COUNTED, FIRST, Marking
 from gateway.consents.minors import Guardian
@@ -23,7 +24,7 @@ from gateway.errors import Conflicting, GatewayError, Invalid
 from gateway.ledger import Change
 from gateway.ledger.receipts import ReceiptSigner
 from tests.catalog.conftest import AIRLINE, HOTEL, Shop
-from tests.consents.desk import PATIENT, Desk, opened_desk, statement
+from tests.consents.desk import PATIENT, Desk, instant, opened_desk, statement
 
 ALL = frozenset({"number", "city", "illness"})
 MOTHER = {"relation": "parent", "verified": "civil register, seen by staff"}
@@ -356,6 +357,55 @@ async def test_merged_duplicates_keep_only_what_neither_withdrew(shop: Shop) -> 
     assert (await desk.record(statement(desk.now, subject="C2")))[0]["result"] == "outdated"
     with pytest.raises(Invalid):
         await merging.merge(shop.owner, desk.dataset.id, person="C1", duplicate=" C1 ")
+
+
+async def test_what_the_clock_ended_is_recorded_in_as_many_transactions_as_it_takes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened_desk(shop)
+    soon = instant(desk.now + 1)
+    told = [await desk.record(statement(desk.now, subject=f"C{n}", expires_at=soon)) for n in range(3)]
+    shop.clock.now += 1_000
+    monkeypatch.setattr(overtaken, "_LONGEST_TRANSACTION_S", -1)
+    before = await desk.narrowing()
+    assert await desk.consents.overtaken.settle() == 3
+    assert await desk.narrowing() == before + 3
+    assert {(await desk.show(one["id"]))["ended_at"] for [one] in told} == {desk.now}
+
+
+async def test_consents_are_recorded_in_as_many_transactions_as_it_takes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened_desk(shop)
+    monkeypatch.setattr(recording, "_LONGEST_TRANSACTION_S", -1)
+    told = await desk.record(*[statement(desk.now, subject=f"C{n}") for n in range(3)])
+    assert [one["result"] for one in told] == ["recorded"] * 3
+    assert [entry["count"] for entry in await desk.entries() if entry["act"] == "consents_recorded"][-3:] == [1, 1, 1]
+
+
+async def test_withdrawing_a_contact_by_its_id_leaves_the_disclosure(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [disclosure] = await desk.record(statement(desk.now))
+    contact = await desk.propose(kind="contact", fields=frozenset(), channels=frozenset({"sms"}))
+    await desk.act(contact, Event.GIVE)
+    await desk.consents.withdrawing.one(shop.owner, contact)
+    assert (await desk.state(contact), await desk.live()) == ("withdrawn", 1)
+    await desk.consents.withdrawing.one(shop.owner, disclosure["id"])
+    assert await desk.live() == 0
+
+
+async def test_merging_leaves_what_was_given_after_the_withdrawal_however_often(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    for who in ("C1", "C2"):
+        await desk.record(statement(desk.now - 5, subject=who))
+    await desk.withdraw("C1")
+    shop.clock.now += 2_000
+    [newer] = await desk.record(statement(desk.now, subject="C1"))
+    shop.clock.now += 2_000
+    for _ in range(2):
+        await desk.consents.merging.merge(shop.owner, desk.dataset.id, person="C1", duplicate="C2")
+        assert await desk.state(newer["id"]) == "given"
+    assert await desk.live() == 1
 
 
 async def test_a_refusal_of_one_duplicate_ends_what_the_other_gave_before(shop: Shop) -> None:

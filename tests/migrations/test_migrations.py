@@ -11,7 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, TextClause, inspect, text
+from sqlalchemy import Connection, Integer, TextClause, inspect, text
 
 from gateway.database import Database
 from gateway.database.creation import change_schema, create_schema, sqlite_url
@@ -167,6 +167,49 @@ async def test_a_member_of_an_older_schema_keeps_what_it_had_and_a_row_added_lat
 
     await change_schema(empty_url, add_and_read)
     assert facts == {"m": (4, 253_402_300_799_000, "CN"), "n": (0, 0, "ZZ")}
+
+
+async def test_a_consent_of_an_older_schema_has_a_record_and_may_have_been_disclosed(empty_url: str) -> None:
+    """No permit marked its consents then, so whoever could read is told of a withdrawal."""
+    await change_schema(empty_url, lambda connection: command.upgrade(configuration(connection), "0001"))
+
+    def begin(connection: Connection) -> None:
+        for statement in _FIRST_CLIENT[:2]:
+            connection.execute(text(statement))
+
+    def write(connection: Connection) -> None:
+        _insert(connection, "dataset", no=1, id="d", alliance_id="a", owner_id="m", kind="personal")
+        common = {"dataset_no": 1, "recipient_id": "m", "given_at": 1, "expires_at": 9, "recorded_at": 1000}
+        _insert(connection, "consent", id="stands", pseudonym="p", **common)
+        _insert(connection, "consent", id="ended", pseudonym="q", ended_at=5, end_kind="withdrawn", **common)
+
+    facts: dict[str, tuple[str, int | None, int]] = {}
+
+    def read(connection: Connection) -> None:
+        both = "SELECT r.id, r.state, r.due_at, c.disclosed_at FROM consent_record r JOIN consent c ON c.id = r.id"
+        for row in connection.execute(text(both)):
+            facts[row.id] = row.state, row.due_at, row.disclosed_at
+
+    await change_schema(empty_url, begin)
+    await change_schema(empty_url, lambda connection: command.upgrade(configuration(connection), "0012"))
+    await change_schema(empty_url, write)
+    await upgrade(empty_url)
+    await change_schema(empty_url, read)
+    assert facts == {"stands": ("given", 9, 1000), "ended": ("withdrawn", None, 1000)}
+
+
+def _insert(connection: Connection, name: str, **known: object) -> None:
+    """A row of a table as it is now; columns that must be there and are not named get a nought or an x."""
+    values = {
+        column["name"]: 0 if isinstance(column["type"], Integer) else "x"
+        for column in inspect(connection).get_columns(name)
+        if not column["nullable"]
+    } | known
+    listed = ", ".join(values)
+    connection.execute(
+        text(f"INSERT INTO {name} ({listed}) VALUES ({', '.join(f':{column}' for column in values)})"),
+        values,
+    )
 
 
 _LATER_MEMBER = (

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.consents.asking import Choice, Decision
+from gateway.errors import Conflicting
 from tests.consents.asking.world import BROWSER, Box
 from tests.offline.world import Desk
 
@@ -39,6 +40,22 @@ async def test_a_person_confirms_paper_by_a_link_and_a_code_and_not_by_looking(d
     await asking.confirm(visit, box.code("one@example.com"), {record: Decision(Choice.GIVE)})
     assert (await desk.states(51), await desk.states(52)) == (["given"], ["imported"])
     assert await desk.read() == {"Person 51"}
+
+
+async def test_a_person_cannot_confirm_paper_of_a_batch_that_was_invalidated(desk: Desk, box: Box) -> None:
+    batch = await desk.imported(desk.row(55))
+    await invited(desk, batch, 55, "five@example.com")
+    asking, bank = desk.shared.gateway.asking, desk.shared.bank
+    visit = (await asking.open(box.link("five@example.com"), BROWSER)).visit
+    desk.shared.clock.pass_seconds(61)
+    await asking.send_code(visit)
+    (record,) = [one.id for one in await asking.about(visit)]
+    await bank.post(f"/v1/offline-consents/{batch}/invalidation", await bank.token())
+    with pytest.raises(Conflicting, match="invalidated"):
+        await asking.confirm(visit, box.code("five@example.com"), {record: Decision(Choice.GIVE)})
+    assert "Person 55" not in await desk.read()
+    await desk.offline.settling.run()
+    assert await desk.states(55) == ["invalidated"]
 
 
 async def test_a_person_refuses_paper_without_a_code_and_no_sample_gives_it(desk: Desk, box: Box) -> None:

@@ -44,6 +44,16 @@ async def test_good_rows_come_in_beside_bad_ones_and_none_do_where_all_or_nothin
     assert (await desk.states(6), await desk.states(7)) == (["imported"], [])
 
 
+async def test_none_come_in_where_all_or_nothing_is_asked_and_one_was_withdrawn_since(desk: Desk) -> None:
+    await desk.shared.bank.withdraw(desk.deal.dataset, "C00059")
+    rows = [desk.row(58), desk.row(59)]
+    none = (await desk.send(desk.packed(rows), all_or_nothing="true")).json()
+    assert (none["state"], none["batch"], none["accepted"], none["refused"]) == ("nothing_imported", None, 1, 1)
+    assert (await desk.states(58), await desk.states(59)) == ([], [])
+    all_of_it = (await desk.send(desk.packed(rows[:1]), all_or_nothing="true")).json()
+    assert (all_of_it["state"], all_of_it["accepted"]) == ("imported", 1)
+
+
 async def test_an_archive_that_is_sent_again_is_imported_once(desk: Desk) -> None:
     body = desk.packed([desk.row(8)])
     first, second = await desk.send(body), await desk.send(body)

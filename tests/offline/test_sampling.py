@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
 import pytest
 
 from gateway.consents.offline.plans import drawn, plan_of
+from gateway.consents.offline.settling import Settling
+from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from tests.alliance import Alliance
 from tests.offline.world import Desk
@@ -123,6 +128,38 @@ async def test_an_owner_invalidates_a_batch_and_no_permit_follows(desk: Desk) ->
     await desk.offline.settling.run()
     assert (await desk.states(23), await desk.states(24)) == (["invalidated"], ["invalidated"])
     assert await desk.offline.settling.run() == 0
+
+
+class _ReadsFirst:
+    """A database whose first answer is old by the time that it is used."""
+
+    def __init__(self, database: Database, then: Callable[[], Awaitable[object]]) -> None:
+        self.transaction = database.transaction
+        self._database = database
+        self._then: list[Callable[[], Awaitable[object]]] = [then]
+
+    async def all(self, query: Query, **given: Any) -> Sequence[Row]:
+        rows = await self._database.all(query, **given)
+        while self._then:
+            await self._then.pop()()
+        return rows
+
+
+async def test_a_server_that_is_still_accepting_gives_nothing_of_a_batch_that_was_invalidated(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(27))
+    for row in await desk.draw(batch):
+        await desk.mark(batch, row)
+    alliance, gateway = desk.shared.alliance, desk.shared.gateway
+    await alliance.by_two("accept_offline_batch", batch=batch)
+    late: Any = _ReadsFirst(gateway.database, lambda: alliance.by_two("invalidate_offline_batch", batch=batch))
+    assert await Settling(late, gateway.ledger, gateway.consents.records, gateway.clock).run() == 0
+    assert (await desk.states(27), await desk.read() & {"Person 27"}) == (["imported"], set())
+    await desk.offline.settling.run()
+    assert await desk.states(27) == ["invalidated"]
+    settled = [
+        one for one in await desk.shared.entries(desk.shared.bank.id) if one.get("act") == "offline_batch_settled"
+    ]
+    assert [one["state"] for one in settled if one["batch"] == batch] == ["invalidated"]
 
 
 async def test_two_operators_invalidate_a_batch_too(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from io import BytesIO
 from zipfile import ZipFile
 
@@ -8,6 +9,8 @@ import pytest
 
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.rights import exporting
+from tests.alliance import instant
+from tests.offline.world import Desk
 from tests.rights.world import Counter
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -23,7 +26,8 @@ async def test_a_deletion_shreds_the_key_ends_consents_and_is_followed_to_whoeve
     assert await counter.states(1) == ["revoked"]
     assert (counter.shared.hotel.id, "erased") in await counter.followed(1)
     assert await counter.contacts_behind(address) == []
-    await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00001")
+    counter.shared.clock.pass_seconds(1)
+    assert await counter.stated(1, ago=0) == "recorded"
     assert "Person 1" not in await counter.names()
 
 
@@ -41,6 +45,9 @@ async def test_what_a_case_keeps_is_restricted_and_deleted_when_the_case_is_deci
     assert "Person 3" not in await counter.names()
     await counter.rights.settling.run()
     assert await counter.states(3) == ["on_hold"]
+    before = await counter.shared.gateway.ledger.narrowing(counter.bank.id)
+    await counter.rights.settling.run()
+    assert await counter.shared.gateway.ledger.narrowing(counter.bank.id) == before
     await counter.decide(case)
     await counter.rights.settling.run()
     assert await counter.states(3) == ["revoked"]
@@ -56,6 +63,33 @@ async def test_a_restriction_holds_every_consent_and_asks_every_recipient(counte
     assert await counter.states(4) == ["on_hold"]
     assert "Person 4" not in await counter.names()
     assert told["id"] in [task["request"] for task in await counter.tasks(counter.shared.hotel)]
+
+
+async def test_paper_that_waits_for_its_sample_is_not_given_after_a_restriction(counter: Counter) -> None:
+    desk = Desk(counter.shared, counter.deal, await counter.bank.notice(counter.deal.dataset, counter.shared.hotel))
+    batch = await desk.imported(desk.row(53))
+    assert (await counter.granted(53, "restriction"))["outcome"]["held"] == 0
+    for row in await desk.draw(batch):
+        await desk.mark(batch, row)
+    await desk.accept(batch)
+    assert "Person 53" not in await counter.names()
+    assert await counter.states(53) == ["revoked"]
+
+
+async def test_a_consent_of_before_is_not_recorded_again_after_a_deletion_or_an_objection(counter: Counter) -> None:
+    for number, kind, given in ((50, "deletion", {}), (51, "objection", {"upheld": True})):
+        await counter.received(number)
+        counter.shared.clock.pass_seconds(2)
+        await counter.granted(number, kind, **given)
+        assert await counter.stated(number, ago=2) == "outdated"
+        assert await counter.states(number) == ["revoked"]
+
+
+async def test_what_the_clock_has_ended_keeps_no_request_from_being_granted(counter: Counter) -> None:
+    soon = instant(datetime.fromtimestamp(counter.bank.now + 2, UTC))
+    await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00052", expires_at=soon)
+    counter.shared.clock.pass_seconds(3)
+    assert (await counter.granted(52, "deletion"))["outcome"]["ended"] == 0
 
 
 async def test_an_objection_ends_consents_only_where_it_is_upheld(counter: Counter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from gateway.rights.request import Person
 from gateway.rights.rights import Rights
 from gateway.rights.tables import rights_request
 from tests.access.world import Deal, Shared, person, records
-from tests.alliance import Member
+from tests.alliance import Member, instant
 
 _ROW = Query(select(rights_request).where(rights_request.c.id == bindparam("id")))
 
@@ -68,6 +69,21 @@ class Counter:
         """The customer consents, and the hotel reads it."""
         await self.bank.consent(self.deal.dataset, self.shared.hotel, f"C{number:05}")
         assert f"Person {number}" in await self.names()
+
+    async def stated(self, number: int, *, ago: int) -> str:
+        """The bank states a consent that the customer gave so many seconds ago; what becomes of it."""
+        said = {
+            "subject": f"C{number:05}",
+            "recipient": self.shared.hotel.id,
+            "purpose": "customer_referral",
+            "fields": ["name", "phone"],
+            "given_at": instant(datetime.fromtimestamp(self.bank.now - ago, UTC)),
+            "evidence_sha256": "f" * 64,
+            "notice_sha256": await self.bank.notice(self.deal.dataset, self.shared.hotel),
+        }
+        path = f"/v1/datasets/{self.deal.dataset}/consents"
+        answer = await self.bank.post(path, await self.bank.token(), said)
+        return str(answer.json()["consents"][0]["result"])
 
     async def names(self) -> set[str]:
         """Whom the hotel can read now."""

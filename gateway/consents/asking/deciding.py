@@ -16,6 +16,7 @@ from gateway.consents.asking import questions
 from gateway.consents.asking.visit import Visit
 from gateway.consents.contacts import Holder, Role
 from gateway.consents.notice_text import CONTACT
+from gateway.consents.offline.batch import BatchState, existing
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
 from gateway.consents.states import STANDING, STEPS, Event, State
@@ -126,6 +127,8 @@ class Deciding:
         if _is_a_childs(record) and holder.role is not Role.GUARDIAN:
             raise Conflicting("guardian_only", "For a child under 14 a guardian gives (PIPL Art. 31).")
         if record.state is State.IMPORTED:
+            batch = await existing(change.tx, record.collection["batch"])
+            batch.require(BatchState.IMPORTED, BatchState.SAMPLED, BatchState.ACCEPTED)
             return await self._act(change, record, holder, Event.CONFIRM, told)
         fields = await self._chosen(change.tx, record, decision)
         if record.state is State.GUARDIAN_PENDING:

@@ -98,9 +98,11 @@ class Batches:
         report = Report()
         report.refuse(refused)
         under_way = Import(self._database, self._ledger, self._clock, subject, dataset, archive, report)
-        if dry_run or not rows or (all_or_nothing and refused):
+        if dry_run or all_or_nothing or not rows:
             await under_way.look(rows)
-            return under_way.told(state="checked" if dry_run else "nothing_imported", batch=None)
+            if dry_run or report.refused or not rows:
+                return under_way.told(state="checked" if dry_run else "nothing_imported", batch=None)
+            report.accepted = 0  # counted as they are written
         try:
             return await under_way.write(rows, notices)
         except AlreadyExists:

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import Clock, seconds
-from gateway.consents.offline.batch import Batch, BatchState
+from gateway.consents.offline.batch import Batch, BatchState, existing
 from gateway.consents.offline.tables import offline_batch, offline_row
 from gateway.consents.record import in_states
 from gateway.consents.records import Records
@@ -56,7 +56,11 @@ _TO_CONFIRM = Query(_OF_BATCH.where(consent_record.c.state == State.IMPORTED.val
 _SETTLED = Query(
     update(offline_batch)
     .values(settled_at=bindparam("at", type_=BigInteger))
-    .where(offline_batch.c.id == bindparam("the_id"), offline_batch.c.state == bindparam("in_state"))
+    .where(
+        offline_batch.c.id == bindparam("the_id"),
+        offline_batch.c.state == bindparam("in_state"),
+        offline_batch.c.settled_at.is_(None),
+    )
 )
 
 
@@ -80,17 +84,21 @@ class Settling:
         done, after = 0, -1
         while rows := await self._database.all(query, batch=of.id, after=after):
             taken = await self._take_steps(of, rows)
+            if not taken:
+                return done
             done, after = done + taken, rows[taken - 1]["line"]
         async with self._ledger.changing(of.owner) as change:
-            await change.tx.run(_SETTLED, the_id=of.id, in_state=of.state.value, at=change.now_ms)
-            facts = {"act": "offline_batch_settled", "batch": of.id, "dataset": of.dataset, "state": of.state.value}
-            change.enter(Draft(log=of.owner, kind=Kind.CONSENT, facts=facts))
+            if await change.tx.run(_SETTLED, the_id=of.id, in_state=of.state.value, at=change.now_ms):
+                facts = {"act": "offline_batch_settled", "batch": of.id, "dataset": of.dataset, "state": of.state.value}
+                change.enter(Draft(log=of.owner, kind=Kind.CONSENT, facts=facts))
         return done
 
     async def _take_steps(self, of: Batch, rows: Sequence[Row]) -> int:
-        """Take as many steps as fit in one short transaction; at least one."""
+        """Take as many steps as fit in one short transaction; none of a batch that was decided anew meanwhile."""
         taken = 0
         async with self._ledger.changing(of.owner, narrows={of.owner}) as change:
+            if (await existing(change.tx, of.id)).state is not of.state:
+                return 0
             deadline = monotonic() + _LONGEST_TRANSACTION_S
             for row in rows:
                 await self._take_step(change, of, row)

@@ -1,6 +1,7 @@
 """Notices, and the life of every consent: its record, its events, its receipts.
 
-Consents that stand already get a record without events: what happened before is in their owner's log.
+Consents that stand already get a record without events: what happened before is in their owner's log. Permits left no
+mark on them, so each counts as disclosed since it was recorded: one follow-up too many, rather than one too few.
 Revision 0013.
 """
 
@@ -149,4 +150,5 @@ def upgrade() -> None:
     _guard("notice_stays", "DELETE ON notice", _STAYS, "old.state <> 'draft'")
     _guard("consent_event_is_kept", "UPDATE ON consent_event", _EVENTS)
     _guard("consent_event_stays", "DELETE ON consent_event", _EVENTS)
+    op.execute("UPDATE consent SET disclosed_at = recorded_at")
     op.execute(_KNOWN)
