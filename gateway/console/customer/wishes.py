@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from gateway.clock import MILLISECONDS
-from gateway.consents.asking import Kind, Visit
+from gateway.consents.asking import Visit
+from gateway.consents.contacts import Holder, Role
 from gateway.console.customer import views
 from gateway.console.customer.shown import Names
 from gateway.database import Database, Reading
@@ -34,10 +35,10 @@ class Wishes:
         self.kinds = tuple(kinds) if requests is not None else ()
 
     async def ask(self, visit: Visit, wish: views.Wish) -> str:
-        """Open a request; `NotFound` for a company that does not hold the visitor's data."""
+        """Open a request; `NotFound` for a company that does not hold the data of one person of the visit alone."""
         if self._requests is None:
             raise Conflicting("no_requests", "Nothing can be asked for here.", remedy="Turn to the company.")
-        person = next((one for one in visit.persons if one.owner == wish.company), None)
+        person = next((one for one in single_persons(visit) if one.owner == wish.company), None)
         if person is None:
             raise NotFound
         return await self._requests.open(
@@ -46,7 +47,7 @@ class Wishes:
             wish.text,
             visit=visit.id,
             language=visit.language,
-            behalf="guardian" if visit.kind is Kind.GUARDIAN else "self",
+            behalf="guardian" if person.role is Role.GUARDIAN else "self",
         )
 
     async def of(self, visit: Visit, names: Names) -> tuple[views.Asked, ...]:
@@ -60,6 +61,12 @@ class Wishes:
                 for one in await self._requests.of_person(reading, Person(person.owner, person.pseudonym))
             ]
         return tuple(sorted(found, key=lambda one: -one.received_at))
+
+
+def single_persons(visit: Visit) -> list[Holder]:
+    """Those who share their number or address with nobody at the same company: else nobody knows who of them asks."""
+    owners = [one.owner for one in visit.persons]
+    return [one for one in visit.persons if owners.count(one.owner) == 1]
 
 
 def _asked(told: dict[str, Any], company: str) -> views.Asked:
