@@ -253,12 +253,14 @@ async def test_an_answer_that_names_no_text_decides_nothing(someone: Visitor, de
     assert desk.decisions == []
 
 
-async def test_the_enter_key_gives_nothing_by_accident(someone: Visitor) -> None:
-    """Enter in a box presses its form's first button (HTML, implicit submission), and that is disabled."""
+async def test_the_enter_key_gives_nothing_by_accident(someone: Visitor, desk: FakeDesk) -> None:
+    """Enter in a box presses its form's first button (HTML, implicit submission), and that one has no answer."""
     page = (await someone.come()).text
     forms = re.findall(r'<form method="post" action="/my/question".*?</form>', page, re.DOTALL)
     assert len(forms) == 2
-    for form in forms:
-        first = re.search(r"<button[^>]*>", form)
-        assert first is not None
-        assert first[0] == "<button disabled hidden>"
+    assert [re.findall(r"<button[^>]*>", form)[0] for form in forms] == ["<button hidden>"] * 2
+    unanswered = {name: value for name, value in _GIVE.items() if name != "answer"}
+    answer = await someone.post("/my/question", {"form_token": _form_token(page), **unanswered})
+    assert answer.status_code == 400
+    assert "Nothing has been decided yet" in answer.text
+    assert desk.decisions == []

@@ -21,6 +21,7 @@ COMPLAINT: Final = "complaint"
 LONGEST_TEXT: Final = 2_000
 _DONE: Final = {Answer.GIVE: "given", Answer.REFUSE: "refused", Answer.LATER: "later"}
 _NOT_CHOSEN: Final = "choose_channel"
+_NOT_ANSWERED: Final = "choose_answer"
 
 
 def handlers() -> list[tuple[str, str, Handler]]:
@@ -55,6 +56,8 @@ async def _decide(guest: Guest) -> Response:
     item = next((one for one in items if one.id == form.get("item")), None)
     if item is None:
         raise NotFound
+    if "answer" not in form:  # Enter in a box presses the form's first button, which says nothing
+        return _asked(guest, visit, items, problem={"item": item.id, "word": _NOT_ANSWERED})
     decision = _decision(item, form)
     if decision.answer is Answer.GIVE and item.channels and not decision.channels:
         return _asked(guest, visit, items, problem={"item": item.id, "word": _NOT_CHOSEN})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gateway.clock import MILLISECONDS
 from gateway.consents.asking import Visit
@@ -15,6 +15,8 @@ from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.rights.request import Person
 
+_GUARDIAN: Final = "guardian"
+
 
 class Requests(Protocol):
     """Requests of persons to those who hold their data. A `person` has `owner` and `pseudonym`; texts are sealed."""
@@ -23,7 +25,7 @@ class Requests(Protocol):
         """Open a request of somebody in a confirmed visit; returns its id."""
 
     async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
-        """A person's requests at one owner: `id`, `kind`, `state`, `received_at`, `due_at`, and `answer` if any."""
+        """A person's at one owner: `id`, `kind`, `state`, `behalf`, `received_at`, `due_at`, and `answer` if any."""
 
 
 class Wishes:
@@ -47,11 +49,11 @@ class Wishes:
             wish.text,
             visit=visit.id,
             language=visit.language,
-            behalf="guardian" if person.role is Role.GUARDIAN else "self",
+            behalf=_GUARDIAN if person.role is Role.GUARDIAN else "self",
         )
 
     async def of(self, visit: Visit, names: Names) -> tuple[views.Asked, ...]:
-        """What was asked for, and what became of it."""
+        """What was asked for, and what became of it; for a guardian, what guardians asked for."""
         if self._requests is None:
             return ()
         async with self._database.reading() as reading:
@@ -59,6 +61,7 @@ class Wishes:
                 _asked(one, names(person.owner))
                 for person in visit.persons
                 for one in await self._requests.of_person(reading, Person(person.owner, person.pseudonym))
+                if person.role is Role.OWN or one["behalf"] == _GUARDIAN
             ]
         return tuple(sorted(found, key=lambda one: -one.received_at))
 

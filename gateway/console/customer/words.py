@@ -150,6 +150,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "You said yes without ticking a way. Tick at least one, or say no. Nothing has been decided yet.",
         "您选择了同意，但没有勾选联系方式。请至少勾选一种，或选择不同意。目前尚未作出决定。",
     ),
+    "choose_answer": (
+        "Nothing has been decided yet. Please press one of the three answers.",
+        "目前尚未作出决定。请点选三个答复中的一个。",
+    ),
     "done_given": (
         "Your yes is recorded. You find it below, and can withdraw it at any time.",
         "已记录您的同意。您可在下方查看，并随时撤回。",
