@@ -57,7 +57,7 @@ def customers_copy(record: Record, notice: Notice | None, event: Row, kind: str)
             "alliance": record.alliance,
         },
         "processing": {
-            "notice": _notice(record, notice),
+            "notice": _notice(record, notice, details),
             "basis": _DPV["basis"],
             **_purpose(record, item),
             **_information(item, details),
@@ -93,8 +93,9 @@ def partners_copy(record: Record, notice: Notice | None, event: Row, *, pairwise
     }
 
 
-def _notice(record: Record, notice: Notice | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"sha256": record.notice_sha256, "language": record.language}
+def _notice(record: Record, notice: Notice | None, details: Mapping[str, Any]) -> dict[str, Any]:
+    """Which text, and the language in which it was read; where nobody read it on the page, that of the record."""
+    told: dict[str, Any] = {"sha256": record.notice_sha256, "language": details.get("language", record.language)}
     if notice is None:
         return told
     return told | {"id": notice.id, "version": notice.version, "kind": notice.document["kind"]}

@@ -243,3 +243,24 @@ async def test_when_nothing_can_answer_the_page_says_so_and_why_not(
     assert answer.status_code == 503
     assert "Nothing was lost" in answer.text
     assert "ledger_busy" in answer.text
+
+
+async def test_an_answer_that_names_no_text_decides_nothing(someone: Visitor, desk: FakeDesk) -> None:
+    token = _form_token((await someone.come()).text)
+    blind = {name: value for name, value in _GIVE.items() if name != "notice"}
+    for form in (blind, {**blind, "notice": ""}):
+        assert (await someone.post("/my/question", {"form_token": token, **form})).status_code == 400
+    assert desk.decisions == []
+
+
+async def test_the_enter_key_gives_nothing_by_accident(someone: Visitor, desk: FakeDesk) -> None:
+    """Enter in a box presses its form's first button (HTML, implicit submission), and that one has no answer."""
+    page = (await someone.come()).text
+    forms = re.findall(r'<form method="post" action="/my/question".*?</form>', page, re.DOTALL)
+    assert len(forms) == 2
+    assert [re.findall(r"<button[^>]*>", form)[0] for form in forms] == ["<button hidden>"] * 2
+    unanswered = {name: value for name, value in _GIVE.items() if name != "answer"}
+    answer = await someone.post("/my/question", {"form_token": _form_token(page), **unanswered})
+    assert answer.status_code == 400
+    assert "Nothing has been decided yet" in answer.text
+    assert desk.decisions == []

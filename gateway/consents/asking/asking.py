@@ -72,8 +72,9 @@ class Asking:
         contacts = Contacts(database, keyring, clock)
         budget = Budget(database, contacts.index, clock)
         inviting = Inviting(
-            database, ledger, clock, contacts=contacts, records=records, senders=senders, base_url=base_url
-        )
+            database, ledger, clock, contacts=contacts, records=records, budget=budget, senders=senders,
+            base_url=base_url,
+        )  # fmt: skip
         finding = Finding(database, clock, contacts=contacts, budget=budget, senders=senders, base_url=base_url)
         requesting = Requesting(database, ledger, keyring, clock, records=records, contacts=contacts, inviting=inviting)
         return cls(
@@ -132,13 +133,16 @@ class Asking:
         """Take the code, and these decisions with it, in one transaction with their entries; the visit goes on.
 
         Each try counts, whoever makes it and however it ends: `Invalid` for a wrong code, `TooManyAttempts` once it is
-        burnt, expired or used. A decision that is refused leaves the code unused.
+        burnt, expired or used, `NotFound` where the address leads to the person no more. A decision that is refused
+        leaves the code unused.
         """
         mac = await codes.check(self._database, self._clock, visit, code)
         async with self._ledger.changing(*visit.owners, narrows=visit.owners if decisions else ()) as change:
             if not await codes.use(change.tx, visit, mac, change.now_ms):
                 raise TooManyAttempts("code_over", "This code is used up.", remedy="Have a new one sent.")
             for person in visit.persons:
+                if not await self.contacts.leads(change.tx, visit.term, person, visit.channel):
+                    raise NotFound
                 await self.contacts.verify(change.tx, person, visit.channel, change.now_ms)
             for owner in visit.owners:
                 change.enter(_entry(owner, "consent_code_confirmed", visit))

@@ -42,13 +42,14 @@ class Decision:
     """What was chosen for one item. `optional`: those of its optional fields that are given too; none by default.
 
     `channels` of a contact: those that are turned on, at least one.
-    `notice_sha256` is that of the text which was on the page.
+    `notice_sha256` is that of the text which was on the page, and `language` the one in which it was read there.
     """
 
     choice: Choice
     optional: frozenset[str] = frozenset()
     channels: frozenset[str] = frozenset()
     notice_sha256: str = ""
+    language: str = ""
 
 
 class Deciding:
@@ -113,6 +114,8 @@ class Deciding:
     ) -> State:
         if decision.notice_sha256 not in ("", record.notice_sha256):
             raise Conflicting("other_notice", "Another text was on the page.", field="notice", remedy="Read this one.")
+        if decision.language:
+            told = {**told, "language": decision.language}
         if decision.choice is Choice.REFUSE:
             return await self._act(change, record, holder, Event.REFUSE, told)
         if decision.choice is Choice.GIVE:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 
 from gateway.clock import Clock
 from gateway.consents.asking import budget, links, questions, visits
+from gateway.consents.asking.budget import Budget
 from gateway.consents.asking.links import LINK_PATH
 from gateway.consents.asking.questions import MOST_SENDINGS, Asked, Question
 from gateway.consents.asking.words import Message, message
@@ -21,6 +22,7 @@ from gateway.database import Database, Query
 from gateway.errors import GatewayError, Invalid, NotFound
 from gateway.ledger import Change, Ledger
 from gateway.members.tables import member
+from gateway.problems import log_unexpected
 from gateway.senders import Senders
 
 MOST_PERSONS: Final = 5
@@ -48,13 +50,14 @@ class Inviting:
 
     def __init__(
         self, database: Database, ledger: Ledger, clock: Clock, *, contacts: Contacts, records: Records,
-        senders: Senders, base_url: str,
+        budget: Budget, senders: Senders, base_url: str,
     ) -> None:  # fmt: skip
         self._database = database
         self._ledger = ledger
         self._clock = clock
         self._contacts = contacts
         self._records = records
+        self._budget = budget
         self._senders = senders
         self._base_url = base_url
 
@@ -101,10 +104,10 @@ class Inviting:
         return Invitation(question, row["name"], token, what)
 
     async def deliver(self, invitation: Invitation) -> bool:
-        """Send it; False where nobody took it, which `run` makes good."""
+        """Send it; False where nobody took it, or its member has just written there: `run` makes that good."""
         asked = invitation.question
         address = await self._contacts.reach(asked.term, asked.person, asked.channel)
-        if address is None:
+        if address is None or not await self._budget.take(f"request {asked.person.owner}", address):
             return False
         link = f"{self._base_url}{LINK_PATH}{invitation.token}"
         try:
@@ -120,7 +123,10 @@ class Inviting:
         """Take every step that is due: send again, remind, let lapse; forget what is over. Returns how many."""
         taken = 0
         for asked in await questions.due(self._database, self._clock()):
-            await self._step(asked)
+            try:
+                await self._step(asked)
+            except Exception as error:  # one question that cannot go on holds up no other
+                log_unexpected(error, "while asking")
             taken += 1
         async with self._database.transaction() as tx:
             now = self._clock()

@@ -16,6 +16,7 @@ from gateway.consents.asking.inviting import Invitation, Inviting
 from gateway.consents.asking.questions import Question
 from gateway.consents.asking.wish import Wish, WishedItem
 from gateway.consents.contacts import Address, Channel, Contacts, Holder, Reached, Role, phone_is_doubtful
+from gateway.consents.minors import needs_guardian
 from gateway.consents.notice import Notice
 from gateway.consents.notice_text import ItemKey
 from gateway.consents.notices import KnownNotices
@@ -24,7 +25,7 @@ from gateway.consents.records import Records
 from gateway.consents.statement import subject_of
 from gateway.consents.states import Event
 from gateway.database import Database, Reading
-from gateway.errors import Conflicting, NotFound
+from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Draft, Kind, Ledger
@@ -57,6 +58,8 @@ class Requesting:
         filing.subject.require("consent")
         dataset = await self._personal(filing.subject, dataset_id)
         wish = Wish.read(said)
+        if wish.relation and not needs_guardian(wish.age_band, dataset):
+            raise _no_child()
         self._inviting.require_channel(wish.address)
         holder = await self._holder(dataset, wish.subject, Role.GUARDIAN if wish.relation else Role.OWN)
         reached = await self._contacts.prepare(holder, wish.address)
@@ -166,6 +169,15 @@ def _new(dataset: Dataset, question: Question, wish: Wish, item: WishedItem, not
         collection={"channel": question.channel.value},
         request_id=question.id,
         answer_by=now_s + questions.ANSWER_WITHIN_S,
+    )
+
+
+def _no_child() -> Invalid:
+    return Invalid(
+        "no_guardian_needed",
+        "A guardian gives for a child under 14 alone (PIPL Art. 31).",
+        field="/guardian",
+        remedy="Ask the person itself.",
     )
 
 

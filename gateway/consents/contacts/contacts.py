@@ -64,17 +64,13 @@ _FOUND = (
     )
     .join(subject_key, subject_key.c.id == contact.c.subject_key_id)
 )
-_BEHIND = Query(
-    _FOUND.where(
-        contact_term.c.term == bindparam("term"),
-        or_(contact.c.stated_at > bindparam("since", type_=BigInteger), contact.c.verified_at > bindparam("since")),
-    )
-)
+_FRESH = or_(contact.c.stated_at > bindparam("since", type_=BigInteger), contact.c.verified_at > bindparam("since"))
+_BEHIND = Query(_FOUND.where(contact_term.c.term == bindparam("term"), _FRESH))
 _LEADS = Query(_FOUND.where(*_OF, contact_term.c.term == bindparam("term")))
 _SEALED = Query(
     select(contact.c.sealed, subject_key.c.id, subject_key.c.key_version, subject_key.c.wrapped)
     .join(subject_key, subject_key.c.id == contact.c.subject_key_id)
-    .where(*_OF)
+    .where(*_OF, _FRESH)
 )
 
 
@@ -154,8 +150,8 @@ class Contacts:
         return sorted(found)
 
     async def open(self, holder: Holder, channel: Channel) -> Address | None:
-        """The address again, for a message to it; None where there is none, or the person's key was shredded."""
-        row = await self._database.one(_SEALED, **_named(holder, channel))
+        """The address again, for a message to it; None where none is trusted, or the person's key was shredded."""
+        row = await self._database.one(_SEALED, **_named(holder, channel), since=self._clock() - FRESH_MS)
         if row is None:
             return None
         keys = await self._keyring.unlock(holder.owner)

@@ -127,13 +127,14 @@ class Counter:
         """See `Desk`."""
         await self._suggesting.turn(visit, company, off=off)
 
-    async def decide(self, visit: Visit, decision: views.Decision) -> None:
+    async def decide(self, visit: Visit, decision: views.Decision, language: str) -> None:
         """See `Desk`."""
         chosen = Decision(
             _CHOICES[decision.answer],
             optional=decision.fields,
             channels=decision.channels,
             notice_sha256=decision.notice_sha256,
+            language=LANGUAGE_TAGS[language],
         )
         await self._asking.decide(visit, {decision.item: chosen})
 

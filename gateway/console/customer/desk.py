@@ -51,8 +51,8 @@ class Desk(Protocol):
     async def questions(self, visit: Visit, language: str) -> tuple[Item, ...]:
         """What waits for an answer."""
 
-    async def decide(self, visit: Visit, decision: Decision) -> None:
-        """Enter one answer."""
+    async def decide(self, visit: Visit, decision: Decision, language: str) -> None:
+        """Enter one answer, given in a language."""
 
     async def record(self, visit: Visit, language: str) -> Record:
         """Everything about this customer's consents, as it stands at this instant."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from gateway.access.disclosures import Disclosure, Disclosures
 from gateway.clock import Clock, seconds
 from gateway.consents.asking import Visit
 from gateway.consents.consents import Consents
+from gateway.consents.contacts import Holder, Role
 from gateway.consents.following import Following, Progress
 from gateway.consents.receipts import Kept
 from gateway.consents.record import Record, names_of
 from gateway.console.customer import shown, suggesting, views
 from gateway.console.customer.suggesting import Suggesting
 from gateway.console.customer.told import Told, name_of, told_of
-from gateway.console.customer.wishes import Wishes
+from gateway.console.customer.wishes import Wishes, single_persons
 from gateway.database import Database
 from gateway.errors import NotFound
 
@@ -53,7 +55,7 @@ class Gathering:
 
     async def record(self, visit: Visit, about: Sequence[Record], language: str) -> views.Record:
         """Everything, newest first."""
-        progress = await self._progress(visit)
+        progress = await self._progress(visit, about)
         passed = await self._disclosed(visit, about)
         suggested = await self._suggesting.told(visit)
         others = [step.recipient for step in _flat(progress)] + [one.recipient for one in passed]
@@ -77,7 +79,10 @@ class Gathering:
                 dict.fromkeys(party for told_by in told.notices.values() for party in shown.officers(told_by))
             ),
             waiting=len(self._asked(about)),
-            companies=tuple(views.Company(owner, told.name(owner)) for owner in visit.owners),
+            companies=tuple(views.Company(one.owner, told.name(one.owner)) for one in single_persons(visit)),
+            shared=tuple(
+                told.name(owner) for owner in sorted({*visit.owners} - {one.owner for one in single_persons(visit)})
+            ),
             kinds=self._wishes.kinds,
             asked=await self._wishes.of(visit, told.name),
             suggestions=suggesting.shown(suggested, about, told, language),
@@ -100,7 +105,7 @@ class Gathering:
             "receipts": [kept.jws for _, kept in await self._kept(about)],
             "notices": [{"sha256": one.sha256, "document": one.document} for one in told.notices.values()],
             "disclosures": [one._asdict() for one in await self._disclosed(visit, about)],
-            "follow_ups": [step._asdict() for step in await self._progress(visit)],
+            "follow_ups": [_as_json(step) for step in await self._progress(visit, about)],
             "requests": [asdict(one) for one in await self._wishes.of(visit, told.name)],
             "suggestions": await self._suggesting.told(visit),
             "suggestion_switches": [asdict(one) for one in await self._suggesting.switches(visit)],
@@ -123,21 +128,36 @@ class Gathering:
     async def _kept(self, about: Iterable[Record]) -> list[tuple[Record, Kept]]:
         return [(one, kept) for one in about for kept in await self._consents.receipts.of(self._database, one.id)]
 
-    async def _progress(self, visit: Visit) -> list[Progress]:
+    async def _progress(self, visit: Visit, about: Sequence[Record]) -> list[Progress]:
+        """How far those have come who must stop, as far as the visit may see it."""
+        ids = {one.id for one in about}
         async with self._database.reading() as reading:
             return [
                 step
                 for person in visit.persons
                 for step in await self._following.of_person(reading, person.owner, person.pseudonym)
+                if _may_see(visit, person, step.consent, ids)
             ]
 
     async def _disclosed(self, visit: Visit, about: Sequence[Record]) -> list[Disclosure]:
-        """What was passed on of the visit's persons; over a request's link, under its own records."""
-        found = [
-            one for person in visit.persons for one in await self._disclosures.of_person(person.owner, person.pseudonym)
-        ]
+        """What was passed on of the visit's persons, as far as the visit may see it."""
         ids = {one.id for one in about}
-        return sorted(one for one in found if visit.request_id is None or one.consent in ids)
+        found = [
+            one
+            for person in visit.persons
+            for one in await self._disclosures.of_person(person.owner, person.pseudonym)
+            if _may_see(visit, person, one.consent, ids)
+        ]
+        return sorted(found)
+
+
+def _may_see(visit: Visit, person: Holder, consent: str, about: Collection[str]) -> bool:
+    """Over a request's link, and as a guardian, what came of the visit's own records; else everything of the person."""
+    return consent in about or (visit.request_id is None and person.role is Role.OWN)
+
+
+def _as_json(step: Progress) -> dict[str, Any]:
+    return step._asdict() | {"onward": [_as_json(one) for one in step.onward]}
 
 
 def _flat(progress: Iterable[Progress]) -> Iterator[Progress]:

@@ -52,7 +52,10 @@ def _sections(record: Record, language: str) -> Iterator[tuple[str, list[str]]]:
 
     def told(one: Holding) -> Iterator[str]:
         yield f"{one.recipient}{colon}{one.purpose}"
-        yield f"{t('what')}{colon}{comma.join(one.fields)}"
+        if one.fields:
+            yield f"{t('what')}{colon}{comma.join(one.fields)}"
+        if one.channels:
+            yield f"{t('ways')}{colon}{comma.join(t(f'channel_{channel}') for channel in one.channels)}"
         if one.given_at is not None:
             yield f"{t('since')}{colon}{when(language, one.given_at)}"
         if one.state == "given":

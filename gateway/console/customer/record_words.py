@@ -10,8 +10,8 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "overview_waiting": ("Something waits for your decision", "有事项等待您决定"),
     "given": ("What you have agreed to", "您同意的事项"),
     "given_none": (
-        "You have agreed to nothing. Nobody receives your data through this gateway.",
-        "您没有同意任何事项，没有企业通过本网关接收您的信息。",
+        "You have agreed to nothing of this, so nothing is passed on for it.",
+        "您没有同意此处的任何事项，不会据此提供任何信息。",
     ),
     "what": ("What", "哪些信息"),
     "ways": ("Ways", "联系方式"),
@@ -140,6 +140,10 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "kind_explanation": ("Explain something to me", "解释说明"),
     "kind_objection": ("Do not decide by machine", "拒绝自动化决策"),
     "kind_complaint": ("Complaint", "投诉"),
+    "ask_shared": (
+        "Several persons share your number or address at {name}. So ask there directly, who can tell you apart.",
+        "在{name}有多人使用同一手机号或邮箱，无法确认由哪一位提出请求。请直接联系该企业。",
+    ),
     "asked": ("What you have asked for", "已提交的请求"),
     "asked_due": ("To be answered by {when}", "应于{when}前答复"),
     "asked_received": ("received", "已收到"),

@@ -205,6 +205,8 @@ class Record:
     officers: tuple[Party, ...]
     waiting: int
     companies: tuple[Company, ...] = ()
+    shared: tuple[str, ...] = ()
+    """The companies at which several persons share the number or address: nobody knows who of them would ask."""
     kinds: tuple[str, ...] = ()
     asked: tuple[Asked, ...] = ()
     suggestions: Suggestions = ()

@@ -22,6 +22,7 @@ LONGEST_TEXT: Final = 2_000
 _DONE: Final = {Answer.GIVE: "given", Answer.REFUSE: "refused", Answer.LATER: "later"}
 _SWITCHED: Final = {"off": "switched_off", "on": "switched_on"}
 _NOT_CHOSEN: Final = "choose_channel"
+_NOT_ANSWERED: Final = "choose_answer"
 
 
 def handlers() -> list[tuple[str, str, Handler]]:
@@ -59,10 +60,12 @@ async def _decide(guest: Guest) -> Response:
     item = next((one for one in items if one.id == form.get("item")), None)
     if item is None:
         raise NotFound
+    if "answer" not in form:  # Enter in a box presses the form's first button, which says nothing
+        return _asked(guest, visit, items, problem={"item": item.id, "word": _NOT_ANSWERED})
     decision = _decision(item, form)
     if decision.answer is Answer.GIVE and item.channels and not decision.channels:
         return _asked(guest, visit, items, problem={"item": item.id, "word": _NOT_CHOSEN})
-    await guest.desk.decide(visit, decision)
+    await guest.desk.decide(visit, decision, guest.language)
     left = [one for one in items if one.id != item.id and not one.put_off]
     return onward("question" if left else "overview", _DONE[decision.answer])
 
@@ -72,12 +75,13 @@ def _decision(item: Item, form: Mapping[str, str]) -> Decision:
     fields = {f"field:{one.name}": one.name for one in item.optional}
     channels = {f"channel:{one}": one for one in item.channels}
     ticked = form.keys() - {"item", "notice", "answer"}
-    if form.get("answer") not in tuple(Answer) or not ticked <= fields.keys() | channels.keys():
+    boxes = fields.keys() | channels.keys()
+    if form.get("answer") not in tuple(Answer) or "notice" not in form or not ticked <= boxes:
         raise Invalid("invalid_decision", "This is no answer to the question.", field="answer")
     return Decision(
         item=item.id,
         answer=Answer(form["answer"]),
-        notice_sha256=form.get("notice", ""),
+        notice_sha256=form["notice"],
         fields=frozenset(fields[one] for one in ticked & fields.keys()),
         channels=frozenset(channels[one] for one in ticked & channels.keys()),
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gateway.clock import MILLISECONDS
-from gateway.consents.asking import Kind, Visit
+from gateway.consents.asking import Visit
+from gateway.consents.contacts import Holder, Role
 from gateway.console.customer import views
 from gateway.console.customer.shown import Names
 from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.rights.request import Person
 from gateway.rights.states import EXPORTED, RequestState
+
+_GUARDIAN: Final = "guardian"
 
 
 class Requests(Protocol):
@@ -23,7 +26,7 @@ class Requests(Protocol):
         """Open a request of somebody in a confirmed visit; returns its id."""
 
     async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
-        """A person's requests at one owner: `id`, `kind`, `state`, `received_at`, `due_at`, and `answer` if any."""
+        """A person's at one owner: `id`, `kind`, `state`, `behalf`, `received_at`, `due_at`, and `answer` if any."""
 
     async def export(self, person: Any, request_id: str, *, visit: str) -> bytes:
         """The ZIP that a granted request of this person gives; `NotFound` for another's, `Conflicting` for none."""
@@ -38,10 +41,10 @@ class Wishes:
         self.kinds = tuple(kinds) if requests is not None else ()
 
     async def ask(self, visit: Visit, wish: views.Wish) -> str:
-        """Open a request; `NotFound` for a company that does not hold the visitor's data."""
+        """Open a request; `NotFound` for a company that does not hold the data of one person of the visit alone."""
         if self._requests is None:
             raise Conflicting("no_requests", "Nothing can be asked for here.", remedy="Turn to the company.")
-        person = next((one for one in visit.persons if one.owner == wish.company), None)
+        person = next((one for one in single_persons(visit) if one.owner == wish.company), None)
         if person is None:
             raise NotFound
         return await self._requests.open(
@@ -50,30 +53,42 @@ class Wishes:
             wish.text,
             visit=visit.id,
             language=visit.language,
-            behalf="guardian" if visit.kind is Kind.GUARDIAN else "self",
+            behalf=_GUARDIAN if person.role is Role.GUARDIAN else "self",
         )
 
     async def of(self, visit: Visit, names: Names) -> tuple[views.Asked, ...]:
-        """What was asked for, and what became of it."""
+        """What was asked for, and what became of it; for a guardian, what guardians asked for."""
         found = [_asked(one, names(person.owner), visit) for person, one in await self._made(visit)]
         return tuple(sorted(found, key=lambda one: -one.received_at))
 
     async def export(self, visit: Visit, request_id: str) -> bytes:
         """What a granted request of the visit's persons gives.
 
-        Over a request's link `NotFound`: an export holds more than the question that such a link was sent for.
+        Over a request's link `NotFound`: an export holds more than the question that such a link was sent for. So for
+        persons who share their number or address: nobody knows who of them asks.
         """
+        alone = {(one.owner, one.pseudonym) for one in single_persons(visit)}
         person = next((person for person, one in await self._made(visit) if one["id"] == request_id), None)
-        if self._requests is None or person is None or visit.request_id is not None:
+        if self._requests is None or person is None or visit.request_id is not None or person not in alone:
             raise NotFound
         return await self._requests.export(person, request_id, visit=visit.id)
 
     async def _made(self, visit: Visit) -> list[tuple[Person, dict[str, Any]]]:
         if self._requests is None:
             return []
-        persons = [Person(one.owner, one.pseudonym) for one in visit.persons]
         async with self._database.reading() as reading:
-            return [(person, one) for person in persons for one in await self._requests.of_person(reading, person)]
+            return [
+                (Person(one.owner, one.pseudonym), request)
+                for one in visit.persons
+                for request in await self._requests.of_person(reading, Person(one.owner, one.pseudonym))
+                if one.role is Role.OWN or request["behalf"] == _GUARDIAN
+            ]
+
+
+def single_persons(visit: Visit) -> list[Holder]:
+    """Those who share their number or address with nobody at the same company: else nobody knows who of them asks."""
+    owners = [one.owner for one in visit.persons]
+    return [one for one in visit.persons if owners.count(one.owner) == 1]
 
 
 def _asked(told: dict[str, Any], company: str, visit: Visit) -> views.Asked:

@@ -25,7 +25,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "entry": ("See and decide who may use your data", "查看并决定谁可以使用您的信息"),
     "entry_lead": (
         "Enter the phone number or e-mail address that a company knows you by. You get a link to a page of your own.",
-        "请输入您在相关企业登记的手机号或邮箱。我们会向您发送一个链接，只有您本人可以打开。",
+        "请输入您在相关企业登记的手机号或邮箱。您将收到一个链接，通往您的个人页面。",
     ),
     "entry_contact": ("Phone number or e-mail address", "手机号或邮箱"),
     "entry_send": ("Send me a link", "发送链接"),
@@ -81,7 +81,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "question": ("Your decision", "请您决定"),
     "question_lead": (
         "You are free to say no. You lose nothing that you already have, and you can change your mind at any time.",
-        "您可以自由选择拒绝。无论作何决定，都不影响您已有的服务，并且随时可以更改。",
+        "您可以拒绝。无论作何决定，都不影响您已有的服务，并且随时可以更改。",
     ),
     "question_guardian": (
         "You answer as the parent or guardian of a child under 14. Say yes only if you are.",
@@ -151,15 +151,19 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "You said yes without ticking a way. Tick at least one, or say no. Nothing has been decided yet.",
         "您选择了同意，但没有勾选联系方式。请至少勾选一种，或选择不同意。目前尚未作出决定。",
     ),
+    "choose_answer": (
+        "Nothing has been decided yet. Please press one of the three answers.",
+        "目前尚未作出决定。请点选三个答复中的一个。",
+    ),
     "done_given": (
         "Your yes is recorded. You find it below, and can withdraw it at any time.",
         "已记录您的同意。您可在下方查看，并随时撤回。",
     ),
-    "done_refused": ("Your no is recorded. Nothing is passed on.", "已记录您的拒绝。不会提供任何信息。"),
+    "done_refused": ("Your no is recorded. Nothing is passed on for it.", "已记录您的拒绝。不会据此提供任何信息。"),
     "done_later": ("Nothing was decided. The question stays here.", "尚未作出决定，您可以稍后再回到这里。"),
     "done_withdrawn": (
-        "Withdrawn. From now on nothing more is passed on. Whoever received something is told to stop; see below.",
-        "已撤回。从此刻起不再提供任何信息。已接收信息的企业将收到停止使用的通知，进展见下方。",
+        "Withdrawn. From now on nothing more is passed on under it. Whoever received it is told to stop; see below.",
+        "已撤回。从此刻起不再据此提供任何信息。已接收信息的企业将收到停止使用的通知，进展见下方。",
     ),
     "done_switched_off": (
         "Switched off. From now on no suggestions are made from your data.",

@@ -11,6 +11,7 @@ import pytest
 from gateway.consents.asking import Choice, Decision
 from gateway.consents.asking.budget import MOST_A_DAY
 from gateway.consents.asking.codes import MOST_TRIES
+from gateway.consents.asking.questions import Asked
 from gateway.consents.contacts import FRESH_MS
 from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, TooManyAttempts
 from tests.alliance import PERSONAL_SCHEMA
@@ -290,3 +291,63 @@ async def test_nothing_of_the_person_stands_in_the_ledger_the_log_or_in_clear(
     for text in world.box.to(phone):
         assert subject not in text
         assert local not in text
+
+
+async def test_staff_name_no_guardian_for_an_adult(world: World) -> None:
+    """Else somebody of theirs would give, as a guardian, for a customer who needs none."""
+    guardian = {"relation": "other_guardian", "channel": "sms", "address": world.phone()}
+    said = {"subject": "grown-up", "notice_sha256": world.notice, "language": "en", "items": [world.item()]}
+    path = f"/v1/datasets/{world.dataset}/consent-requests"
+    for age in ({}, {"age_band": "14_to_17"}, {"age_band": "unknown"}):
+        answer = await world.bank.post(path, await world.bank.token(), said | {"guardian": guardian} | age)
+        assert (answer.status_code, answer.json()["code"]) == (400, "no_guardian_needed"), age
+
+
+async def test_a_code_that_went_to_the_former_number_confirms_nothing_once_there_is_another(world: World) -> None:
+    phone, made = await world.asked()
+    visit = await world.visit(phone)
+    code, new = await world.code(visit, phone), world.phone()
+    assert (await contacts(world, (f"C{phone[-5:]}", new))).status_code == 200
+    with pytest.raises(NotFound):
+        await world.asking.confirm(visit, code, dict.fromkeys(made["records"], GIVE))
+    assert await world.states(made["id"]) == ["requested"]
+    world.clock.ms += FRESH_MS
+    await world.asking.find(new, "en")
+    await world.asking.finding.settle()
+    assert world.box.to(new) == [], "nobody ever proved the new number"
+
+
+async def test_a_member_writes_to_one_number_five_times_a_day_at_most_however_much_it_asks(world: World) -> None:
+    """Each message costs, and each pesters; what another member sends is not counted, for that would tell of it."""
+    phone = world.phone()
+    for number in range(7):
+        items = [world.item(), world.contact("sms")]
+        answer = await world.ask(phone, items[number % 2], subject=f"P{number // 2}-{phone[-5:]}")
+        assert answer.status_code == 201, answer.text
+        world.clock.pass_seconds(61)
+        await world.asking.inviting.run()
+    for _ in range(20):
+        world.clock.pass_seconds(61)
+        await world.asking.inviting.run()
+    assert len(world.box.to(phone)) == MOST_A_DAY
+
+
+async def test_one_question_that_cannot_go_on_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.box.deaf = True
+    (first, broken), (second, _) = await world.asked(), await world.asked()
+    world.box.deaf = False
+    world.clock.pass_seconds(61)
+    step = world.asking.inviting._step
+
+    async def breaks(asked: Asked) -> None:
+        if asked.question.id == broken["id"]:
+            raise RuntimeError(first)
+        await step(asked)
+
+    monkeypatch.setattr(world.asking.inviting, "_step", breaks)
+    await world.asking.inviting.run()
+    assert len(world.box.to(second)) == 1
+    assert "RuntimeError" in caplog.text
+    assert first not in caplog.text

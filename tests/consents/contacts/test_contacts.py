@@ -96,8 +96,10 @@ async def test_a_recycled_number_leads_to_nobody_after_180_days_without_a_statem
     await verify(shop, contacts, person(1))
     shop.clock.now += FRESH_MS - 1
     assert await contacts.behind(shop.database, PHONE) == [person(1)]
+    assert await contacts.open(person(1), Channel.SMS) == PHONE
     shop.clock.now += 1
     assert await contacts.behind(shop.database, PHONE) == []
+    assert await contacts.open(person(1), Channel.SMS) is None, "nothing is told to whoever has it now"
     await state(shop, contacts, person(1), PHONE)
     assert await contacts.behind(shop.database, PHONE) == [person(1)]
 

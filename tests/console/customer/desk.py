@@ -147,7 +147,7 @@ class FakeDesk:
         asked = [_item(one, language) for one in self.open_questions]
         return tuple(replace(one, put_off=one.id in self.put_off, optional=one.optional + self.more) for one in asked)
 
-    async def decide(self, visit: Visit, decision: Decision) -> None:
+    async def decide(self, visit: Visit, decision: Decision, language: str) -> None:
         if decision.notice_sha256 != NOTICE.sha256:
             raise Conflicting("notice_changed", "The notice is another one now.")
         self.decisions.append(decision)

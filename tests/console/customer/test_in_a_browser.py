@@ -195,6 +195,12 @@ async def test_everything_that_matters_is_within_the_keyboards_reach(
     await page.wait_for_url("**/my/question")
     await _tab_to(page, "#item-1-field-2")
     await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Nothing has been decided yet.").wait_for()
+    assert desk.decisions == [], "Enter in a box is no answer"
+    assert await page.locator("#item-1-form button").first.is_hidden()
+    await _tab_to(page, "#item-1-field-2")
+    await page.keyboard.press("Space")
     await _tab_to(page, "#item-1-form button[value=give]")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/my/question?done=given")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 
 from gateway.consents.asking import Kind
 from gateway.console import customer
+from gateway.console.customer.pdf import _sections
 from gateway.console.customer.record_words import RECORD_WORDS
-from gateway.console.customer.views import Answer, Line, Wish
+from gateway.console.customer.views import Answer, Line, Record, Wish
 from gateway.console.customer.words import WORDS, say
 from gateway.console.words import LANGUAGES
 from tests.console.customer.desk import CODE, CONTACT, LINK, NOTICE, FakeDesk
@@ -396,3 +398,14 @@ def test_an_unknown_text_is_an_error() -> None:
 
 def test_the_code_of_the_tests_is_none_that_a_page_shows() -> None:
     assert all(CODE not in text for texts in WORDS.values() for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("language", "line"), [("en", "Ways: Text message, E-mail"), ("zh", "联系方式：短信、电子邮件")]
+)
+async def test_on_paper_a_permission_to_be_contacted_names_its_ways(desk: FakeDesk, language: str, line: str) -> None:
+    contact = replace(desk.holdings[0], kind="contact", fields=(), channels=("sms", "email"))
+    record = Record((contact,), (), (), (), 0)
+    (_, given), *_ = _sections(record, language)
+    assert line in given
+    assert not [one for one in given if one.endswith((": ", "："))]

@@ -13,9 +13,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from gateway.consents.asking import Visit
+from gateway.consents.following import Following, Progress
 from gateway.consents.receipts import verify_receipt
 from gateway.identity.operators.site import Site
 from tests.access.world import Deal
+from tests.consents.asking.test_asking import child
 from tests.consents.asking.world import World, opened
 from tests.console.customer.visitor import Visitor
 
@@ -261,3 +264,89 @@ async def test_leaving_ends_the_visit(world: World) -> None:
         await visitor.press("/my/leave")
         visitor.http.cookies.set("visit", str(cookie))
         assert (await visitor.get("/my/overview")).status_code == 401
+
+
+async def test_a_receipt_names_the_language_in_which_the_notice_was_read(world: World) -> None:
+    phone, _ = await world.asked(language="zh-CN")
+    async with _visitor(world, "en") as visitor:
+        await _come(world, visitor, phone)
+        await _answer(visitor, "give")
+        await visitor.get("/my/history")
+        receipt = re.search(r'href="(/my/receipts/[\w.]+)"', visitor.page)
+        assert receipt is not None
+        kept = verify_receipt((await visitor.get(receipt[1])).text, await world.gateway.signing.resource_jwks())
+    assert kept["processing"]["notice"]["language"] == "en"
+
+
+async def test_the_copy_over_a_requests_link_has_what_that_request_asked_and_nothing_else(
+    world: World, deal: Deal
+) -> None:
+    phone, _ = await world.asked()
+    row = {"customer_no": f"C{phone[-5:]}", "name": "韩梅梅", "phone": phone, "id_number": ""}
+    assert (await world.bank.upload(deal.dataset, [row])).status_code == 201
+    await world.asking.withdraw_all(await _read_after(world, deal, phone))
+    await world.ask(phone, world.contact("sms"))
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        copy = json.loads((await visitor.get("/my/record.json")).content)
+        assert [one["kind"] for one in copy["consents"]] == ["contact"]
+        assert (copy["disclosures"], copy["follow_ups"]) == ([], [])
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        copy = json.loads((await visitor.get("/my/record.json")).content)
+        assert [one["cause"] for one in copy["follow_ups"]] == ["withdrawn"]
+
+
+async def _read_after(world: World, deal: Deal, phone: str) -> Visit:
+    visit = await world.give(phone)
+    assert len(await _read(world, deal)) == 1
+    return visit
+
+
+async def test_the_copy_tells_whom_a_recipient_passed_the_data_on_to(
+    world: World, deal: Deal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone, made = await world.asked()
+    [consent] = made["records"]
+    third = Progress(
+        "b", consent, world.hotel.id, "A third", "withdrawn", "queued", 1, 2, None, None, None, None, None, ()
+    )
+    first = third._replace(id="a", holder="", onward=(third,))
+
+    async def of_person(*_: object) -> list[Progress]:
+        return [first]
+
+    monkeypatch.setattr(Following, "of_person", of_person)
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        answer = await visitor.get("/my/record.json")
+        assert answer.status_code == 200, answer.text
+        [told] = json.loads(answer.content)["follow_ups"]
+        assert [one["holder"] for one in told["onward"]] == ["A third"]
+
+
+async def test_where_several_persons_share_a_number_nobody_asks_in_the_others_name(world: World) -> None:
+    phone, _ = await world.asked()
+    await world.ask(phone, subject=f"other {phone[-5:]}")
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        page = (await visitor.get("/my/rights")).text
+        assert "Several persons share your number" in page
+        assert 'action="/my/ask"' not in page
+        answer = await visitor.press("/my/ask", kind="deletion", company=world.bank.id, text="Delete it.")
+        assert answer.status_code == 400
+
+
+async def test_a_guardian_asks_as_a_guardian_also_by_the_pages_own_entry(world: World) -> None:
+    guardian = world.phone()
+    assert (await child(world, guardian)).status_code == 201
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, guardian)
+        await _come(world, visitor, guardian)
+        await visitor.get("/my/rights")
+        asked = await visitor.press("/my/ask", kind="access", company=world.bank.id, text="What do you have?")
+        assert asked.status_code == 200, asked.text
+    listed = await world.bank.get("/v1/rights", await world.bank.token())
+    assert [one["behalf"] for one in listed.json()["items"]][-1] == "guardian", listed.text
