@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.consents.contacts import Address, Contacts, Holder, Role
-from gateway.errors import Unavailable
+from gateway.errors import Invalid, Unavailable
 from gateway.referrals.letters import Letters
 from gateway.referrals.referral import existing
 from gateway.referrals.telling import Tellings, Told
@@ -252,3 +254,30 @@ async def test_a_customer_is_told_after_the_disclosure_and_at_the_end_each_once(
     assert [(one.what, one.recipient, one.referral) for one in telling.told] == [
         (what, bank.hotel.id, referral) for what in ("disclosed", "closed")
     ]
+
+
+async def test_a_customer_is_told_once_by_however_many_processes(bank: Referring) -> None:
+    telling = Noted()
+    tellings = [Tellings(bank.shared.gateway.database, telling, bank.shared.clock) for _ in range(2)]
+    await tellings[0].run()
+    telling.told.clear()
+    referral = await bank.disclosed(40)
+    await asyncio.gather(*(one.run() for one in tellings))
+    assert [one.referral for one in telling.told] == [referral]
+
+
+async def test_a_customer_that_cannot_be_told_keeps_no_other_one_waiting(bank: Referring) -> None:
+    class Broken(Noted):
+        async def tell(self, told: Told) -> None:
+            if told.referral == first:
+                raise Invalid("unknown_country", "No such number can be called.")
+            await super().tell(told)
+
+    telling = Broken()
+    first, second = [await bank.offer(number) for number in (41, 42)]
+    for referral in (first, second):
+        done(await act(bank.hotel, referral, "accept"))
+        done(await bank.ask_disclosure(referral))
+        bank.shared.clock.pass_seconds(1)
+    await Tellings(bank.shared.gateway.database, telling, bank.shared.clock).run()
+    assert [one.referral for one in telling.told] == [second]
