@@ -28,7 +28,7 @@ from gateway.referrals.referral import Referral, of_party
 from gateway.referrals.registering import register, require_in_force
 from gateway.referrals.states import REFERRERS, Event, Standing, State, follow
 from gateway.referrals.tables import referral_note
-from gateway.referrals.views import told_state, told_to
+from gateway.referrals.views import told_of_act, told_state
 from gateway.referrals.writing import move
 from gateway.vault.keyring import KeyRing, MemberKeys
 
@@ -193,7 +193,7 @@ class Acts:
         self._clock = clock
 
     async def act(self, filing: Filing, referral_id: str, said: dict[str, Any]) -> bytes:
-        """One act; needs the action `refer`. Answers with the referral as this side sees it.
+        """One act; needs the action `refer`. Answers with the referral as this side sees it, but for the preview.
 
         A recipient may add a `note`, which is sealed under its own key and which it alone reads. `OnHold` while a case
         holds the referral; `Conflicting` in a state that the act does not follow from.
@@ -219,7 +219,7 @@ class Acts:
                 await change.tx.run(_NOTE, **row)
             if name == Event.SUBMIT.value:
                 return {"id": done.id, "state": told_state(done)}
-            return told_to(subject.member, done, keys)
+            return told_of_act(subject.member, done)
 
         contesting = await rivals_in_conflict(self._database, seen, self._clock())
         logs = {seen.owner, seen.recipient, *(one.owner for one in contesting)}

@@ -29,7 +29,7 @@ from gateway.referrals.previews import sealed
 from gateway.referrals.referral import existing
 from gateway.referrals.states import OPEN, State
 from gateway.referrals.tables import referral
-from gateway.referrals.views import told_to
+from gateway.referrals.views import told_of_act
 from gateway.vault.keyring import KeyRing
 
 PURPOSE_OF_REFERRALS: Final = "customer_referral"
@@ -127,7 +127,7 @@ class Drafting:
             await keep_terms(change.tx, referral_id, found.recipient, terms)
             made = await existing(change.tx, referral_id, change.now_ms)
             enter_both(change, "referral_drafted", subject, made, purpose=purpose)
-            return told_to(subject.member, made, keys)
+            return told_of_act(subject.member, made)
 
         return await filing.once(self._database, self._ledger, work, found.owner)
 
