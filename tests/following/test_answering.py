@@ -93,6 +93,9 @@ async def test_what_the_law_keeps_is_kept_by_naming_the_law(followed: Followed) 
     legal = "Accounting Law Art. 23"
     answer = await followed.answer(followed.shared.hotel, follow_up, "compliance", {"how": "retained", "legal": legal})
     assert (answer.status_code, answer.json()["legal"]) == (200, legal)
+    [entry] = [one for one in await followed.entries("withdrawal_complied") if one["follow_up"] == follow_up]
+    assert entry["legal_sha256"] == hashlib.sha256(legal.encode()).hexdigest()
+    assert legal not in str(entry)
 
 
 async def test_nobody_else_answers_or_verifies_and_to_everybody_else_there_is_nothing(followed: Followed) -> None:
