@@ -119,7 +119,10 @@ class Bundles:
 
         `Refused` where an agreement, an assessment or a grant is missing; a missing consent is no refusal.
         """
-        owner = (await self._agreements.visible(subject.member, wish.agreement)).owner
+        found = await self._agreements.visible(subject.member, wish.agreement)
+        if not wish.personal and (found.terms is None or found.terms.term_for(wish.dataset) is None):
+            raise NotFound  # nothing is read, so nothing but this keeps a bundle from persons of another dataset
+        owner = found.owner
         rules_id, version, rules = await self._rule_sets.active(self._database, subject.member)
         products = [one for source in rules.sources for one in await self._products(subject, source)]
         row = await self._database.one(_PERSON, dataset=wish.dataset, owner=owner, record=bytes.fromhex(wish.record))

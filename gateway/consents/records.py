@@ -143,7 +143,7 @@ class Records:
         after = await take(change, record, event, by=actor, details=told, evidence_sha256=evidence, **moved)
         if event in KIND_OF_EVENT and event not in _BY_CLOCK:
             await self._sign(change, after, event)
-        lost = record.fields & ~after.fields if after.state is State.GIVEN else record.fields or 1
+        lost = record.fields & ~after.fields if after.state is State.GIVEN else record.fields
         if record.state in STANDING and lost and after.state not in (State.ON_HOLD, State.SUPERSEDED):
             await self._tell(change, after, "amended" if after.state is State.GIVEN else after.state.value)
         return after
@@ -221,7 +221,8 @@ class Records:
             return
 
     async def _tell(self, change: Change, record: Record, cause: str) -> None:
-        if self._followers is not None:
+        """Of a disclosure alone: whoever may not turn to a person any more keeps what it may still have."""
+        if self._followers is not None and record.kind == DISCLOSURE:
             about = (record.id, record.owner, record.dataset_no, record.pseudonym, record.recipient, record.purpose)
             await self._followers.ended(change, [Ended(*about, cause)])
 

@@ -26,7 +26,7 @@ _WORKER: Final = (sys.executable, "-I", str(Path(__file__).with_name("worker.py"
 
 
 class WorkerFailed(Unavailable):
-    """A worker ended, hung, or spoke nonsense; nothing was counted, and the overlap is tried again."""
+    """A worker ended, hung, spoke nonsense, or counted more than there are; the overlap is tried again."""
 
     def __init__(self) -> None:
         super().__init__("overlap_worker_failed", "The common customers could not be counted.")
@@ -78,9 +78,12 @@ class PrivateSets:
                 setup, request = await asyncio.gather(_take(server), _take(ask))
                 await _give(server, request)
                 await _give(ask, setup, await _take(server))
-                return int.from_bytes(await _take(ask))
+                common = int.from_bytes(await _take(ask))
         except (TimeoutError, OSError, EOFError):
             raise WorkerFailed from None
+        if common > len(smaller):
+            raise WorkerFailed
+        return common
 
     @asynccontextmanager
     async def _worker(self, role: str) -> AsyncIterator[Process]:

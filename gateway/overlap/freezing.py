@@ -46,8 +46,8 @@ class Asker(NamedTuple):
     client_version: int
 
 
-Progress = Callable[[int], Awaitable[None]]
-"""Told after each page how many records it held."""
+Progress = Callable[[], Awaitable[None]]
+"""Told after each page; how many records it held is nobody's business but the owner's."""
 
 
 class Freezing:
@@ -75,7 +75,7 @@ class Freezing:
                 found |= {element} if element else set()
             if len(found) > self._most:
                 raise TooLarge("overlap_too_large", f"A side has at most {self._most} persons.")
-            await progress(len(page.records))
+            await progress()
             cursor = page.cursor
             if cursor is None:
                 return found

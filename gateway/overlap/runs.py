@@ -48,7 +48,7 @@ _CLAIM = Query(
     .where(*_THIS, overlap.c.due_at == bindparam("seen", type_=BigInteger))
     .values(due_at=bindparam("until", type_=BigInteger), read=0)
 )
-_READ = Query(update(overlap).where(*_THIS).values(read=overlap.c.read + bindparam("more", type_=BigInteger)))
+_READ = Query(update(overlap).where(*_THIS).values(read=overlap.c.read + 1))
 _LATER = Query(
     update(overlap)
     .where(*_THIS)
@@ -132,9 +132,9 @@ class OverlapRuns:
         asker = Asker(one.alliance, one.acceptor if proposers else one.proposer, str(by), row["version"])
         side = one.proposers if proposers else one.acceptors
 
-        async def progress(more: int) -> None:
+        async def progress() -> None:
             async with self._database.transaction() as tx:
-                await tx.run(_READ, the_id=one.id, more=more)
+                await tx.run(_READ, the_id=one.id)
 
         return await self._freezing.freeze(one.id, one.pair, one.matched_by, side, asker, progress)
 

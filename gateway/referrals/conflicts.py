@@ -19,6 +19,7 @@ from gateway.cases.opening import NewCase, open_case
 from gateway.cases.steps import CaseKind
 from gateway.clock import MILLISECONDS, seconds
 from gateway.database import Query, Reading
+from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 from gateway.ledger import Change
 from gateway.referrals.entries import GATEWAY, enter_both
@@ -35,7 +36,15 @@ _IN_CONFLICT = Query(
 )
 
 
-async def contest(change: Change, found: Referral, conflict: str) -> Referral:
+async def contest_all(change: Change, found: Referral, earlier: Sequence[Referral]) -> None:
+    """Dispute a claim, and each of those before it that no case holds yet, in the conflict that they are in already."""
+    begun = sorted(one.row["conflict_id"] for one in earlier if one.stored is State.CONFLICT_HOLD)
+    conflict = begun[0] if begun else random_id()
+    for one in (found, *(rival for rival in earlier if rival.held_for is None)):
+        await _contest(change, one, conflict)
+
+
+async def _contest(change: Change, found: Referral, conflict: str) -> Referral:
     """Open the case of one claim and freeze it; the change narrows its owner, and locks the recipient's log."""
     case_id = await open_case(
         change,
@@ -50,7 +59,7 @@ async def contest(change: Change, found: Referral, conflict: str) -> Referral:
             agreement=found.row["agreement_id"],
             subject_kind=HoldSubject.REFERRAL.value,
             subject_id=found.id,
-            origin=f"referral:{conflict}:{found.id}",
+            origin=f"referral:{random_id()}:{found.id}",
             clock_until=end_of_business_day(seconds(change.now_ms), NEGOTIATION_DAYS) * MILLISECONDS,
         ),
     )

@@ -11,10 +11,9 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.database import Database, Reading
-from gateway.identifiers import random_id
 from gateway.ledger import Change, Ledger
 from gateway.referrals.cohorts import shared_values
-from gateway.referrals.conflicts import contest
+from gateway.referrals.conflicts import contest_all
 from gateway.referrals.deadlines import due_after
 from gateway.referrals.entries import GATEWAY, about, enter_both, entry
 from gateway.referrals.keys import EXACT, is_known_to_recipient, of_the_same_person, terms_kept
@@ -72,9 +71,7 @@ class Offering:
             case Outcome.SET_ASIDE:
                 await _set_aside(change, found, ALREADY_REFERRED)
             case Outcome.CONTESTED if may_contest:
-                conflict = random_id()
-                for one in (found, *(rival for rival in earlier if rival.held_for is None)):
-                    await contest(change, one, conflict)
+                await contest_all(change, found, earlier)
             case Outcome.CONTESTED:
                 return False  # its owners' logs are to be narrowed too: at the next run
             case Outcome.OFFERED:

@@ -5,13 +5,13 @@ What is to be told is queued in the transaction of what happened, and told at le
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy import BigInteger, bindparam, null, select, update
 
 from gateway.clock import MILLISECONDS, Clock
-from gateway.database import Database, Query
-from gateway.errors import Unavailable
+from gateway.database import Database, Query, Row
+from gateway.errors import GatewayError
 from gateway.referrals.tables import referral, referral_telling
 
 MOST_ATTEMPTS: Final = 8
@@ -23,6 +23,7 @@ _QUEUED = Query(
         referral_telling.c.what,
         referral_telling.c.queued_at,
         referral_telling.c.attempts,
+        referral_telling.c.next_at,
         referral.c.owner_id,
         referral.c.recipient_id,
         referral.c.dataset_id,
@@ -40,9 +41,13 @@ _TOLD = Query(
     .where(referral_telling.c.referral_id == bindparam("the_id"), referral_telling.c.what == bindparam("the_what"))
     .values(told_at=bindparam("at", type_=BigInteger), next_at=null())
 )
-_LATER = Query(
+_CLAIM = Query(
     update(referral_telling)
-    .where(referral_telling.c.referral_id == bindparam("the_id"), referral_telling.c.what == bindparam("the_what"))
+    .where(
+        referral_telling.c.referral_id == bindparam("the_id"),
+        referral_telling.c.what == bindparam("the_what"),
+        referral_telling.c.next_at == bindparam("seen", type_=BigInteger),
+    )
     .values(attempts=referral_telling.c.attempts + 1, next_at=bindparam("later", type_=BigInteger))
 )
 
@@ -77,25 +82,38 @@ class Tellings:
         self._clock = clock
 
     async def run(self) -> int:
-        """Tell whatever is due; returns how much was told. What can't be told is tried again, ever later, 8 times."""
+        """Tell whatever is due; returns how much was told. Of several processes one makes each attempt.
+
+        What can't be told is tried again, ever later, 8 times; it keeps nobody else waiting.
+        """
         count, now = 0, self._clock()
         for row in await self._database.all(_QUEUED, now=now):
-            named = {"the_id": row["referral_id"], "the_what": row["what"]}
-            try:
-                await self._telling.tell(_told(row))
-            except Unavailable:
-                attempts = row["attempts"] + 1
-                later = now + (_FIRST_PAUSE_MS << attempts) if attempts < MOST_ATTEMPTS else None
-                async with self._database.transaction() as tx:
-                    await tx.run(_LATER, **named, later=later)
-                continue
-            async with self._database.transaction() as tx:
-                await tx.run(_TOLD, **named, at=now)
-            count += 1
+            if await self._claim(row, now):
+                count += await self._tell(row, now)
         return count
 
+    async def _claim(self, row: Row, now: int) -> bool:
+        """Count the attempt before it is made: due again later, or never, unless it succeeds."""
+        attempts = row["attempts"] + 1
+        later = now + (_FIRST_PAUSE_MS << attempts) if attempts < MOST_ATTEMPTS else None
+        async with self._database.transaction() as tx:
+            return await tx.run(_CLAIM, **_named(row), seen=row["next_at"], later=later) == 1
 
-def _told(row: Any) -> Told:
+    async def _tell(self, row: Row, now: int) -> bool:
+        try:
+            await self._telling.tell(_told(row))
+        except GatewayError:
+            return False
+        async with self._database.transaction() as tx:
+            await tx.run(_TOLD, **_named(row), at=now)
+        return True
+
+
+def _named(row: Row) -> dict[str, str]:
+    return {"the_id": row["referral_id"], "the_what": row["what"]}
+
+
+def _told(row: Row) -> Told:
     return Told(
         owner=row["owner_id"],
         pseudonym=row["pseudonym"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.agreements.agreement import rfc3339
-from gateway.referrals.preview import PARTS, Preview
+from gateway.referrals.preview import PARTS
 from gateway.referrals.previews import opened
 from gateway.referrals.referral import Referral
 from gateway.referrals.states import State
@@ -22,8 +22,9 @@ _REVIEWED: Final = frozenset({State.READY, State.OFFERED})
 
 def told_to(member: str, found: Referral, keys: MemberKeys) -> dict[str, Any]:
     """The referral as this party sees it; `keys` are the referrer's, for the preview."""
-    preview = opened(keys, found)
-    return _for_referrer(found, preview) if member == found.owner else _for_recipient(found, preview)
+    preview, count = opened(keys, found), len(PARTS) if member == found.owner else found.row["shown"]
+    shown = dict.fromkeys(PARTS) if preview is None else preview.shown(count)
+    return {**(_for_referrer(found) if member == found.owner else _for_recipient(found)), "preview": shown}
 
 
 def told_state(found: Referral) -> str:
@@ -32,12 +33,11 @@ def told_state(found: Referral) -> str:
     return UNDER_REVIEW if state in _REVIEWED else state.value
 
 
-def _for_referrer(found: Referral, preview: Preview | None) -> dict[str, Any]:
+def _for_referrer(found: Referral) -> dict[str, Any]:
     state = found.state_for_referrer
     return {
         **_for_both(found, told_state(found)),
         "recipient": found.recipient,
-        "preview": _shown(preview, len(PARTS)),
         "reason": found.row["reason"] if state is found.stored else "",
         "share_bp": found.row["share"] if state is State.WON else None,
         "registered_at": rfc3339(found.row["ready_at"]),
@@ -46,17 +46,12 @@ def _for_referrer(found: Referral, preview: Preview | None) -> dict[str, Any]:
     }
 
 
-def _for_recipient(found: Referral, preview: Preview | None) -> dict[str, Any]:
+def _for_recipient(found: Referral) -> dict[str, Any]:
     return {
         **_for_both(found, found.state.value),
         "referrer": found.owner,
-        "preview": _shown(preview, found.row["shown"]),
         "reason": found.row["reason"] if found.stored is not State.DUPLICATE else "",
     }
-
-
-def _shown(preview: Preview | None, count: int) -> dict[str, str | None]:
-    return dict.fromkeys(PARTS) if preview is None else preview.shown(count)
 
 
 def _for_both(found: Referral, state: str) -> dict[str, Any]:

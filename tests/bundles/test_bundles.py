@@ -11,11 +11,15 @@ from sqlalchemy import bindparam, delete, select
 from gateway.bundles import bundles as bundles_module
 from gateway.bundles.switches import turn
 from gateway.bundles.tables import bundle
+from gateway.catalog.tables import dataset, record
 from gateway.database import Query
 from gateway.vault.tables import subject_key
-from tests.bundles.world import RULES, Offering, shown
+from tests.bundles.world import LIKES, PEOPLE, RULES, Offering, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+_RECORDS = Query(
+    select(record.c.id).join(dataset, dataset.c.no == record.c.dataset_no).where(dataset.c.id == bindparam("dataset"))
+)
 
 
 def _without(made: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +145,18 @@ async def test_a_member_without_agreement_or_grant_gets_no_bundle(world: Offerin
     hotel = world.shared.hotel
     only_people = await hotel.token(hotel.under(world.people.agreement, world.people.dataset, "personalisation"))
     assert (await hotel.post("/v1/bundles", only_people, wish)).status_code == 403
+
+
+async def test_no_bundle_is_kept_for_a_person_of_a_dataset_that_is_not_agreed_on(world: Offering) -> None:
+    bank = world.shared.bank
+    secret = await bank.declare(LIKES)
+    assert (await bank.upload(secret, [{"customer_no": "C1", **PEOPLE["C1"]}])).status_code == 201
+    [row] = await world.shared.gateway.database.all(_RECORDS, dataset=secret)
+    before = await world.explained("C1")
+    for personal in (True, False):
+        answer = await world.ask(bytes(row["id"]).hex(), dataset=secret, personal=personal)
+        assert answer.status_code in (403, 404), answer.text
+    assert await world.explained("C1") == before
 
 
 async def test_rules_are_in_force_once_two_operators_approved_exactly_these(world: Offering) -> None:

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from gateway.consents.following.settling import FollowUpRun
 from gateway.consents.following.states import Deadlines
+from gateway.consents.states import Event
+from tests import notices
 from tests.access.world import second_process
+from tests.alliance import instant
 from tests.following.world import DAY_S, Followed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -89,6 +93,9 @@ async def test_what_the_law_keeps_is_kept_by_naming_the_law(followed: Followed) 
     legal = "Accounting Law Art. 23"
     answer = await followed.answer(followed.shared.hotel, follow_up, "compliance", {"how": "retained", "legal": legal})
     assert (answer.status_code, answer.json()["legal"]) == (200, legal)
+    [entry] = [one for one in await followed.entries("withdrawal_complied") if one["follow_up"] == follow_up]
+    assert entry["legal_sha256"] == hashlib.sha256(legal.encode()).hexdigest()
+    assert legal not in str(entry)
 
 
 async def test_nobody_else_answers_or_verifies_and_to_everybody_else_there_is_nothing(followed: Followed) -> None:
@@ -131,6 +138,25 @@ async def test_the_owner_can_not_be_named_as_a_recipient_of_its_own_data(followe
     named = {"onward": [{"member": followed.shared.bank.id}]}
     answer = await followed.answer(followed.shared.hotel, follow_up, "acknowledgement", named)
     assert (answer.status_code, answer.json()["field"]) == (400, "/onward/0")
+
+
+async def test_who_may_not_be_called_any_more_has_nothing_deleted(followed: Followed) -> None:
+    bank, hotel, gateway = followed.shared.bank, followed.shared.hotel, followed.shared.gateway
+    deal = await followed.received(31)
+    asked = notices.item(notices.party(hotel.id, hotel.uscc), "customer_referral", channels=["sms"])
+    document = notices.notice(notices.party(bank.id, bank.uscc), [asked])
+    notice = await bank.publish(deal.dataset, "calls", document)
+    given = {"subject": "C00031", "recipient": hotel.id, "purpose": "customer_referral", "channels": ["sms"]}
+    given |= {"given_at": instant(datetime.fromtimestamp(bank.now - 60, UTC)), "evidence_sha256": "ab" * 32}
+    answer = await bank.post(
+        f"/v1/datasets/{deal.dataset}/consents", await bank.token(), [given | {"notice_sha256": notice}]
+    )
+    contact = answer.json()["consents"][0]["id"]
+    async with gateway.ledger.changing(bank.id, narrows={bank.id}) as change:
+        await gateway.consents.records.act(change, contact, Event.WITHDRAW, actor={"customer": "page"})
+    queued = await followed.entries("withdrawal_queued")
+    assert [one for one in queued if one["dataset"] == deal.dataset] == []
+    assert len(await followed.read(deal)) == 1
 
 
 async def test_a_suspended_member_still_owes_it(followed: Followed) -> None:

@@ -36,13 +36,17 @@ async def test_the_count_is_that_of_plain_sets(means: Counting, ours: tuple[int,
 
 
 _WAIT = "import time; time.sleep(600)"
+_MORE_THAN_THERE_ARE = (
+    "import sys; out = sys.stdout.buffer; out.write(((8).to_bytes(4) + (10).to_bytes(8)) * 3); out.flush(); "
+    "sys.stdin.read()"
+)
 _NONSENSE = "import sys; sys.stdout.buffer.write(b'\\xff' * 64); sys.stdout.flush(); sys.stdin.read()"
 
 
 @pytest.mark.parametrize(
     ("code", "longest_s"),
-    [("raise SystemExit(3)", 60.0), (_WAIT, 0.5), (_NONSENSE, 60.0)],
-    ids=["crash", "hang", "lie"],
+    [("raise SystemExit(3)", 60.0), (_WAIT, 0.5), (_NONSENSE, 60.0), (_MORE_THAN_THERE_ARE, 60.0)],
+    ids=["crash", "hang", "nonsense", "lie"],
 )
 async def test_a_worker_that_fails_is_a_failure_in_time_and_leaves_no_process(
     code: str, longest_s: float, tmp_path: Path

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from sqlalchemy import select
 
 from gateway.consents.contacts import Address, Contacts, Holder, Role
-from gateway.errors import Unavailable
+from gateway.database import Query
+from gateway.database.idempotency import idempotent_answer
+from gateway.errors import Invalid, Unavailable
 from gateway.referrals.letters import Letters
 from gateway.referrals.referral import existing
 from gateway.referrals.telling import Tellings, Told
@@ -252,3 +257,44 @@ async def test_a_customer_is_told_after_the_disclosure_and_at_the_end_each_once(
     assert [(one.what, one.recipient, one.referral) for one in telling.told] == [
         (what, bank.hotel.id, referral) for what in ("disclosed", "closed")
     ]
+
+
+async def test_the_words_of_a_preview_are_in_no_kept_answer(bank: Referring) -> None:
+    secret = {"city": "Wang Fang", "need": "Wang Fang again", "budget": "500"}
+    referral = await bank.draft(43, preview=secret)
+    await bank.consent(43)
+    done(await act(bank.referrer, referral, "submit"))
+    await bank.shared.gateway.referrals.running.run()
+    done(await act(bank.hotel, referral, "ask", about="need"))
+    done(await act(bank.referrer, referral, "answer", preview=secret))
+    kept = await bank.shared.gateway.database.all(Query(select(idempotent_answer.c.answer)))
+    answers = [bytes(row["answer"]) for row in kept]
+    assert sum(referral.encode() in one for one in answers) == 4
+    assert [one for one in answers if b"Wang" in one] == []
+
+
+async def test_a_customer_is_told_once_by_however_many_processes(bank: Referring) -> None:
+    telling = Noted()
+    tellings = [Tellings(bank.shared.gateway.database, telling, bank.shared.clock) for _ in range(2)]
+    await tellings[0].run()
+    telling.told.clear()
+    referral = await bank.disclosed(40)
+    await asyncio.gather(*(one.run() for one in tellings))
+    assert [one.referral for one in telling.told] == [referral]
+
+
+async def test_a_customer_that_cannot_be_told_keeps_no_other_one_waiting(bank: Referring) -> None:
+    class Broken(Noted):
+        async def tell(self, told: Told) -> None:
+            if told.referral == first:
+                raise Invalid("unknown_country", "No such number can be called.")
+            await super().tell(told)
+
+    telling = Broken()
+    first, second = [await bank.offer(number) for number in (41, 42)]
+    for referral in (first, second):
+        done(await act(bank.hotel, referral, "accept"))
+        done(await bank.ask_disclosure(referral))
+        bank.shared.clock.pass_seconds(1)
+    await Tellings(bank.shared.gateway.database, telling, bank.shared.clock).run()
+    assert [one.referral for one in telling.told] == [second]

@@ -9,7 +9,7 @@ import pytest
 from gateway.referrals.policy import DAY_MS
 from tests.access.world import Shared
 from tests.confiding import done
-from tests.referrals.world import DAY_S, Referring, act, entries_of, see, state
+from tests.referrals.world import DAY_S, Referring, act, entries_of, referring, see, state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
@@ -125,6 +125,40 @@ async def test_a_conflict_opens_a_case_for_each_and_freezes_those_lines_alone(
     assert await state(bank.referrer, first) == "duplicate"
     assert [one["act"] for one in await entries_of(bank.shared, bank.referrer.id, first)][-1] == "referral_set_aside"
     assert (await act(bank.hotel, first, "accept")).json()["code"] == "wrong_state"
+
+
+async def test_a_third_claim_joins_the_conflict_and_one_of_them_all_is_accepted(
+    bank: Referring, airline: Referring
+) -> None:
+    third = await referring(bank.shared, bank.referrer)
+    for one in (bank, airline, third):
+        await one.policy(rule="committee")
+    _, contact = somebody()
+    claims = [await one.offer(number, contact=contact) for one, number in ((bank, 50), (airline, 50), (third, 1))]
+    cases = [done(await see(bank.hotel, one))["case"] for one in claims]
+    await decided(bank.shared, cases[:2])
+    await bank.shared.gateway.referrals.running.run()
+    assert (await act(bank.hotel, claims[0], "accept")).status_code == 423, "one of them is disputed still"
+    await decided(bank.shared, cases[2:])
+    await bank.shared.gateway.referrals.running.run()
+    done(await act(bank.hotel, claims[0], "accept"))
+    assert [await state(bank.hotel, one) for one in claims] == ["accepted", "duplicate", "duplicate"]
+
+
+async def test_a_claim_that_comes_after_the_decision_reopens_the_conflict(bank: Referring, airline: Referring) -> None:
+    third = await referring(bank.shared, bank.referrer)
+    for one in (bank, airline, third):
+        await one.policy(rule="committee")
+    _, contact = somebody()
+    claims = [await one.offer(number, contact=contact) for one, number in ((bank, 51), (airline, 51))]
+    await decided(bank.shared, [done(await see(bank.hotel, one))["case"] for one in claims])
+    await bank.shared.gateway.referrals.running.run()
+    claims.append(await third.offer(2, contact=contact))
+    cases = [done(await see(bank.hotel, one))["case"] for one in claims]
+    assert None not in cases
+    await decided(bank.shared, cases)
+    done(await act(airline.hotel, claims[1], "accept"))
+    assert [await state(bank.hotel, one) for one in claims] == ["duplicate", "accepted", "duplicate"]
 
 
 async def test_rules_that_differ_are_a_conflict_even_after_a_disclosure(bank: Referring, airline: Referring) -> None:

@@ -5,6 +5,7 @@ A recipient may answer late, and before the message reached it. The same answer 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -129,7 +130,7 @@ class Answering:
             at=change.now_ms,
             **{f"its_{name}": value for name, value in done.row().items()},
         )
-        said = {"how": done.how.value, "proof_sha256": done.sha256 or "", "legal": done.legal or ""}
+        said = {"how": done.how.value, "proof_sha256": done.sha256 or "", "legal_sha256": _sha256(done.legal)}
         change.enter(_answer(subject, row, "withdrawal_complied", onward=named, **said))
         if await change.tx.one(_OUTSTANDING, consent=row["consent_id"]) is None:
             await self._termination.receipt(change, row["consent_id"])
@@ -153,6 +154,11 @@ async def _locked(change: Change, follow_up_id: str) -> Row:
     row = await change.tx.one(BY_ID, id=follow_up_id)
     assert row is not None
     return row
+
+
+def _sha256(words: str | None) -> str:
+    """Of a member's own words, which stand in no entry: nothing could ever take them out again."""
+    return "" if words is None else hashlib.sha256(words.encode()).hexdigest()
 
 
 def _answer(subject: Subject, row: Row, act: str, *, onward: Sequence[str], **said: str) -> Draft:
