@@ -15,7 +15,7 @@ BODY_BYTES = 4 * 1024 * 1024
 UPLOAD_BYTES = 4 * 1024 * 1024 * 1024
 ARCHIVE_BYTES = 64 * 1024 * 1024
 _LARGER = {"uploads": UPLOAD_BYTES, "offline-consents": ARCHIVE_BYTES}
-"""What may be larger, by the last part of its path."""
+"""What may be larger where it is posted, by the last part of its path."""
 _LONGEST_LENGTH = 20
 
 
@@ -43,7 +43,7 @@ class Limits:
             answer = problem(HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", f"Over {TARGET_BYTES} bytes.")
             await answer(scope, receive, send)
             return
-        most = _LARGER.get(scope["path"].rpartition("/")[2], BODY_BYTES)
+        most = _LARGER.get(scope["path"].rpartition("/")[2], BODY_BYTES) if scope["method"] == "POST" else BODY_BYTES
         try:
             received = _declared(scope)
         except Invalid as error:
