@@ -90,21 +90,26 @@ class FollowUpRun:
         self._clock = clock
 
     async def run(self) -> Settled:
-        """Settle whatever has come by now; a second run finds nothing to do.
+        """Settle whatever has come by now; a second run finds nothing to do. Pages that do not get fewer end it.
 
         The calendar, which takes long to load, is loaded here and by no withdrawal under its owner's lock.
         """
         await asyncio.to_thread(self._deadlines.of, self._clock())
         done = Settled()
         while rows := await self._database.all(_LATE, now=self._clock()):
-            for row in rows:
-                done.overdue += await self._settle(row["id"], row["owner_id"])
+            settled = [await self._settle(row["id"], row["owner_id"]) for row in rows]
+            done.overdue += sum(settled)
+            if not any(settled):
+                break
         while rows := await self._database.all(_TO_REMIND, now=self._clock()):
+            before = done.reminders
             of_recipients: dict[tuple[str, str], list[Row]] = defaultdict(list)
             for row in rows:
                 of_recipients[row["alliance_id"], row["recipient_id"]].append(row)
             for (alliance, recipient), its_rows in of_recipients.items():
                 done.reminders += await self._remind(alliance, recipient, its_rows)
+            if done.reminders == before:
+                break
         return done
 
     async def _settle(self, follow_up_id: str, owner: str) -> bool:
