@@ -37,6 +37,7 @@ class Permission(StrEnum):
     DECIDE_EXPORT = "decide_export"
     DECIDE_TRANSFER = "decide_transfer"
     DECIDE_BUNDLE_RULES = "decide_bundle_rules"
+    DECIDE_OFFLINE_BATCH = "decide_offline_batch"
     ACT_FOR_MARKET = "act_for_market"
     ACT_FOR_LEGAL = "act_for_legal"
     ACT_FOR_FINANCE = "act_for_finance"
@@ -60,6 +61,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.DECIDE_EXPORT,
                 Permission.DECIDE_TRANSFER,
                 Permission.DECIDE_BUNDLE_RULES,
+                Permission.DECIDE_OFFLINE_BATCH,
                 Permission.DECIDE_DOCUMENT,
                 Permission.DECIDE_ATTESTATION,
             }
@@ -106,6 +108,9 @@ DECIDES: Final[Mapping[str, Permission]] = MappingProxyType(
         "export_log": Permission.DECIDE_EXPORT,
         "accept_transfer": Permission.DECIDE_TRANSFER,
         "approve_bundle_rules": Permission.DECIDE_BUNDLE_RULES,
+        "sample_offline_batch": Permission.DECIDE_OFFLINE_BATCH,
+        "accept_offline_batch": Permission.DECIDE_OFFLINE_BATCH,
+        "invalidate_offline_batch": Permission.DECIDE_OFFLINE_BATCH,
     }
 )
 """What deciding on a proposed act takes: every act that is registered stands here."""
