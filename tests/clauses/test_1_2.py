@@ -247,7 +247,8 @@ async def test_1_2_an_object_of_another_alliance_answers_like_none(tenants: Tena
 
 async def test_1_2_no_list_names_or_counts_anything_of_another_alliance(tenants: Tenants) -> None:
     token = await tenants.a.bank.token()
-    lists = [one for one in served(web(tenants.a.gateway)) if one.method == "GET" and not one.parts()]
+    found = [one for one in served(web(tenants.a.gateway)) if one.method == "GET" and not one.parts()]
+    lists = [one for one in found if one.path != "/v1/withdrawals/address"]  # the caller's own, once it has one
     assert len(lists) >= 5
     for operation in lists:
         listed = await tenants.a.bank.get(operation.path, token)

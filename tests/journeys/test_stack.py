@@ -93,7 +93,7 @@ class Operator:
         member = Member(name, alliance)
         body = f"91310000MA1{len(alliance.members):06d}"
         alliance.members[name] = member
-        code = body + uscc.calc_check_digit(body)
+        code = member.uscc = body + uscc.calc_check_digit(body)
         member.id = await self.act("admin", "member", alliance.id, "--name", name, "--uscc", code, "--industry", "test")
         await admit(alliance.gateway, member.id, uscc=code)
         client = self.key_file(f"{name}-client", public(member.client_key))
