@@ -29,6 +29,7 @@ async def test_a_customer_sees_what_was_suggested_by_whom_why_and_from_which_fie
     await world.consent("C2")
     await world.made("C2")
     await world.shared.bank.withdraw(world.people.dataset, "C2")
+    world.shared.clock.pass_seconds(1)
     await world.made("C2")
     counter, visit = world.shared.gateway.counter, await _visit(world, "C2")
     generic, personal = (await counter.record(visit, "en")).suggestions
