@@ -30,6 +30,8 @@ RETIRED = 6
 TOKEN_REVOKED = 6
 READERS_EACH = 4
 LAST_READS = 12
+ANSWERED_BETWEEN = 10
+PATIENCE_S = 60
 SHARED_FIELDS = ("code", "city", "price")
 CONSENTED = ("name", "phone")
 
@@ -187,11 +189,18 @@ class Race:
 
     @asynccontextmanager
     async def _narrowing(self, kind: str, of: str) -> AsyncIterator[None]:
-        """Note the span in which something ends, and leave the readers some time after it."""
+        """Note the span in which something ends, and leave the readers some time after it, on slow machines more."""
         began = time.monotonic()
         yield
         self.narrowings.append(Narrowing(kind, of, began, time.monotonic()))
+        enough = self._answered() + ANSWERED_BETWEEN
         await asyncio.sleep(random.random() / 5)
+        async with asyncio.timeout(PATIENCE_S):
+            while self._answered() < enough:
+                await asyncio.sleep(0.01)
+
+    def _answered(self) -> int:
+        return sum(read.status == 200 for read in self.reads)
 
 
 def _heard(kind: str, of: str, began: float, answer: httpx.Response) -> Read:
@@ -314,9 +323,9 @@ def _check_that_it_was_a_race(
         f"{len(nodes)} processes"
     )
     assert set(statuses) <= {200, 401, 403, 404, 503}
-    assert statuses[200] > 50  # a loaded machine answers a hundred meanwhile, an idle one thousands
-    assert statuses[503] < len(race.reads) / 2
-    assert len(race.reads) > 150
+    assert statuses[200] > 150
+    assert statuses[503] < statuses[200]
+    assert len(race.reads) > 300
     assert under_way > 20
     assert all(refused[kind] > 20 for kind in ("consent", "agreement", "client"))
     assert len(nodes) == len(race.site.servers)
