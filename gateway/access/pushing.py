@@ -7,7 +7,6 @@ again: at least once on the wire, once as far as acknowledged. Each address has 
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from binascii import hexlify
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,8 +25,8 @@ from gateway.access.request import AccessRequest
 from gateway.clock import Clock, seconds
 from gateway.errors import GatewayError, NotFound, Refused
 from gateway.identity import AgreementGrant, ResponseSigner, Subject
+from gateway.lanes import Lanes
 from gateway.ledger import Draft, Kind, Ledger
-from gateway.problems import log_unexpected
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 """Sends content with header fields to an address; returns once it is acknowledged, else raises `GatewayError`."""
@@ -66,34 +65,24 @@ class Pushes:
         self._messages = messages
         self._post = post
         self._clock = clock
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._lanes = Lanes("pushing")
 
     async def start(self) -> int:
         """Begin what is due at addresses that nothing is being sent to; returns how many are busy now."""
         await self._queue.plan()
-        for delivery in await self._queue.due(busy=len(self._busy)):
-            if delivery.push not in self._busy and await self._queue.claim(delivery):
-                self._busy[delivery.push] = asyncio.create_task(self._deliver(delivery), name=delivery.push)
-                self._busy[delivery.push].add_done_callback(self._done)
-        return len(self._busy)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        """Free the address; what nobody foresaw is noted, and the page is due again once its claim ends."""
-        self._busy.pop(task.get_name(), None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log_unexpected(error, "while pushing")
+        for delivery in await self._queue.due(busy=len(self._lanes)):
+            if delivery.push not in self._lanes and await self._queue.claim(delivery):
+                self._lanes.begin(delivery.push, self._deliver(delivery))
+        return len(self._lanes)
 
     async def run(self) -> None:
         """Send until nothing is due any more; what failed is due later."""
         while await self.start():
-            await asyncio.wait(set(self._busy.values()))
+            await self._lanes.wait()
 
     async def close(self) -> None:
-        """Stop sending; an unacknowledged page is sent again."""
-        busy = list(self._busy.values())
-        for task in busy:
-            task.cancel()
-        await asyncio.gather(*busy, return_exceptions=True)
+        """Stop sending; an unacknowledged page is sent again once its claim ends."""
+        await self._lanes.close()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Page after page, until the end or a failure."""

@@ -6,7 +6,6 @@ is given up, on record: the follow-up stays among the recipient's duties, and it
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
@@ -15,8 +14,8 @@ from gateway.clock import Clock
 from gateway.consents.following.messages import Message, Messages
 from gateway.errors import GatewayError
 from gateway.identity import ResponseSigner
+from gateway.lanes import Lanes
 from gateway.ledger import Draft, Kind, Ledger
-from gateway.problems import log_unexpected
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 """Sends content with header fields to an address; returns once it is acknowledged, else raises `GatewayError`."""
@@ -47,33 +46,23 @@ class Telling:
         self._signer = signer
         self._post = post
         self._clock = clock
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._lanes = Lanes("telling of withdrawals")
 
     async def start(self) -> int:
         """Begin what is due for recipients that nothing is being sent to; returns how many are busy now."""
-        for message in await self._messages.due(busy=len(self._busy)):
-            if message.recipient not in self._busy:
-                self._busy[message.recipient] = asyncio.create_task(self._tell(message), name=message.recipient)
-                self._busy[message.recipient].add_done_callback(self._done)
-        return len(self._busy)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        """Free the recipient; what nobody foresaw is noted, and the message is due again once its claim ends."""
-        self._busy.pop(task.get_name(), None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log_unexpected(error, "while telling of withdrawals")
+        for message in await self._messages.due(busy=len(self._lanes)):
+            if message.recipient not in self._lanes:
+                self._lanes.begin(message.recipient, self._tell(message))
+        return len(self._lanes)
 
     async def run(self) -> None:
         """Send until nothing is due any more; what failed is due later."""
         while await self.start():
-            await asyncio.wait(set(self._busy.values()))
+            await self._lanes.wait()
 
     async def close(self) -> None:
-        """Stop sending; what is not acknowledged is sent again."""
-        busy = list(self._busy.values())
-        for task in busy:
-            task.cancel()
-        await asyncio.gather(*busy, return_exceptions=True)
+        """Stop sending; what is not acknowledged is sent again once its claim ends."""
+        await self._lanes.close()
 
     async def _tell(self, first: Message) -> None:
         """Message after message, until none is due; whoever does not take one is left alone for now."""
