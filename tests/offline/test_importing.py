@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -114,6 +115,22 @@ async def test_entries_name_digests_of_rows_and_neither_persons_nor_pseudonyms(d
     text = json.dumps(entries)
     assert "C00014" not in text
     assert keys.pseudonym("C00014") not in text
+
+
+async def test_an_entry_stands_for_exactly_the_records_between_its_ids_whose_order_tells_nothing(desk: Desk) -> None:
+    batch = await desk.imported(*(desk.row(number) for number in range(30, 45)))
+    rows = await desk.stored(batch)
+    entered = [one for one in await desk.shared.entries(desk.shared.bank.id) if one.get("batch") == batch]
+    covered = []
+    for entry in (one for one in entered if one["act"] == "offline_consents_imported"):
+        first, last = entry["records"]
+        its = [row for row in rows if first <= row["id"] <= last]
+        text = "".join(f"{row['line']} {row['id']} {row['sha256']}\n" for row in its)
+        assert (entry["count"], entry["rows_sha256"]) == (len(its), hashlib.sha256(text.encode()).hexdigest())
+        covered += its
+    assert covered == rows
+    assert [row["pseudonym"] for row in rows] == sorted(row["pseudonym"] for row in rows)
+    assert [row["line"] for row in rows] != sorted(row["line"] for row in rows)
 
 
 async def test_a_batch_is_its_owners_alone(desk: Desk) -> None:

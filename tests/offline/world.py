@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from sqlalchemy import and_, bindparam, select
 
 from gateway.consents.offline.offline import OfflineConsents
+from gateway.consents.offline.tables import offline_row
+from gateway.consents.tables import consent_event, consent_record
+from gateway.database import Query, Row
 from tests.access.world import Deal, Shared, records
 from tests.alliance import Member, instant
 from tests.offline.packing import archive, sheet
+
+_STORED = Query(
+    select(offline_row.c.line, consent_record.c.id, consent_record.c.pseudonym, consent_event.c.sha256)
+    .join(consent_record, consent_record.c.id == offline_row.c.record_id)
+    .join(consent_event, and_(consent_event.c.record_id == consent_record.c.id, consent_event.c.sequence == 1))
+    .where(offline_row.c.batch_id == bindparam("batch"))
+    .order_by(consent_record.c.id)
+)
 
 
 @dataclass
@@ -73,6 +85,10 @@ class Desk:
         assert answer.status_code == 201, answer.text
         assert answer.json()["refused"] == 0, answer.text
         return str(answer.json()["batch"])
+
+    async def stored(self, batch: str) -> Sequence[Row]:
+        """The rows of a batch by the ids of their records, each with its first event's digest."""
+        return await self.shared.gateway.database.all(_STORED, batch=batch)
 
     async def read(self) -> set[str]:
         """The names of the customers that the hotel can read now."""

@@ -21,7 +21,6 @@ from gateway.consents.records import NEW_RECORD
 from gateway.consents.states import Event, State
 from gateway.consents.tables import notice
 from gateway.database import Query, Reading, Transaction
-from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 
 _EVIDENCE: Final = "-" * 64
@@ -103,10 +102,9 @@ class Becoming:
         self._by = {"member": subject.member, "client": subject.client}
         self._alike: dict[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any]]] = {}
 
-    def of(self, row: SheetRow, now_ms: int) -> Made:
-        """The record and the event of one row, at an instant."""
+    def of(self, record_id: str, row: SheetRow, now_ms: int) -> Made:
+        """The record of that id and the event of one row, at an instant."""
         record, details = self._like(row)
-        record_id = random_id()
         mine = {
             "id": record_id,
             "pseudonym": row.pseudonym,
