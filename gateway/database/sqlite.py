@@ -28,7 +28,6 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     for pragma in (
         "busy_timeout=0",
-        "cache_size=-16384",  # KiB; inserts that are scattered over the indexes fall out of the default 2 MiB
         "journal_mode=WAL",
         "synchronous=FULL",
         "secure_delete=ON",
