@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from gateway.errors import Invalid, TooLarge
 
-BLOCK = 512 * 1024
+BLOCK = 256 * 1024
 LARGEST_UPLOAD = 4 << 30
 LONGEST_SILENCE_S = 60.0
 
@@ -26,7 +26,7 @@ class UploadStalled(Invalid):
 
 
 async def blocks_of(body: AsyncIterator[bytes], content: hashlib._Hash) -> AsyncIterator[bytes]:
-    """The body in blocks of about half a MiB, each hashed into `content`.
+    """The body in blocks of about a quarter of a MiB, each hashed into `content`.
 
     `TooLarge` past `LARGEST_UPLOAD`; `UploadStalled` where `LONGEST_SILENCE_S` pass without a byte.
     """
