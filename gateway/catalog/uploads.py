@@ -18,6 +18,7 @@ from gateway.database import Database, Query
 from gateway.errors import NotFound
 from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
+from gateway.memory import given_back
 from gateway.vault.keyring import KeyRing
 
 __all__ = ["Upload", "UploadFailed", "Uploads"]
@@ -52,7 +53,7 @@ class Uploads:
             self._database, self._keyring, self._ledger, self._clock, subject=subject, asked=asked, dataset=dataset
         )
         room = self._rooms.setdefault(subject.member, asyncio.Semaphore(_AT_ONCE_OF_MEMBER))
-        async with room:
+        async with room, given_back():
             return await receiving.run(body)
 
     async def report(self, subject: Subject, dataset_id: str, upload_id: str) -> bytes:

@@ -27,6 +27,7 @@ from gateway.database import AlreadyExists, Database, Query
 from gateway.errors import Conflicting, NotFound
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Draft, Kind, Ledger
+from gateway.memory import given_back
 from gateway.vault.keyring import KeyRing
 
 _KNOWN = Query(
@@ -79,7 +80,7 @@ class Batches:
             raise Conflicting(
                 "guardian_needed", "For children a verified guardian gives (PIPL Art. 31).", field="dataset"
             )
-        async with self._room:
+        async with self._room, given_back():
             archive = await asyncio.to_thread(Archive, body)
             if not dry_run and (known := await self._known(dataset, archive.sha256)) is not None:
                 return known
