@@ -6,9 +6,12 @@ import asyncio
 import ctypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Final
 
 _TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
+SHORT_S = 1.0
+"""Work that was done within it has not needed much; giving back takes 3 to 17 ms of a processor."""
 
 
 def give_back() -> None:
@@ -19,8 +22,10 @@ def give_back() -> None:
 
 @asynccontextmanager
 async def given_back() -> AsyncIterator[None]:
-    """Give memory back, in a worker thread, when the block ends; nobody waits for it."""
+    """Give memory back when the block ends, unless it was short: in a worker thread, and nobody waits for it."""
+    begun = monotonic()
     try:
         yield
     finally:
-        asyncio.get_running_loop().run_in_executor(None, give_back)
+        if monotonic() - begun > SHORT_S:
+            asyncio.get_running_loop().run_in_executor(None, give_back)

@@ -31,11 +31,24 @@ def test_what_was_freed_between_things_that_stay_is_given_back() -> None:
     assert int(said.stdout) > 50 << 20
 
 
+async def test_short_work_gives_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[None] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(None))
+    async with memory.given_back():
+        pass
+    monkeypatch.setattr(memory, "SHORT_S", 0.0)
+    async with memory.given_back():
+        await asyncio.sleep(0.001)
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert len(given) == 1
+
+
 async def test_an_upload_gives_back_what_it_needed_whether_it_was_published_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = threading.Semaphore(0)
     monkeypatch.setattr(memory, "give_back", given.release)
+    monkeypatch.setattr(memory, "SHORT_S", 0.0)
     async with founded(tmp_path) as alliance:
         bank = alliance.members["bank"]
         dataset = await bank.declare(MARKET_SCHEMA)
