@@ -351,3 +351,15 @@ async def test_one_question_that_cannot_go_on_holds_up_no_other(
     assert len(world.box.to(second)) == 1
     assert "RuntimeError" in caplog.text
     assert first not in caplog.text
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_a_link_that_was_found_refuses_nothing_without_the_code(world: World, *, everything: bool) -> None:
+    phone, made = await world.asked()
+    await world.asking.find(phone, "en")
+    await world.asking.finding.settle()
+    visit = await world.visit(phone)
+    refusals = dict.fromkeys(made["records"], Decision(Choice.REFUSE))
+    with pytest.raises(Conflicting, match="not_confirmed"):
+        await (world.asking.refuse_all(visit) if everything else world.asking.decide(visit, refusals))
+    assert await world.states(made["id"]) == ["requested"]
