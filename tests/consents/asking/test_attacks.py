@@ -363,3 +363,14 @@ async def test_a_link_that_was_found_refuses_nothing_without_the_code(world: Wor
     with pytest.raises(Conflicting, match="not_confirmed"):
         await (world.asking.refuse_all(visit) if everything else world.asking.decide(visit, refusals))
     assert await world.states(made["id"]) == ["requested"]
+
+
+async def test_a_guardian_finds_nothing_of_what_was_asked_of_the_person_itself(world: World) -> None:
+    guardian = world.phone()
+    subject = f"K{guardian[-5:]}"
+    await world.asked(world.contact("sms"), subject=subject)
+    made = (await child(world, guardian, subject)).json()
+    await world.asking.find(guardian, "en")
+    await world.asking.finding.settle()
+    visit = await world.confirmed(guardian)
+    assert [one.id for one in await world.asking.about(visit)] == made["records"]
