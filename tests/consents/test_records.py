@@ -458,3 +458,14 @@ async def test_whatever_happens_the_row_that_reads_join_says_what_the_record_say
         assert not (ended and state == "given")
         ended = ended or state in {"withdrawn", "revoked", "expired", "invalidated", "refused", "lapsed", "stale"}
     assert is_chained(await events_of(shop.database, record))
+
+
+async def test_a_contact_withdrawn_in_this_second_is_not_given_again_in_it(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    asked: dict[str, Any] = {"kind": "contact", "fields": frozenset(), "channels": frozenset({"sms"})}
+    first = await desk.propose(**asked)
+    await desk.act(first, Event.GIVE)
+    await desk.act(first, Event.WITHDRAW)
+    again = await desk.propose(**asked)
+    with pytest.raises(Conflicting, match="withdrawn"):
+        await desk.act(again, Event.GIVE)
