@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.consents.notice_text import digest_of
+from gateway.consents.states import Event
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of, uscc_of
 from tests.consents.desk import PATIENT, Desk, opened_desk, statement
@@ -209,3 +210,16 @@ async def test_fields_that_the_notice_does_not_name_are_refused(shop: Shop) -> N
     with pytest.raises(Invalid) as refused:
         await desk.record(statement(desk.now - 5, fields=["number", "city"]))
     assert refused.value.field == "/consents/0/fields"
+
+
+async def test_what_is_on_hold_goes_stale_with_a_material_change_and_is_not_lifted(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [told] = await desk.record(statement(desk.now - 5))
+    await desk.act(told["id"], Event.HOLD)
+    document = desk.document()
+    with_("另一公司", "items", 0, "recipient", "name")(document)
+    shop.clock.now += 1_000
+    await desk.publish(document, ago=0)
+    with pytest.raises(Conflicting, match="wrong_state"):
+        await desk.act(told["id"], Event.LIFT)
+    assert (await desk.live(), await desk.state(told["id"])) == (0, "stale")
