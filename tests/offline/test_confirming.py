@@ -86,3 +86,22 @@ async def test_only_the_owner_asks_and_only_about_whom_its_batch_names(desk: Des
     bad = await bank.post(path, await bank.token(), body | {"address": "nowhere"})
     assert (bad.status_code, bad.json()["field"]) == (400, "/address")
     assert box.messages == []
+
+
+async def test_nobody_is_asked_about_paper_of_a_batch_that_was_invalidated(desk: Desk, box: Box) -> None:
+    batch, bank = await desk.imported(desk.row(45)), desk.shared.bank
+    await bank.post(f"/v1/offline-consents/{batch}/invalidation", await bank.token())
+    body = {"subject": "C00045", "channel": "email", "address": "seven@example.com"}
+    answer = await bank.post(f"/v1/offline-consents/{batch}/invitations", await bank.token(), body)
+    assert answer.status_code == 409, answer.text
+    assert box.messages == []
+
+
+async def test_nobody_is_asked_about_paper_that_was_withdrawn_meanwhile(desk: Desk, box: Box) -> None:
+    batch, bank = await desk.imported(desk.row(46)), desk.shared.bank
+    await bank.withdraw(desk.deal.dataset, "C00046")
+    assert await desk.states(46) != ["imported"]
+    body = {"subject": "C00046", "channel": "email", "address": "eight@example.com"}
+    answer = await bank.post(f"/v1/offline-consents/{batch}/invitations", await bank.token(), body)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert box.messages == []
