@@ -133,11 +133,12 @@ async def test_whom_a_recipient_names_is_followed_too_and_may_name_more(followed
     assert {(one.recipient, one.holder) for one in progress.onward} == rows.keys() - {(hotel.id, "")}
 
 
-async def test_the_owner_can_not_be_named_as_a_recipient_of_its_own_data(followed: Followed) -> None:
+async def test_neither_the_owner_nor_who_answers_can_be_named_as_an_onward_recipient(followed: Followed) -> None:
     _, follow_up = await ended(followed, 26)
-    named = {"onward": [{"member": followed.shared.bank.id}]}
-    answer = await followed.answer(followed.shared.hotel, follow_up, "acknowledgement", named)
-    assert (answer.status_code, answer.json()["field"]) == (400, "/onward/0")
+    for member in (followed.shared.bank, followed.shared.hotel):
+        named = {"onward": [{"member": member.id}]}
+        answer = await followed.answer(followed.shared.hotel, follow_up, "acknowledgement", named)
+        assert (answer.status_code, answer.json()["field"]) == (400, "/onward/0")
 
 
 async def test_who_may_not_be_called_any_more_has_nothing_deleted(followed: Followed) -> None:
