@@ -79,8 +79,8 @@ class Query:
     def sqlite_rows(self) -> str | None:
         """The text that inserts `ROWS_AT_ONCE` rows at once, their arguments one row after the other.
 
-        sqlite3 gives the interpreter's lock away at each step: with one row a step, an upload is 6 % slower. None for
-        what is no plain insertion of every column.
+        sqlite3 gives the interpreter's lock away at each step: with one row a step, an upload is up to 6 % slower.
+        None for what is no plain insertion of every column.
         """
         insertion = self._statement
         if not isinstance(insertion, Insert) or self.sqlite.names != tuple(insertion.table.c.keys()):

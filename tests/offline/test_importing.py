@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import threading
 
 import pytest
 
+from gateway import memory
 from tests.offline.packing import archive, sheet
 from tests.offline.world import Desk
 
@@ -131,6 +134,14 @@ async def test_an_entry_stands_for_exactly_the_records_between_its_ids_whose_ord
     assert covered == rows
     assert [row["pseudonym"] for row in rows] == sorted(row["pseudonym"] for row in rows)
     assert [row["line"] for row in rows] != sorted(row["line"] for row in rows)
+
+
+async def test_an_import_gives_back_the_memory_that_it_needed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = threading.Semaphore(0)
+    monkeypatch.setattr(memory, "give_back", given.release)
+    monkeypatch.setattr(memory, "SHORT_S", 0.0)
+    await desk.send(desk.packed([desk.row(47)]), dry_run="true")
+    assert await asyncio.to_thread(given.acquire, timeout=30)
 
 
 async def test_a_batch_is_its_owners_alone(desk: Desk) -> None:
