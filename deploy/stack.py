@@ -28,6 +28,8 @@ from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
 
 _METADATA = "/.well-known/oauth-authorization-server"
+_OPA_TIMEOUT_MS = 5000
+"""Longer than in production: here one machine, busy with the whole set, is also the OPA server's."""
 
 
 class Gateway(Service):
@@ -119,6 +121,7 @@ def running(*, port: int | None = None, gateways: int = 2) -> Iterator[Stack]:
             "GATEWAY_VALKEY_URL": valkey.url,
             "GATEWAY_OPA_URL": opa.url,
             "GATEWAY_OPA_TOKEN_FILE": str(_secret(folder / "opa_token", token)),
+            "GATEWAY_OPA_TIMEOUT_MS": str(_OPA_TIMEOUT_MS),
             "GATEWAY_POLICIES_DIR": str(POLICIES),
             "GATEWAY_KEYRING_FILE": str(folder / "keyring.json"),
             "GATEWAY_HEADS_DIR": str(folder / "heads"),

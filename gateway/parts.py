@@ -51,7 +51,12 @@ async def decision_point(settings: Settings, stack: AsyncExitStack) -> DecisionP
         url = urlsplit(settings.opa_url)
         token = await asyncio.to_thread(_bearer, settings)
         opa = OpaServer(
-            bundle.digest, host=url.hostname or "", port=url.port or 8181, tls=url.scheme == "https", token=token
+            bundle.digest,
+            host=url.hostname or "",
+            port=url.port or 8181,
+            tls=url.scheme == "https",
+            token=token,
+            timeout_s=settings.opa_timeout_ms / 1000,
         )
         await opa.open()
         engine = opa

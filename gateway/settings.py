@@ -15,6 +15,7 @@ from gateway.errors import Invalid
 _PREFIX = "GATEWAY_"
 _SECRETS = ("GATEWAY_PASSPHRASE",)
 _LONGEST_PERIOD = 3660
+_LONGEST_DECISION_MS = 10_000
 _OIDC_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
 
@@ -41,6 +42,8 @@ class Settings:
     """Empty: policy is decided in this process. Else the OPA server, on loopback or a private mesh."""
     opa_token_file: Path | None = None
     """A file with the bearer token for OPA."""
+    opa_timeout_ms: int = 250
+    """So long OPA may take for a decision; then there is none, and the request is refused with 503."""
     valkey_url: str = ""
     """Empty: replay windows live in this process. Else `valkey://…`, shared between processes."""
     policies_dir: Path = Path("policies")
@@ -233,6 +236,12 @@ class Settings:
                 remedy="Set both GATEWAY_SMTP_USER and GATEWAY_SMTP_PASSWORD_FILE.",
             )
 
+    def _check_opa(self) -> None:
+        if not 1 <= self.opa_timeout_ms <= _LONGEST_DECISION_MS:
+            raise Invalid(
+                "invalid_opa_timeout", f"From 1 to {_LONGEST_DECISION_MS} ms.", field="GATEWAY_OPA_TIMEOUT_MS"
+            )
+
     def _check_duties(self) -> None:
         for name in ("leak_hold_hours", "return_days"):
             if not 1 <= getattr(self, name) <= _LONGEST_PERIOD:
@@ -240,6 +249,7 @@ class Settings:
 
     def _check(self) -> None:
         self._check_duties()
+        self._check_opa()
         self._check_senders()
         if not _loopback(self.host) and not self.tls_terminated:
             raise Invalid(

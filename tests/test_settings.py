@@ -86,6 +86,8 @@ def test_a_secret_in_the_environment_is_refused_and_not_quoted() -> None:
         ("invalid_mtls_issuer", {**_PROXY, "GATEWAY_MTLS_ISSUER": "http://gateway.example:9443"}),
         ("invalid_mtls_issuer", {**_PROXY, "GATEWAY_MTLS_ISSUER": f"{_MTLS}/"}),
         ("invalid_rate", {"GATEWAY_CLIENT_RATE": "0"}),
+        ("invalid_opa_timeout", {"GATEWAY_OPA_TIMEOUT_MS": "0"}),
+        ("invalid_opa_timeout", {"GATEWAY_OPA_TIMEOUT_MS": "10001"}),
         ("invalid_rate", {"GATEWAY_STRANGER_BURST": "0"}),
     ],
 )

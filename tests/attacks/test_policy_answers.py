@@ -81,8 +81,8 @@ def _said(result: Any = _PERMIT, provenance: Any = _OURS) -> bytes:
     return json.dumps({"result": result, "provenance": provenance}).encode()
 
 
-async def _decide(liar: LyingServer) -> Effect:
-    engine = OpaServer(DIGEST, host="127.0.0.1", port=liar.server_address[1])
+async def _decide(liar: LyingServer, *, timeout_s: float = 10) -> Effect:
+    engine = OpaServer(DIGEST, host="127.0.0.1", port=liar.server_address[1], timeout_s=timeout_s)
     await engine.open()
     point = DecisionPoint(engine)
     point._proven = True
@@ -146,10 +146,8 @@ async def test_a_permit_with_another_status_is_asked_for_once_and_not_believed(l
 
 
 async def test_a_permit_that_comes_too_late_is_not_believed(liar: LyingServer) -> None:
-    liar.body, liar.delay_s = _said(), 0.4
-    started = time.monotonic()
-    assert await _decide(liar) is Effect.INDETERMINATE
-    assert time.monotonic() - started < 0.39
+    liar.body, liar.delay_s = _said(), 1
+    assert await _decide(liar, timeout_s=0.25) is Effect.INDETERMINATE
 
 
 async def test_a_permit_of_another_kind_is_not_believed(liar: LyingServer) -> None:

@@ -131,7 +131,7 @@ async def test_decisions_and_inputs_are_the_same_on_both_databases_and_engines(
     for engine, opa_url in (("sqlite", ""), ("postgresql", opa_server.url)):
         folder = tmp_path / engine
         folder.mkdir()
-        async with shared_on(request, folder, engine, opa_url=opa_url) as shared:
+        async with shared_on(request, folder, engine, opa_url=opa_url, opa_timeout_ms=10_000) as shared:
             assert shared.gateway.decisions.engine == ("opa" if opa_url else "regopy")
             await _journey(shared)
             await _journey_in_confidence(shared)

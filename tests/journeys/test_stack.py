@@ -70,13 +70,12 @@ class Operator:
 
     async def act(self, *arguments: str, by: str = "first") -> str:
         """Run `gateway ARGUMENTS` as the operator `by`; what it printed."""
-        run = await asyncio.create_subprocess_exec(
-            *gateway_program(), *arguments,
-            env={**self.environment, "SUDO_USER": by}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        run = await asyncio.to_thread(
+            subprocess.run, [*gateway_program(), *arguments], env={**self.environment, "SUDO_USER": by},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
-        said, _ = await run.communicate()
-        assert run.returncode == 0, said.decode()
-        return said.decode().strip()
+        assert run.returncode == 0, run.stdout
+        return run.stdout.strip()
 
     async def by_two(self, *arguments: str) -> str:
         """One operator proposes, another approves; what the act made."""
