@@ -16,6 +16,7 @@ import pytest
 from gateway.ledger import Effect
 from gateway.policy import DecisionPoint, EngineUnavailable, PolicyBundle, SelfTestFailed, load_bundle
 from gateway.policy.breaker import Breaker
+from gateway.policy.case import read_case
 from gateway.policy.opa import OpaServer
 from gateway.policy.rego import EmbeddedRego
 from tests.policy.cases import agreed_case, generated_cases, put
@@ -111,7 +112,7 @@ async def test_a_server_that_hangs_gives_no_decision_and_is_soon_not_asked(
             for _ in range(5):
                 assert await _effect(point) is Effect.INDETERMINATE
             with pytest.raises(EngineUnavailable, match="failed repeatedly"):
-                await point._engine.evaluate(agreed_case())
+                await point._engine.evaluate(read_case(agreed_case()))
         finally:
             os.kill(own_server.pid, signal.SIGCONT)
         await _recovers(point)
