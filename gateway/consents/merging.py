@@ -21,7 +21,7 @@ from gateway.consents.notice_text import CONTACT
 from gateway.consents.past import keep_withdrawal_at
 from gateway.consents.record import Record
 from gateway.consents.records import Records
-from gateway.consents.same_person import link
+from gateway.consents.same_person import link, subjects_of
 from gateway.consents.states import STEPS, Event, State
 from gateway.consents.tables import withdrawal
 from gateway.database import Query
@@ -57,7 +57,8 @@ class Merging:
     async def merge(self, subject: Subject, dataset_id: str, *, person: str, duplicate: str) -> bytes:
         """Have each of two subjects' withdrawals and refusals stand for both; needs the action `withdraw`.
 
-        Answers with the consents that ended by it. Twice changes nothing.
+        They stand for whoever else is one of the two by an earlier merge. Answers with the consents that ended by it.
+        Twice changes nothing.
         """
         subject.require("withdraw")
         dataset = await self._datasets.owned(subject, dataset_id)
@@ -67,11 +68,13 @@ class Merging:
         if one == other:
             raise Invalid("invalid_subject", "They are one subject already.", field="/duplicate")
         async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
-            of_one = await self._barriers(change, dataset, one)
-            of_other = await self._barriers(change, dataset, other)
+            subjects = [same for half in (one, other) for same in await subjects_of(change.tx, dataset.no, half)]
+            of_subject = {same: await self._barriers(change, dataset, same) for same in subjects}
+            of_person = set[_Barrier]().union(*of_subject.values())
             ended = [
-                *await self._spread(change, dataset, of_one - of_other, other, subject),
-                *await self._spread(change, dataset, of_other - of_one, one, subject),
+                record_id
+                for same, own in of_subject.items()
+                for record_id in await self._spread(change, dataset, of_person - own, same, subject)
             ]
             await link(change, dataset.no, one, other)
             change.enter(merged_entry(subject, dataset, sorted(ended)))
@@ -80,7 +83,7 @@ class Merging:
     async def _spread(
         self, change: Change, dataset: Dataset, barriers: Set[_Barrier], target: str, subject: Subject
     ) -> list[str]:
-        """What the other withdrew or refused ends what `target` gave no later; returns the ids that ended."""
+        """What the person withdrew or refused ends what `target` gave no later; returns the ids that ended."""
         for recipient, purpose, at_s in barriers:
             await keep_withdrawal_at(change, dataset.no, target, recipient, purpose, at_s)
         ended = []

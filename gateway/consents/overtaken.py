@@ -6,23 +6,25 @@ Late by any time, it changes nothing about what is permitted: reads and `Record.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 
-from sqlalchemy import BigInteger, bindparam, select, union
+from sqlalchemy import BigInteger, Text, bindparam, not_, select, union
 
 from gateway.clock import Clock, seconds
 from gateway.consents.entries import overtaken_entry
 from gateway.consents.records import CLOCK, Records
 from gateway.consents.tables import consent, consent_record
 from gateway.database import Database, Query
+from gateway.errors import GatewayError
 from gateway.ledger import Ledger
 
 _AT_ONCE = 50
 _LONGEST_TRANSACTION_S = 0.04
+_OWNER_CAN_BE_WRITTEN = not_(bindparam("held_up", type_=Text).contains(consent_record.c.owner_id))
 _PAST = (
     select(consent_record.c.id, consent_record.c.owner_id)
-    .where(consent_record.c.due_at <= bindparam("now", type_=BigInteger))
+    .where(consent_record.c.due_at <= bindparam("now", type_=BigInteger), _OWNER_CAN_BE_WRITTEN)
     .order_by(consent_record.c.due_at)
     .limit(_AT_ONCE)
     .subquery()
@@ -30,7 +32,7 @@ _PAST = (
 _USED_UP = (
     select(consent_record.c.id, consent_record.c.owner_id)
     .join(consent, consent.c.id == consent_record.c.id)
-    .where(consent.c.uses_left == 0, consent.c.ended_at.is_(None))
+    .where(consent.c.uses_left == 0, consent.c.ended_at.is_(None), _OWNER_CAN_BE_WRITTEN)
     .limit(_AT_ONCE)
     .subquery()
 )
@@ -48,18 +50,32 @@ class Overtaken:
         self._records = records
 
     async def settle(self) -> int:
-        """Record what is due, in short transactions; returns how many records took a step."""
+        """Record what is due, in short transactions; returns how many records took a step.
+
+        A log that cannot be written holds up its owner's records alone: the rest is done before its error is raised.
+        """
         settled = 0
-        while True:
-            now_s = seconds(self._clock())
-            found = await self._database.all(_DUE, now=now_s)
-            by_owner: dict[str, list[str]] = defaultdict(list)
-            for row in found:
-                by_owner[row["owner_id"]].append(row["id"])
-            moved = sum([await self._settle(owner, ids) for owner, ids in by_owner.items()])
+        held_up: dict[str, GatewayError] = {}
+        while found := await self._due(held_up):
+            moved = 0
+            for owner, ids in found.items():
+                try:
+                    moved += await self._settle(owner, ids)
+                except GatewayError as error:
+                    held_up[owner] = error
             settled += moved
-            if not moved:
-                return settled
+            if not moved and not held_up.keys() & found.keys():
+                break
+        for refusal in held_up.values():
+            raise refusal
+        return settled
+
+    async def _due(self, held_up: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Ids of records that are due, by owner."""
+        by_owner: dict[str, list[str]] = defaultdict(list)
+        for row in await self._database.all(_DUE, now=seconds(self._clock()), held_up=" ".join(held_up)):
+            by_owner[row["owner_id"]].append(row["id"])
+        return by_owner
 
     async def _settle(self, owner: str, ids: Sequence[str]) -> int:
         """Record as many as fit in one short transaction, at least one; what is left is found again."""

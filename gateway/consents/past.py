@@ -1,7 +1,7 @@
 """What an item of a person has come to before: what stands, and what forbids that it is given now.
 
 The newest explicit decision counts, and at equal time a withdrawal wins. After a refusal nobody asks again for 180
-days, whoever collects the answer.
+days, whoever collects the answer. Whatever a person decided as any of its subjects, it decided.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy import Text, bindparam, insert, or_, select
 from gateway.clock import seconds
 from gateway.consents.notice_text import CONTACT, ItemKey
 from gateway.consents.record import Record, chosen, in_states
+from gateway.consents.same_person import subjects_of
 from gateway.consents.states import STANDING, State
 from gateway.consents.tables import consent_record, withdrawal
 from gateway.database import Query, Reading
@@ -22,6 +23,10 @@ from gateway.ledger import Change
 
 COOL_DOWN_S = 180 * 24 * 3600
 """For so long after a refusal the person is not asked for the same purpose and recipient."""
+ANY = ""
+"""In a withdrawal, every recipient or every purpose."""
+SPENT = frozenset({State.EXPIRED, State.CONSUMED, State.REVOKED})
+"""The states of what was good and is over: stated once more, it is no new decision."""
 
 _OF_ITEM = Query(
     chosen(
@@ -30,7 +35,7 @@ _OF_ITEM = Query(
         consent_record.c.recipient_id == bindparam("recipient"),
         consent_record.c.purpose == bindparam("purpose"),
         consent_record.c.kind == bindparam("kind", type_=Text),
-        in_states([*STANDING, State.REFUSED, State.WITHDRAWN]),
+        in_states([*STANDING, *SPENT, State.REFUSED, State.WITHDRAWN]),
     )
 )
 _WITHDRAWN = Query(
@@ -38,8 +43,8 @@ _WITHDRAWN = Query(
     .where(
         withdrawal.c.dataset_no == bindparam("dataset_no"),
         withdrawal.c.pseudonym == bindparam("pseudonym"),
-        or_(withdrawal.c.recipient_id == "", withdrawal.c.recipient_id == bindparam("recipient")),
-        or_(withdrawal.c.purpose == "", withdrawal.c.purpose == bindparam("purpose")),
+        or_(withdrawal.c.recipient_id == ANY, withdrawal.c.recipient_id == bindparam("recipient")),
+        or_(withdrawal.c.purpose == ANY, withdrawal.c.purpose == bindparam("purpose")),
     )
     .order_by(withdrawal.c.withdrawn_at.desc())
     .limit(1)
@@ -50,6 +55,7 @@ _WHY = {
     "cooling_down": "The person refused it less than 180 days before.",
     "on_hold": "The item is on hold; it stands again when the hold is lifted.",
     "newer_consent": "A newer consent stands.",
+    "spent": "What was given at that instant, or later, has expired, was used up or revoked.",
 }
 
 
@@ -57,9 +63,11 @@ class Past(NamedTuple):
     """An item of one person, as of a transaction. Instants in epoch seconds."""
 
     standing: tuple[Record, ...]
-    """Given and not ended, in the dataset at hand."""
+    """Given and not ended, by this subject in the dataset at hand."""
     withdrawn_at: int | None
     refused_at: int | None
+    spent_given_at: int | None
+    """When the newest was given of what this subject gave in the dataset at hand and is `SPENT`."""
 
     def obstacle(self, given_at: int) -> str | None:
         """Why what is given at an instant does not stand; None where nothing is in the way."""
@@ -71,6 +79,8 @@ class Past(NamedTuple):
             return "withdrawn"
         if any((record.given_at or 0) > given_at for record in self.standing):
             return "newer_consent"
+        if self.spent_given_at is not None and self.spent_given_at >= given_at:
+            return "spent"
         return None
 
     def require_askable(self, now_s: int) -> None:
@@ -90,19 +100,27 @@ class Past(NamedTuple):
 
 async def past_of(reading: Reading, owner: str, dataset_no: int, pseudonym: str, key: ItemKey) -> Past:
     """Read it in the caller's transaction."""
-    about = {"pseudonym": pseudonym, "recipient": key.recipient, "purpose": key.purpose}
-    barrier = await reading.one(_WITHDRAWN, dataset_no=dataset_no, **about)
-    found = [Record.of(row) for row in await reading.all(_OF_ITEM, owner=owner, kind=key.kind, **about)]
-    withdrawn = [] if barrier is None else [int(barrier["withdrawn_at"])]
+    found: list[Record] = []
+    withdrawn: list[int] = []
+    for subject in await subjects_of(reading, dataset_no, pseudonym):
+        about = {"pseudonym": subject, "recipient": key.recipient, "purpose": key.purpose}
+        barrier = await reading.one(_WITHDRAWN, dataset_no=dataset_no, **about)
+        withdrawn += [] if barrier is None else [int(barrier["withdrawn_at"])]
+        found += [Record.of(row) for row in await reading.all(_OF_ITEM, owner=owner, kind=key.kind, **about)]
     if key.kind == CONTACT:
         withdrawn += [seconds(one.changed_at) for one in found if one.state is State.WITHDRAWN]
     refused = [seconds(one.changed_at) for one in found if one.state is State.REFUSED]
-    standing = tuple(one for one in found if one.state in STANDING and one.dataset_no == dataset_no)
-    return Past(standing, max(withdrawn, default=None), max(refused, default=None))
+    own = [one for one in found if (one.dataset_no, one.pseudonym) == (dataset_no, pseudonym)]
+    return Past(
+        standing=tuple(one for one in own if one.state in STANDING),
+        withdrawn_at=max(withdrawn, default=None),
+        refused_at=max(refused, default=None),
+        spent_given_at=max((one.given_at or 0 for one in own if one.state in SPENT), default=None),
+    )
 
 
 async def keep_withdrawal(change: Change, dataset_no: int, pseudonym: str, recipient: str, purpose: str) -> None:
-    """Keep that a person withdrew now, for one recipient or purpose or ('') for all."""
+    """Keep that a person withdrew now, for one recipient or purpose or for `ANY`."""
     await keep_withdrawal_at(change, dataset_no, pseudonym, recipient, purpose, seconds(change.now_ms))
 
 

@@ -41,8 +41,9 @@ _OF_REQUEST = Query(chosen(consent_record.c.request_id == bindparam("request")))
 _DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
 _FIRST: Mapping[str, Event] = MappingProxyType({"page": Event.SEND, "offline": Event.IMPORT, "owner": Event.RECORD})
 """A record's first event, by where the consent comes from."""
-_WIDENS_NOTHING = frozenset({Event.SEND, Event.SERVE, Event.CLOSE, Event.REFUSE, Event.LAPSE, Event.NEED_GUARDIAN})
+_WIDENS_NOTHING = frozenset({Event.SEND, Event.SERVE, Event.CLOSE, Event.LAPSE, Event.NEED_GUARDIAN})
 _GIVING = frozenset({Event.GIVE, Event.CONFIRM})
+_DECIDED_AGAINST = frozenset({Event.WITHDRAW, Event.REFUSE})
 _BY_CLOCK = frozenset({Event.EXPIRE, Event.CONSUME})
 CLOCK: Mapping[str, str] = MappingProxyType({"clock": "gateway"})
 """By whom the steps are that time takes."""
@@ -122,8 +123,8 @@ class Records:
                 await keep_withdrawal(change, dataset.no, subject, caught_up.recipient, caught_up.purpose)
         after = await self.step(change, caught_up, event, dataset, actor=actor, details=details, **moved)
         change.enter(entry_of(after, event, actor, names_of(dataset, after.fields)))
-        if event is Event.WITHDRAW:
-            await self._withdraw_duplicates(change, after, dataset, actor)
+        if event in _DECIDED_AGAINST:
+            await self._withdraw_beside(change, after, dataset, actor)
         return after
 
     async def step(
@@ -148,18 +149,29 @@ class Records:
             await self._tell(change, after, "amended" if after.state is State.GIVEN else after.state.value)
         return after
 
-    async def _withdraw_duplicates(
-        self, change: Change, of: Record, dataset: Dataset, actor: Mapping[str, str]
-    ) -> None:
-        """What a person withdrew as one subject does not stand as another one that it is, either."""
-        for subject in (await subjects_of(change.tx, of.dataset_no, of.pseudonym))[1:]:
+    async def _withdraw_beside(self, change: Change, of: Record, dataset: Dataset, actor: Mapping[str, str]) -> None:
+        """What a person decided against does not stand by an earlier record, or as another subject that it is, either.
+
+        Paper that waits beside a refusal is refused by itself, and cannot be made good (`gateway.consents.past`).
+        """
+        ends = STANDING if of.state is State.REFUSED else frozenset(STEPS)
+        for subject in await subjects_of(change.tx, of.dataset_no, of.pseudonym):
             for one in await self.of_person(change.tx, of.owner, subject):
-                if one.dataset_no != of.dataset_no or one.key != of.key:
+                if one.dataset_no != of.dataset_no or one.key != of.key or one.state not in ends:
                     continue
                 caught_up = await self.catch_up(change, one)
                 if Event.WITHDRAW in STEPS.get(caught_up.state, {}):
                     after = await self.step(change, caught_up, Event.WITHDRAW, dataset, actor=actor)
                     change.enter(entry_of(after, Event.WITHDRAW, actor, names_of(dataset, after.fields)))
+
+    async def withdraw_used_up(self, change: Change, record: Record) -> None:
+        """Follow the withdrawal of what was used up, once: its recipient still has what it received by it."""
+        if record.effective(seconds(change.now_ms)) is not State.CONSUMED:
+            return
+        past = await past_of(change.tx, record.owner, record.dataset_no, record.pseudonym, record.key)
+        if past.obstacle(record.given_at or 0) != "withdrawn":
+            await keep_withdrawal(change, record.dataset_no, record.pseudonym, record.recipient, record.purpose)
+            await self._tell(change, record, State.WITHDRAWN.value)
 
     async def catch_up(self, change: Change, record: Record) -> Record:
         """Record the steps that the clock has taken by now; the record as it stands then."""

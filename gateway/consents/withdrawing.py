@@ -15,7 +15,7 @@ from gateway.consents.past import keep_withdrawal
 from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_of
-from gateway.consents.states import STEPS, Event
+from gateway.consents.states import STEPS, Event, State
 from gateway.consents.tables import consent_record
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, NotFound
@@ -23,12 +23,14 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.vault.keyring import KeyRing
 
+WITHDRAWABLE = frozenset({State.CONSUMED, *(state for state, steps in STEPS.items() if Event.WITHDRAW in steps)})
+"""The states in which a withdrawal reaches somebody: of what was used up, whoever received it."""
 _OF_PERSON = Query(
     chosen(
         consent_record.c.owner_id == bindparam("owner"),
         consent_record.c.pseudonym == bindparam("pseudonym"),
         consent_record.c.dataset_no == bindparam("dataset_no"),
-        in_states([state for state, steps in STEPS.items() if Event.WITHDRAW in steps]),
+        in_states(WITHDRAWABLE),
     )
 )
 
@@ -46,12 +48,15 @@ class Withdrawing:
         self._records = records
 
     async def one(self, subject: Subject, consent_id: str) -> None:
-        """Withdraw one consent; needs the action `withdraw`. Twice, or after it has ended, changes nothing more."""
+        """Withdraw one consent; needs the action `withdraw`. Twice, or after it has ended, changes nothing more.
+
+        What was used up has ended by itself; withdrawn, it is followed to whoever received anything by it.
+        """
         subject.require("withdraw")
         record = await self._records.get(self._database, consent_id)
         if record is None or record.owner != subject.member:
             raise NotFound
-        if Event.WITHDRAW in STEPS.get(record.state, {}):
+        if record.state in WITHDRAWABLE:
             dataset = await self._datasets.owned(subject, record.dataset)
             about = (record.pseudonym, record.recipient, record.purpose)
             await self._withdraw(subject, dataset, *about, kinds=(record.kind,))
@@ -87,14 +92,15 @@ class Withdrawing:
     ) -> list[str]:
         async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
             withdrawn = []
-            for same in await subjects_of(change.tx, dataset.no, pseudonym):
+            person = await subjects_of(change.tx, dataset.no, pseudonym)
+            for same in person:
                 about = {"owner": dataset.owner, "pseudonym": same, "dataset_no": dataset.no}
                 found = [Record.of(row) for row in await change.tx.all(_OF_PERSON, **about)]
                 of_kind = [one for one in found if one.kind in kinds]
                 matching = [one for one in of_kind if recipient in ("", one.recipient) and purpose in ("", one.purpose)]
                 withdrawn += [one.id for one in matching if await self._end(change, dataset, one, subject)]
-                if DISCLOSURE in kinds:
-                    await keep_withdrawal(change, dataset.no, same, recipient, purpose)
+            for same in person if DISCLOSURE in kinds else ():
+                await keep_withdrawal(change, dataset.no, same, recipient, purpose)
             ids = sorted(withdrawn)
             change.enter(withdrawn_entry(subject, dataset, ids, recipient, purpose))
         return ids
@@ -103,6 +109,7 @@ class Withdrawing:
         """Whether it was there to withdraw: what the clock has ended is recorded as that."""
         caught_up = await self._records.catch_up(change, record)
         if Event.WITHDRAW not in STEPS.get(caught_up.state, {}):
+            await self._records.withdraw_used_up(change, caught_up)
             return False
         await self._records.step(change, caught_up, Event.WITHDRAW, dataset, actor=subject.actor())
         return True

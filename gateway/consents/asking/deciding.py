@@ -13,18 +13,23 @@ from gateway.catalog.dataset import Dataset
 from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import seconds
 from gateway.consents.asking import questions
-from gateway.consents.asking.visit import Visit
+from gateway.consents.asking.visit import Kind, Visit
 from gateway.consents.contacts import Holder, Role
 from gateway.consents.notice_text import CONTACT
 from gateway.consents.offline.batch import BatchState, existing
+from gateway.consents.past import ANY, keep_withdrawal
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
-from gateway.consents.states import STANDING, STEPS, Event, State
+from gateway.consents.same_person import subjects_of
+from gateway.consents.states import STEPS, Event, State
 from gateway.database import Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.ledger import Change
 
 _DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
+_PERSONAL = Query(
+    select(dataset_table.c.no).where(dataset_table.c.owner_id == bindparam("owner"), dataset_table.c.kind == "personal")
+)
 ASKED = frozenset({State.REQUESTED, State.DEFERRED, State.GUARDIAN_PENDING, State.IMPORTED})
 """The states of what waits for an answer."""
 
@@ -93,10 +98,19 @@ class Deciding:
     async def withdraw(
         self, change: Change, visit: Visit, only: Collection[str] | None, told: Mapping[str, Any]
     ) -> dict[str, State]:
-        """Withdraw these items, or everything that stands; `NotFound` for an item that the visit is not about."""
+        """Withdraw these items, or everything; `NotFound` for an item that the visit is not about.
+
+        Everything is also what waits on paper, what was used up but is still held by its recipient, and, on a person's
+        own visit, what was given before and is brought later.
+        """
         about = await self.of(change.tx, visit)
         if only is None:
-            only = {one.id for one, _ in about.values() if one.effective(seconds(change.now_ms)) in STANDING}
+            now_s = seconds(change.now_ms)
+            only = {one.id for one, _ in about.values() if Event.WITHDRAW in STEPS.get(one.effective(now_s), {})}
+            for one, _ in about.values():
+                await self._records.withdraw_used_up(change, one)
+            if visit.kind is Kind.SELF_SERVICE:
+                await self._withdraw_ahead(change, visit)
         outcome: dict[str, State] = {}
         for record_id in sorted(only):
             if record_id not in about:
@@ -108,6 +122,15 @@ class Deciding:
             else:
                 outcome[record_id] = await self._act(change, record, holder, Event.WITHDRAW, told)
         return outcome
+
+    async def _withdraw_ahead(self, change: Change, visit: Visit) -> None:
+        """What the visitors gave before and nobody has brought yet does not stand either."""
+        for holder in visit.persons:
+            if holder.role is not Role.OWN:
+                continue
+            for row in await change.tx.all(_PERSONAL, owner=holder.owner):
+                for subject in await subjects_of(change.tx, row["no"], holder.pseudonym):
+                    await keep_withdrawal(change, row["no"], subject, ANY, ANY)
 
     async def _take(
         self, change: Change, record: Record, holder: Holder, decision: Decision, told: Mapping[str, Any]

@@ -73,6 +73,6 @@ class Earlier:
             if one["recipient_id"] in ("", row.item.recipient) and one["purpose"] in ("", row.item.purpose)
         ]
         refused = [seconds(one.changed_at) for one in known if one.state is State.REFUSED]
-        past = Past(tuple(here), max(withdrawn, default=None), max(refused, default=None))
+        past = Past(tuple(here), max(withdrawn, default=None), max(refused, default=None), None)
         code = past.obstacle(row.given_at)
         return None if code is None else RefusedRow(row.line, "given", _CODES.get(code, code))

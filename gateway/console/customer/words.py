@@ -83,6 +83,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "You are free to say no. You lose nothing that you already have, and you can change your mind at any time.",
         "您可以拒绝。无论作何决定，都不影响您已有的服务，并且随时可以更改。",
     ),
+    "question_no": (
+        "A no also ends what you agreed to before for the same company and purpose.",
+        "选择不同意，也会终止您此前就同一接收方和同一用途作出的同意。",
+    ),
     "question_guardian": (
         "You answer as the parent or guardian of a child under 14. Say yes only if you are.",
         "您正以未满十四周岁儿童的父母或其他监护人身份作答。如果您不是监护人，请勿同意。",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.consents.asking import Choice, Decision, Kind
 from gateway.consents.contacts import Role
 from gateway.consents.states import State
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
+from tests.alliance import instant
 from tests.consents.asking.world import BROWSER, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -322,6 +324,27 @@ async def test_a_person_finds_everything_by_its_number_and_withdraws_all_of_it_a
     assert set((await world.asking.withdraw_all(confirmed)).values()) == {State.WITHDRAWN}
     assert await world.asking.withdraw_all(confirmed) == {}
     await world.asking.leave(confirmed)
+
+
+async def test_who_withdraws_everything_withdraws_what_is_brought_later_too(world: World) -> None:
+    phone, _ = await world.asked()
+    world.clock.pass_seconds(60)
+    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
+    await world.asking.find(phone, "en")
+    await world.asking.finding.settle()
+    await world.asking.withdraw_all(await world.confirmed(phone))
+    said = {
+        "subject": f"C{phone[-5:]}",
+        "recipient": world.hotel.id,
+        "purpose": "customer_referral",
+        "fields": ["phone"],
+        "given_at": given_at,
+        "evidence_sha256": "e" * 64,
+        "notice_sha256": world.notice,
+    }
+    path = f"/v1/datasets/{world.dataset}/consents"
+    answer = await world.bank.post(path, await world.bank.token(), said)
+    assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
 
 
 async def test_a_person_who_is_two_merged_subjects_withdraws_both_at_once(world: World) -> None:

@@ -1,0 +1,60 @@
+"""Two subjects are one person, by the owner's word: whatever it decided against as one, it decided against as all."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from gateway.consents.states import Event
+from gateway.errors import Conflicting
+from tests.catalog.conftest import Shop
+from tests.consents.desk import Desk, opened_desk, statement
+
+
+async def merge(desk: Desk, person: str, duplicate: str) -> list[str]:
+    told = await desk.consents.merging.merge(desk.shop.owner, desk.dataset.id, person=person, duplicate=duplicate)
+    withdrawn: list[str] = orjson.loads(told)["withdrawn"]
+    return withdrawn
+
+
+async def test_a_merge_ends_what_a_third_subject_of_the_person_gave(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [given] = await desk.record(statement(desk.now - 50, subject="C3"))
+    await merge(desk, "C2", "C3")
+    shop.clock.now += 5000
+    await desk.withdraw("C1")
+    assert await merge(desk, "C1", "C2") == [given["id"]]
+    assert await desk.live() == 0
+    assert await merge(desk, "C1", "C2") == []
+
+
+async def test_what_a_third_subject_gave_before_is_not_recorded_after_a_merge(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    given_s = desk.now - 50
+    await merge(desk, "C2", "C3")
+    await desk.withdraw("C1")
+    await merge(desk, "C1", "C2")
+    outcomes = await desk.record(*(statement(given_s, subject=one) for one in ("C2", "C3")))
+    assert [one["because"] for one in outcomes] == ["withdrawn", "withdrawn"]
+
+
+async def test_who_refused_as_one_subject_is_not_asked_as_the_other(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await desk.act(await desk.propose("C1"), Event.REFUSE)
+    await merge(desk, "C1", "C2")
+    shop.clock.now += 2000
+    with pytest.raises(Conflicting, match="cooling_down"):
+        await desk.propose("C2")
+    [outcome] = await desk.record(statement(desk.now, subject="C2"))
+    assert outcome["because"] == "cooling_down"
+
+
+async def test_a_contact_withdrawn_as_one_subject_is_not_given_again_as_the_other(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await merge(desk, "C1", "C2")
+    contact = {name: of for name, of in statement(desk.now - 50, channels=["email"]).items() if name != "fields"}
+    [given] = await desk.record(contact)
+    shop.clock.now += 1000
+    await desk.consents.withdrawing.one(shop.owner, given["id"])
+    [outcome] = await desk.record(contact | {"subject": "C2"})
+    assert outcome["because"] == "withdrawn"
