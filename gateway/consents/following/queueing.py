@@ -133,14 +133,15 @@ class Outbox:
 
 
 def _all_of(common: Mapping[str, Any], receivers: Sequence[Receiver]) -> list[dict[str, Any]]:
-    """A row for each, and behind it one for each third party that its agreement lets it pass on to."""
+    """A row for each, and behind it one for each third party that an agreement lets it pass on to."""
     rows: list[dict[str, Any]] = []
     known = {one.recipient for one in receivers}
     for one in receivers:
         by = {"recipient_id": one.recipient, "consent_id": one.consent, "purpose": one.purpose}
         row = {**common, **by, "id": random_id(), "agreement_id": one.agreement, "holder": "", "named_in": None}
-        rows += [row, *[_passed_on(row, Holder(third)) for third in one.onward if third not in known]]
-        known.update(one.onward)
+        new = [third for third in one.onward if third.recipient not in known]
+        rows += [row, *[_passed_on(row, Holder(third.recipient)) | {"agreement_id": third.agreement} for third in new]]
+        known.update(third.recipient for third in new)
     return rows
 
 

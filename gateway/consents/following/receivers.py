@@ -17,7 +17,7 @@ from gateway.consents.tables import consent
 from gateway.database import Query, Reading, Row
 
 _DISCLOSED = Query(
-    select(consent.c.id, consent.c.recipient_id, consent.c.purpose)
+    select(consent.c.id, consent.c.recipient_id, consent.c.purpose, consent.c.disclosed_at)
     .where(
         consent.c.dataset_no == bindparam("dataset_no", type_=BigInteger),
         consent.c.pseudonym == bindparam("pseudonym"),
@@ -26,7 +26,7 @@ _DISCLOSED = Query(
     .order_by(consent.c.disclosed_at.desc(), consent.c.id)
 )
 _BETWEEN = Query(
-    select(agreement.c.id, agreement.c.terms)
+    select(agreement.c.id, agreement.c.terms, agreement.c.signed_at, agreement.c.ended_at)
     .where(
         agreement.c.owner_id == bindparam("owner"),
         agreement.c.signed_at.is_not(None),
@@ -48,14 +48,25 @@ _GRANTS = Query(
 _DATASET_ID = Query(select(dataset.c.id).where(dataset.c.no == bindparam("no", type_=BigInteger)))
 
 
+class ThirdParty(NamedTuple):
+    """One that a recipient may have passed it on to, and the agreement whose grant lets it."""
+
+    recipient: str
+    agreement: str
+
+
 class Receiver(NamedTuple):
-    """One that received: by which consent, for what, under which agreement, and whom the owner let it pass it on to."""
+    """One that received: by which consent, for what, under which agreement, and whom the owner let it pass it on to.
+
+    The agreement is the newest that stood when it first received. The third parties are those of every agreement
+    that ever let it use the data for that purpose, whatever became of it: each once.
+    """
 
     recipient: str
     consent: str
     purpose: str
     agreement: str | None
-    onward: tuple[str, ...]
+    onward: tuple[ThirdParty, ...]
 
 
 async def dataset_id(reading: Reading, dataset_no: int) -> str:
@@ -88,13 +99,27 @@ async def of_person(
 async def _receiver(reading: Reading, owner: str, dataset_no: int, row: Row) -> Receiver:
     recipient, purpose = row["recipient_id"], row["purpose"]
     name = await dataset_id(reading, dataset_no)
-    for found in await reading.all(_BETWEEN, owner=owner, recipient=recipient):
-        if _covers(bytes(found["terms"]), name, purpose):
-            grants = await reading.all(_GRANTS, agreement=found["id"])
-            named = (one["recipient_id"] for one in grants if purpose in onward(grant_statement(one["jws"])).purposes)
-            others = tuple(dict.fromkeys(one for one in named if one != recipient))
-            return Receiver(recipient, row["id"], purpose, found["id"], others)
-    return Receiver(recipient, row["id"], purpose, None, ())
+    between = await reading.all(_BETWEEN, owner=owner, recipient=recipient)
+    covering = [one for one in between if _covers(bytes(one["terms"]), name, purpose)]
+    covering.sort(key=lambda one: not _stood(one, row["disclosed_at"]))
+    third: dict[str, ThirdParty] = {}
+    for one in covering:
+        for party in await _granted(reading, one["id"], purpose):
+            third.setdefault(party, ThirdParty(party, one["id"]))
+    third.pop(recipient, None)
+    agreement = covering[0]["id"] if covering else None
+    return Receiver(recipient, row["id"], purpose, agreement, tuple(third.values()))
+
+
+async def _granted(reading: Reading, agreement: str, purpose: str) -> list[str]:
+    """Whom the owner ever granted use under an agreement, for a purpose."""
+    rows = await reading.all(_GRANTS, agreement=agreement)
+    return [row["recipient_id"] for row in rows if purpose in onward(grant_statement(row["jws"])).purposes]
+
+
+def _stood(agreement: Row, at_ms: int) -> bool:
+    """Whether an agreement was signed, and had not ended, at an instant."""
+    return bool(agreement["signed_at"] <= at_ms and (agreement["ended_at"] or at_ms) >= at_ms)
 
 
 def _covers(terms: bytes, dataset: str, purpose: str) -> bool:
