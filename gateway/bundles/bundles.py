@@ -19,7 +19,7 @@ from gateway.access.request import AccessRequest
 from gateway.agreements.agreement import rfc3339
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.fields import matching
-from gateway.bundles.composing import NOTHING, Bundle, Product, compose
+from gateway.bundles.composing import NOTHING, Bundle, PriceList, Product, compose
 from gateway.bundles.rule_sets import RuleSets
 from gateway.bundles.rules import RuleSet, Source
 from gateway.bundles.switches import is_off
@@ -118,17 +118,18 @@ class Bundles:
         """The bundle for one person. The token grants the products and, unless not asked for, the preferences.
 
         `Refused` where an agreement, an assessment or a grant is missing; a missing consent is no refusal.
+        `Conflicting`, whomever it is for, where a product is listed at two prices.
         """
         found = await self._agreements.visible(subject.member, wish.agreement)
         if not wish.personal and (found.terms is None or found.terms.term_for(wish.dataset) is None):
             raise NotFound  # nothing is read, so nothing but this keeps a bundle from persons of another dataset
         owner = found.owner
         rules_id, version, rules = await self._rule_sets.active(self._database, subject.member)
-        products = [one for source in rules.sources for one in await self._products(subject, source)]
+        listed = PriceList.of([one for source in rules.sources for one in await self._products(subject, source)])
         row = await self._database.one(_PERSON, dataset=wish.dataset, owner=owner, record=bytes.fromhex(wish.record))
         person = None if row is None else str(row["pseudonym"])
         known = await self._known(subject, wish, rules, owner, person)
-        made = compose(rules, products, known.preferences)
+        made = compose(rules, listed, known.preferences)
         bundle_id, personal = random_id(), known.basis == "consented"
         kept = await self._sealed(owner, person, bundle_id, rules, made, known) if person is not None else None
         async with self._ledger.changing(owner) as change:

@@ -1,15 +1,16 @@
 """From rules, products and preferences to a bundle. Pure: the same three always give the same, and it explains itself.
 
-A price is the product's own and nothing else's: preferences decide the order alone. Without preferences it is the
-generic list, of the same products at the same prices (PIPL Art. 24).
+A price is the product's own and nothing else's: preferences decide the order alone, and no product is listed at two
+prices. Without preferences it is the generic list, of the same products at the same prices (PIPL Art. 24).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from gateway.bundles.rules import Rule, RuleSet, Source
+from gateway.errors import Conflicting
 
 NOTHING: Mapping[str, Any] = {}
 """The preferences of the generic list."""
@@ -32,6 +33,28 @@ class Product(NamedTuple):
         if not (isinstance(code, str) and isinstance(name, str) and type(price) is int):
             return None
         return cls(source.dataset, code, name, price, source.currency, fields)
+
+
+class PriceList(NamedTuple):
+    """What is on offer. However often a product is listed, it has one price: no preference can choose between two."""
+
+    products: tuple[Product, ...]
+
+    @classmethod
+    def of(cls, products: Iterable[Product]) -> Self:
+        """`Conflicting` names the product that has more than one price."""
+        listed = tuple(products)
+        prices: dict[tuple[str, str], tuple[int, str]] = {}
+        for one in listed:
+            price = (one.price, one.currency)
+            if prices.setdefault((one.dataset, one.code), price) != price:
+                raise Conflicting(
+                    "product_priced_twice",
+                    f"The product {one.code} of the dataset {one.dataset} has more than one price.",
+                    field="/products",
+                    remedy="Have its owner list it at one price, and let all your rules name one field as its price.",
+                )
+        return cls(listed)
 
 
 class Item(NamedTuple):
@@ -63,10 +86,10 @@ class Bundle(NamedTuple):
         }
 
 
-def compose(rules: RuleSet, products: Iterable[Product], preferences: Mapping[str, Any] = NOTHING) -> Bundle:
+def compose(rules: RuleSet, listed: PriceList, preferences: Mapping[str, Any] = NOTHING) -> Bundle:
     """The products with the most weight, at most `rules.size`; equal ones by dataset and code."""
     met = [rule for rule in rules.rules if rule.when.holds(preferences)]
-    ranked = sorted(products, key=lambda one: (-_weight(met, one), one.dataset, one.code))
+    ranked = sorted(listed.products, key=lambda one: (-_weight(met, one), one.dataset, one.code))
     chosen = tuple(Item(one, tuple(rule.code for rule in _preferring(met, one))) for one in ranked[: rules.size])
     given = {code for one in chosen for code in one.reasons}
     used = tuple(rule for rule in met if rule.code in given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from gateway.bundles.tables import bundle
 from gateway.catalog.tables import dataset, record
 from gateway.database import Query
 from gateway.vault.tables import subject_key
-from tests.bundles.world import LIKES, PEOPLE, RULES, Offering, shown
+from tests.access.world import Deal
+from tests.bundles.world import LIKES, PEOPLE, PRODUCTS, RULES, Offering, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _RECORDS = Query(
@@ -188,3 +190,28 @@ async def test_a_rule_set_that_looks_at_a_price_is_not_drafted(world: Offering) 
 async def test_a_list_that_is_too_long_is_refused(world: Offering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles_module, "MOST_PRODUCTS", 3)
     assert (await world.ask("C1")).status_code == 413
+
+
+async def test_a_list_with_a_product_at_two_prices_is_refused_before_anything_of_a_person_is_read(
+    world: Offering,
+) -> None:
+    """Told apart by a field that rules may look at, the two rows would let a preference choose the price."""
+    airline, hotel = world.shared.stranger, world.shared.hotel
+    room = {"code": "ROOM", "name": "Sea room"}
+    rows = [room | {"category": "spa", "price": 90_000}, room | {"category": "mountains", "price": 30_000}]
+    offers = await airline.declare(PRODUCTS)
+    assert (await airline.upload(offers, rows)).status_code == 201
+    terms = {"purposes": ["product_information"], "term": {"lawful_basis": "non_personal"}}
+    agreement = await airline.agree(hotel, offers, ["code", "name", "category", "price"], **terms)
+    rooms = replace(world, products=Deal(agreement, offers))
+    await rooms.in_force()
+    await world.consent("C1")
+    before = len(await world.shared.accesses())
+    for personal in (True, False):
+        refused = await rooms.ask("C1", personal=personal)
+        assert (refused.status_code, refused.json()["code"]) == (409, "product_priced_twice"), refused.text
+        assert "ROOM" in refused.json()["detail"]
+        assert refused.json()["remedy"]
+    assert len(await world.shared.accesses()) == before
+    await world.shared.bank.withdraw(world.people.dataset, "C1")
+    await world.in_force()
