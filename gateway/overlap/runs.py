@@ -6,12 +6,11 @@ refusal ends it. A process that stops here loses its sets, and nothing else.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from sqlalchemy import BigInteger, Text, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Text, bindparam, select, update
 
 from gateway.access.refusal import ClientChanged
 from gateway.canonical import canonical
@@ -20,19 +19,18 @@ from gateway.database import Database, Query
 from gateway.errors import GatewayError, NotFound, Reason, Refused, TooLarge
 from gateway.identity.tables import client
 from gateway.ledger import Ledger
-from gateway.overlap.answering import LEAST_CHANGE, Told, changed, commitment, sketch, told
+from gateway.overlap.answering import Told, commitment, told
+from gateway.overlap.comparing import Comparison, Keys
 from gateway.overlap.counting import Counting
 from gateway.overlap.freezing import Asker, Freezing
 from gateway.overlap.record import Overlap
-from gateway.overlap.tables import overlap, overlap_sketch
+from gateway.overlap.tables import overlap
 from gateway.vault.keyring import KeyRing
 
 CLAIMED_MS: Final = 20 * 60 * 1000
 """Within it a run is done, or some process may try it again; a count takes half of that at most."""
 FIRST_PAUSE_MS: Final = 5_000
 LONGEST_PAUSE_MS: Final = 3_600_000
-COMPARED_MS: Final = 366 * 24 * 3600 * 1000
-"""For so long later counts are compared with one."""
 _GATEWAY: Final[Mapping[str, str]] = {"gateway": "overlap"}
 _SALT_BYTES: Final = 32
 
@@ -68,17 +66,6 @@ _ANSWER = Query(
     )
 )
 _CLIENT = Query(select(client.c.version).where(client.c.id == bindparam("client")))
-_KEEP = Query(insert(overlap_sketch))
-_FORMER = Query(
-    select(overlap.c.id, overlap.c.at_least, overlap.c.fewer_than, overlap_sketch.c.member_id, overlap_sketch.c.sealed)
-    .join(overlap_sketch, overlap_sketch.c.overlap_id == overlap.c.id)
-    .where(
-        overlap.c.pair == bindparam("pair"),
-        overlap.c.matched_by == bindparam("matched_by"),
-        overlap.c.answered_at > bindparam("since", type_=BigInteger),
-    )
-    .order_by(overlap.c.answered_at.desc(), overlap.c.id)
-)
 
 Sets = Mapping[str, Collection[bytes]]
 """Each member's frozen set."""
@@ -143,47 +130,40 @@ class OverlapRuns:
         salts = {member: secrets.token_bytes(_SALT_BYTES) for member in sets}
         named = {"method": self._counting.method}
         named |= {f"{side}_sha256": commitment(salts[m], sets[m]) for side, m in _sides(one)}
-        keys = {member: await self._keyring.unlock(member) for member in sets}
+        keys = await self._keys(one)
         async with self._ledger.changing(*one.members) as change:
             for draft in one.entries("overlap_frozen", _GATEWAY, **named):
-                salt = keys[draft.log].seal_detail(salts[draft.log], _bound(one.id, draft.log, "salt"))
+                salt = keys[draft.log].seal_detail(salts[draft.log], _bound(one.id, draft.log))
                 own = {**draft.facts, "size": len(sets[draft.log])}
                 change.enter(draft._replace(facts=own, sealed=salt))
 
     async def _answer(self, one: Overlap, sets: Sets) -> None:
-        """Count and round; nearly the same sets as before get the answer of before, and are not counted."""
-        sketches = {member: sketch(elements) for member, elements in sets.items()}
-        former = await self._nearly_same(one, sketches)
-        if former is None:
-            ours, theirs = sets[one.proposer], sets[one.acceptor]
-            answer, again = told(await self._counting.common(ours, theirs), ours, theirs), None
-        else:
-            again, answer = former
-        keys = {member: await self._keyring.unlock(member) for member in sets}
+        """Count and round; nearly the same sets as before get the answer of before, and are not counted.
+
+        Of those that were counted at once, the first to be answered is before: that is asked under both logs' locks.
+        """
+        comparison = Comparison(one, sets, self._clock())
+        former = await comparison.nearly_same(self._database, await self._keys(one))
+        counted = None if former else await self._counted(one, sets)
+        keys = await self._keys(one)
         async with self._ledger.changing(*one.members) as change:
+            again, answer = former or await comparison.nearly_same(change.tx, keys) or (None, counted)
+            assert answer is not None
             said = {"least": answer.at_least, "fewer": answer.fewer_than, "by": self._counting.method, "again": again}
             if not await change.tx.run(_ANSWER, the_id=one.id, at=change.now_ms, **said):
                 return
-            for member, seen in sketches.items() if again is None else ():
-                sealed = keys[member].seal_detail(seen, _bound(one.id, member, "sketch"))
-                await change.tx.run(_KEEP, overlap_id=one.id, member_id=member, sealed=json.dumps(sealed))
+            if again is None:
+                await comparison.keep(change.tx, keys)
             facts = {**answer._asdict(), "method": self._counting.method, "repeats": again}
             for draft in one.entries("overlap_answered", _GATEWAY, **facts):
                 change.enter(draft)
 
-    async def _nearly_same(self, one: Overlap, sketches: Mapping[str, bytes]) -> tuple[str, Told] | None:
-        """The newest count of the last year for which neither side has changed enough, with its answer."""
-        since = self._clock() - COMPARED_MS
-        moved: set[str] = set()
-        seen: dict[str, Told] = {}
-        for row in await self._database.all(_FORMER, pair=one.pair, matched_by=one.matched_by, since=since):
-            former, member = row["id"], row["member_id"]
-            seen[former] = Told(row["at_least"], row["fewer_than"])
-            keys = await self._keyring.unlock(member)
-            before = keys.open_detail(json.loads(row["sealed"]), _bound(former, member, "sketch"))
-            if changed(before, sketches[member]) >= LEAST_CHANGE:
-                moved.add(former)
-        return next(((former, answer) for former, answer in seen.items() if former not in moved), None)
+    async def _keys(self, one: Overlap) -> Keys:
+        return {member: await self._keyring.unlock(member) for member in one.members}
+
+    async def _counted(self, one: Overlap, sets: Sets) -> Told:
+        ours, theirs = sets[one.proposer], sets[one.acceptor]
+        return told(await self._counting.common(ours, theirs), ours, theirs)
 
     async def _refuse(self, one: Overlap, reasons: tuple[Reason, ...]) -> None:
         async with self._ledger.changing(*one.members) as change:
@@ -201,5 +181,5 @@ def _sides(one: Overlap) -> tuple[tuple[str, str], tuple[str, str]]:
     return ("proposer", one.proposer), ("acceptor", one.acceptor)
 
 
-def _bound(overlap_id: str, member: str, use: str) -> bytes:
-    return canonical({"use": f"overlap_{use}", "overlap": overlap_id, "member": member})
+def _bound(overlap_id: str, member: str) -> bytes:
+    return canonical({"use": "overlap_salt", "overlap": overlap_id, "member": member})
