@@ -133,6 +133,23 @@ async def test_whom_a_recipient_names_is_followed_too_and_may_name_more(followed
     assert {(one.recipient, one.holder) for one in progress.onward} == rows.keys() - {(hotel.id, "")}
 
 
+@pytest.mark.parametrize(
+    ("number", "what", "body"), [(32, "compliance", DELETED), (33, "acknowledgement", dict[str, Any]())]
+)
+async def test_whom_a_recipient_names_once_it_has_complied_is_refused_and_nobody_named_is_lost(
+    followed: Followed, number: int, what: str, body: dict[str, Any]
+) -> None:
+    hotel, stranger = followed.shared.hotel, followed.shared.stranger
+    consent, follow_up = await ended(followed, number)
+    named = {"onward": [{"name": "Laundry Ltd"}]}
+    assert (await followed.answer(hotel, follow_up, "compliance", DELETED | named)).status_code == 200
+    assert (await followed.answer(hotel, follow_up, what, body | named)).status_code == 200, "the same again"
+    more = {"onward": [{"name": "Laundry Ltd"}, {"member": stranger.id}]}
+    refused = await followed.answer(hotel, follow_up, what, body | more)
+    assert (refused.status_code, refused.json()["field"]) == (409, "/onward")
+    assert [one["holder"] for one in await followed.of_consent(consent) if one["named_in"]] == ["Laundry Ltd"]
+
+
 async def test_neither_the_owner_nor_who_answers_can_be_named_as_an_onward_recipient(followed: Followed) -> None:
     _, follow_up = await ended(followed, 26)
     for member in (followed.shared.bank, followed.shared.hotel):

@@ -1,6 +1,7 @@
 """The recipient's side: what it must do, and its answers. Each answer is an entry of the owner's log.
 
-A recipient may answer late, and before the message reached it. The same answer again changes nothing.
+A recipient may answer late, and before the message reached it. The same answer again changes nothing; one that names
+more onward recipients once it was complied with is refused.
 """
 
 from __future__ import annotations
@@ -93,8 +94,6 @@ class Answering:
         async with self._ledger.changing(row["owner_id"]) as change:
             row = await _locked(change, follow_up_id)
             heard = row["acknowledged_at"] is not None
-            if row["complied_at"] is not None and onward:
-                raise Conflicting("wrong_state", "It is answered already.", field="/onward")
             named = await self._outbox.onward(change, row, onward)
             if not heard:
                 reached = follow(State(row["state"]), Step.ACKNOWLEDGE)
@@ -115,6 +114,8 @@ class Answering:
                 await self._comply(change, subject, row, done, onward)
             elif any(row[name] != value for name, value in done.row().items()):
                 raise Conflicting("wrong_state", "It was complied with in another way.", field="/how")
+            else:
+                await self._outbox.onward(change, row, onward)
         return await self.show(subject, follow_up_id)
 
     async def _comply(

@@ -17,7 +17,7 @@ from gateway.consents.following.receivers import Receiver, dataset_id, of_person
 from gateway.consents.following.states import WAYS, Deadlines, State
 from gateway.consents.following.tables import follow_up, withdrawal_message
 from gateway.database import Query, Row, Transaction
-from gateway.errors import Invalid
+from gateway.errors import Conflicting, Invalid
 from gateway.identifiers import random_id
 from gateway.ledger import Change, Draft, Kind
 from gateway.members.tables import member
@@ -78,8 +78,13 @@ class Outbox:
         return await self._queue(change, owner, dataset_no, pseudonym, cause, found)
 
     async def onward(self, change: Change, of: Row, holders: Sequence[Holder]) -> list[str]:
-        """Follow it to those that a recipient named, and that are not followed already."""
+        """Follow it to those that a recipient named, and that are not followed already.
+
+        `Conflicting` once it was complied with: everybody whom it had passed the data on to was named by then.
+        """
         new = [one for one in holders if await self._is_new(change.tx, of["event_id"], one)]
+        if new and of["complied_at"] is not None:
+            raise Conflicting("wrong_state", "It is answered already.", field="/onward")
         rows = [_passed_on(of, one) for one in new]
         for row in rows:
             await self._add(change, row, of["event_id"])
