@@ -1,11 +1,12 @@
 """The second receipt of a consent that ended: everybody who received has complied, and how.
 
-It is signed once for what the record has come to, in the change of the last recipient's answer.
+It is signed once for what the record has come to, in the change of the last recipient's answer; while the consent
+stands, or can stand again, there is none.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, bindparam, select
 
@@ -14,11 +15,13 @@ from gateway.clock import seconds
 from gateway.consents.following.tables import follow_up
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.record import Record, chosen
+from gateway.consents.states import State
 from gateway.consents.tables import consent_receipt, consent_record
 from gateway.database import Query, Row
 from gateway.ledger import Change
 
 KIND = "complied"
+_STANDS: Final = frozenset({State.GIVEN, State.ON_HOLD})
 _RECORD = Query(chosen(consent_record.c.id == bindparam("id")))
 _SIGNED = Query(
     select(consent_receipt.c.id).where(
@@ -41,13 +44,17 @@ class Termination:
         self._receipts = receipts
 
     async def receipt(self, change: Change, consent: str) -> None:
-        """Every recipient has complied with the end of this consent. `Unavailable` without a key to sign with."""
+        """Every recipient has complied with whatever was asked about this consent: if its end was, that is signed.
+
+        `Unavailable` without a key to sign with.
+        """
         row = await change.tx.one(_RECORD, id=consent)
         assert row is not None
-        record = Record.of(row)
+        record, answers = Record.of(row), await change.tx.all(_ANSWERS, consent=consent)
+        if record.state in _STANDS or all(one["cause"] == "corrected" for one in answers):
+            return
         if record.sequence and await change.tx.one(_SIGNED, record=consent, sequence=record.sequence) is None:
-            answers = [_answer(one) for one in await change.tx.all(_ANSWERS, consent=consent)]
-            more = {"iat": seconds(change.now_ms), "propagation": answers}
+            more = {"iat": seconds(change.now_ms), "propagation": [_answer(one) for one in answers]}
             await self._receipts.sign(change.tx, record, KIND, change.now_ms, more=more)
 
 

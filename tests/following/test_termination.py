@@ -1,0 +1,86 @@
+"""The second receipt is of a consent that ended. What was used up has not ended for whoever still holds the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.consents.followers import Ended
+from gateway.consents.states import Event, State
+from tests.confiding import done
+from tests.following.world import Followed
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+DELETED = {"how": "deleted", "proof": {"text": "Deleted by job 4711."}}
+CORRECTED = {"how": "corrected", "proof": {"text": "Corrected by job 4712."}}
+
+
+async def read_once(followed: Followed, number: int, **over: Any) -> Ended:
+    """A person whom the hotel has read, as the end of that consent would name them."""
+    bank, hotel, gateway = followed.shared.bank, followed.shared.hotel, followed.shared.gateway
+    deal = await followed.shared.personal([number])
+    [consent] = await bank.consent(deal.dataset, hotel, f"C{number:05}", **over)
+    assert len(await followed.read(deal)) == 1
+    await gateway.consents.overtaken.settle()
+    pseudonym = await followed.pseudonym(deal, number)
+    [told] = await gateway.disclosures.of_person(bank.id, pseudonym)
+    return Ended(consent, bank.id, told.dataset_no, pseudonym, hotel.id, told.purpose, "withdrawn")
+
+
+async def used_up(followed: Followed, number: int) -> Ended:
+    """Read once, which was all that the consent allowed."""
+    of = await read_once(followed, number, max_uses=1)
+    gateway = followed.shared.gateway
+    record = await gateway.consents.records.get(gateway.database, of.record_id)
+    assert record is not None
+    assert record.state is State.CONSUMED
+    assert await followed.of_consent(of.record_id) == []
+    return of
+
+
+async def ends(followed: Followed, of: Ended) -> list[dict[str, Any]]:
+    """It ends; every follow-up there is of it."""
+    gateway = followed.shared.gateway
+    async with gateway.ledger.changing(of.owner) as change:
+        await gateway.following.ended(change, [of])
+    return await followed.of_consent(of.record_id)
+
+
+async def corrected(followed: Followed, of: Ended) -> str:
+    """The person's data is corrected; the follow-up of that."""
+    gateway = followed.shared.gateway
+    async with gateway.ledger.changing(of.owner) as change:
+        [follow_up] = await gateway.following.queue(change, of.owner, of.dataset_no, of.pseudonym, "corrected")
+    return follow_up
+
+
+async def complied(followed: Followed, follow_up: str, body: dict[str, Any]) -> list[str]:
+    """The hotel has done it; the kinds of receipts that the person has then."""
+    gateway = followed.shared.gateway
+    done(await followed.answer(followed.shared.hotel, follow_up, "compliance", body))
+    [row] = [
+        one
+        for one in await followed.owed(followed.shared.hotel, answered="true", limit="100")
+        if one["id"] == follow_up
+    ]
+    return [kept.kind for kept in await gateway.consents.receipts.of(gateway.database, row["consent"])]
+
+
+async def test_the_second_receipt_comes_with_the_end_of_a_consent_and_with_no_correction_before(
+    followed: Followed,
+) -> None:
+    gateway = followed.shared.gateway
+    of = await read_once(followed, 51)
+    assert await complied(followed, await corrected(followed, of), CORRECTED) == ["given"]
+    async with gateway.ledger.changing(of.owner, narrows={of.owner}) as change:
+        await gateway.consents.records.act(change, of.record_id, Event.WITHDRAW, actor={"customer": "page"})
+    [row] = [one for one in await followed.of_consent(of.record_id) if one["cause"] == "withdrawn"]
+    assert set(await complied(followed, row["id"], DELETED)) == {"given", "withdrawn", "complied"}
+
+
+async def test_a_correction_of_what_was_used_up_takes_no_receipt_from_its_withdrawal(followed: Followed) -> None:
+    of = await used_up(followed, 52)
+    assert "complied" not in await complied(followed, await corrected(followed, of), CORRECTED)
+    [row] = [one for one in await ends(followed, of) if one["cause"] == "withdrawn"]
+    assert "complied" in await complied(followed, row["id"], DELETED)
