@@ -84,3 +84,28 @@ async def test_a_correction_of_what_was_used_up_takes_no_receipt_from_its_withdr
     assert "complied" not in await complied(followed, await corrected(followed, of), CORRECTED)
     [row] = [one for one in await ends(followed, of) if one["cause"] == "withdrawn"]
     assert "complied" in await complied(followed, row["id"], DELETED)
+
+
+async def test_a_withdrawal_of_what_was_used_up_is_followed_until_everybody_has_complied(followed: Followed) -> None:
+    hotel, gateway = followed.shared.hotel, followed.shared.gateway
+    of = await used_up(followed, 53)
+    [row] = await ends(followed, of)
+    assert (row["recipient"], row["cause"], row["state"]) == (hotel.id, "withdrawn", "queued")
+    assert (row["acknowledge_by"], row["comply_by"]) == ("2026-01-06T16:00:00Z", "2026-01-08T16:00:00Z")
+    await followed.tell()
+    said = [one for one in followed.inbox.said() if one["data"].get("id") == row["id"]]
+    assert [(one["type"], len(one["data"]["records"])) for one in said] == [("consent.withdrawn", 1)]
+    assert "complied" in await complied(followed, row["id"], DELETED)
+    [step] = await gateway.following.of_person(gateway.database, of.owner, of.pseudonym)
+    assert (step.consent, step.state, step.how) == (of.record_id, "complied", "deleted")
+
+
+async def test_the_same_end_again_asks_nobody_again(followed: Followed) -> None:
+    of = await used_up(followed, 54)
+    first = await ends(followed, of)
+    assert await ends(followed, of) == first
+
+
+async def test_what_was_used_up_and_nothing_more_asks_nobody(followed: Followed) -> None:
+    of = await used_up(followed, 55)
+    assert await ends(followed, of._replace(cause="consumed")) == []

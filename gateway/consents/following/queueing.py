@@ -32,6 +32,11 @@ _HOLDS_ALREADY = Query(
         follow_up.c.holder == bindparam("holder"),
     )
 )
+_FOLLOWED = Query(
+    select(follow_up.c.id)
+    .where(follow_up.c.consent_id == bindparam("consent"), follow_up.c.cause == bindparam("cause"))
+    .limit(1)
+)
 _ALLIANCE = Query(select(member.c.alliance_id).where(member.c.id == bindparam("id")))
 _ALIKE: Final = (
     "alliance_id", "owner_id", "dataset_no", "pseudonym", "consent_id", "purpose", "agreement_id", "cause",
@@ -56,8 +61,11 @@ class Outbox:
         self._deadlines = deadlines
 
     async def ended(self, change: Change, one: Ended) -> None:
-        """A consent ended: follow it to its recipient, if that ever received. What was used up or replaced is not."""
-        if one.cause in WAYS:
+        """A consent ended: follow it to its recipient, if that ever received. What was used up or replaced is not.
+
+        What was used up can be withdrawn all the same, as often as anybody likes: the same end is followed once.
+        """
+        if one.cause in WAYS and not await self._is_followed(change.tx, one):
             found = await under_consent(change.tx, one)
             receivers = [] if found is None else [found]
             await self._queue(change, one.owner, one.dataset_no, one.pseudonym, one.cause, receivers)
@@ -117,6 +125,12 @@ class Outbox:
         for row in rows:
             await self._add(change, row, event)
         return [row["id"] for row in rows]
+
+    async def _is_followed(self, tx: Transaction, one: Ended) -> bool:
+        """Whether it was queued before. Fields are lost as often as they are taken out."""
+        if one.cause == "amended":
+            return False
+        return await tx.one(_FOLLOWED, consent=one.record_id, cause=one.cause) is not None
 
     async def _is_new(self, tx: Transaction, event: str, holder: Holder) -> bool:
         return await tx.one(_HOLDS_ALREADY, event=event, recipient=holder.recipient, holder=holder.name) is None
