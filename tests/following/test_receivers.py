@@ -59,3 +59,18 @@ async def test_what_was_read_under_an_agreement_that_ended_is_followed_under_it(
     assert ended.status_code < 300, ended.text
     await renewed(followed, deal)
     assert await asked(followed, deal, 43) == dict.fromkeys((shared.hotel.id, shared.stranger.id), deal.agreement)
+
+
+async def test_who_received_by_a_consent_that_was_used_up_is_asked_when_the_person_withdraws(
+    followed: Followed,
+) -> None:
+    shared = followed.shared
+    deal = await shared.personal([44])
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00044", max_uses=1)
+    assert len(await followed.read(deal)) == 1
+    assert len(await followed.read(deal)) == 0
+    assert await followed.progress(deal, 44) == []
+    for _ in range(2):
+        assert (await shared.bank.withdraw(deal.dataset, "C00044")).json()["withdrawn"] == []
+        [one] = await followed.progress(deal, 44)
+        assert (one.recipient, one.cause) == (shared.hotel.id, "withdrawn")
