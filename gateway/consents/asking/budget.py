@@ -36,7 +36,7 @@ _FORGET = Query(delete(written_to).where(written_to.c.last_at < bindparam("befor
 
 
 class Budget:
-    """Counts durably, so that many processes and connections together get no more than one."""
+    """Counts durably: many processes and connections together get no more than one, and none more by a renewed key."""
 
     def __init__(self, database: Database, index: BlindIndex, clock: Clock) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class Budget:
 
     async def take(self, use: str, address: Address) -> bool:
         """Take one message of a use; False where the last is too fresh or the day's are spent."""
-        (_, term), *_ = await self._index.terms(f"budget {address.channel}", address.text)
+        term = await self._index.lasting_term(f"budget {address.channel}", address.text)
         now = self._clock()
         when = {"now": now, "yesterday": now - DAY_MS, "a_minute_ago": now - PAUSE_MS}
         async with self._database.transaction() as tx:

@@ -41,7 +41,7 @@ class Finding:
         """
         address = Address.guessed(typed)
         allowed = await self._budget.take("link", address)
-        (_, term), *_ = await self._contacts.index.terms(address.channel, address.text)
+        term = await self._contacts.index.lasting_term(address.channel, address.text)
         persons = tuple(await self._contacts.behind(self._database, address))
         link = Link(Kind.SELF_SERVICE, None, persons, address.channel, language, term)
         async with self._database.transaction() as tx:

@@ -72,7 +72,7 @@ class Requesting:
                 person=holder,
                 channel=wish.address.channel,
                 language=wish.language,
-                term=reached.terms[0][1],
+                term=reached.term,
                 relation=wish.relation,
             )
             actor = {"member": filing.subject.member, "client": filing.subject.client}

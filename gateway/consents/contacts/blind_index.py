@@ -29,6 +29,18 @@ class BlindIndex:
         """(key version, 32 bytes) under every version in use, newest first. `KeysUnavailable` without a key."""
         return (await self._keyring.unlock(OWN)).blind_terms(kind, text)
 
+    async def lasting_term(self, kind: str, text: str) -> bytes:
+        """The one term to know a value again by: see `lasting`."""
+        return lasting(await self.terms(kind, text))
+
+
+def lasting(terms: Sequence[tuple[int, bytes]]) -> bytes:
+    """The term under the oldest version: kept with whatever was ever kept, and known to every process.
+
+    The newest is neither, from a renewal on.
+    """
+    return terms[-1][1]
+
 
 class ContactKeyActs:
     """What two operators do to the key, for `Approvals`. Any alliance may propose it; each has it on record."""

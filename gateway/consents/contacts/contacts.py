@@ -17,7 +17,7 @@ from gateway.canonical import canonical
 from gateway.catalog.subject_keys import subject_keys
 from gateway.clock import Clock
 from gateway.consents.contacts.addresses import Address, Channel
-from gateway.consents.contacts.blind_index import BlindIndex
+from gateway.consents.contacts.blind_index import BlindIndex, lasting
 from gateway.consents.contacts.tables import contact, contact_term
 from gateway.database import Database, Query, Reading, Transaction
 from gateway.vault.keyring import KeyRing, WrappedSubjectKey
@@ -98,6 +98,11 @@ class Reached:
     key_id: str
     sealed: str
     terms: tuple[tuple[int, bytes], ...]
+
+    @property
+    def term(self) -> bytes:
+        """The one by which links, visits and questions name the address."""
+        return lasting(self.terms)
 
 
 class Contacts:

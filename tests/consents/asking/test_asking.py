@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from gateway.consents.asking import Choice, Decision, Kind
-from gateway.consents.contacts import Role
+from gateway.consents.contacts import Address, Channel, Contacts, Role
 from gateway.consents.states import State
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
+from gateway.vault.keyring import KeyRing
 from tests.alliance import instant
 from tests.consents.asking.world import BROWSER, World
 
@@ -345,6 +346,35 @@ async def test_who_withdraws_everything_withdraws_what_is_brought_later_too(worl
     path = f"/v1/datasets/{world.dataset}/consents"
     answer = await world.bank.post(path, await world.bank.token(), said)
     assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
+
+
+async def test_whoever_could_be_reached_before_the_contact_key_was_renewed_comes_in_and_withdraws_after_it(
+    world: World,
+) -> None:
+    phone, made = await world.asked()
+    await world.give(phone)
+    await world.renew_contact_key()
+    visit = await world.found(phone)
+    confirmed = await world.asking.confirm(visit, await world.code(visit, phone))
+    assert await world.asking.withdraw_all(confirmed) == {made["records"][0]: State.WITHDRAWN}
+    stated_later = world.phone()
+    assert (await contacts(world, ("C-later", stated_later))).status_code == 200
+    await world.found(stated_later)
+
+
+async def test_a_request_goes_on_where_a_process_that_missed_the_renewal_states_the_address_again(world: World) -> None:
+    keyring = world.gateway.keyring
+    missed_it = Contacts(world.gateway.database, KeyRing(world.gateway.database, keyring._provider, world.clock),
+                         world.clock)  # fmt: skip
+    await missed_it.index.terms("sms", "+8613800138000")
+    await world.renew_contact_key()
+    phone, made = await world.asked()
+    [person] = (await world.visit(phone)).persons
+    reached = await missed_it.prepare(person, Address(Channel.SMS, phone))
+    async with world.gateway.database.transaction() as tx:
+        await missed_it.keep(tx, reached, world.clock())
+    await world.give(phone)
+    assert await world.states(made["id"]) == ["given"]
 
 
 async def test_a_person_who_is_two_merged_subjects_withdraws_both_at_once(world: World) -> None:

@@ -109,6 +109,22 @@ async def test_a_number_is_written_to_once_a_minute_and_five_times_a_day_by_all_
         assert await at_once() == 1
 
 
+async def test_a_renewal_of_the_contact_key_gives_nobody_fresh_attempts(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    clock = Movable()
+    provider = LocalKeyring.create(tmp_path / "keyring.json", b"a passphrase for tests", cost=CHEAP)
+    keyring = KeyRing(sqlite_database, provider, clock)
+    async with sqlite_database.transaction() as tx:
+        await keyring.create_member_keys(tx, OWN, clock.now)
+    budget = Budget(sqlite_database, BlindIndex(keyring), clock)
+    assert await budget.take("code", PHONE)
+    async with sqlite_database.transaction() as tx:
+        await keyring.renew_own_index_key(tx, clock.now)
+    keyring.forget(OWN)
+    assert not await budget.take("code", PHONE)
+
+
 async def test_a_link_opens_twenty_times_and_not_after_its_end(database_url: str) -> None:
     clock = Movable()
     async with processes(database_url) as databases:

@@ -16,6 +16,7 @@ from gateway.app import Gateway
 from gateway.consents.asking import LINK_PATH, Asking, Browser, Choice, Decision, Visit
 from gateway.ledger.stored import entries, state
 from gateway.senders import NotSent, Outgoing
+from gateway.vault.keyring import OWN
 from tests import notices
 from tests.access.world import MovableClock
 from tests.alliance import PERSONAL_SCHEMA, Alliance, Member, founded
@@ -145,6 +146,20 @@ class World:
         decision = Decision(Choice.GIVE, frozenset(optional))
         await self.asking.decide(visit, {one.id: decision for one in await self.asking.about(visit)})
         return visit
+
+    async def found(self, address: str) -> Visit:
+        """Type the address into the page's own entry, and open the link that comes."""
+        self.clock.pass_seconds(61)
+        self.box.messages.clear()
+        await self.asking.find(address, "en")
+        await self.asking.finding.settle()
+        return await self.visit(address)
+
+    async def renew_contact_key(self) -> None:
+        """As two operators do, and as every process notes within minutes."""
+        async with self.gateway.database.transaction() as tx:
+            await self.gateway.keyring.renew_own_index_key(tx, self.clock())
+        self.gateway.keyring.forget(OWN)
 
     async def states(self, request: str) -> list[str]:
         """Where a request's items stand, by what its owner is told."""
