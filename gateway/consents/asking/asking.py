@@ -6,7 +6,8 @@ only the code, sent to the same address, gives a consent. Everything else than g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -21,11 +22,11 @@ from gateway.consents.asking.links import Link
 from gateway.consents.asking.requesting import Requesting
 from gateway.consents.asking.visit import VISIT_MS, Kind, Visit
 from gateway.consents.asking.words import LANGUAGES, Message, message
-from gateway.consents.contacts import Address, Contacts
+from gateway.consents.contacts import Address, Contacts, Holder
 from gateway.consents.record import Record
 from gateway.consents.records import Records
 from gateway.consents.states import STEPS, Event, State
-from gateway.database import Database, Transaction
+from gateway.database import Database, Reading, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
 from gateway.ledger import Change, Draft, Ledger
 from gateway.ledger import Kind as EntryKind
@@ -99,17 +100,24 @@ class Asking:
             raise NotFound
         async with self._ledger.changing(*{person.owner for person in link.persons}) as change:
             tx = change.tx
-            persons = [one for one in link.persons if await self.contacts.leads(tx, link.term, one, link.channel)]
+            persons = await self._led(tx, link)
             if not persons or not await links.use(tx, token, change.now_ms):
                 raise NotFound
-            visit, cookie = await visits.begin(tx, replace(link, persons=tuple(persons)), change.now_ms)
+            visit, cookie = await visits.begin(tx, replace(link, persons=persons), change.now_ms)
             if visit.kind is not Kind.SELF_SERVICE:
                 await self._serve(change, visit, browser)
         return Opened(visit, cookie)
 
     async def visit(self, cookie: str) -> Visit | None:
-        """The visit that a cookie carries, confirmed or not; None once it is over."""
-        return await visits.find(self._database, cookie, self._clock())
+        """The visit that a cookie carries, confirmed or not, of those whom its address still leads to.
+
+        None once it is over, or leads to nobody.
+        """
+        found = await visits.find(self._database, cookie, self._clock())
+        if found is None:
+            return None
+        persons = await self._led(self._database, found)
+        return replace(found, persons=persons) if persons else None
 
     async def send_code(self, visit: Visit) -> None:
         """Send a code to the address that the link was sent to; any earlier code of the visit ends.
@@ -140,9 +148,8 @@ class Asking:
         async with self._ledger.changing(*visit.owners, narrows=visit.owners if decisions else ()) as change:
             if not await codes.use(change.tx, visit, mac, change.now_ms):
                 raise TooManyAttempts("code_over", "This code is used up.", remedy="Have a new one sent.")
+            await self._require_led(change.tx, visit)
             for person in visit.persons:
-                if not await self.contacts.leads(change.tx, visit.term, person, visit.channel):
-                    raise NotFound
                 await self.contacts.verify(change.tx, person, visit.channel, change.now_ms)
             for owner in visit.owners:
                 change.enter(_entry(owner, "consent_code_confirmed", visit))
@@ -154,24 +161,25 @@ class Asking:
     async def decide(self, visit: Visit, decisions: Mapping[str, Decision]) -> dict[str, State]:
         """Take decisions, each for one item; returns where each stands. Giving needs a confirmed visit.
 
-        Whoever came over a request's own link may refuse and put off without a code.
+        Whoever came over a request's own link may refuse and put off without a code. `NotFound`, here and in every
+        other act of a visit, where the address leads to a person of it no more.
         """
         if visit.kind is Kind.SELF_SERVICE or any(one.choice is Choice.GIVE for one in decisions.values()):
             self._require_confirmed(visit)
-        async with self._ledger.changing(narrows=visit.owners) as change:
+        async with self._acting(visit) as change:
             return await self._deciding.decide(change, visit, decisions, _told(visit))
 
     async def refuse_all(self, visit: Visit) -> dict[str, State]:
         """Refuse whatever is still asked; there is no such thing for giving."""
         if visit.kind is Kind.SELF_SERVICE:
             self._require_confirmed(visit)
-        async with self._ledger.changing(narrows=visit.owners) as change:
+        async with self._acting(visit) as change:
             return await self._deciding.refuse_all(change, visit, _told(visit))
 
     async def withdraw(self, visit: Visit, records: Collection[str] | None) -> dict[str, State]:
         """Withdraw these items of those that the visit is about, or (None) all that stand; in a confirmed visit."""
         self._require_confirmed(visit)
-        async with self._ledger.changing(narrows=visit.owners) as change:
+        async with self._acting(visit) as change:
             return await self._deciding.withdraw(change, visit, records, _told(visit))
 
     async def withdraw_all(self, visit: Visit) -> dict[str, State]:
@@ -201,6 +209,21 @@ class Asking:
     async def close(self) -> None:
         """Let what is being sent leave."""
         await self.finding.settle()
+
+    @asynccontextmanager
+    async def _acting(self, visit: Visit) -> AsyncIterator[Change]:
+        """A change that narrows the visit's owners, for whoever has the address in that very transaction."""
+        async with self._ledger.changing(narrows=visit.owners) as change:
+            await self._require_led(change.tx, visit)
+            yield change
+
+    async def _require_led(self, tx: Transaction, visit: Visit) -> None:
+        if await self._led(tx, visit) != visit.persons:
+            raise NotFound
+
+    async def _led(self, reading: Reading, to: Link | Visit) -> tuple[Holder, ...]:
+        """Of the persons of a link or a visit, those whom its address still leads to."""
+        return tuple([one for one in to.persons if await self.contacts.leads(reading, to.term, one, to.channel)])
 
     async def _serve(self, change: Change, visit: Visit, browser: Browser) -> None:
         for record, _ in (await self._deciding.of(change.tx, visit)).values():

@@ -198,6 +198,71 @@ async def test_a_link_is_worth_nothing_once_the_number_is_another_persons(world:
         await world.asking.send_code(visit)
 
 
+async def corrected(world: World, phone: str) -> None:
+    """The owner states another number for the person of this one."""
+    assert (await contacts(world, (f"C{phone[-5:]}", world.phone()))).status_code == 200
+
+
+async def test_a_visit_ends_once_its_number_turns_out_to_be_anothers(world: World) -> None:
+    phone, _ = await world.asked()
+    opened = await world.asking.open(world.box.link(phone), BROWSER)
+    await world.asking.confirm(opened.visit, await world.code(opened.visit, phone))
+    await corrected(world, phone)
+    assert await world.asking.visit(opened.cookie) is None
+
+
+@pytest.mark.parametrize("choice", Choice)
+async def test_whoever_has_the_wrong_number_decides_nothing_after_its_correction(world: World, choice: Choice) -> None:
+    phone, made = await world.asked()
+    visit = await world.confirmed(phone)
+    await corrected(world, phone)
+    before = len(await world.entries())
+    with pytest.raises(NotFound):
+        await world.asking.decide(visit, dict.fromkeys(made["records"], Decision(choice)))
+    assert len(await world.entries()) == before
+    assert await world.states(made["id"]) == ["requested"]
+
+
+async def test_whoever_has_the_wrong_number_refuses_nothing_without_a_code_after_its_correction(world: World) -> None:
+    phone, made = await world.asked()
+    visit = await world.visit(phone)
+    await corrected(world, phone)
+    with pytest.raises(NotFound):
+        await world.asking.refuse_all(visit)
+    with pytest.raises(NotFound):
+        await world.asking.decide(visit, dict.fromkeys(made["records"], Decision(Choice.REFUSE)))
+    assert await world.states(made["id"]) == ["requested"]
+
+
+async def test_whoever_has_the_wrong_number_withdraws_nothing_after_its_correction(world: World) -> None:
+    phone, made = await world.asked()
+    visit = await world.give(phone)
+    await corrected(world, phone)
+    with pytest.raises(NotFound):
+        await world.asking.withdraw(visit, made["records"])
+    with pytest.raises(NotFound):
+        await world.asking.withdraw_all(visit)
+    assert await world.states(made["id"]) == ["given"]
+
+
+async def test_a_visit_goes_on_for_those_of_a_family_who_keep_the_number(world: World) -> None:
+    phone, corrected_ones = await world.asked()
+    world.clock.pass_seconds(61)
+    kept = await world.ask(phone, subject=f"F{phone[-5:]}")
+    assert kept.status_code == 201, kept.text
+    await world.asking.find(phone, "en")
+    await world.asking.finding.settle()
+    opened = await world.asking.open(world.box.link(phone), BROWSER)
+    await world.asking.confirm(opened.visit, await world.code(opened.visit, phone))
+    await corrected(world, phone)
+    visit = await world.asking.visit(opened.cookie)
+    assert visit is not None
+    assert [one.id for one in await world.asking.about(visit)] == kept.json()["records"]
+    await world.asking.refuse_all(visit)
+    assert await world.states(kept.json()["id"]) == ["refused"]
+    assert await world.states(corrected_ones["id"]) == ["requested"]
+
+
 async def test_staff_cannot_have_one_number_decide_for_many_customers(world: World) -> None:
     own = world.phone()
     answers = [await world.ask(own, subject=f"M{number}") for number in range(6)]
