@@ -8,7 +8,6 @@ from typing import Final
 from gateway.errors import Conflicting
 from gateway.identity import ResponseSigner
 from gateway.senders.local import ConsoleSender, FileSender
-from gateway.senders.mail import MailServer, SmtpSender
 from gateway.senders.sender import Outgoing, Sender
 from gateway.senders.sms import Post, SmsSender
 from gateway.settings import Settings
@@ -51,15 +50,17 @@ def senders_of(settings: Settings, post: Post, signer: ResponseSigner) -> Sender
         elif kind == "https":
             chosen[channel] = SmsSender(settings.sms_url, post, signer)
         elif kind == "smtp":
-            chosen[channel] = SmtpSender(_mail_server(settings))
+            chosen[channel] = _mail_sender(settings)
     return Senders(chosen)
 
 
-def _mail_server(settings: Settings) -> MailServer:
+def _mail_sender(settings: Settings) -> Sender:
+    from gateway.senders.mail import MailServer, SmtpSender  # noqa: PLC0415 - long to load, and many send no mail
+
     password = ""
     if settings.smtp_password_file is not None:
         password = read_secret(settings.smtp_password_file, limit=_LONGEST_PASSWORD).decode().strip()
-    return MailServer(
+    server = MailServer(
         host=settings.smtp_host,
         port=settings.smtp_port,
         sender=settings.smtp_from,
@@ -67,3 +68,4 @@ def _mail_server(settings: Settings) -> MailServer:
         user=settings.smtp_user,
         password=password,
     )
+    return SmtpSender(server)

@@ -8,6 +8,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Final
 
+import aiosmtplib
+
 from gateway.senders.sender import NotSent, Outgoing
 
 SMTP_SECONDS: Final = 10.0
@@ -29,16 +31,18 @@ class MailServer:
 
 
 class SmtpSender:
-    """One connection for each message, at most 10 seconds; the server's certificate is checked against its name."""
+    """One connection for each message, at most 10 seconds; the server's certificate is checked against its name.
+
+    The authorities (the system's, or those of `trust`) are read here and never again: what a message holds up tells
+    everybody else that one leaves.
+    """
 
     def __init__(self, server: MailServer, trust: ssl.SSLContext | None = None) -> None:
         self._server = server
-        self._trust = trust
+        self._trust = None if server.tls == "none" else trust or ssl.create_default_context()
 
     async def send(self, message: Outgoing) -> None:
         """Return once the server has accepted it for its recipient."""
-        import aiosmtplib  # noqa: PLC0415 - takes long to load, and many gateways send no mail
-
         server = self._server
         try:
             await aiosmtplib.send(
@@ -49,7 +53,7 @@ class SmtpSender:
                 start_tls=server.tls == "starttls",
                 username=server.user or None,
                 password=server.password or None,
-                tls_context=None if server.tls == "none" else self._trust or ssl.create_default_context(),
+                tls_context=self._trust,
                 timeout=SMTP_SECONDS,
             )
         except (aiosmtplib.SMTPException, OSError, ValueError):

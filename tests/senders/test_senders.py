@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import ssl
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +31,23 @@ MAIL = Outgoing("email", "li.na@example.com", "同意 Consent", "请打开 open:
 SMS = Outgoing("sms", "+8613800138000", "", "您的验证码 123456")
 
 
+SMTP = {"mail_sender": "smtp", "smtp_host": "mail.example", "smtp_from": "consent@bank.example"}
+_COMPOSED = """
+import sys
+from gateway.clock import system_clock
+from gateway.identity import ResponseSigner
+from gateway.senders import senders_of
+from gateway.settings import Settings
+senders_of(Settings.from_environment({{}}, **{given}), None, ResponseSigner(system_clock))
+print("aiosmtplib" in sys.modules)
+"""
+
+
 async def nobody(*_: object) -> None:
+    raise AssertionError
+
+
+def never(*_: object, **__: object) -> None:
     raise AssertionError
 
 
@@ -42,6 +60,27 @@ async def test_mail_arrives_whole_over_starttls_and_nothing_answers_it_by_itself
     assert (mail["To"], mail["From"], mail["Subject"]) == (MAIL.address, "consent@bank.example", MAIL.subject)
     assert mail.get_content().splitlines() == MAIL.text.splitlines()
     assert mail["Auto-Submitted"] == "auto-generated"
+
+
+async def test_no_message_waits_for_the_authorities_to_be_read_or_holds_others_up_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take long to read: whoever asks the gateway meanwhile would notice that a message leaves."""
+    async with mail_box(tmp_path) as box:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        sender = SmtpSender(MailServer("localhost", box.port, "consent@bank.example"))
+        monkeypatch.setattr(ssl.SSLContext, "load_default_certs", never)
+        monkeypatch.setattr(ssl, "create_default_context", never)
+        await sender.send(MAIL)
+        await sender.send(MAIL)
+        assert box.encrypted == [True, True]
+
+
+@pytest.mark.parametrize("mail", [True, False])
+def test_what_sends_mail_is_loaded_when_the_gateway_is_composed_and_only_where_it_sends_any(mail: bool) -> None:
+    composed = _COMPOSED.format(given=SMTP if mail else {})
+    told = subprocess.run([sys.executable, "-c", composed], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == str(mail)
 
 
 async def test_nothing_is_said_to_a_server_without_tls_unless_it_is_this_machine() -> None:
@@ -137,7 +176,6 @@ async def test_files_are_for_their_owner_alone_and_the_console_shows_all(tmp_pat
 
 REMOTE = {"host": "10.0.0.1", "tls_terminated": True, "issuer": "https://gateway.example",
           "proxy_addresses": "10.0.0.7", "proxy_secret_file": Path("secret")}  # fmt: skip
-SMTP = {"mail_sender": "smtp", "smtp_host": "mail.example", "smtp_from": "consent@bank.example"}
 
 
 def chosen(**given: object) -> Senders:
