@@ -1,11 +1,15 @@
 """The page's own entry: whoever types a number or an address gets a link there, and nobody learns whether it is known.
 
-Known or not, the same is counted, looked up and written before the same answer; only then, beside it, a message leaves.
+Known or not, the same is counted, looked up and written before the same answer. A message leaves seconds later, at an
+instant that nobody can tell: what it takes to send it would hold up whoever asks again at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+from contextlib import suppress
+from typing import Final
 
 from gateway.clock import Clock
 from gateway.consents.asking import links
@@ -18,6 +22,9 @@ from gateway.database import Database
 from gateway.errors import GatewayError
 from gateway.problems import log_unexpected
 from gateway.senders import Outgoing, Senders
+
+PAUSES_MS: Final = range(500, 3000)
+"""So long, by chance, a message waits after its answer."""
 
 
 class Finding:
@@ -33,6 +40,7 @@ class Finding:
         self._senders = senders
         self._base_url = base_url
         self._leaving: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
 
     async def find(self, typed: str, language: str) -> None:
         """Send a link to whoever can be reached so, within the day's number of messages; says nothing either way.
@@ -53,10 +61,14 @@ class Finding:
             task.add_done_callback(self._leaving.discard)
 
     async def settle(self) -> None:
-        """Wait until what was to be sent has left, or was not taken."""
+        """Let what is to be sent leave now, and wait until it has, or was not taken."""
+        self._hurry.set()
         await asyncio.gather(*self._leaving, return_exceptions=True)
+        self._hurry.clear()
 
     async def _send(self, told: Outgoing) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), secrets.choice(PAUSES_MS) / 1000)
         try:
             await self._senders.send(told)
         except GatewayError:  # whoever waits in vain asks again

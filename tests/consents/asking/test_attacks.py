@@ -161,6 +161,24 @@ async def test_known_and_unknown_numbers_are_answered_alike_and_leave_alike(worl
     assert [one.address for one in world.box.messages] == [known, known]
 
 
+async def test_whoever_asks_again_at_once_is_not_held_up_by_the_message_that_is_to_leave(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves later, when nobody knows; signing or encrypting it takes milliseconds that would tell of it."""
+    phone, _ = await world.asked()
+    monkeypatch.setattr("gateway.consents.asking.finding.PAUSES_MS", range(3_600_000, 3_600_001))
+    await world.asking.find(phone, "en")
+    await asyncio.sleep(0.05)
+    assert len(world.box.to(phone)) == 1, "what it was asked"
+    await world.asking.finding.settle()
+    assert len(world.box.to(phone)) == 2
+    monkeypatch.setattr("gateway.consents.asking.finding.PAUSES_MS", range(1, 2))
+    world.clock.pass_seconds(61)
+    await world.asking.find(phone, "en")
+    await asyncio.gather(*world.asking.finding._leaving)
+    assert len(world.box.to(phone)) == 3, "nobody has to hurry it"
+
+
 async def test_finding_somebody_again_and_again_sends_five_links_a_day(world: World) -> None:
     phone, _ = await world.asked()
     for _ in range(12):
