@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, insert, select
 
+from gateway.catalog.tables import dataset
 from gateway.consents.tables import same_person
 from gateway.database import Query, Reading
 from gateway.ledger import Change
@@ -13,6 +14,11 @@ _LINKED = Query(
         same_person.c.dataset_no == bindparam("dataset_no"), same_person.c.pseudonym == bindparam("pseudonym")
     )
 )
+_LINKED_ANYWHERE = Query(
+    select(same_person.c.other)
+    .join(dataset, dataset.c.no == same_person.c.dataset_no)
+    .where(dataset.c.owner_id == bindparam("owner"), same_person.c.pseudonym == bindparam("pseudonym"))
+)
 _LINK = Query(insert(same_person))
 
 
@@ -21,6 +27,15 @@ async def subjects_of(reading: Reading, dataset_no: int, pseudonym: str) -> list
     found = [pseudonym]
     for one in found:  # which grows while there are more
         rows = await reading.all(_LINKED, dataset_no=dataset_no, pseudonym=one)
+        found += sorted({row["other"] for row in rows} - set(found))
+    return found
+
+
+async def subjects_at(reading: Reading, owner: str, pseudonym: str) -> list[str]:
+    """Every subject that is this person in any dataset of its owner, over however many links; this one first."""
+    found = [pseudonym]
+    for one in found:  # as above
+        rows = await reading.all(_LINKED_ANYWHERE, owner=owner, pseudonym=one)
         found += sorted({row["other"] for row in rows} - set(found))
     return found
 

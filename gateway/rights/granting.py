@@ -13,6 +13,7 @@ from gateway.catalog.tables import dataset, legal_hold, record, record_term, upl
 from gateway.clock import seconds
 from gateway.consents.past import keep_withdrawal
 from gateway.consents.records import Records
+from gateway.consents.same_person import subjects_at
 from gateway.consents.states import Event, State
 from gateway.database import Query, Reading
 from gateway.errors import Invalid
@@ -108,8 +109,8 @@ class Granting:
         return Granted(Step.ANSWER, {})
 
     async def delete(self, change: Change, of: Request, actor: Mapping[str, str]) -> Granted:
-        """Shred the person's key at the owner with all that its data is found by, end its consents, and tell
-        everybody who ever received.
+        """Shred the person's keys at the owner with all that its data is found by, end its consents, and tell
+        everybody who ever received; as every subject that is this person.
 
         While a case keeps a dataset that holds the person, nothing is deleted: everything is restricted instead
         (PIPL 47, clauses 3.3.4, 7.2.2).
@@ -117,15 +118,14 @@ class Granting:
         cases = await kept_for(change.tx, of.person)
         if cases:
             return Granted(Step.RESTRICT, {"kept_for": cases, "held": await self._hold(change, of, actor)})
-        received = await receivers_of(change.tx, of.person)
         ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
-        await change.tx.run(_FORGET_TERMS, owner=of.owner, pseudonym=of.pseudonym)
-        await change.tx.run(_SHRED, owner=of.owner, pseudonym=of.pseudonym)
-        for one in self.forgetting:
-            await one(change.tx, of.owner, of.pseudonym)
-        for no in sorted({no for one in received.values() for no in one.datasets}):
-            await self.following.queue(change, of.owner, no, of.pseudonym, cause="erased")
-        return Granted(Step.ANSWER, {"shredded": True, "ended": ended, "recipients": len(received)})
+        for subject in await subjects_at(change.tx, *of.person):
+            await change.tx.run(_FORGET_TERMS, owner=of.owner, pseudonym=subject)
+            await change.tx.run(_SHRED, owner=of.owner, pseudonym=subject)
+            for one in self.forgetting:
+                await one(change.tx, of.owner, subject)
+        recipients = await self._follow(change, of, "erased")
+        return Granted(Step.ANSWER, {"shredded": True, "ended": ended, "recipients": recipients})
 
     async def _correct(self, change: Change, of: Request, upload_id: str) -> Granted:
         row = await change.tx.one(_UPLOAD, id=upload_id, owner=of.owner, since=of.received_at)
@@ -136,10 +136,15 @@ class Granting:
                 field="/upload",
                 remedy="Upload the corrected record first.",
             )
+        return Granted(Step.ANSWER, {"upload": upload_id, "recipients": await self._follow(change, of, "corrected")})
+
+    async def _follow(self, change: Change, of: Request, cause: str) -> int:
+        """Have it followed to everybody who ever received; returns how many there are."""
         received = await receivers_of(change.tx, of.person)
-        for no in sorted({no for one in received.values() for no in one.datasets}):
-            await self.following.queue(change, of.owner, no, of.pseudonym, cause="corrected")
-        return Granted(Step.ANSWER, {"upload": upload_id, "recipients": len(received)})
+        for subject in await subjects_at(change.tx, *of.person):
+            for no in sorted({no for one in received.values() for no in one.datasets}):
+                await self.following.queue(change, of.owner, no, subject, cause=cause)
+        return len(received)
 
     async def _object(self, change: Change, of: Request, upheld: Any, actor: Mapping[str, str]) -> Granted:
         if not isinstance(upheld, bool):
@@ -157,22 +162,26 @@ class Granting:
     ) -> int:
         """The same step for every consent of the person at this owner that is in one of these states by the clock.
 
-        What it revokes was the person's wish: a consent given before does not stand again, whoever brings it later.
+        What it revokes was the person's wish: a consent given before does not stand again, whoever brings it later, as
+        whichever of its subjects.
         """
-        count, now_s = 0, seconds(change.now_ms)
-        for one in await self.records.of_person(change.tx, of.owner, of.pseudonym):
-            if one.effective(now_s) in states:
-                if event is Event.REVOKE:
-                    await keep_withdrawal(change, one.dataset_no, of.pseudonym, one.recipient, one.purpose)
-                await self.records.act(change, one.id, event, actor=actor, details={"request": of.id})
-                count += 1
-        return count
+        now_s, subjects = seconds(change.now_ms), await subjects_at(change.tx, *of.person)
+        found = [one for subject in subjects for one in await self.records.of_person(change.tx, of.owner, subject)]
+        taken = [one for one in found if one.effective(now_s) in states]
+        for one in taken:
+            if event is Event.REVOKE:
+                for subject in subjects:
+                    await keep_withdrawal(change, one.dataset_no, subject, one.recipient, one.purpose)
+            await self.records.act(change, one.id, event, actor=actor, details={"request": of.id})
+        return len(taken)
 
 
 async def kept_for(reading: Reading, person: Person) -> list[str]:
     """The cases that keep a dataset in which the owner holds records of a person."""
-    rows = await reading.all(_KEPT_FOR, owner=person.owner, pseudonym=person.pseudonym)
-    return sorted({row["case_id"] for row in rows})
+    cases: set[str] = set()
+    for subject in await subjects_at(reading, *person):
+        cases.update(row["case_id"] for row in await reading.all(_KEPT_FOR, owner=person.owner, pseudonym=subject))
+    return sorted(cases)
 
 
 def _checked(given: Any) -> dict[str, bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import bindparam, select
 
 from gateway.catalog.tables import dataset, record
+from gateway.consents.same_person import subjects_at
 from gateway.consents.tables import consent
 from gateway.database import Query, Reading
 from gateway.rights.request import Person
@@ -39,18 +40,24 @@ class Received:
 
 
 async def receivers_of(reading: Reading, person: Person) -> Mapping[str, Received]:
-    """Member -> what it may have received; perhaps more than it did, never less."""
+    """Member -> what it may have received of any subject that is this person; perhaps more than it did, never less."""
     found: dict[str, Received] = {}
-    for row in await reading.all(_RECEIVED, owner=person.owner, pseudonym=person.pseudonym):
-        one = found.setdefault(row["recipient_id"], Received(row["recipient_id"]))
-        one.consents.append(row["id"])
-        one.datasets[row["dataset_no"]] = row["dataset_id"]
+    for subject in await subjects_at(reading, *person):
+        for row in await reading.all(_RECEIVED, owner=person.owner, pseudonym=subject):
+            one = found.setdefault(row["recipient_id"], Received(row["recipient_id"]))
+            one.consents.append(row["id"])
+            one.datasets[row["dataset_no"]] = row["dataset_id"]
     return found
 
 
 async def records_of(reading: Reading, person: Person, of: Received) -> Mapping[str, Sequence[str]]:
     """Dataset -> the ids of the person's records there, as the member knows them from reading."""
+    subjects = await subjects_at(reading, *person)
     return {
-        name: [bytes(row["id"]).hex() for row in await reading.all(_RECORDS, dataset_no=no, pseudonym=person.pseudonym)]
+        name: [
+            bytes(row["id"]).hex()
+            for subject in subjects
+            for row in await reading.all(_RECORDS, dataset_no=no, pseudonym=subject)
+        ]
         for no, name in of.datasets.items()
     }

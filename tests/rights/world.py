@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
 import httpx
 from sqlalchemy import bindparam, select
@@ -59,6 +62,12 @@ class Counter:
         """A customer asks on its page."""
         return await self.rights.open(await self.person(number), kind, "请处理。", visit="a" * 32, **over)
 
+    async def exported(self, request: str) -> dict[str, Any]:
+        """What a granted request gives, as data."""
+        link = await self.rights.exporting.link(await self.subject(), request)
+        with ZipFile(BytesIO(await self.rights.exporting.fetch(link["token"]))) as archive:
+            return dict(json.loads(archive.read("data.json")))
+
     async def granted(self, number: int, kind: str, **given: Any) -> dict[str, Any]:
         """A request that is granted; returns it as it stands then."""
         request = await self.asked(number, kind)
@@ -69,6 +78,13 @@ class Counter:
         """The customer consents, and the hotel reads it."""
         await self.bank.consent(self.deal.dataset, self.shared.hotel, f"C{number:05}")
         assert f"Person {number}" in await self.names()
+
+    async def merged(self, number: int, other: int, dataset: str = "") -> None:
+        """The bank says that two subjects of a dataset, the customers' if none is named, are one person."""
+        said = {"subject": f"C{number:05}", "duplicate": f"C{other:05}"}
+        path = f"/v1/datasets/{dataset or self.deal.dataset}/merges"
+        answer = await self.bank.post(path, await self.bank.token(), said)
+        assert answer.status_code == 200, answer.text
 
     async def stated(self, number: int, *, ago: int) -> str:
         """The bank states a consent that the customer gave so many seconds ago; what becomes of it."""
@@ -132,11 +148,11 @@ class Counter:
         assert row is not None
         return list(row)  # type: ignore[call-overload,no-any-return]
 
-    async def dispute(self) -> str:
-        """A case that keeps the customers' dataset."""
+    async def dispute(self, dataset: str = "") -> str:
+        """A case that keeps a dataset, the customers' if none is named."""
         case = random_id()
         async with self.shared.gateway.ledger.changing(self.bank.id) as change:
-            await keep(change, case, {self.deal.dataset})
+            await keep(change, case, {dataset or self.deal.dataset})
         return case
 
     async def decide(self, case: str) -> None:
