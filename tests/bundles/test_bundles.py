@@ -16,7 +16,7 @@ from gateway.catalog.tables import dataset, record
 from gateway.database import Query
 from gateway.vault.tables import subject_key
 from tests.access.world import Deal
-from tests.bundles.world import LIKES, PEOPLE, PRODUCTS, RULES, Offering, shown
+from tests.bundles.world import LIKES, PEOPLE, PRODUCTS, RULES, TWINS, Offering, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _RECORDS = Query(
@@ -90,6 +90,17 @@ async def test_a_switch_that_is_turned_while_a_bundle_is_made_wins(
     assert (await gateway.bundling.bundles.of_person(bank.id, person))[0]["basis"] == "switched_off"
     await world.switch("C1", off=False)
     await bank.withdraw(world.people.dataset, "C1")
+
+
+async def test_the_switch_is_one_for_every_subject_that_is_the_person(world: Offering) -> None:
+    await world.consent(*TWINS)
+    await world.switch("T1", off=True)
+    await world.merge("T1", "T2")
+    assert [(await world.made(one))["personal"] for one in TWINS] == [False, False], "what was off before the merge"
+    await world.switch("T2", off=False)
+    assert [(await world.made(one))["personal"] for one in TWINS] == [True, True]
+    await world.switch("T1", off=True)
+    assert [(await world.made(one))["personal"] for one in TWINS] == [False, False]
 
 
 async def test_the_owner_tells_its_customer_what_was_offered_and_why(world: Offering) -> None:

@@ -46,7 +46,11 @@ PEOPLE: Mapping[str, Mapping[str, Any]] = {
     "C1": {"likes": "wellness", "children": 0, "income": 900_000},
     "C2": {"likes": "mountains", "children": 2, "income": 80_000},
     "C3": {"likes": "wellness", "children": 3, "income": 5},
+    "T1": {"likes": "wellness", "children": 1, "income": 5},
+    "T2": {"likes": "wellness", "children": 1, "income": 5},
 }
+TWINS = ("T1", "T2")
+"""Whom a test has merged."""
 OFFERS = [
     {"code": "A1", "name": "City break", "category": "city", "price": 120_000},
     {"code": "B2", "name": "Spa week", "category": "spa", "price": 450_000},
@@ -127,6 +131,12 @@ class Offering:
         """The bank records what its customer wants."""
         bank, said = self.shared.bank, {"dataset": self.people.dataset, "subject": person, "off": off}
         return await bank.post("/v1/bundles/switch", await bank.token(), said)
+
+    async def merge(self, person: str, other: str) -> None:
+        """The bank says that two of its customers are one person."""
+        bank, said = self.shared.bank, {"subject": person, "duplicate": other}
+        answer = await bank.post(f"/v1/datasets/{self.people.dataset}/merges", await bank.token(), said)
+        assert answer.status_code == 200, answer.text
 
     async def explained(self, person: str) -> list[dict[str, Any]]:
         """What the bank can tell its customer."""
