@@ -63,6 +63,7 @@ class Gathering:
         told = await told_of(self._database, about, [*others, *visit.owners])
         now_s = seconds(self._clock())
         newest = sorted(about, key=lambda one: -one.changed_at)
+        alone = [one.owner for one in await single_persons(self._database, visit)]
         return views.Record(
             holdings=tuple(
                 shown.holding(
@@ -79,11 +80,9 @@ class Gathering:
                 dict.fromkeys(party for told_by in told.notices.values() for party in shown.officers(told_by))
             ),
             waiting=len(self._asked(about)),
-            companies=tuple(views.Company(one.owner, told.name(one.owner)) for one in single_persons(visit)),
-            shared=tuple(
-                told.name(owner) for owner in sorted({*visit.owners} - {one.owner for one in single_persons(visit)})
-            ),
-            kinds=self._wishes.kinds,
+            companies=tuple(views.Company(owner, told.name(owner)) for owner in alone),
+            shared=tuple(told.name(owner) for owner in visit.owners if owner not in alone),
+            kinds=self._wishes.kinds(visit),
             asked=await self._wishes.of(visit, told.name),
             suggestions=suggesting.shown(suggested, about, told, language),
             switches=tuple(await self._suggesting.switches(visit)),

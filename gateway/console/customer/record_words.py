@@ -127,6 +127,10 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "To see, copy, correct, delete, restrict or move what a company has about you, or to have something explained.",
         "您可以要求查阅、复制、更正、删除、限制处理或转移您的个人信息，也可以要求说明处理规则。",
     ),
+    "ask_elsewhere": (
+        "This link was sent for one question. For requests, enter your number on the first page.",
+        "此链接仅用于一项征询。如需提出请求或查看已提交的请求，请在首页输入手机号或邮箱。",
+    ),
     "ask_kind": ("What do you ask for?", "请求类型"),
     "ask_company": ("Which company?", "相关企业"),
     "ask_label": ("In your words", "具体说明"),

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from gateway.clock import MILLISECONDS
 from gateway.consents.asking import Visit
 from gateway.consents.contacts import Holder, Role
+from gateway.consents.same_person import subjects_at
 from gateway.console.customer import views
 from gateway.console.customer.shown import Names
 from gateway.database import Database, Reading
@@ -33,19 +34,26 @@ class Requests(Protocol):
 
 
 class Wishes:
-    """Passes requests on, for the companies of a visit alone."""
+    """Passes requests on, for the companies of a visit alone; over a request's link none, which has one question."""
 
     def __init__(self, database: Database, requests: Requests | None, kinds: Sequence[str]) -> None:
         self._database = database
         self._requests = requests
-        self.kinds = tuple(kinds) if requests is not None else ()
+        self._kinds = tuple(kinds) if requests is not None else ()
+
+    def kinds(self, visit: Visit) -> tuple[str, ...]:
+        """What can be asked for in a visit."""
+        return self._kinds if visit.request_id is None else ()
 
     async def ask(self, visit: Visit, wish: views.Wish) -> str:
-        """Open a request; `NotFound` for a company that does not hold the data of one person of the visit alone."""
+        """Open a request; `NotFound` over a request's link, and for a company that does not hold the data of one
+        person of the visit alone.
+        """
         if self._requests is None:
             raise Conflicting("no_requests", "Nothing can be asked for here.", remedy="Turn to the company.")
-        person = next((one for one in single_persons(visit) if one.owner == wish.company), None)
-        if person is None:
+        alone = await single_persons(self._database, visit)
+        person = next((one for one in alone if one.owner == wish.company), None)
+        if person is None or visit.request_id is not None:
             raise NotFound
         return await self._requests.open(
             Person(person.owner, person.pseudonym),
@@ -58,7 +66,7 @@ class Wishes:
 
     async def of(self, visit: Visit, names: Names) -> tuple[views.Asked, ...]:
         """What was asked for, and what became of it; for a guardian, what guardians asked for."""
-        found = [_asked(one, names(person.owner), visit) for person, one in await self._made(visit)]
+        found = [_asked(one, names(person.owner)) for person, one in await self._made(visit)]
         return tuple(sorted(found, key=lambda one: -one.received_at))
 
     async def export(self, visit: Visit, request_id: str) -> bytes:
@@ -67,14 +75,14 @@ class Wishes:
         Over a request's link `NotFound`: an export holds more than the question that such a link was sent for. So for
         persons who share their number or address: nobody knows who of them asks.
         """
-        alone = {(one.owner, one.pseudonym) for one in single_persons(visit)}
+        alone = {one.owner for one in await single_persons(self._database, visit)}
         person = next((person for person, one in await self._made(visit) if one["id"] == request_id), None)
-        if self._requests is None or person is None or visit.request_id is not None or person not in alone:
+        if self._requests is None or person is None or person.owner not in alone:
             raise NotFound
         return await self._requests.export(person, request_id, visit=visit.id)
 
     async def _made(self, visit: Visit) -> list[tuple[Person, dict[str, Any]]]:
-        if self._requests is None:
+        if self._requests is None or visit.request_id is not None:
             return []
         async with self._database.reading() as reading:
             return [
@@ -85,13 +93,21 @@ class Wishes:
             ]
 
 
-def single_persons(visit: Visit) -> list[Holder]:
-    """Those who share their number or address with nobody at the same company: else nobody knows who of them asks."""
-    owners = [one.owner for one in visit.persons]
-    return [one for one in visit.persons if owners.count(one.owner) == 1]
+async def single_persons(reading: Reading, visit: Visit) -> list[Holder]:
+    """Those who share their number or address with nobody at the same company, each as its first subject.
+
+    At any other company nobody knows who of them asks.
+    """
+    alone = []
+    for owner in visit.owners:
+        first, *others = [one for one in visit.persons if one.owner == owner]
+        subjects = await subjects_at(reading, owner, first.pseudonym)
+        if all(one.pseudonym in subjects and one.role is first.role for one in others):
+            alone.append(first)
+    return alone
 
 
-def _asked(told: dict[str, Any], company: str, visit: Visit) -> views.Asked:
+def _asked(told: dict[str, Any], company: str) -> views.Asked:
     return views.Asked(
         id=told["id"],
         kind=told["kind"],
@@ -100,7 +116,7 @@ def _asked(told: dict[str, Any], company: str, visit: Visit) -> views.Asked:
         received_at=_instant(told["received_at"]),
         due_at=_instant(told["due_at"]),
         answer=told.get("answer", ""),
-        is_exported=visit.request_id is None and told["kind"] in EXPORTED and told["state"] == RequestState.ANSWERED,
+        is_exported=told["kind"] in EXPORTED and told["state"] == RequestState.ANSWERED,
     )
 
 

@@ -167,9 +167,10 @@ async def test_a_refusal_is_kept_and_nobody_may_ask_again_for_a_while(world: Wor
 
 async def _requests(world: World, *kinds: str) -> dict[str, str]:
     """The bank's requests of these kinds, the newest of each."""
-    page = await world.bank.get("/v1/rights", await world.bank.token())
+    page = await world.bank.get("/v1/rights?limit=100", await world.bank.token())
     assert page.status_code == 200, page.text
-    return {one["kind"]: one["id"] for one in page.json()["items"] if one["kind"] in kinds}
+    oldest_first = sorted(page.json()["items"], key=lambda one: one["received_at"])
+    return {one["kind"]: one["id"] for one in oldest_first if one["kind"] in kinds}
 
 
 async def _grant(world: World, request: str) -> None:
@@ -183,6 +184,7 @@ async def test_requests_are_listed_with_their_state_date_and_answer_and_a_grante
 ) -> None:
     phone, _ = await world.asked()
     async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
         await _come(world, visitor, phone)
         await visitor.get("/my/rights")
         for kind in ("correction", "complaint", "copy"):
@@ -195,12 +197,6 @@ async def test_requests_are_listed_with_their_state_date_and_answer_and_a_grante
         await _grant(world, copy)
         page = (await visitor.get("/my/rights")).text
         assert "见附件。" in page
-        assert "/my/export" not in page, "this link was sent for one question"
-        assert (await visitor.press("/my/export", request=copy)).status_code == 404
-    async with _visitor(world) as visitor:
-        await _find(world, visitor, phone)
-        await _come(world, visitor, phone)
-        page = (await visitor.get("/my/rights")).text
         assert page.count('action="/my/export"') == 1
         file = await visitor.press("/my/export", request=copy)
         packed = zipfile.ZipFile(BytesIO(file.content))
@@ -218,6 +214,28 @@ async def test_requests_are_listed_with_their_state_date_and_answer_and_a_grante
         await _come(world, other, theirs)
         await other.get("/my/rights")
         assert (await other.press("/my/export", request=copy)).status_code == 404
+
+
+async def test_over_the_link_of_one_question_no_request_is_listed_made_or_taken_along(world: World) -> None:
+    phone, _ = await world.asked()
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        await visitor.get("/my/rights")
+        await visitor.press("/my/ask", kind="copy", company=world.bank.id, text="What do you have?")
+    copy = (await _requests(world, "copy"))["copy"]
+    await _grant(world, copy)
+    await world.ask(phone, world.contact("sms"))
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        page = (await visitor.get("/my/rights")).text
+        assert "This link was sent for one question" in page
+        assert not [one for one in ("见附件。", "Get a copy", "/my/ask", "/my/export") if one in page]
+        assert json.loads((await visitor.get("/my/record.json")).content)["requests"] == []
+        asked = await visitor.press("/my/ask", kind="deletion", company=world.bank.id, text="Delete it.")
+        assert asked.status_code == 400
+        await visitor.get("/my/rights")
+        assert (await visitor.press("/my/export", request=copy)).status_code == 404
 
 
 async def test_another_customers_consents_and_receipts_are_not_there(world: World) -> None:
@@ -337,6 +355,25 @@ async def test_where_several_persons_share_a_number_nobody_asks_in_the_others_na
         assert 'action="/my/ask"' not in page
         answer = await visitor.press("/my/ask", kind="deletion", company=world.bank.id, text="Delete it.")
         assert answer.status_code == 400
+
+
+async def test_a_person_that_is_two_subjects_with_one_number_asks_as_anybody(world: World) -> None:
+    phone, _ = await world.asked()
+    await world.ask(phone, subject=f"other {phone[-5:]}")
+    merged = {"subject": f"C{phone[-5:]}", "duplicate": f"other {phone[-5:]}"}
+    answer = await world.bank.post(f"/v1/datasets/{world.dataset}/merges", await world.bank.token(), merged)
+    assert answer.status_code == 200, answer.text
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        assert "Several persons share your number" not in (await visitor.get("/my/rights")).text
+        page = (await visitor.press("/my/ask", kind="copy", company=world.bank.id, text="All of it.")).text
+        assert "<strong>Get a copy</strong>" in page
+        copy = (await _requests(world, "copy"))["copy"]
+        await _grant(world, copy)
+        await visitor.get("/my/rights")
+        file = zipfile.ZipFile(BytesIO((await visitor.press("/my/export", request=copy)).content))
+        assert len(json.loads(file.read("data.json"))["consents"]) == 2
 
 
 async def test_a_guardian_asks_as_a_guardian_also_by_the_pages_own_entry(world: World) -> None:
