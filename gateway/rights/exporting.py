@@ -25,6 +25,8 @@ from gateway.clock import seconds
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
+from gateway.consents.same_person import subjects_at
+from gateway.consents.states import State
 from gateway.consents.tables import notice
 from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, NotFound
@@ -41,6 +43,7 @@ from gateway.rights.tasks import Tasks
 LIFETIME_MS: Final = 72 * 3600 * 1000
 MOST_FETCHES: Final = 5
 _TOKEN_BYTES: Final = 32
+_GUARDIAN: Final = "guardian"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _ADD = Query(insert(rights_export))
 _FIND = Query(select(rights_export).where(rights_export.c.token_sha256 == bindparam("digest")))
@@ -123,14 +126,20 @@ class Exporting:
                 raise NotFound
             change.enter(entry(found, "right_export_fetched", {"link": digest}))
             now_ms = change.now_ms
-        document, files = await self.document(found.person, now_ms)
+        document, files = await self.document(found, now_ms)
         return await asyncio.to_thread(_zipped, document, files, found.language)
 
-    async def document(self, person: Person, now_ms: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """The parts of an export, and the notices and receipts that it names, as files."""
+    async def document(self, of: Request, now_ms: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """The parts of an export, and the notices and receipts that it names, as files: of every subject that is the
+        person. Whoever asks for another gets no other's words: only what was asked on the same behalf. A guardian also
+        gets only what came of consents that a guardian gives.
+        """
         files: dict[str, bytes] = {}
         async with self._database.reading() as reading:
-            records = await self._records.of_person(reading, person.owner, person.pseudonym)
+            subjects = [Person(of.owner, one) for one in await subjects_at(reading, *of.person)]
+            held = [one for each in subjects for one in await self._records.of_person(reading, *each)]
+            records = [one for one in held if of.behalf != _GUARDIAN or _is_a_childs(one)]
+            hidden = {one.id for one in held} - {one.id for one in records}
             datasets = {no: await self._dataset(no) for no in {one.dataset_no for one in records}}
             consents = []
             for one in records:
@@ -141,16 +150,17 @@ class Exporting:
                     assert row is not None
                     files[f"notices/{one.notice_sha256}.json"] = row["document"].encode()
                 consents.append(_consent(one, datasets[one.dataset_no], now_ms))
-            followed = [_followed(one) for one in await self._following.of_person(reading, *person)]
-            requests = await self._requests.of_person(reading, person)
+            followed = [one for each in subjects for one in await self._following.of_person(reading, *each)]
+            made = [one for each in subjects for one in await self._requests.of_person(reading, each)]
+            requests = [one for one in made if of.behalf in ("self", one["behalf"])]
             tasks = await self._tasks_of(reading, requests)
-        disclosures = [_disclosed(one) for one in await self._disclosures.of_person(*person)]
+        disclosed = [one for each in subjects for one in await self._disclosures.of_person(*each)]
         document = {
             "made_at": told(now_ms),
-            "owner": person.owner,
+            "owner": of.owner,
             "consents": consents,
-            "disclosures": disclosures,
-            "followed": followed,
+            "disclosures": [_disclosed(one) for one in disclosed if one.consent not in hidden],
+            "followed": [_followed(one) for one in followed if one.consent not in hidden],
             "requests": requests,
             "tasks": tasks,
         }
@@ -166,6 +176,11 @@ class Exporting:
         row = await self._database.one(_DATASET, no=no)
         assert row is not None
         return Dataset.of(row)
+
+
+def _is_a_childs(one: Record) -> bool:
+    """Whether a guardian gives it, or gave it: what a child that is old enough decided is its own."""
+    return one.state is State.GUARDIAN_PENDING or one.guardian is not None or one.age_band == "under_14"
 
 
 def _consent(one: Record, of: Dataset, now_ms: int) -> dict[str, Any]:

@@ -13,6 +13,10 @@ class Followed(Protocol):
     """How far a recipient is with what it has to do about a person's data."""
 
     @property
+    def consent(self) -> str:
+        """Under which consent it received."""
+
+    @property
     def recipient(self) -> str:
         """The member."""
 
@@ -46,6 +50,10 @@ class Following(Protocol):
 
 class Disclosed(Protocol):
     """One disclosure, without a value."""
+
+    @property
+    def consent(self) -> str:
+        """The consent that permitted it."""
 
     @property
     def at(self) -> int:

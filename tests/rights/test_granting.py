@@ -186,6 +186,34 @@ async def test_an_export_holds_records_receipts_notices_and_requests_and_no_valu
     assert (await counter.acts(told["id"]))[-2:] == ["right_export_linked", "right_export_fetched"]
 
 
+async def test_an_export_is_of_every_subject_that_is_the_person(counter: Counter) -> None:
+    await counter.received(46)
+    await counter.received(47)
+    await counter.merged(46, 47)
+    await counter.granted(47, "complaint")
+    data = await counter.exported((await counter.granted(46, "copy"))["id"])
+    assert (len(data["consents"]), len(data["disclosures"])) == (2, 3), "the first was read twice"
+    assert sorted(one["kind"] for one in data["requests"]) == ["complaint", "copy"]
+
+
+@pytest.mark.parametrize(("behalf", "number"), [("guardian", 44), ("next_of_kin", 45)])
+async def test_whoever_asks_for_another_gets_no_word_that_the_person_wrote(
+    counter: Counter, behalf: str, number: int
+) -> None:
+    await counter.received(number)
+    await counter.rights.open(await counter.person(number), "complaint", "我自己的话。", visit="b" * 32)
+    request = await counter.asked(number, "copy", behalf=behalf)
+    subject, answering = await counter.subject(), counter.rights.answering
+    await answering.identify(subject, request, {"method": "document", "staff": "1", "evidence_sha256": "a" * 64})
+    await answering.grant(subject, request, {"text": "已办理。"})
+    data = await counter.exported(request)
+    assert "我自己的话。" not in json.dumps(data, ensure_ascii=False)
+    assert [one["behalf"] for one in data["requests"]] == [behalf]
+    assert {one["request"] for one in data["tasks"]} == {request}
+    of_grown_up = 0 if behalf == "guardian" else 1
+    assert (len(data["consents"]), len(data["disclosures"])) == (of_grown_up, of_grown_up)
+
+
 async def test_a_link_ends_by_time_by_number_and_looks_like_one_that_never_was(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
