@@ -1,4 +1,8 @@
-"""What the persons of some rows decided before, by the rules that hold for every consent (`gateway.consents.past`)."""
+"""What the persons of some rows decided before, by the rules that hold for every consent (`gateway.consents.past`).
+
+And which of their papers came before: a paper is drawn for once, however it is packed again. What stands in a batch
+that ended after its draw, and what was found bad, stays out whichever dataset, date, term or fields it is given.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, BindParameter, bindparam, select
+from sqlalchemy import BigInteger, BindParameter, and_, bindparam, or_, select
 
 from gateway.catalog.dataset import Dataset
 from gateway.clock import seconds
 from gateway.consents.notice_text import DISCLOSURE
+from gateway.consents.offline.batch import BatchState
 from gateway.consents.offline.reasons import RefusedRow
 from gateway.consents.offline.sheet import SheetRow
+from gateway.consents.offline.tables import offline_batch, offline_row
 from gateway.consents.past import Past
 from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.states import STANDING, State
@@ -35,13 +41,33 @@ _WITHDRAWALS = Query(
         withdrawal.c.pseudonym.in_(_PERSONS),
     )
 )
+_REJECTED = Query(
+    select(
+        consent_record.c.pseudonym,
+        consent_record.c.recipient_id,
+        consent_record.c.purpose,
+        offline_row.c.evidence_sha256,
+    )
+    .join(offline_row, offline_row.c.record_id == consent_record.c.id)
+    .join(offline_batch, offline_batch.c.id == offline_row.c.batch_id)
+    .where(
+        consent_record.c.owner_id == bindparam("owner"),
+        consent_record.c.pseudonym.in_(_PERSONS),
+        or_(
+            offline_row.c.verdict == "bad",
+            and_(offline_batch.c.state == BatchState.INVALIDATED.value, offline_batch.c.seed != ""),
+        ),
+    )
+)
 _CODES: Final = {"withdrawn": "withdrawn_since"}
 
 
 class Earlier:
-    """The decisions of up to `AT_ONCE` persons about one dataset, as one reading sees them."""
+    """The decisions of up to `AT_ONCE` persons about one dataset, and which of their papers were rejected."""
 
-    def __init__(self, dataset: Dataset, records: Sequence[Row], withdrawals: Sequence[Row]) -> None:
+    def __init__(
+        self, dataset: Dataset, records: Sequence[Row], withdrawals: Sequence[Row], rejected: Sequence[Row]
+    ) -> None:
         self._dataset = dataset
         self._records = defaultdict(list)
         for one in map(Record.of, records):
@@ -49,6 +75,9 @@ class Earlier:
         self._withdrawals = defaultdict(list)
         for row in withdrawals:
             self._withdrawals[row["pseudonym"]].append(row)
+        self._rejected = {
+            (row["pseudonym"], row["recipient_id"], row["purpose"], row["evidence_sha256"]) for row in rejected
+        }
 
     @classmethod
     async def of(cls, reading: Reading, dataset: Dataset, rows: Sequence[SheetRow]) -> Earlier:
@@ -59,13 +88,17 @@ class Earlier:
             dataset,
             await reading.all(_RECORDS, owner=dataset.owner, **persons),
             await reading.all(_WITHDRAWALS, dataset_no=dataset.no, **persons),
+            await reading.all(_REJECTED, owner=dataset.owner, **persons),
         )
 
     def refusal(self, row: SheetRow) -> RefusedRow | None:
         """Why a row comes too late, or again, if it does."""
-        known = self._records[row.pseudonym, row.item.recipient, row.item.purpose]
+        about = (row.pseudonym, row.item.recipient, row.item.purpose)
+        if (*about, row.evidence_sha256) in self._rejected:
+            return RefusedRow(row.line, "evidence", "evidence_rejected")
+        known = self._records[about]
         here = [one for one in known if one.dataset_no == self._dataset.no and one.state is not State.REFUSED]
-        if any(one.given_at == row.given_at for one in here):
+        if any(one.given_at == row.given_at or _names(one, row.evidence_sha256) for one in here):
             return RefusedRow(row.line, "", "already_recorded")
         withdrawn = [
             int(one["withdrawn_at"])
@@ -76,3 +109,8 @@ class Earlier:
         past = Past(tuple(here), max(withdrawn, default=None), max(refused, default=None), None)
         code = past.obstacle(row.given_at)
         return None if code is None else RefusedRow(row.line, "given", _CODES.get(code, code))
+
+
+def _names(record: Record, evidence_sha256: str) -> bool:
+    """Whether a record became of this very paper."""
+    return record.collection.get("evidence_sha256") == evidence_sha256
