@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from gateway import memory
+from tests.offline.breaking import before_change, die
 from tests.offline.packing import archive, sheet
 from tests.offline.world import Desk
 
@@ -157,7 +158,7 @@ async def test_a_batch_is_its_owners_alone(desk: Desk) -> None:
         assert (await desk.send(desk.packed([desk.row(17)]), by=other)).status_code == 404
     own = await desk.shared.bank.get(f"/v1/offline-consents/{batch}", await desk.shared.bank.token())
     assert (own.json()["state"], own.json()["accepted"]) == ("imported", 1)
-    page = await desk.shared.bank.get("/v1/offline-consents", await desk.shared.bank.token())
+    page = await desk.shared.bank.get("/v1/offline-consents?limit=100", await desk.shared.bank.token())
     assert batch in [one["id"] for one in page.json()["items"]]
 
 
@@ -178,23 +179,8 @@ async def test_a_market_dataset_has_no_consents_to_import(desk: Desk) -> None:
 
 async def test_an_import_that_stopped_half_way_is_invalidated_and_can_be_sent_again(desk: Desk) -> None:
     body = desk.packed([desk.row(18)])
-    batches = desk.offline.batches
-    real, broken = batches._ledger, RuntimeError("stopped")
-
-    class Stopping:
-        calls = 0
-
-        def changing(self, *logs: str, **more: object) -> object:
-            self.calls += 1
-            if self.calls == 3:
-                raise broken
-            return real.changing(*logs, **more)  # type: ignore[arg-type]
-
-    batches._ledger = Stopping()  # type: ignore[assignment]
-    try:
+    with before_change(desk, 3, die):
         assert (await desk.send(body)).status_code == 500
-    finally:
-        batches._ledger = real
     assert await desk.states(18) == ["imported"]
     assert (await desk.send(body)).json()["code"] == "import_under_way"
     desk.shared.clock.pass_seconds(16 * 60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Text, bindparam, null, select, update
 
@@ -35,6 +35,24 @@ _MOVE = Query(
     update(offline_batch)
     .values(state=bindparam("new_state", type_=Text), decided_at=bindparam("at", type_=BigInteger), settled_at=null())
     .where(offline_batch.c.id == bindparam("the_id"), offline_batch.c.state == bindparam("old_state"))
+)
+
+
+ABANDONED_AFTER_MS: Final = 15 * 60 * 1000
+IN_VAIN: Final = (BatchState.IMPORTING, BatchState.FAILED, BatchState.INVALIDATED)
+"""Where nothing that is imported will come of a batch: it ended, or has yet to be closed."""
+_ABANDON = Query(
+    update(offline_batch)
+    .values(state=BatchState.FAILED.value)
+    .where(
+        offline_batch.c.state == BatchState.IMPORTING.value,
+        offline_batch.c.touched_at < bindparam("before", type_=BigInteger),
+    )
+)
+_UNDER_WAY = Query(
+    select(offline_batch.c.id)
+    .where(offline_batch.c.state == BatchState.IMPORTING.value, offline_batch.c.dataset_no == bindparam("dataset_no"))
+    .limit(1)
 )
 
 
@@ -107,3 +125,23 @@ async def move(tx: Transaction, of: Batch, state: BatchState, now_ms: int) -> No
     """To another state; `Conflicting` if it has moved meanwhile."""
     if not await tx.run(_MOVE, the_id=of.id, old_state=of.state.value, new_state=state.value, at=now_ms):
         raise Conflicting("wrong_state", "The batch has moved meanwhile.", field="batch")
+
+
+async def abandon_paused(tx: Transaction, now_ms: int) -> None:
+    """Fail every import that has written nothing for 15 minutes: it died, and goes on no more."""
+    await tx.run(_ABANDON, before=now_ms - ABANDONED_AFTER_MS)
+
+
+async def require_none_under_way(reading: Reading, dataset_no: int) -> None:
+    """`Conflicting` while a batch of the dataset is being imported: nobody knows yet what will come of its rows."""
+    if await reading.one(_UNDER_WAY, dataset_no=dataset_no) is not None:
+        raise import_under_way()
+
+
+def import_under_way() -> Conflicting:
+    """Why an archive cannot be imported now."""
+    return Conflicting(
+        "import_under_way",
+        "An archive is being imported to this dataset.",
+        remedy="Send it again once that import has ended; one that broke off ends within 15 minutes.",
+    )

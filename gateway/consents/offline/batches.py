@@ -15,7 +15,7 @@ from gateway.catalog.datasets import Datasets
 from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import Clock, seconds
 from gateway.consents.offline.archive import Archive
-from gateway.consents.offline.batch import Batch, BatchState, existing, move
+from gateway.consents.offline.batch import Batch, BatchState, existing, import_under_way, move
 from gateway.consents.offline.becoming import Notices
 from gateway.consents.offline.checking import recipients_of, sorted_out
 from gateway.consents.offline.importing import Import
@@ -69,8 +69,8 @@ class Batches:
         """Import an archive, or report what would become of it; needs the action `consent`.
 
         Good rows are imported although others were refused, unless `all_or_nothing`. The same archive again answers
-        with the first report. `Invalid` and `TooLarge` say why an archive as a whole cannot be read; then, and in a
-        dry run, nothing has changed.
+        with the first report, and where its batch stands now. `Invalid` and `TooLarge` say why an archive as a whole
+        cannot be read; then, and in a dry run, nothing has changed.
         """
         subject.require("consent")
         dataset = await self._datasets.owned(subject, dataset_id)
@@ -107,12 +107,13 @@ class Batches:
         try:
             return await under_way.write(rows, notices)
         except AlreadyExists:
-            raise Conflicting("import_under_way", "This archive is being imported.", remedy="Look again.") from None
+            raise import_under_way() from None
 
     async def _known(self, dataset: Dataset, sha256: str) -> bytes | None:
-        """The report of this archive, if it was imported before."""
+        """The report of this archive, if it was imported before, with where its batch stands now."""
         rows = await self._database.all(_KNOWN, dataset_no=dataset.no, sha256=sha256)
-        return next((row["report"].encode() for row in rows if row["report"] and row["state"] != "failed"), None)
+        told = next((row for row in rows if row["report"] and row["state"] != "failed"), None)
+        return None if told is None else orjson.dumps(orjson.loads(told["report"]) | {"state": told["state"]})
 
     async def page(self, subject: Subject, *, after: str, limit: int) -> Sequence[Batch]:
         """Up to `limit` batches of the subject's member, by id, behind `after`."""

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, BindParameter, and_, bindparam, or_, select
+from sqlalchemy import BigInteger, BindParameter, and_, bindparam, exists, or_, select
 
 from gateway.catalog.dataset import Dataset
 from gateway.clock import seconds
 from gateway.consents.notice_text import DISCLOSURE
-from gateway.consents.offline.batch import BatchState
+from gateway.consents.offline.batch import IN_VAIN, BatchState
 from gateway.consents.offline.reasons import RefusedRow
 from gateway.consents.offline.sheet import SheetRow
 from gateway.consents.offline.tables import offline_batch, offline_row
@@ -27,14 +27,21 @@ from gateway.database import Query, Reading, Row
 
 AT_ONCE: Final = 100
 _PERSONS: Final[list[BindParameter[str]]] = [bindparam(f"person_{number}") for number in range(AT_ONCE)]
+_IN_VAIN = exists().where(
+    offline_row.c.record_id == consent_record.c.id,
+    offline_batch.c.id == offline_row.c.batch_id,
+    or_(*(offline_batch.c.state == state.value for state in IN_VAIN)),
+)
 _RECORDS = Query(
     chosen(
         consent_record.c.owner_id == bindparam("owner"),
         consent_record.c.kind == DISCLOSURE,
         in_states([*STANDING, State.IMPORTED, State.REFUSED]),
         consent_record.c.pseudonym.in_(_PERSONS),
+        or_(consent_record.c.state == State.REFUSED.value, ~_IN_VAIN),
     )
 )
+"""What the persons refused, and what stands or waits; not what was imported in vain and has yet to follow its batch."""
 _WITHDRAWALS = Query(
     select(withdrawal).where(
         withdrawal.c.dataset_no == bindparam("dataset_no", type_=BigInteger),

@@ -21,6 +21,7 @@ from sqlalchemy import BigInteger, Text, bindparam, insert, update
 from gateway.catalog.dataset import Dataset
 from gateway.clock import Clock
 from gateway.consents.offline.archive import Archive
+from gateway.consents.offline.batch import abandon_paused, require_none_under_way
 from gateway.consents.offline.becoming import Becoming, Made, Notices, insert_made
 from gateway.consents.offline.earlier import AT_ONCE, Earlier
 from gateway.consents.offline.report import Report
@@ -107,6 +108,8 @@ class Import:
 
     async def _begin(self) -> None:
         async with self._ledger.changing(self._dataset.owner) as change:
+            await abandon_paused(change.tx, change.now_ms)
+            await require_none_under_way(change.tx, self._dataset.no)
             await change.tx.run(
                 _NEW_BATCH,
                 id=self._id,

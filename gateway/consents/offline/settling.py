@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import Clock, seconds
-from gateway.consents.offline.batch import Batch, BatchState, existing
+from gateway.consents.offline.batch import Batch, BatchState, abandon_paused, existing
 from gateway.consents.offline.tables import offline_batch, offline_row
 from gateway.consents.record import in_states
 from gateway.consents.records import Records
@@ -25,14 +25,8 @@ from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, Invalid
 from gateway.ledger import Change, Draft, Kind, Ledger
 
-ABANDONED_AFTER_MS: Final = 15 * 60 * 1000
 _LONGEST_TRANSACTION_S: Final = 0.04
 _AT_ONCE: Final = 200
-_ABANDON = Query(
-    update(offline_batch)
-    .values(state="failed")
-    .where(offline_batch.c.state == "importing", offline_batch.c.touched_at < bindparam("before", type_=BigInteger))
-)
 _FOLLOWING: Final = frozenset({State.IMPORTED, State.GIVEN, State.STALE, State.ON_HOLD})
 _BY_GATEWAY: Final = {"gateway": "offline"}
 _DECIDED: Final = (BatchState.FAILED, BatchState.ACCEPTED, BatchState.INVALIDATED)
@@ -76,7 +70,7 @@ class Settling:
     async def run(self) -> int:
         """Settle every batch that was decided; returns how many records took a step."""
         async with self._database.transaction() as tx:
-            await tx.run(_ABANDON, before=self._clock() - ABANDONED_AFTER_MS)
+            await abandon_paused(tx, self._clock())
         return sum([await self._settle(Batch.of(row)) for row in await self._database.all(_UNSETTLED)])
 
     async def _settle(self, of: Batch) -> int:
