@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, BindParameter, and_, bindparam, exists, or_, select
+from sqlalchemy import BigInteger, BindParameter, bindparam, select
 
 from gateway.catalog.dataset import Dataset
 from gateway.clock import seconds
@@ -20,71 +20,52 @@ from gateway.consents.offline.reasons import RefusedRow
 from gateway.consents.offline.sheet import SheetRow
 from gateway.consents.offline.tables import offline_batch, offline_row
 from gateway.consents.past import Past
-from gateway.consents.record import Record, chosen, in_states
+from gateway.consents.record import Record, chosen
 from gateway.consents.states import STANDING, State
 from gateway.consents.tables import consent_record, withdrawal
 from gateway.database import Query, Reading, Row
 
 AT_ONCE: Final = 100
 _PERSONS: Final[list[BindParameter[str]]] = [bindparam(f"person_{number}") for number in range(AT_ONCE)]
-_IN_VAIN = exists().where(
-    offline_row.c.record_id == consent_record.c.id,
-    offline_batch.c.id == offline_row.c.batch_id,
-    or_(*(offline_batch.c.state == state.value for state in IN_VAIN)),
-)
 _RECORDS = Query(
     chosen(
         consent_record.c.owner_id == bindparam("owner"),
         consent_record.c.kind == DISCLOSURE,
-        in_states([*STANDING, State.IMPORTED, State.REFUSED]),
         consent_record.c.pseudonym.in_(_PERSONS),
-        or_(consent_record.c.state == State.REFUSED.value, ~_IN_VAIN),
     )
+    .outerjoin(offline_row, offline_row.c.record_id == consent_record.c.id)
+    .outerjoin(offline_batch, offline_batch.c.id == offline_row.c.batch_id)
+    .add_columns(offline_row.c.verdict, offline_batch.c.state.label("batch_state"), offline_batch.c.seed)
 )
-"""What the persons refused, and what stands or waits; not what was imported in vain and has yet to follow its batch."""
+"""Whatever the persons have, and what became of its batch. Nothing is left out here: PostgreSQL would look for that
+first, through all that was ever imported."""
 _WITHDRAWALS = Query(
     select(withdrawal).where(
         withdrawal.c.dataset_no == bindparam("dataset_no", type_=BigInteger),
         withdrawal.c.pseudonym.in_(_PERSONS),
     )
 )
-_REJECTED = Query(
-    select(
-        consent_record.c.pseudonym,
-        consent_record.c.recipient_id,
-        consent_record.c.purpose,
-        offline_row.c.evidence_sha256,
-    )
-    .join(offline_row, offline_row.c.record_id == consent_record.c.id)
-    .join(offline_batch, offline_batch.c.id == offline_row.c.batch_id)
-    .where(
-        consent_record.c.owner_id == bindparam("owner"),
-        consent_record.c.pseudonym.in_(_PERSONS),
-        or_(
-            offline_row.c.verdict == "bad",
-            and_(offline_batch.c.state == BatchState.INVALIDATED.value, offline_batch.c.seed != ""),
-        ),
-    )
-)
+_COUNTING: Final = STANDING | {State.IMPORTED}
 _CODES: Final = {"withdrawn": "withdrawn_since"}
 
 
 class Earlier:
     """The decisions of up to `AT_ONCE` persons about one dataset, and which of their papers were rejected."""
 
-    def __init__(
-        self, dataset: Dataset, records: Sequence[Row], withdrawals: Sequence[Row], rejected: Sequence[Row]
-    ) -> None:
+    def __init__(self, dataset: Dataset, records: Sequence[Row], withdrawals: Sequence[Row]) -> None:
         self._dataset = dataset
         self._records = defaultdict(list)
-        for one in map(Record.of, records):
-            self._records[one.pseudonym, one.recipient, one.purpose].append(one)
+        self._rejected = set()
+        for row in records:
+            record = Record.of(row)
+            about = (record.pseudonym, record.recipient, record.purpose)
+            if _is_rejected(row):
+                self._rejected.add((*about, record.collection["evidence_sha256"]))
+            if record.state is State.REFUSED or (record.state in _COUNTING and row["batch_state"] not in IN_VAIN):
+                self._records[about].append(record)
         self._withdrawals = defaultdict(list)
         for row in withdrawals:
             self._withdrawals[row["pseudonym"]].append(row)
-        self._rejected = {
-            (row["pseudonym"], row["recipient_id"], row["purpose"], row["evidence_sha256"]) for row in rejected
-        }
 
     @classmethod
     async def of(cls, reading: Reading, dataset: Dataset, rows: Sequence[SheetRow]) -> Earlier:
@@ -95,7 +76,6 @@ class Earlier:
             dataset,
             await reading.all(_RECORDS, owner=dataset.owner, **persons),
             await reading.all(_WITHDRAWALS, dataset_no=dataset.no, **persons),
-            await reading.all(_REJECTED, owner=dataset.owner, **persons),
         )
 
     def refusal(self, row: SheetRow) -> RefusedRow | None:
@@ -121,3 +101,8 @@ class Earlier:
 def _names(record: Record, evidence_sha256: str) -> bool:
     """Whether a record became of this very paper."""
     return record.collection.get("evidence_sha256") == evidence_sha256
+
+
+def _is_rejected(row: Row) -> bool:
+    """Whether the paper of a record was found bad, or its batch ended after its sample was drawn."""
+    return row["verdict"] == "bad" or bool(row["seed"] and row["batch_state"] == BatchState.INVALIDATED)
