@@ -76,6 +76,31 @@ def test_a_name_with_a_path_trick_is_refused_by_its_number(name: str) -> None:
     assert refused(packed({"consents.csv": ROWS, "MANIFEST.sha256": listed})).code == "invalid_manifest"
 
 
+def test_a_file_without_a_name_is_refused_by_its_number() -> None:
+    made = BytesIO()
+    with ZipFile(made, "w") as file:
+        file.writestr(ZipInfo("x"), SCAN)
+        file.filelist[0].filename = file.filelist[0].orig_filename = ""
+    error = refused(made.getvalue())
+    assert (error.code, error.field) == ("unsafe_name", "file 1")
+
+
+def test_a_folder_in_an_archive_is_no_file() -> None:
+    read = Archive(packed({"consents.csv": ROWS, "MANIFEST.sha256": b"", "scans/": b""}))
+    assert b"".join(read.sheet()) == ROWS
+
+
+@pytest.mark.parametrize("broken", [IndexError, struct.error])
+def test_whatever_the_zip_reader_stumbles_over_is_no_whole_zip(
+    monkeypatch: pytest.MonkeyPatch, broken: type[Exception]
+) -> None:
+    def stumble(_: BytesIO) -> ZipFile:
+        raise broken
+
+    monkeypatch.setattr(archives, "ZipFile", stumble)
+    assert refused(archive(ROWS, {})).code == "archive_unreadable"
+
+
 def test_a_link_in_an_archive_is_refused() -> None:
     made = BytesIO()
     with ZipFile(made, "w") as file:

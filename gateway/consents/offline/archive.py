@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+import struct
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ _CENTRAL_HEADER: Final = b"PK\x01\x02"
 _ENCRYPTED: Final = 0x1
 _MODE_SHIFT: Final = 16
 _LISTED = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-_BROKEN = (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+_BROKEN = (BadZipFile, zlib.error, struct.error, EOFError, IndexError, OSError, RuntimeError, ValueError)
 
 
 class Archive:
@@ -99,7 +100,7 @@ def _checked_files(infos: list[ZipInfo]) -> dict[str, ZipInfo]:
     """Name -> entry of every file. A name that could mean two files, or one outside the archive, is refused."""
     files: dict[str, ZipInfo] = {}
     seen: set[str] = set()
-    for number, info in enumerate((one for one in infos if not one.is_dir()), 1):
+    for number, info in enumerate((one for one in infos if not one.orig_filename.endswith("/")), 1):
         at = f"file {number}"
         name = unicodedata.normalize("NFC", info.orig_filename)
         if not is_plain_name(name) or stat.S_ISLNK(info.external_attr >> _MODE_SHIFT):
