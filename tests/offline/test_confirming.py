@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from gateway.consents.asking import Choice, Decision
@@ -18,10 +19,14 @@ def box(desk: Desk) -> Box:
     return made
 
 
-async def invited(desk: Desk, batch: str, number: int, address: str) -> dict[str, object]:
+async def invite(desk: Desk, batch: str, number: int, address: str) -> httpx.Response:
     bank = desk.shared.bank
     body = {"subject": f"C{number:05}", "channel": "email", "address": address}
-    answer = await bank.post(f"/v1/offline-consents/{batch}/invitations", await bank.token(), body)
+    return await bank.post(f"/v1/offline-consents/{batch}/invitations", await bank.token(), body)
+
+
+async def invited(desk: Desk, batch: str, number: int, address: str) -> dict[str, object]:
+    answer = await invite(desk, batch, number, address)
     assert answer.status_code == 201, answer.text
     told: dict[str, object] = answer.json()
     return told
@@ -105,3 +110,55 @@ async def test_nobody_is_asked_about_paper_that_was_withdrawn_meanwhile(desk: De
     answer = await bank.post(f"/v1/offline-consents/{batch}/invitations", await bank.token(), body)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert box.messages == []
+
+
+async def test_who_refused_one_paper_is_not_asked_by_another_one(desk: Desk, box: Box) -> None:
+    first, second = (
+        await desk.imported(desk.row(48, ago=900)),
+        await desk.imported(desk.row(48, evidence="scans/b.pdf")),
+    )
+    await invited(desk, first, 48, "nine@example.com")
+    asking = desk.shared.gateway.asking
+    await asking.refuse_all((await asking.open(box.link("nine@example.com"), BROWSER)).visit)
+    desk.shared.clock.pass_seconds(61)
+    sent = len(box.messages)
+    answer = await invite(desk, second, 48, "nine@example.com")
+    assert (answer.status_code, answer.json()["code"], len(box.messages)) == (409, "cooling_down", sent)
+    assert sorted(await desk.states(48)) == ["imported", "refused"]
+
+
+async def test_who_is_being_asked_is_not_asked_by_another_paper_too(desk: Desk, box: Box) -> None:
+    first, second = (
+        await desk.imported(desk.row(49, ago=900)),
+        await desk.imported(desk.row(49, evidence="scans/b.pdf")),
+    )
+    await invited(desk, first, 49, "ten@example.com")
+    desk.shared.clock.pass_seconds(61)
+    sent = len(box.messages)
+    answer = await invite(desk, second, 49, "ten@example.com")
+    assert (answer.status_code, answer.json()["code"], len(box.messages)) == (409, "asked_already", sent)
+
+
+async def test_what_a_person_refused_since_ends_and_it_is_asked_about_the_rest(desk: Desk, box: Box) -> None:
+    bank, other = desk.shared.bank, desk.shared.stranger
+    notice = await bank.notice(desk.deal.dataset, other)
+    first = await desk.imported(desk.row(50, ago=900))
+    to_other = desk.row(50, recipient=other.id, notice_sha256=notice, evidence="scans/c.pdf")
+    second = await desk.imported(desk.row(50, evidence="scans/b.pdf"), to_other)
+    await invited(desk, first, 50, "eleven@example.com")
+    asking = desk.shared.gateway.asking
+    await asking.refuse_all((await asking.open(box.link("eleven@example.com"), BROWSER)).visit)
+    desk.shared.clock.pass_seconds(61)
+    told = await invited(desk, second, 50, "eleven@example.com")
+    visit = (await asking.open(box.link("eleven@example.com"), BROWSER)).visit
+    waiting = [one for one in await asking.about(visit) if one.state == "imported"]
+    assert told["consents"] == [one.id for one in waiting]
+    assert [one.recipient for one in waiting] == [other.id]
+    assert sorted(await desk.states(50)) == ["imported", "invalidated", "refused"]
+
+
+async def test_who_gave_it_later_is_not_asked_about_older_paper(desk: Desk, box: Box) -> None:
+    batch = await desk.imported(desk.row(56))
+    await desk.shared.bank.consent(desk.deal.dataset, desk.shared.hotel, "C00056")
+    answer = await invite(desk, batch, 56, "twelve@example.com")
+    assert (answer.status_code, answer.json()["code"], box.messages) == (409, "newer_consent", [])

@@ -47,7 +47,6 @@ class OfflineConsents:
         return cls(
             batches,
             Confirming(
-                database,
                 ledger,
                 keyring,
                 batches,
