@@ -158,7 +158,7 @@ async def test_a_batch_is_its_owners_alone(desk: Desk) -> None:
         assert (await desk.send(desk.packed([desk.row(17)]), by=other)).status_code == 404
     own = await desk.shared.bank.get(f"/v1/offline-consents/{batch}", await desk.shared.bank.token())
     assert (own.json()["state"], own.json()["accepted"]) == ("imported", 1)
-    page = await desk.shared.bank.get("/v1/offline-consents?limit=100", await desk.shared.bank.token())
+    page = await desk.shared.bank.get("/v1/offline-consents", await desk.shared.bank.token(), limit="100")
     assert batch in [one["id"] for one in page.json()["items"]]
 
 
