@@ -9,7 +9,7 @@ from typing import Any
 from tests.offline.world import Desk
 
 
-class _Before:
+class Before:
     """A ledger on which something else happens first, before the change of a number."""
 
     def __init__(self, ledger: Any, number: int, happens: Callable[[], Awaitable[object]]) -> None:
@@ -30,7 +30,7 @@ class _Before:
 def before_change(desk: Desk, number: int, happens: Callable[[], Awaitable[object]]) -> Iterator[None]:
     """Before an import's change of that number: the first begins it, others write rows, the last closes it."""
     batches: Any = desk.offline.batches
-    real, batches._ledger = batches._ledger, _Before(batches._ledger, number, happens)
+    real, batches._ledger = batches._ledger, Before(batches._ledger, number, happens)
     try:
         yield
     finally:

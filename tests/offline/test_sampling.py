@@ -9,7 +9,9 @@ from gateway.consents.offline.plans import drawn, plan_of
 from gateway.consents.offline.settling import Settling
 from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from gateway.ledger import LedgerRolledBack
 from tests.alliance import Alliance
+from tests.offline.breaking import Before
 from tests.offline.world import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -160,6 +162,28 @@ async def test_a_server_that_is_still_accepting_gives_nothing_of_a_batch_that_wa
         one for one in await desk.shared.entries(desk.shared.bank.id) if one.get("act") == "offline_batch_settled"
     ]
     assert [one["state"] for one in settled if one["batch"] == batch] == ["invalidated"]
+
+
+async def test_a_batch_whose_log_cannot_be_written_keeps_no_other_one_waiting(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (28, 29):
+        batch = await desk.imported(desk.row(number))
+        await desk.shared.alliance.by_two("invalidate_offline_batch", batch=batch)
+
+    told = "what C00028 gave is missing"
+
+    async def roll_back() -> None:
+        raise LedgerRolledBack(told)
+
+    gateway = desk.shared.gateway
+    broken: Any = Before(gateway.ledger, 1, roll_back)
+    assert await Settling(gateway.database, broken, gateway.consents.records, gateway.clock).run() == 1
+    assert sorted([await desk.states(28), await desk.states(29)]) == [["imported"], ["invalidated"]]
+    assert "LedgerRolledBack while settling paper" in caplog.text
+    assert told not in caplog.text
+    assert await desk.offline.settling.run() == 1
+    assert (await desk.states(28), await desk.states(29)) == (["invalidated"], ["invalidated"])
 
 
 async def test_two_operators_invalidate_a_batch_too(desk: Desk) -> None:

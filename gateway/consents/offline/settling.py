@@ -22,8 +22,9 @@ from gateway.consents.records import Records
 from gateway.consents.states import Event, State
 from gateway.consents.tables import consent_record
 from gateway.database import Database, Query, Row
-from gateway.errors import Conflicting, Invalid
+from gateway.errors import Conflicting, GatewayError, Invalid
 from gateway.ledger import Change, Draft, Kind, Ledger
+from gateway.problems import log_unexpected
 
 _LONGEST_TRANSACTION_S: Final = 0.04
 _AT_ONCE: Final = 200
@@ -68,10 +69,19 @@ class Settling:
         self._clock = clock
 
     async def run(self) -> int:
-        """Settle every batch that was decided; returns how many records took a step."""
+        """Settle every batch that was decided; returns how many records took a step.
+
+        What keeps one from being settled, such as a log that cannot be written, is logged, and tried at the next run.
+        """
         async with self._database.transaction() as tx:
             await abandon_paused(tx, self._clock())
-        return sum([await self._settle(Batch.of(row)) for row in await self._database.all(_UNSETTLED)])
+        done = 0
+        for row in await self._database.all(_UNSETTLED):
+            try:
+                done += await self._settle(Batch.of(row))
+            except GatewayError as error:
+                log_unexpected(error, "while settling paper")
+        return done
 
     async def _settle(self, of: Batch) -> int:
         query = _TO_CONFIRM if of.state is BatchState.ACCEPTED else _TO_INVALIDATE
