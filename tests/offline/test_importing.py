@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from gateway import memory
+from gateway.consents.offline import importing
 from tests.offline.breaking import before_change, die
 from tests.offline.packing import archive, sheet
 from tests.offline.world import Desk
@@ -57,6 +58,24 @@ async def test_none_come_in_where_all_or_nothing_is_asked_and_one_was_withdrawn_
     assert (await desk.states(58), await desk.states(59)) == ([], [])
     all_of_it = (await desk.send(desk.packed(rows[:1]), all_or_nothing="true")).json()
     assert (all_of_it["state"], all_of_it["accepted"]) == ("imported", 1)
+
+
+async def test_none_come_in_where_all_or_nothing_is_asked_and_one_is_withdrawn_while_they_are_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_MADE_AT_ONCE", 1)
+    by_pseudonym = (await desk.shared.gateway.keyring.unlock(desk.shared.bank.id)).pseudonym
+    first, last = sorted(("C00056", "C00057"), key=by_pseudonym)
+    body = desk.packed([desk.row(56), desk.row(57)])
+    with before_change(desk, 3, lambda: desk.shared.bank.withdraw(desk.deal.dataset, last)):
+        told = (await desk.send(body, all_or_nothing="true")).json()
+    assert (told["state"], told["batch"], told["accepted"]) == ("nothing_imported", None, 1)
+    assert told["refused_by_code"] == {"withdrawn_since": 1}
+    await desk.offline.settling.run()
+    assert sorted([await desk.states(56), await desk.states(57)]) == [[], ["invalidated"]]
+    again = (await desk.send(body)).json()
+    assert (again["state"], again["accepted"], again["refused"]) == ("imported", 1, 1)
+    assert sorted(await desk.states(int(first[1:]))) == ["imported", "invalidated"]
 
 
 async def test_an_archive_that_is_sent_again_is_imported_once(desk: Desk) -> None:

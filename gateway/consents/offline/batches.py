@@ -105,7 +105,7 @@ class Batches:
                 return under_way.told(state="checked" if dry_run else "nothing_imported", batch=None)
             report.accepted = 0  # counted as they are written
         try:
-            return await under_way.write(rows, notices)
+            return await under_way.write(rows, notices, all_or_nothing=all_or_nothing)
         except AlreadyExists:
             raise import_under_way() from None
 

@@ -3,7 +3,7 @@
 Each transaction has one entry that names a digest of its rows, and between which ids their records are, so that an
 entry stands for each record before anything could come of it. What is imported permits nothing, so nobody minds that a
 batch grows; it can be confirmed or sampled only when its last entry has closed it. An import that stops half-way is
-failed, and its records are invalidated.
+failed, and its records are invalidated; so is one that may not leave out a row which came too late meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import BigInteger, Text, bindparam, insert, update
 from gateway.catalog.dataset import Dataset
 from gateway.clock import Clock
 from gateway.consents.offline.archive import Archive
-from gateway.consents.offline.batch import abandon_paused, require_none_under_way
+from gateway.consents.offline.batch import BatchState, abandon_paused, existing, move, require_none_under_way
 from gateway.consents.offline.becoming import Becoming, Made, Notices, insert_made
 from gateway.consents.offline.earlier import AT_ONCE, Earlier
 from gateway.consents.offline.report import Report
@@ -87,8 +87,11 @@ class Import:
                 self._refuse(await Earlier.of(reading, self._dataset, some), some)
             await asyncio.sleep(0)
 
-    async def write(self, rows: Sequence[SheetRow], notices: Notices) -> bytes:
-        """Import the rows; the answer is kept with the batch. Records are made while those before are written."""
+    async def write(self, rows: Sequence[SheetRow], notices: Notices, *, all_or_nothing: bool) -> bytes:
+        """Import the rows; the answer is kept with the batch. Records are made while those before are written.
+
+        `all_or_nothing`: a row that has come too late by the time that it is written fails the batch.
+        """
         await self._begin()
         self._becoming = Becoming(self._dataset, notices, self._subject, self._id)
         named = await asyncio.to_thread(_named, rows)
@@ -99,6 +102,8 @@ class Import:
             written = 0
             while written < len(made):
                 written += await self._write_some(made[written:])
+                if all_or_nothing and self._report.refused:
+                    return await self._give_up(rows)
         return await self._close()
 
     def _make(self, named: Sequence[tuple[str, SheetRow]], first: int) -> Awaitable[Sequence[Made]]:
@@ -180,6 +185,15 @@ class Import:
             "marked_by": "",
             "marked_at": None,
         }
+
+    async def _give_up(self, rows: Sequence[SheetRow]) -> bytes:
+        """Fail the batch, so that nothing of it counts; the answer says what would be imported now."""
+        async with self._ledger.changing(self._dataset.owner) as change:
+            await move(change.tx, await existing(change.tx, self._id), BatchState.FAILED, change.now_ms)
+            change.enter(self._entry("offline_import_failed"))
+        self._report = Report()
+        await self.look(rows)
+        return self.told(state="nothing_imported", batch=None)
 
     async def _close(self) -> bytes:
         async with self._ledger.changing(self._dataset.owner) as change:
