@@ -64,7 +64,7 @@ class Desk:
     def packed(self, rows: Iterable[Mapping[str, str]]) -> bytes:
         """An archive of forms, each with its scan, and with something that makes it this very archive."""
         listed = list(rows)
-        evidence = {row["evidence"]: f"{row['evidence']} for {self.deal.dataset}".encode() for row in listed}
+        evidence = {row["evidence"]: f"scan of {row['evidence']}".encode() for row in listed}
         return archive(sheet(listed), evidence | {"note.txt": secrets.token_bytes(8)})
 
     async def send(self, body: bytes, by: Member | None = None, dataset: str = "", **params: str) -> httpx.Response:
