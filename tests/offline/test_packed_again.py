@@ -94,7 +94,7 @@ async def test_what_a_person_refused_stays_refused_when_its_batch_was_taken_back
     bank, gateway = desk.shared.bank, desk.shared.gateway
     batch = await desk.imported(form(desk, 33))
     (stored,) = await desk.stored(batch)
-    async with gateway.ledger.changing(bank.id) as change:
+    async with gateway.ledger.changing(bank.id, narrows={bank.id}) as change:
         await gateway.consents.records.act(change, stored["id"], Event.REFUSE, actor={"by": "person"})
     await bank.post(f"/v1/offline-consents/{batch}/invalidation", await bank.token())
     assert (await desk.send(desk.packed([form(desk, 33)]))).json()["refused_by_code"] == {"cooling_down": 1}

@@ -72,7 +72,7 @@ class Confirming:
                 person=holder,
                 channel=address.channel,
                 language=waiting[0].language,
-                term=reached.terms[0][1],
+                term=reached.term,
             )
             invitation = await self._inviting.ask(change, question, reached, actor=actor)
         await self._inviting.deliver(invitation)

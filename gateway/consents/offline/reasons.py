@@ -30,6 +30,7 @@ REASONS: Final = {
     "withdrawn_since": "The person withdrew at that instant or later.",
     "cooling_down": "The person refused less than 180 days before that instant, or later.",
     "on_hold": "A consent of the person is on hold; it stands again when the hold is lifted.",
+    "spent": "What was given at that instant, or later, has expired, was used up or revoked: bring a newer consent.",
     "newer_consent": "A newer consent of the person is there already.",
     "already_recorded": "This consent is there already, or another one of the same paper.",
     "evidence_rejected": "This paper was bad, or its batch ended after the draw: ask the person, or bring new paper.",
