@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, update
 
-from gateway.agreements.fields import choice, choices, members, prose
+from gateway.agreements.fields import choice, choices, members, words
 from gateway.canonical import canonical
 from gateway.database import Query
 from gateway.errors import Conflicting
@@ -91,7 +91,7 @@ class Answering:
         """Do what was asked, and answer: `text` for the person, and what the kind asks for (`granting`)."""
         found = await self._owned(subject, request_id)
         asked = {name: value for name, value in given.items() if name != "text"}
-        text = prose(given.get("text"), "/text")
+        text = words(given.get("text"), "/text")
         keys = await self._keyring.unlock(found.owner)
         async with self._ledger.changing(found.owner, narrows={found.owner}) as change:
             standing = await existing(change.tx, request_id)
@@ -119,7 +119,7 @@ class Answering:
         members(given, ("reasons", "text"), "")
         found = await self._owned(subject, request_id)
         reasons = choices(given["reasons"], "/reasons", REFUSALS)
-        text = prose(given["text"], "/text")
+        text = words(given["text"], "/text")
         keys = await self._keyring.unlock(found.owner)
         async with self._ledger.changing(found.owner) as change:
             standing = await existing(change.tx, request_id)

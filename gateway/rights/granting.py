@@ -59,6 +59,7 @@ _UPLOAD = Query(
         upload.c.published_at >= bindparam("since"),
         dataset.c.owner_id == bindparam("owner"),
         dataset.c.kind == "personal",
+        exists().where(record.c.upload_no == upload.c.no, record.c.pseudonym == bindparam("pseudonym")),
     )
 )
 _ENDING: Final = (State.IMPORTED, State.GIVEN, State.STALE, State.ON_HOLD)
@@ -83,7 +84,8 @@ class Granting:
     async def grant(self, change: Change, of: Request, given: Mapping[str, Any], actor: Mapping[str, str]) -> Granted:
         """Grant a request; `given` are the members that its kind asks for beside `text`. `Invalid` names what lacks."""
         granted = await self._by_kind(change, of, given, actor)
-        if of.kind in ASKED_WHEN_GRANTED and granted.outcome.get("upheld", True):
+        is_asked = of.kind in ASKED_WHEN_GRANTED and granted.outcome.get("upheld", True)
+        if is_asked or granted.step is Step.RESTRICT:
             granted.outcome["recipients"] = await ask_recipients(change, of)
         return granted
 
@@ -118,21 +120,22 @@ class Granting:
         cases = await kept_for(change.tx, of.person)
         if cases:
             return Granted(Step.RESTRICT, {"kept_for": cases, "held": await self._hold(change, of, actor)})
+        recipients = await self._follow(change, of, "erased")
         ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
         for subject in await subjects_at(change.tx, *of.person):
             await change.tx.run(_FORGET_TERMS, owner=of.owner, pseudonym=subject)
             await change.tx.run(_SHRED, owner=of.owner, pseudonym=subject)
             for one in self.forgetting:
                 await one(change.tx, of.owner, subject)
-        recipients = await self._follow(change, of, "erased")
         return Granted(Step.ANSWER, {"shredded": True, "ended": ended, "recipients": recipients})
 
     async def _correct(self, change: Change, of: Request, upload_id: str) -> Granted:
-        row = await change.tx.one(_UPLOAD, id=upload_id, owner=of.owner, since=of.received_at)
-        if row is None:
+        subjects = await subjects_at(change.tx, *of.person)
+        given = {"id": upload_id, "owner": of.owner, "since": of.received_at}
+        if not any([await change.tx.one(_UPLOAD, pseudonym=subject, **given) for subject in subjects]):
             raise Invalid(
                 "upload_unknown",
-                "It is an upload of yours that was published after the request.",
+                "It is an upload of yours that holds the person and was published after the request.",
                 field="/upload",
                 remedy="Upload the corrected record first.",
             )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, insert, or_, select
 
-from gateway.agreements.fields import prose
+from gateway.agreements.fields import words
 from gateway.canonical import canonical
 from gateway.catalog.datasets import Datasets
 from gateway.database import Database, Query, Reading
@@ -107,7 +107,7 @@ class Requests:
             raise NotFound
         keys = await self._keyring.unlock(person.owner)
         request_id = random_id()
-        sealed = seal_asked(keys, request_id, prose(text, "/text"))
+        sealed = seal_asked(keys, request_id, words(text, "/text"))
         async with self._ledger.changing(person.owner) as change:
             waiting = await change.tx.one(_WAITING, owner=person.owner, pseudonym=person.pseudonym)
             if waiting is not None and waiting["count"] >= MOST_WAITING:

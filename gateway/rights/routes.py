@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
+from gateway.agreements.fields import IDENTIFIER, matching
 from gateway.canonical import canonical
 from gateway.catalog.routes import read_object
 from gateway.consents.statement import subject_of
-from gateway.errors import Invalid
 from gateway.identity.subject import Subject
 from gateway.rights.rights import Rights
 from gateway.rights.states import kind_of
@@ -54,7 +54,7 @@ def routes(authenticate_withdrawing: Authenticate, rights: Rights) -> APIRouter:
             "text": body.get("text"),
             **{name: body.get(name, usual) for name, usual in _USUAL.items()},
         }
-        found = await rights.requests.open_for(subject, _text(body, "dataset"), asked)
+        found = await rights.requests.open_for(subject, matching(body.get("dataset"), "/dataset", IDENTIFIER), asked)
         return _told({"id": found}, status.HTTP_201_CREATED)
 
     @router.get("", summary="Requests to you")
@@ -125,13 +125,6 @@ def routes(authenticate_withdrawing: Authenticate, rights: Rights) -> APIRouter:
         return Response(content, media_type="application/zip", headers=_DOWNLOAD)
 
     return router
-
-
-def _text(body: Any, name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise Invalid("invalid_body", "It is a string.", field=f"/{name}")
-    return value
 
 
 def _told(value: Any, code: int = status.HTTP_200_OK) -> Response:

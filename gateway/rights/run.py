@@ -17,7 +17,7 @@ from gateway.database import Database, Query, Row
 from gateway.ledger import Change, Ledger
 from gateway.rights.granting import Granting, kept_for
 from gateway.rights.request import Person, decide, entry, existing
-from gateway.rights.states import WAITING, RequestState, RightKind, Step
+from gateway.rights.states import NOT_DONE, WAITING, RequestState, RightKind, Step
 from gateway.rights.tables import rights_request, rights_task
 
 _PAGE: Final = 200
@@ -35,6 +35,7 @@ _LATE_TASKS = Query(
     .join(rights_request, rights_request.c.id == rights_task.c.request_id)
     .where(
         rights_task.c.state == "open",
+        *(rights_request.c.state != state.value for state in NOT_DONE),
         rights_task.c.due_at < bindparam("now", type_=BigInteger),
         rights_task.c.case_id.is_(None),
     )

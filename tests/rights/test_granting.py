@@ -9,7 +9,8 @@ import pytest
 
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.rights import exporting
-from tests.alliance import instant
+from tests.access.world import person
+from tests.alliance import PERSONAL_SCHEMA, instant
 from tests.offline.world import Desk
 from tests.rights.world import Counter
 
@@ -36,11 +37,36 @@ async def test_a_deletion_for_which_nobody_received_is_followed_to_nobody(counte
     assert await counter.followed(2) == []
 
 
+async def test_a_deletion_is_asked_of_each_recipient_once(counter: Counter) -> None:
+    await counter.received(54)
+    await counter.granted(54, "deletion")
+    assert await counter.followed(54) == [(counter.shared.hotel.id, "erased")]
+
+
+async def test_what_is_kept_for_a_case_is_restricted_at_its_recipients_too(counter: Counter) -> None:
+    await counter.received(55)
+    case = await counter.dispute()
+    told = await counter.granted(55, "deletion")
+    assert (told["state"], told["outcome"]["recipients"]) == ("restricted", 1)
+    assert told["id"] in [one["request"] for one in await counter.tasks(counter.shared.hotel)]
+    await counter.decide(case)
+    await counter.rights.settling.run()
+    assert await counter.followed(55) == [(counter.shared.hotel.id, "erased")]
+
+
+async def test_a_correction_holds_the_person_that_asked(counter: Counter) -> None:
+    request = await counter.asked(56, "correction")
+    elsewhere = await counter.bank.declare(PERSONAL_SCHEMA)
+    upload = (await counter.bank.upload(elsewhere, [person(59)])).json()["id"]
+    with pytest.raises(Invalid, match="upload_unknown"):
+        await counter.rights.answering.grant(await counter.subject(), request, {"text": "x", "upload": upload})
+
+
 async def test_what_a_case_keeps_is_restricted_and_deleted_when_the_case_is_decided(counter: Counter) -> None:
     await counter.received(3)
     case = await counter.dispute()
     told = await counter.granted(3, "deletion")
-    assert (told["state"], told["outcome"]) == ("restricted", {"kept_for": [case], "held": 1})
+    assert (told["state"], told["outcome"]) == ("restricted", {"kept_for": [case], "held": 1, "recipients": 1})
     assert await counter.states(3) == ["on_hold"]
     assert "Person 3" not in await counter.names()
     await counter.rights.settling.run()

@@ -24,4 +24,4 @@ async def test_requests_go_the_same_way_on_postgresql(request: pytest.FixtureReq
         assert await counter.states(1) == ["revoked"]
         await counter.asked(2, "access")
         shared.clock.pass_seconds(60 * 24 * 3600)
-        assert await counter.rights.settling.run() == 2
+        assert await counter.rights.settling.run() == 3

@@ -109,10 +109,57 @@ async def test_a_person_cannot_fill_an_owners_list(counter: Counter) -> None:
         await counter.asked(40, "access")
 
 
-@pytest.mark.parametrize("text", ["", " ", "x" * 8001, "a\x00b"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\u3000", "x" * 8001, "a\n" * 401 + "b", "a\x00b", "a\x1bb", "\ud800", "\ue000", "a\u202eb"]
+)
 async def test_words_that_cannot_be_read_are_refused(counter: Counter, text: str) -> None:
     with pytest.raises(Invalid):
         await counter.rights.open(await counter.person(41), "access", text, visit="a" * 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("我要投诉。\n\u3000\u3000贵公司未经同意联系我。", "我要投诉。\n\u3000\u3000贵公司未经同意联系我。"),
+        ("联系人：张\u3000三", "联系人：张\u3000三"),
+        ("a\tb\r\nc ", "a b\nc"),
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
+    ],
+)
+async def test_words_are_taken_as_people_write_them(counter: Counter, text: str, kept: str) -> None:
+    person = await counter.person(48)
+    request = await counter.rights.open(person, "complaint", text, visit="a" * 32)
+    async with counter.shared.gateway.database.reading() as reading:
+        [found] = [one for one in await counter.rights.of_person(reading, person) if one["id"] == request]
+    assert found["text"] == kept
+
+
+@pytest.mark.parametrize("dataset", ["\ud800", "\x00", "", None, 7, ["a"], "a" * 65])
+async def test_a_dataset_that_none_can_be_is_refused_by_name(counter: Counter, dataset: object) -> None:
+    body = {"kind": "access", "dataset": dataset, "subject": "C00001", "text": "x"}
+    token = await counter.bank.token()
+    sent = json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    answer = await counter.bank.call("POST", "/v1/rights", token, content=sent, headers=headers)
+    assert (answer.status_code, answer.json()["field"]) == (400, "/dataset")
+
+
+async def test_nobody_is_asked_any_more_for_a_request_that_was_refused(counter: Counter) -> None:
+    await counter.received(49)
+    hotel = counter.shared.hotel
+    request = await counter.asked(49, "access")
+    [task] = [one for one in await counter.tasks(hotel) if one["request"] == request]
+    assert (await counter.call("GET", f"/tasks/{task['id']}", hotel)).json()["consents"] != []
+    refusal = {"reasons": ["not_this_person"], "text": "x"}
+    assert (await counter.post(f"/{request}/refusal", refusal)).status_code == 200
+    shown = (await counter.call("GET", f"/tasks/{task['id']}", hotel)).json()
+    assert (shown["state"], shown["consents"], shown["records"]) == ("dropped", [], [])
+    late = await counter.post(f"/tasks/{task['id']}/answer", {"outcome": "informed", "text": "x"}, hotel)
+    assert (late.status_code, late.json()["code"]) == (409, "dropped")
+    counter.shared.clock.pass_seconds(60 * 24 * 3600)
+    await counter.rights.settling.run()
+    [after] = [one for one in await counter.tasks(hotel) if one["id"] == task["id"]]
+    assert after["case"] is None
 
 
 async def test_europe_takes_longer_once_and_china_does_not(counter: Counter) -> None:
