@@ -30,6 +30,17 @@ def due_after(state: State, policy: ReferralPolicy, due_at: int | None, now_ms: 
             return None
 
 
+def due_anew(state: State, policy: ReferralPolicy, freed_ms: int) -> int | None:
+    """When the next act is due of a referral that no case holds any more since `freed_ms`: all its time again."""
+    match state:
+        case State.DISCLOSED:
+            return due_after(State.ACCEPTED, policy, None, freed_ms)
+        case State.CONFLICT_HOLD | State.DUPLICATE:
+            return due_after(State.OFFERED, policy, None, freed_ms)
+        case _:
+            return due_after(state, policy, None, freed_ms)
+
+
 def protected_until(policy: ReferralPolicy, registered_ms: int) -> int:
     """Until when it stands against later referrals of the same person."""
     return registered_ms + policy.protection_days * DAY_MS

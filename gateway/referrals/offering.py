@@ -14,7 +14,6 @@ from gateway.database import Database, Reading
 from gateway.ledger import Change, Ledger
 from gateway.referrals.cohorts import shared_values
 from gateway.referrals.conflicts import contest_all
-from gateway.referrals.deadlines import due_after
 from gateway.referrals.entries import GATEWAY, about, enter_both, entry
 from gateway.referrals.keys import EXACT, is_known_to_recipient, of_the_same_person, terms_kept
 from gateway.referrals.matching import Claim, Outcome, decide
@@ -52,13 +51,13 @@ class Offering:
             return await self._settle(change, found, earlier, may_contest=contested)
 
     async def resume(self, seen: Referral) -> None:
-        """What was contested is held no more: the recipient has as long as for an offer to accept one of them."""
+        """No case holds it any more: its clock begins anew. What was contested is shown as an offer is."""
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
             found = await existing(change.tx, seen.id, change.now_ms)
-            if found.stored is State.CONFLICT_HOLD and found.held_for is None and found.row["due_at"] is None:
-                due = due_after(State.OFFERED, found.policy, None, change.now_ms)
-                shown = await shared_values(change.tx, found)
-                resumed = await move(change, found, State.CONFLICT_HOLD, due_at=due, shown=shown)
+            if found.is_freed:
+                is_contested = found.stored is State.CONFLICT_HOLD
+                shown = await shared_values(change.tx, found) if is_contested else found.row["shown"]
+                resumed = await move(change, found, found.stored, due_at=found.due_at, shown=shown)
                 enter_both(change, "referral_resumed", GATEWAY, resumed)
 
     async def _settle(self, change: Change, found: Referral, earlier: Sequence[Referral], *, may_contest: bool) -> bool:
@@ -103,7 +102,7 @@ async def _offer(change: Change, found: Referral, share: int) -> None:
         offered_at=change.now_ms,
         shown=shown,
         share=share,
-        due_at=found.row["due_at"],
+        due_at=found.due_kept,
     )
     change.enter(entry(offered.recipient, "referral_offered", GATEWAY, **about(offered)))
 
@@ -115,7 +114,7 @@ async def _set_aside(change: Change, found: Referral, reason: str) -> None:
         change,
         found,
         follow(found.state, Event.SET_ASIDE),
-        due_at=found.row["due_at"] if tells is Tells.NOTHING else None,
+        due_at=found.due_kept if tells is Tells.NOTHING else None,
         reason=reason if tells is Tells.REASON else "",
     )
     change.enter(entry(found.row["alliance_id"], "referral_set_aside", GATEWAY, **about(aside), reason=reason))

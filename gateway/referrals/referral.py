@@ -9,13 +9,14 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, or_, select
 from sqlalchemy import Text as SQLText
 
-from gateway.agreements.tables import hold
 from gateway.canonical import parse
-from gateway.clock import MILLISECONDS, seconds
+from gateway.clock import MILLISECONDS, Clock, seconds
 from gateway.consents.tables import consent, live
 from gateway.database import Query, Reading, Row
 from gateway.errors import NotFound, OnHold, Reason
+from gateway.referrals.deadlines import due_anew
 from gateway.referrals.finance import Finance, Value
+from gateway.referrals.holding import freed_at, held_for, stopped_at
 from gateway.referrals.policy import ReferralPolicy, Tells
 from gateway.referrals.states import Standing, State, effective
 from gateway.referrals.tables import referral
@@ -35,7 +36,7 @@ def _of_the_person() -> ColumnElement[bool]:
 
 
 def as_it_stands() -> Select[Any]:
-    """Referrals with what the consent says at :now (epoch seconds), and the case that holds them at :now_ms."""
+    """Referrals with what the consent says at :now (epoch seconds), and the cases that hold them at :now_ms."""
     given = select(func.count()).where(_of_the_person(), live(consent, _NOW)).correlate(referral)
     ended = (
         select(
@@ -59,17 +60,6 @@ def as_it_stands() -> Select[Any]:
         )
         .correlate(referral)
     )
-    held = (
-        select(func.min(hold.c.case_id))
-        .where(
-            hold.c.subject_kind == "referral",
-            hold.c.subject_id == referral.c.id,
-            hold.c.owner_id == referral.c.owner_id,
-            hold.c.state == "active",
-            hold.c.until > bindparam("now_ms", type_=BigInteger),
-        )
-        .correlate(referral)
-    )
     return select(
         referral,
         subject_key.c.key_version,
@@ -77,7 +67,9 @@ def as_it_stands() -> Select[Any]:
         given.scalar_subquery().label("consents"),
         ended.scalar_subquery().label("consent_end"),
         ended_since.scalar_subquery().label("ended_since"),
-        held.scalar_subquery().label("held_for"),
+        held_for().label("held_for"),
+        stopped_at().label("stopped_at"),
+        freed_at().label("freed_at"),
     ).outerjoin_from(referral, subject_key, subject_key.c.id == referral.c.subject_key_id)
 
 
@@ -164,13 +156,43 @@ class Referral:
         """The case that holds it."""
         return None if self.row["held_for"] is None else str(self.row["held_for"])
 
+    @cached_property
+    def due_at(self) -> int | None:
+        """Until when somebody has to act; None while its clock stands still, which begins anew when it is freed.
+
+        What was over before a case came stays so.
+        """
+        if not self._was_stopped:
+            return None if self.row["due_at"] is None else int(self.row["due_at"])
+        return None if self._is_stopped else due_anew(self.stored, self.policy, self.row["freed_at"])
+
+    @property
+    def due_kept(self) -> int | None:
+        """The deadline to write down where none begins: `due_at`, or the one that a case has stopped."""
+        return self.due_at or self.row["due_at"]
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether its clock has begun anew, and nothing has written that down yet."""
+        return self._was_stopped and not self._is_stopped and self.due_at != self.row["due_at"]
+
+    @property
+    def _was_stopped(self) -> bool:
+        due, stopped = self.row["due_at"], self.row["stopped_at"]
+        is_timed = due is not None or self.stored is State.CONFLICT_HOLD
+        return is_timed and stopped is not None and (due is None or stopped < due)
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._was_stopped and self.now_ms < self.row["freed_at"]
+
     def require_free(self) -> None:
         """`OnHold` while a case holds it (clause 7.2.3): this line stands still, and no other."""
         if self.held_for is not None:
             raise OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), self.held_for)
 
     def _effective(self, state: State) -> State:
-        return effective(state, self.standing, due_at=self.row["due_at"], now_ms=self.now_ms)
+        return effective(state, self.standing, due_at=self.due_at, now_ms=self.now_ms)
 
 
 async def existing(reading: Reading, referral_id: str, now_ms: int) -> Referral:
@@ -187,3 +209,12 @@ async def of_party(reading: Reading, referral_id: str, member: str, now_ms: int)
     if member == found.owner or (member == found.recipient and found.row["offered_at"] is not None):
         return found
     raise NotFound
+
+
+async def is_partys_under(clock: Clock, reading: Reading, referral_id: str, member: str, agreement: str) -> bool:
+    """Whether it is a referral under this agreement that the member made, or that was offered to it."""
+    try:
+        found = await of_party(reading, referral_id, member, clock())
+    except NotFound:
+        return False
+    return bool(found.row["agreement_id"] == agreement)

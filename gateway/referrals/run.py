@@ -149,7 +149,7 @@ class ReferralRun:
                 try:
                     if seen.state in _ENDING and seen.state is not seen.stored:
                         await self._end_one(seen, ran)
-                    elif seen.stored is State.CONFLICT_HOLD and seen.row["due_at"] is None and seen.held_for is None:
+                    elif seen.is_freed:
                         await self._offering.resume(seen)
                 except _OF_ONE as error:
                     refused.append(error)

@@ -62,7 +62,7 @@ def _for_both(found: Referral, state: str) -> dict[str, Any]:
         "dataset": row["dataset_id"],
         "purpose": row["purpose"],
         "state": state,
-        "due_at": rfc3339(row["due_at"]) if state != State.EXPIRED.value else None,
+        "due_at": rfc3339(found.due_at) if state != State.EXPIRED.value else None,
         "case": found.held_for,
         "finance": found.finance.value,
         "value": None if value is None else {"minor": value.minor, "currency": value.currency},

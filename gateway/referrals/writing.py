@@ -59,7 +59,7 @@ async def move(
     """
     row = {name: found.row[name] for name in (*_TEXTS, *_NUMBERS, *_BYTES)}
     row |= {"state": state.value, "changed_at": change.now_ms}
-    row |= {"due_at": due_after(state, policy or found.policy, found.row["due_at"], change.now_ms)} | new
+    row |= {"due_at": due_after(state, policy or found.policy, found.due_kept, change.now_ms)} | new
     if policy is not None:
         row["policy"] = policy.text()
     if state is State.WITHDRAWN:

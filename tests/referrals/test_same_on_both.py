@@ -8,8 +8,7 @@ import pytest
 
 from tests.access.world import ENGINES, shared_on
 from tests.confiding import done
-from tests.referrals.test_two_referrers import decided
-from tests.referrals.world import DAY_S, PREVIEW, act, referring, see, state
+from tests.referrals.world import DAY_S, PREVIEW, act, decided, referring, see, state
 
 WORTH = {"minor": 100, "currency": "CNY"}
 

@@ -7,9 +7,8 @@ from itertools import count
 import pytest
 
 from gateway.referrals.policy import DAY_MS
-from tests.access.world import Shared
 from tests.confiding import done
-from tests.referrals.world import DAY_S, Referring, act, entries_of, referring, see, state
+from tests.referrals.world import DAY_S, Referring, act, both_agree, decided, entries_of, referring, see, state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
@@ -20,11 +19,6 @@ def somebody() -> tuple[int, dict[str, str]]:
     """The number of another person, and how it is reached."""
     number = next(_numbers)
     return number, {"phone": f"139{number:08}"}
-
-
-async def both_agree(bank: Referring, airline: Referring, **policy: object) -> None:
-    for one in (bank, airline):
-        await one.policy(**policy)
 
 
 async def test_the_first_valid_registration_counts(bank: Referring, airline: Referring) -> None:
@@ -186,11 +180,3 @@ async def test_a_name_and_a_similar_mailbox_match_nobody_and_suggest_only_what_w
         done(await act(one.hotel, referral, "accept"))
         done(await one.ask_disclosure(referral))
     assert done(await see(airline.hotel, second))["resembles"] == [first]
-
-
-async def decided(shared: Shared, cases: list[str]) -> None:
-    """Two operators resolve each case, which lifts what held for it."""
-    for case in cases:
-        deciding = shared.gateway.casework.decisions
-        _, arguments = await deciding.deciding(case, "resolve", resolution="r-1", why="The airline was first.")
-        await shared.alliance.by_two("decide_case", **arguments)

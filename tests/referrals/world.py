@@ -80,6 +80,10 @@ class Referring:
         """The answer to the hotel's wish to know who it is."""
         return await self.hotel.post(f"/v1/referrals/{referral}/disclosure", await self.reading(), {})
 
+    async def dispute(self, by: Member, referral: str) -> str:
+        """A dispute by one of the two parties, which freezes the referral; returns its case."""
+        return str(done(await ask_dispute(by, self.deal.agreement, referral))["id"])
+
     async def disclosed(self, number: int, **over: Any) -> str:
         """A referral whose person the hotel knows."""
         referral = await self.offer(number, **over)
@@ -112,6 +116,27 @@ async def post(member: Member, path: str, body: Mapping[str, Any], key: str = ""
 async def act(member: Member, referral: str, name: str, **said: Any) -> httpx.Response:
     """One act on a referral."""
     return await post(member, f"/v1/referrals/{referral}/acts", {"act": name, **said})
+
+
+async def ask_dispute(member: Member, agreement: str, referral: str) -> httpx.Response:
+    """The answer to a dispute about a referral, under an agreement."""
+    subject = {"kind": "referral", "id": referral}
+    said = {"kind": "dispute", "agreement": agreement, "subject": subject, "claim": "This is not as agreed."}
+    return await post(member, "/v1/cases", said)
+
+
+async def both_agree(bank: Referring, airline: Referring, **policy: Any) -> None:
+    """Both referrers agree with the hotel on the same policy."""
+    for one in (bank, airline):
+        await one.policy(**policy)
+
+
+async def decided(shared: Shared, cases: Sequence[str]) -> None:
+    """Two operators resolve each case, which lifts what held for it."""
+    for case in cases:
+        deciding = shared.gateway.casework.decisions
+        _, arguments = await deciding.deciding(case, "resolve", resolution="r-1", why="The airline was first.")
+        await shared.alliance.by_two("decide_case", **arguments)
 
 
 async def see(member: Member, referral: str) -> httpx.Response:

@@ -1,0 +1,66 @@
+"""The cases that hold a referral, in SQL: which one holds it now, and for how long its clock has stood still.
+
+A contested referral can be accepted only when no case holds any of those contested with it: so its clock stands still
+for every one of their cases. Nothing here is written down; whoever reads compares the instants with the deadline.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, or_, select
+
+from gateway.agreements import HoldSubject
+from gateway.agreements.tables import hold
+from gateway.referrals.states import State
+from gateway.referrals.tables import referral
+
+_contested = referral.alias("contested")
+_ENDS: Final[ColumnElement[int]] = case(
+    (and_(hold.c.state == "lifted", hold.c.lifted_at < hold.c.until), hold.c.lifted_at), else_=hold.c.until
+)
+
+
+def held_for() -> ColumnElement[str]:
+    """The case that holds the referral at :now_ms, or null."""
+    return (
+        select(func.min(hold.c.case_id))
+        .where(
+            hold.c.subject_kind == HoldSubject.REFERRAL.value,
+            hold.c.subject_id == referral.c.id,
+            hold.c.owner_id == referral.c.owner_id,
+            hold.c.state == "active",
+            hold.c.until > bindparam("now_ms", type_=BigInteger),
+        )
+        .correlate(referral)
+        .scalar_subquery()
+    )
+
+
+def stopped_at() -> ColumnElement[int]:
+    """When the first case came that has stopped its clock since it was last written, or null."""
+    return _of_stopping(func.min(hold.c.placed_at))
+
+
+def freed_at() -> ColumnElement[int]:
+    """When the last of these cases is over, in time to come while one holds; or null."""
+    return _of_stopping(func.max(_ENDS))
+
+
+def _of_stopping(wanted: ColumnElement[Any]) -> ColumnElement[int]:
+    """Of the cases that are over after the referral was last written, or just as it was written without a deadline."""
+    changed_at, due_at, state = referral.c.changed_at, referral.c.due_at, referral.c.state
+    is_itself = _contested.c.id == referral.c.id
+    is_contested = and_(state == State.CONFLICT_HOLD.value, _contested.c.conflict_id == referral.c.conflict_id)
+    return (
+        select(wanted)
+        .join_from(hold, _contested, _contested.c.id == hold.c.subject_id)
+        .where(
+            hold.c.subject_kind == HoldSubject.REFERRAL.value,
+            hold.c.owner_id == _contested.c.owner_id,
+            or_(is_itself, is_contested),
+            or_(changed_at < _ENDS, and_(changed_at == _ENDS, due_at.is_(None))),
+        )
+        .correlate(referral)
+        .scalar_subquery()
+    )
