@@ -63,6 +63,7 @@ from gateway.persons import Persons, persons_of
 from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
+from gateway.referrals.referral import is_partys_under
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
@@ -231,7 +232,14 @@ async def compose(
         rotation = key_rotation(database, ledger, keyring, clock, every_days=settings.rotate_keys_days)
         confidentiality = Confidentiality.of(database, ledger, keyring, clock, members=members, agreements=agreements)
         client_acts = ClientActs(database, resource=identity.resource, loopback=settings.jwks_loopback)
-        casework = Casework.of(database, ledger, agreements, clock, leak_hold_hours=settings.leak_hold_hours)
+        casework = Casework.of(
+            database,
+            ledger,
+            agreements,
+            clock,
+            sees_referral=partial(is_partys_under, clock),
+            leak_hold_hours=settings.leak_hold_hours,
+        )
         admissions = Admissions.of(database, ledger, keyring, clock, grace_days=settings.qualification_grace_days)
         attestations = Attestations(database, ledger, ownership, Breaches())
         enforcement = EnforcementPoint(

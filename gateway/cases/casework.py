@@ -9,6 +9,7 @@ from gateway.agreements import Agreements
 from gateway.approvals import Act
 from gateway.cases.cases import Cases
 from gateway.cases.deciding import Deciding
+from gateway.cases.disputable import Disputable, SeesReferral
 from gateway.cases.disputes import Disputes
 from gateway.cases.incidents import Incidents
 from gateway.clock import Clock
@@ -27,12 +28,19 @@ class Casework:
 
     @classmethod
     def of(
-        cls, database: Database, ledger: Ledger, agreements: Agreements, clock: Clock, *, leak_hold_hours: int
+        cls,
+        database: Database,
+        ledger: Ledger,
+        agreements: Agreements,
+        clock: Clock,
+        *,
+        sees_referral: SeesReferral,
+        leak_hold_hours: int,
     ) -> Self:
         """`leak_hold_hours`: how long a reported leak holds the leaker's access."""
         return cls(
             Cases(database, clock),
-            Disputes(database, ledger, agreements),
+            Disputes(database, ledger, agreements, Disputable(database, sees_referral)),
             Incidents(database, ledger, agreements, hold_hours=leak_hold_hours),
             Deciding(database, ledger),
         )

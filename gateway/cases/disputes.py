@@ -7,29 +7,26 @@ forum they agreed on, with a manifest of the evidence whose digest stands in the
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, select, update
 
 from gateway.agreements import Agreement, Agreements, HoldSubject, TamperedAgreement, Terms
-from gateway.agreements.fields import IDENTIFIER
-from gateway.agreements.held import BY_ID_ALONE, term_of
 from gateway.agreements.holds import Freeze, freeze
 from gateway.business_days import end_of_business_day
 from gateway.canonical import canonical, parse
 from gateway.cases.case import Case
 from gateway.cases.cases import evidence_of, existing
+from gateway.cases.disputable import Disputable
 from gateway.cases.keeping import keep
 from gateway.cases.opening import MOST_EVIDENCE, Exhibit, NewCase, add_evidence, entered, open_case
 from gateway.cases.steps import CaseKind, after
 from gateway.cases.tables import case_file
 from gateway.clock import MILLISECONDS, seconds
 from gateway.confidentiality.filing import Filing
-from gateway.confidentiality.memos import agreement_of
 from gateway.database import Database, Query
-from gateway.errors import Conflicting, Invalid, NotFound
+from gateway.errors import Conflicting, NotFound
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 
@@ -52,10 +49,11 @@ _ESCALATE = Query(
 class Disputes:
     """What a party does about a dispute; each act is an entry in the log of the owner of the agreement's data."""
 
-    def __init__(self, database: Database, ledger: Ledger, agreements: Agreements) -> None:
+    def __init__(self, database: Database, ledger: Ledger, agreements: Agreements, disputable: Disputable) -> None:
         self._database = database
         self._ledger = ledger
         self._agreements = agreements
+        self._disputable = disputable
 
     async def open(
         self,
@@ -77,9 +75,7 @@ class Disputes:
         """
         subject.require("sign")
         found = await self._party_to(subject, agreement_id)
-        frozen = _disputable(found, subject.member, about, of)
-        if about is HoldSubject.MEMO and await agreement_of(self._database, of) != found.id:
-            raise _not_disputable()
+        frozen = await self._disputable.subject(found, subject.member, about, of)
         actor = _actor(subject)
         filing = Filing(subject, key, fingerprint)
 
@@ -193,30 +189,6 @@ def manifest(case: Case, terms: Terms, kept: Sequence[tuple[str, str]]) -> str:
         "evidence": [{"name": name, "sha256": digest} for name, digest in kept],
     }
     return canonical(about).decode()
-
-
-def _disputable(found: Agreement, member: str, about: HoldSubject, of: str) -> str:
-    """The subject of the hold, if a party may freeze it; no party freezes what others have agreed on with the owner."""
-    assert found.terms is not None
-    covered = found.terms.term_for(of) is not None
-    if about is HoldSubject.TERM and covered:
-        return term_of(found.id, of)
-    if about is HoldSubject.DATASET and covered and member == found.owner:
-        return of
-    if about is HoldSubject.AGREEMENT and of == found.id:
-        return of
-    if about in BY_ID_ALONE and re.fullmatch(IDENTIFIER, of):
-        return of
-    raise _not_disputable()
-
-
-def _not_disputable() -> Invalid:
-    return Invalid(
-        "subject_not_disputable",
-        "A party cannot dispute this.",
-        field="/subject",
-        remedy="Dispute a term, the agreement, a referral, a ledger line or a memo; your own data as a dataset.",
-    )
 
 
 def _negotiation_ends(found: Agreement, now_s: int) -> int | None:

@@ -101,6 +101,19 @@ async def test_a_party_freezes_no_memo_of_another_agreement(sqlite_world: CaseWo
     await world.disputes.open(bank, other, HoldSubject.MEMO, memo, claim="Never said.")
 
 
+async def test_a_party_freezes_no_referral_that_it_does_not_see_under_this_agreement(
+    sqlite_world: CaseWorld,
+) -> None:
+    world = sqlite_world
+    agreement, other = await world.agreed(), await world.agreed()
+    bank, mine, theirs = world.bank.acting("sign"), "1" * 32, "2" * 32
+    world.referrals = {(mine, world.bank.id, agreement), (theirs, world.airline.id, agreement)}
+    for under, of in ((other, mine), (agreement, theirs), (agreement, "3" * 32)):
+        with pytest.raises(Invalid, match="subject_not_disputable"):
+            await world.disputes.open(bank, under, HoldSubject.REFERRAL, of, claim="Not as agreed.")
+    await world.disputes.open(bank, agreement, HoldSubject.REFERRAL, mine, claim="Not as agreed.")
+
+
 async def test_a_party_freezes_nothing_that_others_have_agreed_on(sqlite_world: CaseWorld) -> None:
     world = sqlite_world
     agreement = await world.agreed()

@@ -12,11 +12,12 @@ from gateway.approvals import Approvals
 from gateway.cases.case import CaseView
 from gateway.cases.cases import Cases
 from gateway.cases.deciding import Deciding
+from gateway.cases.disputable import Disputable
 from gateway.cases.disputes import Disputes
 from gateway.cases.incidents import Incidents
 from gateway.cases.opening import Exhibit
 from gateway.confidentiality.tables import oral_memo
-from gateway.database import Query
+from gateway.database import Query, Reading
 from tests.agreements.world import FLIGHTS, Company, World
 
 _MEMO = Query(insert(oral_memo))
@@ -26,14 +27,21 @@ PROOF = [Exhibit("photo of the screen", "ab" * 32)]
 
 
 class CaseWorld(World):
+    """`referrals` are those that there are: id, who sees it, agreement."""
+
     def restart(self) -> None:
         super().restart()
         self.cases = Cases(self.database, self.clock)
-        self.disputes = Disputes(self.database, self.ledger, self.agreements)
+        self.referrals: set[tuple[str, str, str]] = set()
+        disputable = Disputable(self.database, self._sees_referral)
+        self.disputes = Disputes(self.database, self.ledger, self.agreements, disputable)
         self.incidents = Incidents(self.database, self.ledger, self.agreements, hold_hours=72)
         self.decisions = Deciding(self.database, self.ledger)
         acts = [*self.approvals._acts.values(), *self.decisions.acts()]
         self.approvals = Approvals(self.database, self.ledger, self.clock, acts)
+
+    async def _sees_referral(self, _: Reading, referral_id: str, member: str, agreement: str) -> bool:
+        return (referral_id, member, agreement) in self.referrals
 
     async def agreed(self, **changes: Any) -> str:
         """An agreement of the airline and the bank, with a forum and days to cure."""

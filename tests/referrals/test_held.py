@@ -16,6 +16,7 @@ from tests.referrals.world import (
     HOUR_S,
     Referring,
     act,
+    ask_dispute,
     both_agree,
     decided,
     entries_of,
@@ -175,3 +176,23 @@ async def test_contested_claims_stand_still_until_each_of_their_cases_is_decided
     assert [(await due_of(bank, first))[0], (await due_of(airline, second))[0]] == [
         in_hours(shared, hours) for hours in (48, 24)
     ]
+
+
+async def test_nobody_freezes_a_referral_of_another_agreement(
+    shared: Shared, bank: Referring, airline: Referring
+) -> None:
+    referral = await bank.offer(next(_numbers))
+    unrelated = await bank.referrer.agree(airline.referrer, await shared.places(), ["code"])
+    other = await bank.referrer.agree(bank.hotel, await shared.places(), ["code"])
+    for member, agreement in ((airline.referrer, unrelated), (bank.hotel, other), (bank.referrer, other)):
+        refused = await ask_dispute(member, agreement, referral)
+        assert (refused.status_code, refused.json()["code"]) == (400, "subject_not_disputable")
+    assert (await ask_dispute(bank.hotel, bank.deal.agreement, "0" * 32)).status_code == 400
+    done(await act(bank.hotel, referral, "accept"))
+
+
+async def test_a_recipient_disputes_no_referral_that_it_was_not_offered(bank: Referring) -> None:
+    referral = await bank.refer(next(_numbers), consented=False)
+    refused = await ask_dispute(bank.hotel, bank.deal.agreement, referral)
+    assert (refused.status_code, refused.json()["code"]) == (400, "subject_not_disputable")
+    await bank.dispute(bank.referrer, referral)
