@@ -117,7 +117,7 @@ STEPS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         **_ALONE,
         **_SET_ASIDE_LIKE_AN_OFFER,
         **{(state, Event.CANCEL): State.CANCELLED for state in _UNDISCLOSED},
-        **{(state, Event.SET_ASIDE): State.DUPLICATE for state in _UNDISCLOSED},
+        **{(state, Event.SET_ASIDE): State.DUPLICATE for state in (*_UNDISCLOSED, *WORKED_ON)},
         **{(state, Event.CONTEST): State.CONFLICT_HOLD for state in _UNDISCLOSED},
         **{(state, Event.EXPIRE): State.EXPIRED for state in (*_UNDISCLOSED, *WORKED_ON)},
         **{(state, Event.WITHDRAW): State.WITHDRAWN for state in (*_UNDISCLOSED, *WORKED_ON)},

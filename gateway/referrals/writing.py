@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, insert, update
@@ -42,6 +43,9 @@ _WRITE = Query(
     )
 )
 _FORGET_TERMS = Query(delete(referral_term).where(referral_term.c.referral_id == bindparam("the_id")))
+_ONE_CONFLICT = Query(
+    update(referral).where(referral.c.conflict_id == bindparam("other")).values(conflict_id=bindparam("the_one"))
+)
 _TELL = Query(insert(referral_telling))
 _MATCHED_BY: Final = OPEN | {State.DRAFT, State.CONSENT_PENDING, State.WON}
 """States in which it may be matched with others; in every other one its terms are gone."""
@@ -75,6 +79,12 @@ async def move(
     if what:
         await change.tx.run(_TELL, referral_id=found.id, what=what, **_untold(change.now_ms))
     return await existing(change.tx, found.id, change.now_ms)
+
+
+async def make_one_conflict(change: Change, conflict: str, others: Sequence[str]) -> None:
+    """Make other conflicts with a recipient part of this one, in a change that locks the recipient's log."""
+    for other in others:
+        await change.tx.run(_ONE_CONFLICT, the_one=conflict, other=other)
 
 
 def _untold(now_ms: int) -> dict[str, int | None]:
