@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from gateway.agreements import HoldSubject
 from gateway.consents.contacts import Address, Contacts
 from gateway.consents.contacts.contacts import Holder, Role
 from gateway.database import Query
@@ -23,7 +24,7 @@ from gateway.referrals.tables import referral, referral_note, referral_term
 from tests.access.api import NO_SUCH
 from tests.access.world import Shared, shared_on
 from tests.confiding import done
-from tests.referrals.world import DAY_S, PREVIEW, Referring, act, entries_of, post, referring, see, state
+from tests.referrals.world import DAY_S, PREVIEW, Referring, act, ask_dispute, entries_of, post, referring, see, state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
@@ -292,8 +293,11 @@ async def test_a_party_to_another_agreement_freezes_no_line_of_others(shared: Sh
     number, _ = somebody()
     made = await bank.offer(number)
     strangers = await referring(shared, shared.stranger, [1])
-    about = {"kind": "dispute", "agreement": strangers.deal.agreement, "claim": "Mine."}
-    case = await post(shared.stranger, "/v1/cases", about | {"subject": {"kind": "referral", "id": made}})
-    done(case)
-    assert done(await see(bank.hotel, made))["case"] is None
+    for member in (shared.stranger, shared.hotel):
+        refused = await ask_dispute(member, strangers.deal.agreement, made)
+        assert (refused.status_code, refused.json()["code"]) == (400, "subject_not_disputable")
+    place, theirs = shared.gateway.holds.place, shared.stranger.id
+    await place(shared.alliance.id, HoldSubject.REFERRAL, made, case="r-1", operator="test", owner=theirs)
+    assert done(await see(bank.hotel, made))["case"] is None, "a hold counts for the owner whose referral it is"
+    assert done(await see(bank.hotel, made))["due_at"] is not None
     done(await act(bank.hotel, made, "accept"))
