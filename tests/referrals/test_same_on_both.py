@@ -8,7 +8,7 @@ import pytest
 
 from tests.access.world import ENGINES, shared_on
 from tests.confiding import done
-from tests.referrals.world import DAY_S, PREVIEW, act, decided, referring, see, state
+from tests.referrals.world import DAY_S, HOUR_S, PREVIEW, act, both_agree, decided, referring, see, state
 
 WORTH = {"minor": 100, "currency": "CNY"}
 
@@ -51,3 +51,31 @@ async def test_a_referral_goes_the_same_way_on_either_database(
         items = done(await bank.hotel.get("/v1/referrals", await bank.hotel.token()))["items"]
         assert {one["id"] for one in items} == {made, *pair, waiting, late}
         assert await run() == type(ran)()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_what_cases_hold_stands_still_and_goes_on_alike_on_either_database(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: str
+) -> None:
+    async with shared_on(request, tmp_path, engine) as shared:
+        bank = await referring(shared, shared.bank, range(1, 4))
+        airline = await referring(shared, shared.stranger, range(1, 4))
+        await both_agree(bank, airline, rule="committee")
+        run, contacts = shared.gateway.referrals.running.run, [{"phone": f"1380013800{end}"} for end in range(2)]
+        alone, first = await bank.disclosed(1), await bank.disclosed(2, contact=contacts[0])
+        disputes = [await bank.dispute(shared.hotel, one) for one in (alone, first)]
+        others = [await airline.offer(2, contact=contacts[0]), await airline.offer(3, contact=contacts[1])]
+        others.append(await bank.offer(3, contact=contacts[1]))
+        shared.clock.pass_seconds(20 * DAY_S)
+        await run()
+        held = [alone, first, *others]
+        assert [await state(shared.hotel, one) for one in held] == ["disclosed"] * 2 + ["conflict_hold"] * 3
+        await decided(shared, disputes)
+        for one in held[1:]:
+            await decided(shared, [done(await see(shared.hotel, one))["case"]])
+        shared.clock.pass_seconds(HOUR_S)
+        assert None not in [done(await see(shared.hotel, one))["due_at"] for one in held]
+        await run()
+        for one, name in ((alone, "contact"), (others[0], "accept"), (others[1], "accept")):
+            done(await act(shared.hotel, one, name))
+        assert [await state(shared.hotel, one) for one in (first, others[2])] == ["duplicate"] * 2

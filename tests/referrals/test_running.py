@@ -1,0 +1,56 @@
+"""A referral that cannot be dealt with keeps no other one waiting, and is told of in the end."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from gateway.errors import Conflicting
+from gateway.referrals import offering, run
+from gateway.referrals.referral import Referral
+from gateway.referrals.writing import move
+from tests.referrals.world import DAY_S, Referring, state
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_numbers = count(1)
+
+
+class Stuck:
+    """Moves every referral but this one."""
+
+    def __init__(self, referral: str) -> None:
+        self.referral = referral
+
+    async def __call__(self, change: Any, found: Referral, *to: Any, **new: Any) -> Referral:
+        if found.id == self.referral:
+            raise Conflicting("referral_moved", "It was moved meanwhile.")
+        return await move(change, found, *to, **new)
+
+
+async def test_one_that_cannot_be_offered_keeps_no_later_one_waiting(
+    bank: Referring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = [await bank.refer(next(_numbers)) for _ in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(offering, "move", Stuck(stuck))
+        with pytest.raises(Conflicting, match="referral_moved"):
+            await bank.shared.gateway.referrals.running.run()
+    assert await state(bank.hotel, other) == "offered"
+    await bank.shared.gateway.referrals.running.run()
+    assert await state(bank.hotel, stuck) == "offered"
+
+
+async def test_one_that_cannot_be_returned_keeps_no_other_one_waiting(
+    bank: Referring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, *_ = sorted([await bank.offer(next(_numbers)) for _ in range(2)])
+    bank.shared.clock.pass_seconds(12 * DAY_S)
+    waiting = await bank.refer(next(_numbers))
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "move", Stuck(stuck))
+        with pytest.raises(Conflicting, match="referral_moved"):
+            await bank.shared.gateway.referrals.running.run()
+    assert await state(bank.hotel, waiting) == "offered"
+    assert (await bank.shared.gateway.referrals.running.run()).returned == 1, "every other one was returned before"
