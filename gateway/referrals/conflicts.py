@@ -39,8 +39,6 @@ _ORIGIN: Final = "referral:"
 _IN_CONFLICT = Query(
     as_it_stands().where(referral.c.conflict_id == bindparam("conflict"), referral.c.id != bindparam("but"))
 )
-
-
 _OF_CONFLICTS = Query(
     select(hold.c.case_id)
     .join(case_file, case_file.c.id == hold.c.case_id)

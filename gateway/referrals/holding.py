@@ -48,10 +48,11 @@ def freed_at() -> ColumnElement[int]:
 
 
 def _of_stopping(wanted: ColumnElement[Any]) -> ColumnElement[int]:
-    """Of the cases that are over after the referral was last written, or just as it was written without a deadline."""
-    changed_at, due_at, state = referral.c.changed_at, referral.c.due_at, referral.c.state
+    """Of the cases that are over only after the referral was last written."""
     is_itself = _contested.c.id == referral.c.id
-    is_contested = and_(state == State.CONFLICT_HOLD.value, _contested.c.conflict_id == referral.c.conflict_id)
+    is_contested = and_(
+        referral.c.state == State.CONFLICT_HOLD.value, _contested.c.conflict_id == referral.c.conflict_id
+    )
     return (
         select(wanted)
         .join_from(hold, _contested, _contested.c.id == hold.c.subject_id)
@@ -59,7 +60,7 @@ def _of_stopping(wanted: ColumnElement[Any]) -> ColumnElement[int]:
             hold.c.subject_kind == HoldSubject.REFERRAL.value,
             hold.c.owner_id == _contested.c.owner_id,
             or_(is_itself, is_contested),
-            or_(changed_at < _ENDS, and_(changed_at == _ENDS, due_at.is_(None))),
+            referral.c.changed_at < _ENDS,
         )
         .correlate(referral)
         .scalar_subquery()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from itertools import count
 
@@ -56,7 +57,7 @@ async def test_a_dispute_about_a_disclosed_referral_stops_its_clock_which_begins
     await decided(shared, [case])
     due = in_hours(shared, 48)
     assert await due_of(bank, referral) == [due, due]
-    await shared.gateway.referrals.running.run()
+    await asyncio.gather(*(shared.gateway.referrals.running.run() for _ in range(2)))
     assert await due_of(bank, referral) == [due, due]
     for log in (bank.referrer.id, bank.hotel.id):
         acts = [one["act"] for one in await entries_of(shared, log, referral)]
@@ -114,9 +115,11 @@ async def test_a_withdrawal_ends_even_what_a_case_holds(shared: Shared, bank: Re
 
 
 async def test_a_hold_that_ends_by_itself_gives_the_time_back_too(shared: Shared, bank: Referring) -> None:
+    await bank.policy(accept_hours=720)
     referral = await bank.offer(next(_numbers))
+    await bank.policy()
     ends = shared.clock.ms + 20 * DAY_S * 1000
-    await shared.gateway.holds.place(
+    hold = await shared.gateway.holds.place(
         shared.alliance.id,
         HoldSubject.REFERRAL,
         referral,
@@ -126,9 +129,43 @@ async def test_a_hold_that_ends_by_itself_gives_the_time_back_too(shared: Shared
         owner=bank.referrer.id,
     )
     shared.clock.pass_seconds(20 * DAY_S)
+    due = in_hours(shared, 720)
+    assert await due_of(bank, referral) == [due, due]
+    shared.clock.pass_seconds(9 * DAY_S)
+    await shared.alliance.lift(hold)
+    assert await due_of(bank, referral) == [due, due], "nobody lifts what has ended already"
+    done(await act(bank.hotel, referral, "accept"))
+
+
+async def test_what_is_frozen_before_the_recipient_was_offered_it_has_all_the_time_of_an_offer_afterwards(
+    shared: Shared, bank: Referring
+) -> None:
+    referral = await bank.refer(next(_numbers))
+    case = await bank.dispute(bank.referrer, referral)
+    await shared.gateway.referrals.running.run()
+    shared.clock.pass_seconds(20 * DAY_S)
+    assert (await state(bank.hotel, referral), await due_of(bank, referral)) == ("offered", [None, None])
+    await decided(shared, [case])
     due = in_hours(shared, 24)
     assert await due_of(bank, referral) == [due, due]
-    done(await act(bank.hotel, referral, "accept"))
+
+
+async def test_a_frozen_offer_that_the_last_touch_displaces_tells_its_referrer_nothing(
+    shared: Shared, bank: Referring, airline: Referring
+) -> None:
+    await both_agree(bank, airline, rule="last_touch")
+    number = next(_numbers)
+    contact = {"phone": f"134{number:08}"}
+    first = await bank.offer(number, contact=contact)
+    case = await bank.dispute(bank.referrer, first)
+    second = await airline.offer(number, contact=contact)
+    assert [await state(bank.hotel, one) for one in (first, second)] == ["duplicate", "offered"]
+    seen = done(await see(bank.referrer, first))
+    assert (seen["state"], seen["due_at"], seen["case"]) == ("under_review", None, case)
+    shared.clock.pass_seconds(20 * DAY_S)
+    await decided(shared, [case])
+    seen = done(await see(bank.referrer, first))
+    assert (seen["state"], seen["due_at"]) == ("under_review", in_hours(shared, 24))
 
 
 async def test_what_was_set_aside_without_a_word_is_frozen_and_freed_as_an_offer_is(
