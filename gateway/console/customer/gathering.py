@@ -58,6 +58,7 @@ class Gathering:
         progress = await self._progress(visit, about)
         passed = await self._disclosed(visit, about)
         suggested = await self._suggesting.told(visit)
+        switches = await self._suggesting.switches(visit)
         others = [step.recipient for step in _flat(progress)] + [one.recipient for one in passed]
         others += [one["member"] for one in suggested]
         told = await told_of(self._database, about, [*others, *visit.owners])
@@ -85,7 +86,7 @@ class Gathering:
             kinds=self._wishes.kinds(visit),
             asked=await self._wishes.of(visit, told.name),
             suggestions=suggesting.shown(suggested, about, told, language),
-            switches=tuple(await self._suggesting.switches(visit)),
+            switches=tuple(views.Switch(company, told.name(company), off) for company, off in switches.items()),
         )
 
     async def receipt(self, about: Sequence[Record], receipt: str) -> str:
@@ -107,7 +108,9 @@ class Gathering:
             "follow_ups": [_as_json(step) for step in await self._progress(visit, about)],
             "requests": [asdict(one) for one in await self._wishes.of(visit, told.name)],
             "suggestions": await self._suggesting.told(visit),
-            "suggestion_switches": [asdict(one) for one in await self._suggesting.switches(visit)],
+            "suggestion_switches": [
+                {"company": company, "is_off": off} for company, off in (await self._suggesting.switches(visit)).items()
+            ],
         }
 
     def _asked(self, about: Iterable[Record]) -> list[Record]:

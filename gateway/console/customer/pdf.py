@@ -79,10 +79,7 @@ def _sections(record: Record, language: str) -> Iterator[tuple[str, list[str]]]:
     yield t("followed"), [line for one in record.followed for line in told(one)] or [t("followed_none")]
     passed = [f"{when(language, one.at)} {one.recipient}{colon}{comma.join(one.fields)}" for one in record.disclosures]
     yield t("disclosures"), passed or [t("disclosures_none")]
-    names = {one.id: one.name for one in record.companies}
-    switched = [
-        f"{names[one.company]}{colon}{t('switch_is_off' if one.is_off else 'switch_is_on')}" for one in record.switches
-    ]
+    switched = [f"{one.name}{colon}{t('switch_is_off' if one.is_off else 'switch_is_on')}" for one in record.switches]
     yield t("suggestions"), switched
     yield t("suggested"), [line for one in record.suggestions for line in suggested(one)] or [t("suggested_none")]
     yield t("complain"), [f"{one.name}{colon}{one.contact}" for one in record.officers] + [t("authority")]

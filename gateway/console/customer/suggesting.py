@@ -32,12 +32,12 @@ class Suggesting:
         found = [one for person in visit.persons for one in await self._persons.told(person.owner, person.pseudonym)]
         return sorted(found, key=lambda one: str(one["made_at"]), reverse=True)
 
-    async def switches(self, visit: Visit) -> list[views.Switch]:
-        """Per company that holds the customer's data, whether suggestions from it are switched off."""
+    async def switches(self, visit: Visit) -> Mapping[str, bool]:
+        """Company that holds the customer's data -> whether suggestions from it are switched off."""
         is_off = dict.fromkeys(visit.owners, True)
         for person in visit.persons:
             is_off[person.owner] &= await self._persons.is_off(person.owner, person.pseudonym)
-        return [views.Switch(owner, off) for owner, off in is_off.items()]
+        return is_off
 
     async def turn(self, visit: Visit, company: str, *, off: bool) -> None:
         """Turn the switch at a company; `NotFound` for one that does not hold the visitor's data."""

@@ -163,9 +163,10 @@ Suggestions = tuple[Suggestion, ...]
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Whether no suggestions are made from the data that a company holds, which goes by its id here."""
+    """Whether no suggestions are made from the data that a company holds, which goes by its id and its name here."""
 
     company: str
+    name: str
     is_off: bool
 
 

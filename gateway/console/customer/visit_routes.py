@@ -126,9 +126,8 @@ async def _receipt(guest: Guest) -> Response:
 async def _suggestions(guest: Guest) -> Response:
     visit = await guest.visit()
     record = await guest.desk.record(visit, guest.language)
-    names = {one.id: one.name for one in record.companies}
     done = said(guest, *_SWITCHED.values())
-    return page(guest, "suggestions.html", visit=visit, record=record, names=names, done=done)
+    return page(guest, "suggestions.html", visit=visit, record=record, done=done)
 
 
 async def _switch(guest: Guest) -> Response:

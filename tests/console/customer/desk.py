@@ -187,7 +187,7 @@ class FakeDesk:
                 Suggestion(AT, said["hotel"], True, (Product("Spa 温泉", (said["likes"],)),), (said["budget"],)),
                 Suggestion(AT, said["hotel"], False, (Product("City 城市", ()),), ()),
             ),
-            switches=tuple(Switch(company, off) for company, off in self.switched.items()),
+            switches=tuple(Switch(company, said[company], off) for company, off in self.switched.items()),
             asked=(
                 Asked("answered", "copy", said["bank"], "answered", AT, AT + 15 * DAY, "OK 已办理", is_exported=True),
                 *(

@@ -352,6 +352,9 @@ async def test_where_several_persons_share_a_number_nobody_asks_in_the_others_na
         await _come(world, visitor, phone)
         page = (await visitor.get("/my/rights")).text
         assert "Several persons share your number" in page
+        assert f"<strong>{world.bank.name}</strong>" in (await visitor.get("/my/suggestions")).text
+        assert (await visitor.get("/my/record.pdf")).status_code == 200
+        await visitor.get("/my/rights")
         assert 'action="/my/ask"' not in page
         answer = await visitor.press("/my/ask", kind="deletion", company=world.bank.id, text="Delete it.")
         assert answer.status_code == 400
