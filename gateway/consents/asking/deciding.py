@@ -24,7 +24,8 @@ from gateway.consents.same_person import subjects_of
 from gateway.consents.states import STEPS, Event, State
 from gateway.database import Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
-from gateway.ledger import Change
+from gateway.ledger import Change, Draft
+from gateway.ledger import Kind as EntryKind
 
 _DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
 _PERSONAL = Query(
@@ -110,7 +111,7 @@ class Deciding:
             for one, _ in about.values():
                 await self._records.withdraw_used_up(change, one)
             if visit.kind is Kind.SELF_SERVICE:
-                await self._withdraw_ahead(change, visit)
+                await self._withdraw_ahead(change, visit, told)
         outcome: dict[str, State] = {}
         for record_id in sorted(only):
             if record_id not in about:
@@ -123,7 +124,7 @@ class Deciding:
                 outcome[record_id] = await self._act(change, record, holder, Event.WITHDRAW, told)
         return outcome
 
-    async def _withdraw_ahead(self, change: Change, visit: Visit) -> None:
+    async def _withdraw_ahead(self, change: Change, visit: Visit, told: Mapping[str, Any]) -> None:
         """What the visitors gave before and nobody has brought yet does not stand either."""
         for holder in visit.persons:
             if holder.role is not Role.OWN:
@@ -131,6 +132,8 @@ class Deciding:
             for row in await change.tx.all(_PERSONAL, owner=holder.owner):
                 for subject in await subjects_of(change.tx, row["no"], holder.pseudonym):
                     await keep_withdrawal(change, row["no"], subject, ANY, ANY)
+            facts = {"act": "everything_withdrawn", "actor": {"by": "person", "visit": str(told["visit"])}}
+            change.enter(Draft(log=holder.owner, kind=EntryKind.CONSENT, facts=facts))
 
     async def _take(
         self, change: Change, record: Record, holder: Holder, decision: Decision, told: Mapping[str, Any]

@@ -346,6 +346,7 @@ async def test_who_withdraws_everything_withdraws_what_is_brought_later_too(worl
     path = f"/v1/datasets/{world.dataset}/consents"
     answer = await world.bank.post(path, await world.bank.token(), said)
     assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
+    assert [one for one in await world.entries() if one.get("act") == "everything_withdrawn"] != []
 
 
 async def test_whoever_could_be_reached_before_the_contact_key_was_renewed_comes_in_and_withdraws_after_it(
