@@ -29,11 +29,11 @@ _TIME_OF_DAY = re.compile("([01][0-9]|2[0-3]):([0-5][0-9])")
 _TIME_ZONE = re.compile("[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,2}")
 _COUNTRY = re.compile("[A-Z]{2}")
 _LONGEST_TIME_ZONE = 64
-_UNREADABLE = ("Cc", "Cs", "Cn", "Co")
+_EARLIEST_YEAR = 1970
+_BLANKS = {"Zs": " ", "Zl": "\n", "Zp": "\n"}
+_UNREADABLE = ("Cc", "Cs", "Cn")  # controls, surrogates, and what is no character
 _TURNED = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What turns the direction of the text around it, so that it reads otherwise than it is written (UAX #9)."""
-_LINES = str.maketrans({"\t": " ", "\u2028": "\n", "\u2029": "\n"})
-_EARLIEST_YEAR = 1970
 _QUOTED = 64
 
 
@@ -103,19 +103,20 @@ def prose(value: Any, at: str) -> str:
     return found
 
 
-def words(value: Any, at: str) -> str:
-    """What a person wrote, as people write: 1 to 8000 characters in at most 400 lines, without controls.
+def own_words(value: Any, at: str) -> str:
+    """What a person wrote, without blanks at either end: 1 to 8000 characters in at most 400 lines.
 
-    Blanks at either end are left out, a tab is a blank, lines end with LF. Joined emoji and ideographic blanks stay.
+    Any script and sign is taken. Blanks of every width are spaces, and lines end with LF; no control is left in it.
     """
-    found = text(value, at).replace("\r\n", "\n").translate(_LINES).strip()
-    is_readable = not any(one in _TURNED or unicodedata.category(one) in _UNREADABLE for one in found if one != "\n")
-    if not 0 < len(found) <= LONGEST_PROSE or found.count("\n") >= MOST_LINES or not is_readable:
+    given = text(value, at).replace("\r\n", "\n").replace("\t", " ")
+    found = "".join(_BLANKS.get(unicodedata.category(one), one) for one in given).strip()
+    unreadable = any(one in _TURNED or unicodedata.category(one) in _UNREADABLE for one in found if one != "\n")
+    if not 0 < len(found) <= LONGEST_PROSE or unreadable or found.count("\n") >= MOST_LINES:
         raise Invalid(
             "terms_text_malformed",
-            f"This must be 1 to {LONGEST_PROSE} readable characters in at most {MOST_LINES} lines.",
+            f"This must be 1 to {LONGEST_PROSE} characters in at most {MOST_LINES} lines, without controls.",
             field=at,
-            remedy="Shorten it, and leave control characters out.",
+            remedy="End lines with LF alone.",
         )
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, update
 
-from gateway.agreements.fields import choice, choices, members, words
+from gateway.agreements.fields import choice, choices, members, own_words
 from gateway.canonical import canonical
 from gateway.database import Query
 from gateway.errors import Conflicting
@@ -19,7 +19,7 @@ from gateway.rights.request import Request, decide, entry, existing, require_mov
 from gateway.rights.requests import Requests
 from gateway.rights.states import ASKED_WHEN_OPEN, EXTENSIONS, REFUSALS, Step, after
 from gateway.rights.tables import rights_request
-from gateway.rights.tasks import ask_recipients
+from gateway.rights.tasks import ask_recipients, end_tasks
 from gateway.vault.keyring import KeyRing, MemberKeys
 
 _IDENTIFY = Query(
@@ -91,7 +91,7 @@ class Answering:
         """Do what was asked, and answer: `text` for the person, and what the kind asks for (`granting`)."""
         found = await self._owned(subject, request_id)
         asked = {name: value for name, value in given.items() if name != "text"}
-        text = words(given.get("text"), "/text")
+        text = own_words(given.get("text"), "/text")
         keys = await self._keyring.unlock(found.owner)
         async with self._ledger.changing(found.owner, narrows={found.owner}) as change:
             standing = await existing(change.tx, request_id)
@@ -119,7 +119,7 @@ class Answering:
         members(given, ("reasons", "text"), "")
         found = await self._owned(subject, request_id)
         reasons = choices(given["reasons"], "/reasons", REFUSALS)
-        text = words(given["text"], "/text")
+        text = own_words(given["text"], "/text")
         keys = await self._keyring.unlock(found.owner)
         async with self._ledger.changing(found.owner) as change:
             standing = await existing(change.tx, request_id)
@@ -127,6 +127,7 @@ class Answering:
             outcome = {"reasons": list(reasons)}
             sealed = seal_answer(keys, request_id, text)
             await decide(change.tx, standing, Step.REFUSE, outcome, sealed, change.now_ms)
+            await end_tasks(change, standing)
             change.enter(entry(standing, "right_refused", _actor(subject), because=list(reasons)))
         return await self._owned(subject, request_id)
 

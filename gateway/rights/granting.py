@@ -12,17 +12,19 @@ from gateway.agreements.fields import matching, members
 from gateway.catalog.tables import dataset, legal_hold, record, record_term, upload
 from gateway.clock import seconds
 from gateway.consents.past import keep_withdrawal
+from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_at
 from gateway.consents.states import Event, State
 from gateway.database import Query, Reading
 from gateway.errors import Invalid
 from gateway.ledger import Change
+from gateway.rights.erasing import Erasing
 from gateway.rights.neighbours import Following, Forgetting
 from gateway.rights.receivers import receivers_of
 from gateway.rights.request import Person, Request
 from gateway.rights.states import ASKED_WHEN_GRANTED, TRANSFER_CHECKS, RightKind, Step
-from gateway.rights.tasks import ask_recipients
+from gateway.rights.tasks import ask_recipients, end_tasks
 from gateway.vault.tables import subject_key
 
 _SHRED = Query(
@@ -58,8 +60,11 @@ _UPLOAD = Query(
         upload.c.state == "published",
         upload.c.published_at >= bindparam("since"),
         dataset.c.owner_id == bindparam("owner"),
-        dataset.c.kind == "personal",
-        exists().where(record.c.upload_no == upload.c.no, record.c.pseudonym == bindparam("pseudonym")),
+        exists().where(
+            record.c.dataset_no == upload.c.dataset_no,
+            record.c.pseudonym == bindparam("pseudonym"),
+            record.c.upload_no == upload.c.no,
+        ),
     )
 )
 _ENDING: Final = (State.IMPORTED, State.GIVEN, State.STALE, State.ON_HOLD)
@@ -78,14 +83,15 @@ class Granting:
     """Does what was asked. `forgetting` are those who keep something else of a person."""
 
     records: Records
+    receipts: ConsentReceipts
     following: Following
     forgetting: Sequence[Forgetting]
 
     async def grant(self, change: Change, of: Request, given: Mapping[str, Any], actor: Mapping[str, str]) -> Granted:
         """Grant a request; `given` are the members that its kind asks for beside `text`. `Invalid` names what lacks."""
         granted = await self._by_kind(change, of, given, actor)
-        is_asked = of.kind in ASKED_WHEN_GRANTED and granted.outcome.get("upheld", True)
-        if is_asked or granted.step is Step.RESTRICT:
+        is_told = of.kind in ASKED_WHEN_GRANTED and granted.outcome.get("upheld", True)
+        if is_told or granted.step is Step.RESTRICT:
             granted.outcome["recipients"] = await ask_recipients(change, of)
         return granted
 
@@ -115,39 +121,39 @@ class Granting:
         everybody who ever received; as every subject that is this person.
 
         While a case keeps a dataset that holds the person, nothing is deleted: everything is restricted instead
-        (PIPL 47, clauses 3.3.4, 7.2.2).
+        (PIPL 47, clauses 3.3.4, 7.2.2). What recipients were asked for that is asked no more once it is deleted.
         """
         cases = await kept_for(change.tx, of.person)
         if cases:
             return Granted(Step.RESTRICT, {"kept_for": cases, "held": await self._hold(change, of, actor)})
-        recipients = await self._follow(change, of, "erased")
-        ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
+        erasing = Erasing(self.following)
+        records = Records(self.receipts, erasing)
+        ended = await self._take(change, of, Event.REVOKE, _ENDING, actor, records)
         for subject in await subjects_at(change.tx, *of.person):
             await change.tx.run(_FORGET_TERMS, owner=of.owner, pseudonym=subject)
             await change.tx.run(_SHRED, owner=of.owner, pseudonym=subject)
             for one in self.forgetting:
                 await one(change.tx, of.owner, subject)
+            await erasing.follow(change, of.owner, subject)
+        await end_tasks(change, of)
+        recipients = len(await receivers_of(change.tx, of.person))
         return Granted(Step.ANSWER, {"shredded": True, "ended": ended, "recipients": recipients})
 
     async def _correct(self, change: Change, of: Request, upload_id: str) -> Granted:
         subjects = await subjects_at(change.tx, *of.person)
-        given = {"id": upload_id, "owner": of.owner, "since": of.received_at}
-        if not any([await change.tx.one(_UPLOAD, pseudonym=subject, **given) for subject in subjects]):
+        about = {"id": upload_id, "owner": of.owner, "since": of.received_at}
+        if not any([await change.tx.one(_UPLOAD, pseudonym=one, **about) for one in subjects]):
             raise Invalid(
                 "upload_unknown",
-                "It is an upload of yours that holds the person and was published after the request.",
+                "It is an upload of yours with a record of this person, published after the request.",
                 field="/upload",
                 remedy="Upload the corrected record first.",
             )
-        return Granted(Step.ANSWER, {"upload": upload_id, "recipients": await self._follow(change, of, "corrected")})
-
-    async def _follow(self, change: Change, of: Request, cause: str) -> int:
-        """Have it followed to everybody who ever received; returns how many there are."""
         received = await receivers_of(change.tx, of.person)
-        for subject in await subjects_at(change.tx, *of.person):
+        for subject in subjects:
             for no in sorted({no for one in received.values() for no in one.datasets}):
-                await self.following.queue(change, of.owner, no, subject, cause=cause)
-        return len(received)
+                await self.following.queue(change, of.owner, no, subject, cause="corrected")
+        return Granted(Step.ANSWER, {"upload": upload_id, "recipients": len(received)})
 
     async def _object(self, change: Change, of: Request, upheld: Any, actor: Mapping[str, str]) -> Granted:
         if not isinstance(upheld, bool):
@@ -161,21 +167,28 @@ class Granting:
         return await self._take(change, of, Event.HOLD, (State.GIVEN,), actor)
 
     async def _take(
-        self, change: Change, of: Request, event: Event, states: Sequence[State], actor: Mapping[str, str]
+        self,
+        change: Change,
+        of: Request,
+        event: Event,
+        states: Sequence[State],
+        actor: Mapping[str, str],
+        records: Records | None = None,
     ) -> int:
         """The same step for every consent of the person at this owner that is in one of these states by the clock.
 
         What it revokes was the person's wish: a consent given before does not stand again, whoever brings it later, as
         whichever of its subjects.
         """
+        records = records or self.records
         now_s, subjects = seconds(change.now_ms), await subjects_at(change.tx, *of.person)
-        found = [one for subject in subjects for one in await self.records.of_person(change.tx, of.owner, subject)]
+        found = [one for subject in subjects for one in await records.of_person(change.tx, of.owner, subject)]
         taken = [one for one in found if one.effective(now_s) in states]
         for one in taken:
             if event is Event.REVOKE:
                 for subject in subjects:
                     await keep_withdrawal(change, one.dataset_no, subject, one.recipient, one.purpose)
-            await self.records.act(change, one.id, event, actor=actor, details={"request": of.id})
+            await records.act(change, one.id, event, actor=actor, details={"request": of.id})
         return len(taken)
 
 

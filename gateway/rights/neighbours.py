@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from gateway.consents.followers import Ended
 from gateway.database import Reading, Transaction
 from gateway.ledger import Change
 
@@ -31,6 +32,9 @@ class Followed(Protocol):
 
 class Following(Protocol):
     """Follows corrections and erasures to everybody who ever received."""
+
+    async def ended(self, change: Change, ended: Sequence[Ended]) -> None:
+        """Consents ended: queue each in this change for its recipient, if that ever received."""
 
     async def queue(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, insert, or_, select
 
-from gateway.agreements.fields import words
+from gateway.agreements.fields import own_words
 from gateway.canonical import canonical
 from gateway.catalog.datasets import Datasets
 from gateway.database import Database, Query, Reading
@@ -20,7 +20,7 @@ from gateway.rights.profiles import Profile, profile_of
 from gateway.rights.request import OF_OWNER, OF_PERSON, WAITING_IN, Person, Request, decide, entry, existing, seal_asked
 from gateway.rights.states import ASKED_WHEN_OPEN, WAITING, RequestState, RightKind, Step
 from gateway.rights.tables import rights_request
-from gateway.rights.tasks import ask_recipients
+from gateway.rights.tasks import ask_recipients, end_tasks
 from gateway.vault.keyring import KeyRing
 
 MOST_WAITING: Final = 8
@@ -107,7 +107,7 @@ class Requests:
             raise NotFound
         keys = await self._keyring.unlock(person.owner)
         request_id = random_id()
-        sealed = seal_asked(keys, request_id, words(text, "/text"))
+        sealed = seal_asked(keys, request_id, own_words(text, "/text"))
         async with self._ledger.changing(person.owner) as change:
             waiting = await change.tx.one(_WAITING, owner=person.owner, pseudonym=person.pseudonym)
             if waiting is not None and waiting["count"] >= MOST_WAITING:
@@ -151,6 +151,7 @@ class Requests:
         async with self._ledger.changing(found.owner) as change:
             standing = await existing(change.tx, request_id)
             await decide(change.tx, standing, Step.RETRACT, {}, "", change.now_ms)
+            await end_tasks(change, standing)
             change.enter(entry(standing, "right_retracted", {"visit": visit}))
 
     async def of_person(self, reading: Reading, person: Person) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ class Rights:
         """`forgetting`: how everybody else who keeps something of a person deletes it with the key."""
         requests = Requests(database, ledger, keyring, datasets)
         tasks = Tasks(database, ledger, keyring)
-        granting = Granting(records, following, forgetting)
+        granting = Granting(records, receipts, following, forgetting)
         return cls(
             requests,
             Answering(ledger, keyring, requests, granting),

@@ -48,13 +48,14 @@ def routes(authenticate_withdrawing: Authenticate, rights: Rights) -> APIRouter:
         `profile` is `cn` where it is left out, `behalf` is `self`, `language` is `zh-CN`.
         """
         body = await read_object(request, _OPENED, longest=LONGEST_BODY)
+        dataset = matching(body.get("dataset"), "/dataset", IDENTIFIER)
         asked = {
             "kind": kind_of(body.get("kind")),
             "subject": subject_of(body),
             "text": body.get("text"),
             **{name: body.get(name, usual) for name, usual in _USUAL.items()},
         }
-        found = await rights.requests.open_for(subject, matching(body.get("dataset"), "/dataset", IDENTIFIER), asked)
+        found = await rights.requests.open_for(subject, dataset, asked)
         return _told({"id": found}, status.HTTP_201_CREATED)
 
     @router.get("", summary="Requests to you")

@@ -13,11 +13,11 @@ from gateway.cases.case import told
 from gateway.cases.opening import NewCase, case_of, open_case
 from gateway.cases.steps import CaseKind
 from gateway.clock import Clock
-from gateway.database import Database, Query, Row
+from gateway.database import Database, Query
 from gateway.ledger import Change, Ledger
 from gateway.rights.granting import Granting, kept_for
 from gateway.rights.request import Person, decide, entry, existing
-from gateway.rights.states import NOT_DONE, WAITING, RequestState, RightKind, Step
+from gateway.rights.states import WAITING, RequestState, RightKind, Step
 from gateway.rights.tables import rights_request, rights_task
 
 _PAGE: Final = 200
@@ -30,17 +30,19 @@ _LATE = Query(
     )
     .limit(_PAGE)
 )
-_LATE_TASKS = Query(
+_LATE_TASK = (
     select(rights_task, rights_request.c.owner_id, rights_request.c.alliance_id)
     .join(rights_request, rights_request.c.id == rights_task.c.request_id)
     .where(
         rights_task.c.state == "open",
-        *(rights_request.c.state != state.value for state in NOT_DONE),
         rights_task.c.due_at < bindparam("now", type_=BigInteger),
         rights_task.c.case_id.is_(None),
+        rights_request.c.state != RequestState.REFUSED.value,
+        rights_request.c.state != RequestState.RETRACTED.value,
     )
-    .limit(_PAGE)
 )
+_LATE_TASKS = Query(_LATE_TASK.limit(_PAGE))
+_STILL_LATE = Query(_LATE_TASK.where(rights_task.c.id == bindparam("id")))
 _KEPT = Query(
     select(rights_request.c.id, rights_request.c.owner_id, rights_request.c.pseudonym).where(
         rights_request.c.state == RequestState.RESTRICTED.value,
@@ -78,7 +80,7 @@ class RightsRun:
         while late := await self._database.all(_LATE, now=self._clock()):
             opened += sum([await self._open(row["id"], row["owner_id"]) for row in late])
         while tasks := await self._database.all(_LATE_TASKS, now=self._clock()):
-            opened += sum([await self._open_for_task(row) for row in tasks])
+            opened += sum([await self._open_for_task(row["id"], row["owner_id"]) for row in tasks])
         for row in await self._database.all(_KEPT):
             if not await kept_for(self._database, Person(row["owner_id"], row["pseudonym"])):
                 await self._delete_kept(row["id"], row["owner_id"])
@@ -104,13 +106,16 @@ class RightsRun:
             )
             return await _opened(change, _NAME_CASE, request_id, new)
 
-    async def _open_for_task(self, row: Row) -> bool:
-        async with self._ledger.changing(row["owner_id"]) as change:
+    async def _open_for_task(self, task_id: str, owner: str) -> bool:
+        async with self._ledger.changing(owner) as change:
+            row = await change.tx.one(_STILL_LATE, id=task_id, now=change.now_ms)
+            if row is None:
+                return False
             new = NewCase(
                 alliance=row["alliance_id"],
-                log=row["owner_id"],
+                log=owner,
                 kind=CaseKind.BREACH,
-                claimant=row["owner_id"],
+                claimant=owner,
                 respondent=row["member_id"],
                 claim=f"A person's request that was passed on was not answered by {told(row['due_at'])}.",
                 actor=_BY_GATEWAY,

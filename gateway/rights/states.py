@@ -65,8 +65,6 @@ STEPS: Final[Mapping[RequestState, Mapping[Step, RequestState]]] = MappingProxyT
 )
 WAITING: Final = (_R.RECEIVED, _R.OPEN)
 """The states in which a clock runs."""
-NOT_DONE: Final = (_R.REFUSED, _R.RETRACTED)
-"""The states in which what was asked for is not done, so that nobody is asked for it any more."""
 
 ASKED_WHEN_OPEN: Final = frozenset({RightKind.ACCESS, RightKind.COPY, RightKind.EXPLANATION})
 """Kinds of which every recipient is asked as soon as it is known who asks."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Text, bindparam, insert, select, update
 
-from gateway.agreements.fields import words
+from gateway.agreements.fields import own_words
 from gateway.canonical import canonical, parse_canonical
 from gateway.cases.case import told
 from gateway.database import Database, Query, Reading, Row
@@ -21,25 +21,29 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.rights.receivers import Received, receivers_of, records_of
 from gateway.rights.request import Request, entry, existing
-from gateway.rights.states import NOT_DONE
-from gateway.rights.tables import rights_request, rights_task
+from gateway.rights.tables import rights_task
 from gateway.vault.keyring import KeyRing
 
 OUTCOMES: Final = ("informed", "restricted", "stopped", "deleted", "retained", "never_received")
 """What a member did: told what it holds, restricted it, stopped, deleted it, keeps it by law, or never had it."""
-DROPPED: Final = "dropped"
-"""The state of a task that is open in vain: its request was refused or retracted."""
+NO_LONGER_ASKED: Final = "no_longer_asked"
+"""The outcome of what ended unanswered: the request was refused or taken back, or its deletion is followed instead."""
 
 _ADD = Query(insert(rights_task))
-_TASKS = select(rights_task, rights_request.c.state.label("request_state")).join(
-    rights_request, rights_request.c.id == rights_task.c.request_id
+_BY_ID = Query(select(rights_task).where(rights_task.c.id == bindparam("id")))
+_OF_REQUEST = Query(
+    select(rights_task).where(rights_task.c.request_id == bindparam("request")).order_by(rights_task.c.member_id)
 )
-_BY_ID = Query(_TASKS.where(rights_task.c.id == bindparam("id")))
-_OF_REQUEST = Query(_TASKS.where(rights_task.c.request_id == bindparam("request")).order_by(rights_task.c.member_id))
 _OF_MEMBER = Query(
-    _TASKS.where(rights_task.c.member_id == bindparam("member"), rights_task.c.id > bindparam("after"))
+    select(rights_task)
+    .where(rights_task.c.member_id == bindparam("member"), rights_task.c.id > bindparam("after"))
     .order_by(rights_task.c.id)
     .limit(bindparam("most", type_=BigInteger))
+)
+_END = Query(
+    update(rights_task)
+    .values(state="done", outcome=NO_LONGER_ASKED, done_at=bindparam("at", type_=BigInteger))
+    .where(rights_task.c.request_id == bindparam("request"), rights_task.c.state == "open")
 )
 _DONE = Query(
     update(rights_task)
@@ -77,6 +81,13 @@ async def ask_recipients(change: Change, of: Request) -> int:
     return len(received)
 
 
+async def end_tasks(change: Change, of: Request) -> None:
+    """Ask nobody any more who has not answered yet."""
+    count = await change.tx.run(_END, request=of.id, at=change.now_ms)
+    if count:
+        change.enter(entry(of, "right_tasks_ended", {"member": of.owner}, count=count))
+
+
 class Tasks:
     """Shows members what they are asked, and takes their answers. Nobody sees another's."""
 
@@ -93,16 +104,15 @@ class Tasks:
     async def show(self, subject: Subject, task_id: str) -> dict[str, Any]:
         """One task of one's own: the consents and records that it is about, as the member knows them by reading.
 
-        Of a task that was dropped neither is told: nobody asks for anything about the person any more.
+        Of what is no longer asked, none.
         """
         row, request = await self._own(subject, task_id)
-        of_whom = {"owner": request.owner, "right": request.kind.value, "law": request.profile.law[request.kind]}
-        if _state(row) == DROPPED:
-            return describe(row) | of_whom | {"consents": [], "records": []}
         async with self._database.reading() as reading:
-            received = await receivers_of(reading, request.person)
+            is_asked = row["outcome"] != NO_LONGER_ASKED
+            received = await receivers_of(reading, request.person) if is_asked else {}
             about = received.get(subject.member, Received(subject.member))
             records = await records_of(reading, request.person, about)
+        of_whom = {"owner": request.owner, "right": request.kind.value, "law": request.profile.law[request.kind]}
         return describe(row) | of_whom | {"consents": about.consents, "records": records}
 
     async def answer(self, subject: Subject, task_id: str, outcome: Any, text: Any) -> dict[str, Any]:
@@ -110,15 +120,13 @@ class Tasks:
         subject.require("withdraw")
         if outcome not in OUTCOMES:
             raise Invalid("unknown_outcome", f"An outcome is one of {', '.join(OUTCOMES)}.", field="/outcome")
-        said = words(text, "/text")
+        said = own_words(text, "/text")
         _, request = await self._own(subject, task_id)
-        if request.state in NOT_DONE:
-            raise Conflicting("dropped", "The request was refused, or is asked no more.", field="/outcome")
         keys = await self._keyring.unlock(request.owner)
         sealed = canonical(keys.seal_detail(canonical({"text": said}), _bound(task_id))).decode()
         async with self._ledger.changing(request.owner) as change:
             if not await change.tx.run(_DONE, the_id=task_id, what=outcome, said=sealed, at=change.now_ms):
-                raise Conflicting("already_answered", "This was answered already.", field="/outcome")
+                raise Conflicting("already_answered", "It is answered, or asked no more.", field="/outcome")
             actor = {"member": subject.member, "client": subject.client}
             change.enter(entry(request, "right_task_done", actor, task=task_id, outcome=outcome))
         row, _ = await self._own(subject, task_id)
@@ -129,10 +137,10 @@ class Tasks:
         keys = await self._keyring.unlock(of.owner)
         told_of = []
         for row in await reading.all(_OF_REQUEST, request=of.id):
-            said = {}
+            words = {}
             if row["sealed"]:
-                said = parse_canonical(keys.open_detail(json.loads(row["sealed"]), _bound(row["id"])))
-            told_of.append(describe(row) | said)
+                words = parse_canonical(keys.open_detail(json.loads(row["sealed"]), _bound(row["id"])))
+            told_of.append(describe(row) | words)
         return told_of
 
     async def _own(self, subject: Subject, task_id: str) -> tuple[Row, Request]:
@@ -144,14 +152,9 @@ class Tasks:
 
 def describe(row: Row) -> dict[str, Any]:
     """A task as its member and the owner see it, without words."""
-    same = {"id": row["id"], "state": _state(row), "outcome": row["outcome"]}
+    same = {name: row[name] for name in ("id", "state", "outcome")}
     at = {name: told(row[name]) for name in ("asked_at", "due_at", "done_at")}
     return {**same, **at, "request": row["request_id"], "member": row["member_id"], "case": row["case_id"]}
-
-
-def _state(row: Row) -> str:
-    is_dropped = row["state"] == "open" and row["request_state"] in NOT_DONE
-    return DROPPED if is_dropped else str(row["state"])
 
 
 def _bound(task_id: str) -> bytes:

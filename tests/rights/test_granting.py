@@ -25,7 +25,7 @@ async def test_a_deletion_shreds_the_key_ends_consents_and_is_followed_to_whoeve
     assert (told["state"], told["outcome"]) == ("answered", {"shredded": True, "ended": 1, "recipients": 1})
     assert "Person 1" not in await counter.names()
     assert await counter.states(1) == ["revoked"]
-    assert (counter.shared.hotel.id, "erased") in await counter.followed(1)
+    assert await counter.followed(1) == [(counter.shared.hotel.id, "erased")]
     assert await counter.contacts_behind(address) == []
     counter.shared.clock.pass_seconds(1)
     assert await counter.stated(1, ago=0) == "recorded"
@@ -37,29 +37,20 @@ async def test_a_deletion_for_which_nobody_received_is_followed_to_nobody(counte
     assert await counter.followed(2) == []
 
 
-async def test_a_deletion_is_asked_of_each_recipient_once(counter: Counter) -> None:
+async def test_a_deletion_follows_what_had_ended_before_too(counter: Counter) -> None:
     await counter.received(54)
+    await counter.bank.withdraw(counter.deal.dataset, "C00054")
     await counter.granted(54, "deletion")
-    assert await counter.followed(54) == [(counter.shared.hotel.id, "erased")]
+    assert sorted(cause for _, cause in await counter.followed(54)) == ["erased", "withdrawn"]
 
 
-async def test_what_is_kept_for_a_case_is_restricted_at_its_recipients_too(counter: Counter) -> None:
+async def test_a_deletion_follows_a_recipient_once_whose_newest_consent_was_never_read(counter: Counter) -> None:
     await counter.received(55)
-    case = await counter.dispute()
-    told = await counter.granted(55, "deletion")
-    assert (told["state"], told["outcome"]["recipients"]) == ("restricted", 1)
-    assert told["id"] in [one["request"] for one in await counter.tasks(counter.shared.hotel)]
-    await counter.decide(case)
-    await counter.rights.settling.run()
-    assert await counter.followed(55) == [(counter.shared.hotel.id, "erased")]
-
-
-async def test_a_correction_holds_the_person_that_asked(counter: Counter) -> None:
-    request = await counter.asked(56, "correction")
-    elsewhere = await counter.bank.declare(PERSONAL_SCHEMA)
-    upload = (await counter.bank.upload(elsewhere, [person(59)])).json()["id"]
-    with pytest.raises(Invalid, match="upload_unknown"):
-        await counter.rights.answering.grant(await counter.subject(), request, {"text": "x", "upload": upload})
+    await counter.bank.withdraw(counter.deal.dataset, "C00055")
+    counter.shared.clock.pass_seconds(120)
+    await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00055")
+    await counter.granted(55, "deletion")
+    assert sorted(cause for _, cause in await counter.followed(55)) == ["erased", "withdrawn"]
 
 
 async def test_what_a_case_keeps_is_restricted_and_deleted_when_the_case_is_decided(counter: Counter) -> None:
@@ -67,6 +58,8 @@ async def test_what_a_case_keeps_is_restricted_and_deleted_when_the_case_is_deci
     case = await counter.dispute()
     told = await counter.granted(3, "deletion")
     assert (told["state"], told["outcome"]) == ("restricted", {"kept_for": [case], "held": 1, "recipients": 1})
+    [task] = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == told["id"]]
+    assert (task["state"], await counter.followed(3)) == ("open", [])
     assert await counter.states(3) == ["on_hold"]
     assert "Person 3" not in await counter.names()
     await counter.rights.settling.run()
@@ -80,6 +73,9 @@ async def test_what_a_case_keeps_is_restricted_and_deleted_when_the_case_is_deci
     async with counter.shared.gateway.database.reading() as reading:
         (now,) = await counter.rights.of_person(reading, await counter.person(3))
     assert (now["state"], now["outcome"]["shredded"], now["answer"]) == ("answered", True, "已办理。")
+    [ended] = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == told["id"]]
+    assert (ended["id"], ended["outcome"]) == (task["id"], "no_longer_asked")
+    assert await counter.followed(3) == [(counter.shared.hotel.id, "erased")]
 
 
 async def test_a_restriction_holds_every_consent_and_asks_every_recipient(counter: Counter) -> None:
@@ -145,6 +141,18 @@ async def test_a_correction_names_an_upload_of_the_owner_after_the_request_and_i
     assert (counter.shared.hotel.id, "corrected") in await counter.followed(6)
 
 
+async def test_a_correction_is_not_what_was_uploaded_of_somebody_else(counter: Counter) -> None:
+    request = await counter.asked(56, "correction")
+    subject, answering = await counter.subject(), counter.rights.answering
+    counter.shared.clock.pass_seconds(1)
+    elsewhere = await counter.bank.declare(PERSONAL_SCHEMA)
+    others = (await counter.bank.upload(elsewhere, [person(59)])).json()["id"]
+    with pytest.raises(Invalid, match="upload_unknown"):
+        await answering.grant(subject, request, {"text": "Corrected.", "upload": others})
+    theirs = (await counter.bank.upload(elsewhere, [person(56)])).json()["id"]
+    assert (await answering.grant(subject, request, {"text": "Corrected.", "upload": theirs})).state == "answered"
+
+
 async def test_a_transfer_is_granted_only_with_all_four_checks(counter: Counter) -> None:
     request = await counter.asked(7, "transfer")
     subject, answering = await counter.subject(), counter.rights.answering
@@ -188,6 +196,26 @@ async def test_a_member_that_answers_nothing_in_time_is_a_breach_candidate_once(
     shown = (await counter.call("GET", f"/tasks/{task['id']}", counter.shared.hotel)).json()
     case = await counter.shared.gateway.casework.cases.find(shown["case"])
     assert (case.respondent, case.claimant) == (counter.shared.hotel.id, counter.bank.id)
+
+
+@pytest.mark.parametrize(("number", "ends"), [(57, "refused"), (58, "retracted")])
+async def test_what_is_refused_or_taken_back_asks_nobody_any_more(counter: Counter, number: int, ends: str) -> None:
+    await counter.received(number)
+    request, hotel = await counter.asked(number, "access"), counter.shared.hotel
+    if ends == "refused":
+        await counter.post(f"/{request}/refusal", {"reasons": ["not_this_person"], "text": "No."})
+    else:
+        await counter.rights.retract(await counter.person(number), request, visit="a" * 32)
+    [task] = [one for one in await counter.tasks(hotel) if one["request"] == request]
+    shown = (await counter.call("GET", f"/tasks/{task['id']}", hotel)).json()
+    assert (shown["state"], shown["outcome"]) == ("done", "no_longer_asked")
+    assert (shown["consents"], shown["records"]) == ([], {})
+    late = await counter.post(f"/tasks/{task['id']}/answer", {"outcome": "informed", "text": "x"}, hotel)
+    assert (late.status_code, late.json()["code"]) == (409, "already_answered")
+    counter.shared.clock.pass_seconds(40 * 24 * 3600)
+    await counter.rights.settling.run()
+    assert (await counter.call("GET", f"/tasks/{task['id']}", hotel)).json()["case"] is None
+    assert (await counter.acts(request))[-2:] == ["right_tasks_ended", f"right_{ends}"]
 
 
 async def test_an_export_holds_records_receipts_notices_and_requests_and_no_value(counter: Counter) -> None:

@@ -22,6 +22,15 @@ async def test_requests_go_the_same_way_on_postgresql(request: pytest.FixtureReq
         await counter.decide(case)
         await counter.rights.settling.run()
         assert await counter.states(1) == ["revoked"]
+        await counter.received(3)
+        await counter.merged(3, 4)
+        refused = await counter.asked(4, "access")
+        await counter.post(f"/{refused}/refusal", {"reasons": ["excessive"], "text": "No."})
+        correction = await counter.asked(4, "correction")
+        given = {"text": "Corrected.", "upload": await counter.uploaded()}
+        await counter.rights.answering.grant(await counter.subject(), correction, given)
+        assert (await counter.granted(4, "deletion"))["outcome"] == {"shredded": True, "ended": 1, "recipients": 1}
+        assert sorted(cause for _, cause in await counter.followed(3)) == ["corrected", "erased"]
         await counter.asked(2, "access")
         shared.clock.pass_seconds(60 * 24 * 3600)
-        assert await counter.rights.settling.run() == 3
+        assert await counter.rights.settling.run() == 2

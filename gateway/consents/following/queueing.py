@@ -37,18 +37,6 @@ _FOLLOWED = Query(
     .where(follow_up.c.consent_id == bindparam("consent"), follow_up.c.cause == bindparam("cause"))
     .limit(1)
 )
-_ERASED = Query(
-    select(follow_up.c.id)
-    .where(
-        follow_up.c.owner_id == bindparam("owner"),
-        follow_up.c.pseudonym == bindparam("pseudonym"),
-        follow_up.c.dataset_no == bindparam("dataset_no"),
-        follow_up.c.recipient_id == bindparam("recipient"),
-        follow_up.c.cause == "erased",
-        follow_up.c.queued_at == bindparam("at"),
-    )
-    .limit(1)
-)
 _ALLIANCE = Query(select(member.c.alliance_id).where(member.c.id == bindparam("id")))
 _ALIKE: Final = (
     "alliance_id", "owner_id", "dataset_no", "pseudonym", "consent_id", "purpose", "agreement_id", "cause",
@@ -75,10 +63,9 @@ class Outbox:
     async def ended(self, change: Change, one: Ended) -> None:
         """A consent ended: follow it to its recipient, if that ever received. What was used up or replaced is not.
 
-        What was used up can be withdrawn all the same, as often as anybody likes: the same end is followed once. So is
-        what is revoked because everything of the person is erased in the same change.
+        What was used up can be withdrawn all the same, as often as anybody likes: the same end is followed once.
         """
-        if one.cause in WAYS and not await self._is_followed(change, one):
+        if one.cause in WAYS and not await self._is_followed(change.tx, one):
             found = await under_consent(change.tx, one)
             receivers = [] if found is None else [found]
             await self._queue(change, one.owner, one.dataset_no, one.pseudonym, one.cause, receivers)
@@ -139,14 +126,11 @@ class Outbox:
             await self._add(change, row, event)
         return [row["id"] for row in rows]
 
-    async def _is_followed(self, change: Change, one: Ended) -> bool:
+    async def _is_followed(self, tx: Transaction, one: Ended) -> bool:
         """Whether it was queued before. Fields are lost as often as they are taken out."""
         if one.cause == "amended":
             return False
-        of_person = {"owner": one.owner, "pseudonym": one.pseudonym, "dataset_no": one.dataset_no}
-        if await change.tx.one(_ERASED, **of_person, recipient=one.recipient, at=change.now_ms) is not None:
-            return True
-        return await change.tx.one(_FOLLOWED, consent=one.record_id, cause=one.cause) is not None
+        return await tx.one(_FOLLOWED, consent=one.record_id, cause=one.cause) is not None
 
     async def _is_new(self, tx: Transaction, event: str, holder: Holder) -> bool:
         return await tx.one(_HOLDS_ALREADY, event=event, recipient=holder.recipient, holder=holder.name) is None
