@@ -68,12 +68,14 @@ class Past(NamedTuple):
     refused_at: int | None
     spent_given_at: int | None
     """When the newest was given of what this subject gave in the dataset at hand and is `SPENT`."""
+    is_held: bool = False
+    """Whether it is on hold for another subject of the person."""
 
     def obstacle(self, given_at: int) -> str | None:
         """Why what is given at an instant does not stand; None where nothing is in the way."""
         if self.refused_at is not None and given_at < self.refused_at + COOL_DOWN_S:
             return "cooling_down"
-        if any(record.state is State.ON_HOLD for record in self.standing):
+        if self.is_held or any(record.state is State.ON_HOLD for record in self.standing):
             return "on_hold"
         if self.withdrawn_at is not None and self.withdrawn_at >= given_at:
             return "withdrawn"
@@ -116,6 +118,7 @@ async def past_of(reading: Reading, owner: str, dataset_no: int, pseudonym: str,
         withdrawn_at=max(withdrawn, default=None),
         refused_at=max(refused, default=None),
         spent_given_at=max((one.given_at or 0 for one in own if one.state in SPENT), default=None),
+        is_held=any(one.state is State.ON_HOLD and one.dataset_no == dataset_no for one in found),
     )
 
 

@@ -58,3 +58,12 @@ async def test_a_contact_withdrawn_as_one_subject_is_not_given_again_as_the_othe
     await desk.consents.withdrawing.one(shop.owner, given["id"])
     [outcome] = await desk.record(contact | {"subject": "C2"})
     assert outcome["because"] == "withdrawn"
+
+
+async def test_what_is_on_hold_for_one_subject_is_not_given_as_the_other(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [given] = await desk.record(statement(desk.now - 50, subject="C1"))
+    await desk.act(given["id"], Event.HOLD)
+    await merge(desk, "C1", "C2")
+    [outcome] = await desk.record(statement(desk.now, subject="C2"))
+    assert outcome["because"] == "on_hold"

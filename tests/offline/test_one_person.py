@@ -33,13 +33,13 @@ async def refused(desk: Desk, number: int, scan: str) -> list[str]:
 
 
 async def test_who_refused_as_one_subject_is_not_consenting_on_paper_as_another(desk: Desk) -> None:
-    await desk.imported(desk.row(51))
-    await act(desk, 51, Event.REFUSE)
-    await merge(desk, 51, 52)
-    assert await refused(desk, 52, "scans/other-52.pdf") == ["cooling_down"]
+    await desk.imported(desk.row(71))
+    await act(desk, 71, Event.REFUSE)
+    await merge(desk, 71, 72)
+    assert await refused(desk, 72, "scans/other-72.pdf") == ["cooling_down"]
 
 
 async def test_paper_of_what_was_revoked_is_no_new_consent(desk: Desk) -> None:
-    await desk.imported(desk.row(53, ago=300))
-    await act(desk, 53, Event.REVOKE)
-    assert await refused(desk, 53, "scans/other-53.pdf") == ["spent"]
+    await desk.imported(desk.row(73, ago=300))
+    await act(desk, 73, Event.REVOKE)
+    assert await refused(desk, 73, "scans/other-73.pdf") == ["spent"]
