@@ -7,8 +7,8 @@ import pytest
 
 from gateway.consents.states import Event
 from gateway.errors import Conflicting
-from tests.catalog.conftest import Shop
-from tests.consents.desk import Desk, opened_desk, statement
+from tests.catalog.conftest import BANK, HOTEL, Shop
+from tests.consents.desk import Desk, instant, opened_desk, statement
 
 
 async def merge(desk: Desk, person: str, duplicate: str) -> list[str]:
@@ -60,6 +60,14 @@ async def test_a_contact_withdrawn_as_one_subject_is_not_given_again_as_the_othe
     assert outcome["because"] == "withdrawn"
 
 
+async def test_a_contact_withdrawn_as_one_subject_ends_what_the_other_gave_before(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    contact = {name: of for name, of in statement(desk.now - 50, channels=["email"]).items() if name != "fields"}
+    outcomes = await desk.record(contact, contact | {"subject": "C2"})
+    await desk.consents.withdrawing.one(shop.owner, outcomes[0]["id"])
+    assert await merge(desk, "C1", "C2") == [outcomes[1]["id"]]
+
+
 async def test_what_is_on_hold_for_one_subject_is_not_given_as_the_other(shop: Shop) -> None:
     desk = await opened_desk(shop)
     [given] = await desk.record(statement(desk.now - 50, subject="C1"))
@@ -67,3 +75,49 @@ async def test_what_is_on_hold_for_one_subject_is_not_given_as_the_other(shop: S
     await merge(desk, "C1", "C2")
     [outcome] = await desk.record(statement(desk.now, subject="C2"))
     assert outcome["because"] == "on_hold"
+
+
+async def test_a_merge_ends_what_was_withdrawn_for_that_recipient_and_purpose_alone(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    given_s = desk.now - 50
+    bank, hotel = await desk.record(statement(given_s, subject="C2"), statement(given_s, subject="C2", recipient=HOTEL))
+    await desk.withdraw("C1", recipient=BANK)
+    await desk.withdraw("C1", recipient=HOTEL, purpose="market_analysis")
+    assert await merge(desk, "C1", "C2") == [bank["id"]]
+    assert await desk.state(hotel["id"]) == "given"
+
+
+async def test_a_merge_in_one_dataset_ends_nothing_in_another(shop: Shop) -> None:
+    desk, other = await opened_desk(shop), await opened_desk(shop, "other customers")
+    [here] = await desk.record(statement(desk.now - 50, subject="C2"))
+    [there] = await other.record(statement(other.now - 50, subject="C2"))
+    await other.act(await other.propose("C1", recipient=HOTEL), Event.REFUSE)
+    [of_hotel] = await desk.record(statement(desk.now - 50, subject="C2", recipient=HOTEL))
+    await desk.withdraw("C1", recipient=BANK)
+    assert await merge(desk, "C1", "C2") == [here["id"]]
+    assert await other.state(there["id"]) == "given"
+    assert await desk.state(of_hotel["id"]) == "given"
+
+
+async def test_what_a_merge_has_ended_is_no_decision_of_the_person(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [first] = await desk.record(statement(desk.now - 50, subject="C2"))
+    await desk.withdraw("C1")
+    shop.clock.now += 5000
+    [later] = await desk.record(statement(desk.now, subject="C3"))
+    shop.clock.now += 5000
+    assert await merge(desk, "C1", "C2") == [first["id"]]
+    assert await merge(desk, "C2", "C3") == []
+    assert await desk.state(later["id"]) == "given"
+
+
+async def test_contacts_that_stand_end_nothing_and_what_is_asked_stays_asked(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    contact = {name: of for name, of in statement(desk.now - 50, channels=["email"]).items() if name != "fields"}
+    [older] = await desk.record(contact | {"subject": "C2"})
+    [newer] = await desk.record(contact | {"subject": "C1", "given_at": instant(desk.now)})
+    assert newer["result"] == "recorded"
+    asked = await desk.propose("C2", recipient=HOTEL)
+    await desk.withdraw("C1", recipient=HOTEL)
+    assert await merge(desk, "C1", "C2") == []
+    assert [await desk.state(older["id"]), await desk.state(asked)] == ["given", "requested"]
