@@ -178,6 +178,26 @@ async def test_long_bodies_are_parsed_beside_the_event_loop(
         ({"purpose": "a:b"}, "purpose"),
         ({"purpose": "a" * 65}, "purpose"),
         ({"more": 1}, "more"),
+        ({"fields": "city"}, "fields"),
+        ({"fields": 7}, "fields"),
+        ({"fields": ["city"] * 3}, "fields"),
+        ({"fields": [["city"]]}, "fields/0"),
+        ({"channels": ["email"]}, "channels"),
+        ({"fields": None, "channels": []}, "channels"),
+        ({"max_uses": "1"}, "max_uses"),
+        ({"max_uses": True}, "max_uses"),
+        ({"max_uses": None}, "max_uses"),
+        ({"age_band": "old"}, "age_band"),
+        ({"age_band": ["adult"]}, "age_band"),
+        ({"language": 1}, "language"),
+        ({"subject": 7}, "subject"),
+        ({"subject": " "}, "subject"),
+        ({"subject": "x" * 4097}, "subject"),
+        ({"guardian": "parent"}, "guardian"),
+        ({"guardian": {"relation": "parent"}}, "guardian"),
+        ({"guardian": {"relation": "parent", "verified": "id", "more": "x"}}, "guardian"),
+        ({"given_at": 7}, "given_at"),
+        ({"given_at": "2026-02-30T00:00:00Z"}, "given_at"),
     ],
 )
 async def test_a_consent_that_breaks_a_rule_is_named_and_none_is_recorded(
@@ -188,6 +208,23 @@ async def test_a_consent_that_breaks_a_rule_is_named_and_none_is_recorded(
         await desk.record(statement(desk.now - 5), statement(desk.now - 5, **changed))
     assert refused.value.field == f"/consents/1/{field}"
     assert await desk.live() == 0
+
+
+@pytest.mark.parametrize("given", [None, 7, "consent", ["consent"]])
+async def test_a_consent_that_is_no_object_is_named(shop: Shop, given: object) -> None:
+    desk = await opened_desk(shop)
+    with pytest.raises(Invalid) as refused:
+        await desk.record(given)
+    assert refused.value.field == "/consents/0"
+
+
+@pytest.mark.parametrize("channels", [[], "email", ["pigeon"], [["email"]], 7, None])
+async def test_channels_that_are_no_list_of_them_are_named(shop: Shop, channels: object) -> None:
+    desk = await opened_desk(shop)
+    contact = {name: of for name, of in statement(desk.now - 5).items() if name != "fields"}
+    with pytest.raises(Invalid) as refused:
+        await desk.record(contact | {"channels": channels})
+    assert refused.value.field == "/consents/0/channels"
 
 
 _TEXT = {"x-class": "personal", "x-grade": 3, "type": "string"}
