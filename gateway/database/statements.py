@@ -47,10 +47,11 @@ class Text:
         assert compiled.positiontup is not None
         self.sql = str(compiled)
         self.names = tuple(compiled.positiontup)
-        self._laid_out = [compiled.params[name] for name in compiled.positiontup]
-        self._given = [(at, name) for at, name in enumerate(compiled.positiontup) if compiled.params[name] is None]
+        literals = compiled.params  # put together anew each time it is asked for
+        self._laid_out = [literals[name] for name in self.names]
+        self._given = [(at, name) for at, name in enumerate(self.names) if literals[name] is None]
         takes_all = len(self._given) == len(self._laid_out) > 1
-        self.arguments = itemgetter(*compiled.positiontup) if takes_all else self._among_literals
+        self.arguments = itemgetter(*self.names) if takes_all else self._among_literals
 
     def _among_literals(self, given: Mapping[str, Any]) -> list[Any]:
         arguments = self._laid_out.copy()
