@@ -107,14 +107,16 @@ class Earlier:
         about = (row.pseudonym, row.item.recipient, row.item.purpose)
         if (*about, row.evidence_sha256) in self._rejected:
             return RefusedRow(row.line, "evidence", "evidence_rejected")
-        known = self._records[about]
+        known, withdrawals = self._records.get(about, []), self._withdrawals.get(row.pseudonym, [])
+        if not known and not withdrawals and about not in self._merged:
+            return None
         in_dataset = [one for one in known if one.dataset_no == self._dataset.no]
         here = [one for one in in_dataset if one.state not in _OVER]
         if any(one.given_at == row.given_at or _names(one, row.evidence_sha256) for one in here):
             return RefusedRow(row.line, "", "already_recorded")
         withdrawn = [
             int(one["withdrawn_at"])
-            for one in self._withdrawals[row.pseudonym]
+            for one in withdrawals
             if one["recipient_id"] in (ANY, row.item.recipient) and one["purpose"] in (ANY, row.item.purpose)
         ]
         refused = [seconds(one.changed_at) for one in known if one.state is State.REFUSED]
