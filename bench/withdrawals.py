@@ -14,15 +14,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tests.databases import database_on
 from tests.journeys.withdrawing import Found, Race
-from tests.served import empty_database, served
+from tests.served import served
 from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
 
 
 def main(reads: int = 10_000, persons: int = 1_000) -> None:
     """Print the table."""
-    with PostgreSQL() as server, Valkey() as valkey, empty_database(server) as url:
+    with PostgreSQL() as server, Valkey() as valkey, database_on(server) as url:
         found, seconds = asyncio.run(_race(url, valkey.url, reads, persons))
     table = Table("counted", "figure")
     table.add_row("reads, by status", f"{found.reads}, {found.statuses}")

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from itertools import cycle
 from multiprocessing import get_context
@@ -30,7 +29,6 @@ from gateway.vault.providers import LocalKeyring
 from tests.access.world import PLACES
 from tests.alliance import MARKET_SCHEMA, Alliance, populated, prepare, settings_for
 from tests.services import ServiceFailed, free_port
-from tests.services.postgresql import PostgreSQL
 from tests.services.process import listens
 
 _forks = get_context("forkserver")
@@ -191,17 +189,6 @@ class Site:
             await database.close()
         assert [row["idx"] for row in rows] == list(range(size))
         return [json.loads(bytes(row["body"])) | {"_body": bytes(row["body"])} for row in rows]
-
-
-@contextmanager
-def empty_database(server: PostgreSQL) -> Iterator[str]:
-    """The address of a database for one test."""
-    name = f"served_{secrets.token_hex(6)}"
-    server.execute(f"CREATE DATABASE {name}")
-    try:
-        yield server.url(name)
-    finally:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from gateway.identity import Subject
 from gateway.ledger.stored import entries, state
 from gateway.vault.providers import LocalKeyring
 from tests.alliance import MARKET_SCHEMA, PASSPHRASE, PERSONAL_SCHEMA, Alliance, Member, founded
-from tests.services.postgresql import PostgreSQL
+from tests.databases import database_on
 
 ENGINES = ("sqlite", "postgresql")
 PLACES = [
@@ -181,13 +180,8 @@ async def database_settings(request: pytest.FixtureRequest, engine: str) -> Asyn
     if engine == "sqlite":
         yield {}
         return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    name = f"shared_{secrets.token_hex(6)}"
-    server.execute(f"CREATE DATABASE {name}")
-    try:
-        yield {"database_url": server.url(name), "valkey_url": request.getfixturevalue("valkey").url}
-    finally:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database_on(request.getfixturevalue("postgresql")) as url:
+        yield {"database_url": url, "valkey_url": request.getfixturevalue("valkey").url}
 
 
 @asynccontextmanager

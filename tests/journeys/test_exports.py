@@ -11,7 +11,8 @@ import pytest
 
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.verify import verify
-from tests.served import empty_database, served
+from tests.databases import database_on
+from tests.served import served
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
@@ -21,7 +22,7 @@ async def test_of_two_processes_that_approve_an_export_at_once_one_permits_it(
     if engine == "sqlite":
         await _export_by_two(tmp_path)
         return
-    with empty_database(request.getfixturevalue("postgresql")) as url:
+    with database_on(request.getfixturevalue("postgresql")) as url:
         await _export_by_two(tmp_path, database_url=url, valkey_url=request.getfixturevalue("valkey").url)
 
 

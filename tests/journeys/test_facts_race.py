@@ -21,7 +21,8 @@ from gateway.agreements import HoldSubject
 from tests.access.world import PLACES, Deal
 from tests.alliance import MARKET_SCHEMA, Member
 from tests.confiding import confided, done, signed, undertaking
-from tests.served import Site, empty_database, served
+from tests.databases import database_on
+from tests.served import Site, served
 from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
 
@@ -102,7 +103,7 @@ class Facts:
 
 @pytest.fixture
 async def facts(tmp_path: Path, postgresql: PostgreSQL, valkey: Valkey) -> AsyncIterator[Facts]:
-    with empty_database(postgresql) as url:
+    with database_on(postgresql) as url:
         async with served(tmp_path, processes=2, database_url=url, valkey_url=valkey.url, **_PLENTY) as site:
             bank, hotel = site.alliance.members["bank"], site.alliance.members["hotel"]
             secret = MARKET_SCHEMA["properties"]["margin"] | {"x-confidentiality": "financial"}

@@ -33,7 +33,8 @@ from gateway.vault.tables import signing_key
 from gateway.web import web
 from tests.access.world import ENGINES, Deal, Shared, second_process, shared_on
 from tests.alliance import Alliance, Member
-from tests.served import empty_database, served
+from tests.databases import database_on
+from tests.served import served
 
 DAY_S = 86_400
 BY_TWO = {"operator": "anna", "approver": "bert"}
@@ -492,7 +493,7 @@ async def test_a_compromised_key_ends_at_once_with_all_that_it_signed(processes:
 async def test_running_servers_follow_a_command_without_a_restart(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    with empty_database(request.getfixturevalue("postgresql")) as url:
+    with database_on(request.getfixturevalue("postgresql")) as url:
         valkey = request.getfixturevalue("valkey").url
         async with served(tmp_path, processes=2, database_url=url, valkey_url=valkey) as site:
             http = site.alliance.http

@@ -21,7 +21,8 @@ import pytest
 
 from gateway.ledger.merkle import leaf_hash
 from tests.alliance import Member
-from tests.served import Site, empty_database, served
+from tests.databases import database_on
+from tests.served import Site, served
 from tests.services import ComponentMissing, ServiceFailed
 from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
@@ -212,7 +213,7 @@ async def test_a_killed_postgresql_loses_no_answer(
         server = PostgreSQL()
     except ComponentMissing as missing:
         pytest.skip(str(missing))
-    with server, empty_database(server) as url:
+    with server, database_on(server) as url:
         async with served(tmp_path, database_url=url, valkey_url=valkey.url) as site, loaded(site) as load:
             for _ in range(DATABASE_KILLS):
                 await load.answers(CONNECTIONS)

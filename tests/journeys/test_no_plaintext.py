@@ -28,8 +28,9 @@ from gateway.demo.admission import day
 from gateway.members.admission import ScoreSheet, Section
 from tests.alliance import PASSPHRASE, Member
 from tests.confiding import confided, done, file, lasting, no_secrets
+from tests.databases import database_on
 from tests.members.prospects import Prospect
-from tests.served import Site, empty_database, served
+from tests.served import Site, served
 from tests.services.postgresql import PostgreSQL, binaries
 
 MARKET = no_secrets({
@@ -129,7 +130,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     if request.param == "sqlite":
         yield {}
         return
-    with empty_database(request.getfixturevalue("postgresql")) as url:
+    with database_on(request.getfixturevalue("postgresql")) as url:
         yield {"database_url": url, "valkey_url": request.getfixturevalue("valkey").url}
 
 

@@ -19,7 +19,8 @@ import pytest
 
 from tests.access.world import MovableClock
 from tests.alliance import MARKET_SCHEMA, founded
-from tests.served import Site, empty_database, served
+from tests.databases import database_on
+from tests.served import Site, served
 from tests.services import ComponentMissing
 from tests.services.opa import OPA
 from tests.services.postgresql import PostgreSQL
@@ -176,7 +177,7 @@ async def test_without_opa_everything_undecided_is_refused_on_record(
 async def test_without_postgresql_nothing_is_acknowledged_and_nothing_is_lost(
     outage: Outage, own_postgresql: PostgreSQL, valkey: Valkey, tmp_path: Path
 ) -> None:
-    with empty_database(own_postgresql) as url:
+    with database_on(own_postgresql) as url:
         async with reading(tmp_path, database_url=url, valkey_url=valkey.url) as reader:
             hotel = reader.site.alliance.members["hotel"]
             await reader.site.send_operators_home()
@@ -193,7 +194,7 @@ async def test_without_postgresql_nothing_is_acknowledged_and_nothing_is_lost(
 async def test_without_valkey_no_proof_is_believed(
     outage: Outage, own_valkey: Valkey, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    with empty_database(postgresql) as url:
+    with database_on(postgresql) as url:
         async with reading(tmp_path, database_url=url, valkey_url=own_valkey.url) as reader:
             before = len(await reader.entries())
             async with outage(own_valkey):

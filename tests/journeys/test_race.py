@@ -21,7 +21,8 @@ import pytest
 from gateway.identity.jws import thumbprint
 from tests.access.world import PLACES, person
 from tests.alliance import MARKET_SCHEMA, PERSONAL_SCHEMA, Member, new_key, public
-from tests.served import Site, empty_database, served
+from tests.databases import database_on
+from tests.served import Site, served
 
 PEOPLE = 20
 AGREEMENTS = 10
@@ -257,7 +258,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     if request.param == "sqlite":
         yield {}
         return
-    with empty_database(request.getfixturevalue("postgresql")) as url:
+    with database_on(request.getfixturevalue("postgresql")) as url:
         yield {"database_url": url, "valkey_url": request.getfixturevalue("valkey").url}
 
 

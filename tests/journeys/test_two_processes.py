@@ -19,8 +19,9 @@ import pytest
 
 from tests.access.world import PLACES
 from tests.alliance import MARKET_SCHEMA, Member, new_key, public
+from tests.databases import database_on
 from tests.identity.world import JWT_BEARER
-from tests.served import Site, empty_database, served
+from tests.served import Site, served
 from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
 
@@ -77,7 +78,7 @@ class Pair:
 
 @pytest.fixture
 async def pair(tmp_path: Path, postgresql: PostgreSQL, valkey: Valkey) -> AsyncIterator[Pair]:
-    with empty_database(postgresql) as url:
+    with database_on(postgresql) as url:
         async with served(tmp_path, processes=2, database_url=url, valkey_url=valkey.url, **_PLENTY) as site:
             yield Pair(site)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import database_on
 from tests.journeys.withdrawing import Race
-from tests.served import empty_database, served
+from tests.served import served
 from tests.services.postgresql import PostgreSQL
 
 PERSONS = 40
@@ -19,7 +20,7 @@ async def test_no_permit_follows_a_withdrawal_and_everybody_who_received_is_foll
 ) -> None:
     server: PostgreSQL = request.getfixturevalue("postgresql")
     valkey = request.getfixturevalue("valkey").url
-    with empty_database(server) as url:
+    with database_on(server) as url:
         async with served(tmp_path, processes=2, database_url=url, valkey_url=valkey) as site:
             race = await Race.prepared(site, PERSONS)
             await race.run(READS)
