@@ -134,6 +134,11 @@ class Record:
         """The bits of the fields that the person cannot leave out without refusing the item."""
         return self.fields & ~self.optional
 
+    @property
+    def is_a_childs(self) -> bool:
+        """Whether a guardian gives it, or gave it: what a child that is old enough decided is its own."""
+        return self.state is State.GUARDIAN_PENDING or self.guardian is not None or self.age_band == "under_14"
+
     def effective(self, now_s: int) -> State:
         """Where it stands at an instant, by its state and the clock."""
         return effective(

@@ -26,7 +26,6 @@ from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_at
-from gateway.consents.states import State
 from gateway.consents.tables import notice
 from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, NotFound
@@ -138,7 +137,7 @@ class Exporting:
         async with self._database.reading() as reading:
             subjects = [Person(of.owner, one) for one in await subjects_at(reading, *of.person)]
             held = [one for each in subjects for one in await self._records.of_person(reading, *each)]
-            records = [one for one in held if of.behalf != _GUARDIAN or _is_a_childs(one)]
+            records = [one for one in held if of.behalf != _GUARDIAN or one.is_a_childs]
             hidden = {one.id for one in held} - {one.id for one in records}
             datasets = {no: await self._dataset(no) for no in {one.dataset_no for one in records}}
             consents = []
@@ -176,11 +175,6 @@ class Exporting:
         row = await self._database.one(_DATASET, no=no)
         assert row is not None
         return Dataset.of(row)
-
-
-def _is_a_childs(one: Record) -> bool:
-    """Whether a guardian gives it, or gave it: what a child that is old enough decided is its own."""
-    return one.state is State.GUARDIAN_PENDING or one.guardian is not None or one.age_band == "under_14"
 
 
 def _consent(one: Record, of: Dataset, now_ms: int) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Deciding:
         found = {}
         for holder in visit.persons:
             for one in await self._records.of_person(reading, holder.owner, holder.pseudonym):
-                if holder.role is Role.OWN or _is_a_childs(one):
+                if holder.role is Role.OWN or one.is_a_childs:
                     found[one.id] = (one, holder)
         return found
 
@@ -153,7 +153,7 @@ class Deciding:
     async def _give(
         self, change: Change, record: Record, holder: Holder, decision: Decision, told: Mapping[str, Any]
     ) -> State:
-        if _is_a_childs(record) and holder.role is not Role.GUARDIAN:
+        if record.is_a_childs and holder.role is not Role.GUARDIAN:
             raise Conflicting("guardian_only", "For a child under 14 a guardian gives (PIPL Art. 31).")
         if record.state is State.IMPORTED:
             batch = await existing(change.tx, record.collection["batch"])
@@ -199,7 +199,3 @@ class Deciding:
                 await questions.end(change.tx, request_id, "answered", now)
             elif State.DEFERRED in states and State.REQUESTED not in states:
                 await questions.defer(change.tx, request_id, now)
-
-
-def _is_a_childs(record: Record) -> bool:
-    return record.state is State.GUARDIAN_PENDING or record.guardian is not None or record.age_band == "under_14"
