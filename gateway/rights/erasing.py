@@ -31,13 +31,13 @@ class Erasing:
 
     def __init__(self, following: Following) -> None:
         self._following = following
-        self._ended: dict[str, Ended] = {}
+        self._ended: list[Ended] = []
 
     async def ended(self, change: Change, ended: Sequence[Ended]) -> None:
         """Follow each consent that ended to its recipient, as erased."""
-        new = [one._replace(cause=_CAUSE) for one in ended if one.record_id not in self._ended]
-        self._ended.update((one.record_id, one) for one in new)
-        await self._following.ended(change, new)
+        erased = [one._replace(cause=_CAUSE) for one in ended]
+        self._ended += erased
+        await self._following.ended(change, erased)
 
     async def follow(self, change: Change, owner: str, subject: str) -> None:
         """Follow it to everybody else that ever received something of a subject."""
@@ -45,7 +45,7 @@ class Erasing:
         for row in await change.tx.all(_RECEIVED, owner=owner, pseudonym=subject):
             received[row["dataset_no"]].add((row["recipient_id"], row["purpose"]))
         for no, under in sorted(received.items()):
-            ended = [one for one in self._ended.values() if (one.dataset_no, one.pseudonym) == (no, subject)]
+            ended = [one for one in self._ended if (one.dataset_no, one.pseudonym) == (no, subject)]
             told = {one.recipient for one in ended if (one.recipient, one.purpose) in under}
             others = {recipient for recipient, _ in under} - told
             await self._following.queue(change, owner, no, subject, cause=_CAUSE, recipients=others)

@@ -34,7 +34,7 @@ class Following(Protocol):
     """Follows corrections and erasures to everybody who ever received."""
 
     async def ended(self, change: Change, ended: Sequence[Ended]) -> None:
-        """Consents ended: queue each in this change for its recipient, if that ever received."""
+        """Consents ended: queue each, once, in this change for its recipient, if that ever received."""
 
     async def queue(
         self,

@@ -20,5 +20,5 @@ async def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def counter(shared: Shared) -> Counter:
-    """Sixty customers of the bank."""
+    """A hundred customers of the bank."""
     return await Counter.of(shared)

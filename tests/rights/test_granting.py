@@ -7,14 +7,17 @@ from zipfile import ZipFile
 
 import pytest
 
+from gateway.consents.states import Event
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.rights import exporting
-from tests.access.world import person
+from tests.access.world import person, records
 from tests.alliance import PERSONAL_SCHEMA, instant
 from tests.offline.world import Desk
 from tests.rights.world import Counter
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
+DAY_S = 24 * 3600
+PARENT = {"relation": "parent", "verified": "document"}
 CHECKS = {"identity": True, "basis": True, "feasible": True, "others": True}
 
 
@@ -51,6 +54,37 @@ async def test_a_deletion_follows_a_recipient_once_whose_newest_consent_was_neve
     await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00055")
     await counter.granted(55, "deletion")
     assert sorted(cause for _, cause in await counter.followed(55)) == ["erased", "withdrawn"]
+
+
+async def test_a_deletion_is_followed_in_each_dataset_by_what_was_received_there(counter: Counter) -> None:
+    shared, there = counter.shared, await counter.shared.personal([65])
+    await counter.received(65)
+    await counter.bank.consent(there.dataset, shared.hotel, "C00065")
+    assert records(await shared.hotel.get(there.path, await shared.referral_token(there)))
+    await counter.bank.withdraw(there.dataset, "C00065")
+    await counter.granted(65, "deletion")
+    assert sorted(cause for _, cause in await counter.followed(65)) == ["erased", "erased", "withdrawn"]
+
+
+async def test_a_deletion_follows_a_recipient_whose_only_standing_consent_for_another_purpose_was_never_read(
+    counter: Counter,
+) -> None:
+    await counter.received(66)
+    await counter.bank.withdraw(counter.deal.dataset, "C00066")
+    counter.shared.clock.pass_seconds(120)
+    await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00066", purpose="service_delivery")
+    assert (await counter.granted(66, "deletion"))["outcome"]["ended"] == 1
+    assert sorted(cause for _, cause in await counter.followed(66)) == ["erased", "withdrawn"]
+
+
+async def test_a_deletion_follows_once_what_the_clock_and_the_deletion_end(counter: Counter) -> None:
+    birthday = instant(datetime.fromtimestamp(counter.bank.now + 60, UTC))
+    child = {"age_band": "under_14", "turns_14_at": birthday, "guardian": PARENT}
+    await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00067", **child)
+    assert "Person 67" in await counter.names()
+    counter.shared.clock.pass_seconds(60)
+    assert (await counter.granted(67, "deletion"))["outcome"]["ended"] == 1
+    assert await counter.followed(67) == [(counter.shared.hotel.id, "erased")]
 
 
 async def test_what_a_case_keeps_is_restricted_and_deleted_when_the_case_is_decided(counter: Counter) -> None:
@@ -186,11 +220,30 @@ async def test_every_member_that_received_is_asked_once_and_answers_with_ids_tha
     assert (again.status_code, again.json()["code"]) == (409, "already_answered")
 
 
+async def test_a_member_says_no_outcome_but_those_there_are(counter: Counter) -> None:
+    await counter.received(68)
+    request, hotel = await counter.asked(68, "access"), counter.shared.hotel
+    (task,) = [one for one in await counter.tasks(hotel) if one["request"] == request]
+    for wrong in ("gone", "no_longer_asked", None, 7):
+        answer = await counter.post(f"/tasks/{task['id']}/answer", {"outcome": wrong, "text": "x"}, hotel)
+        assert (answer.status_code, answer.json().get("code")) == (400, "unknown_outcome")
+    assert (await counter.call("GET", f"/tasks/{task['id']}", hotel)).json()["state"] == "open"
+
+
+async def test_a_task_of_another_member_looks_like_one_that_never_was(counter: Counter) -> None:
+    await counter.received(69)
+    request = await counter.asked(69, "access")
+    (task,) = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == request]
+    answers = [await counter.call("GET", f"/tasks/{one}", counter.shared.stranger) for one in (task["id"], "0" * 32)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json() == answers[1].json()
+
+
 async def test_a_member_that_answers_nothing_in_time_is_a_breach_candidate_once(counter: Counter) -> None:
     await counter.received(9)
     request = await counter.asked(9, "explanation")
     (task,) = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == request]
-    counter.shared.clock.pass_seconds(40 * 24 * 3600)
+    counter.shared.clock.pass_seconds(40 * DAY_S)
     await counter.rights.settling.run()
     assert await counter.rights.settling.run() == 0
     shown = (await counter.call("GET", f"/tasks/{task['id']}", counter.shared.hotel)).json()
@@ -212,7 +265,7 @@ async def test_what_is_refused_or_taken_back_asks_nobody_any_more(counter: Count
     assert (shown["consents"], shown["records"]) == ([], {})
     late = await counter.post(f"/tasks/{task['id']}/answer", {"outcome": "informed", "text": "x"}, hotel)
     assert (late.status_code, late.json()["code"]) == (409, "already_answered")
-    counter.shared.clock.pass_seconds(40 * 24 * 3600)
+    counter.shared.clock.pass_seconds(40 * DAY_S)
     await counter.rights.settling.run()
     assert (await counter.call("GET", f"/tasks/{task['id']}", hotel)).json()["case"] is None
     assert (await counter.acts(request))[-2:] == ["right_tasks_ended", f"right_{ends}"]
@@ -255,17 +308,44 @@ async def test_whoever_asks_for_another_gets_no_word_that_the_person_wrote(
     counter: Counter, behalf: str, number: int
 ) -> None:
     await counter.received(number)
+    await counter.bank.withdraw(counter.deal.dataset, f"C{number:05}")
     await counter.rights.open(await counter.person(number), "complaint", "我自己的话。", visit="b" * 32)
-    request = await counter.asked(number, "copy", behalf=behalf)
-    subject, answering = await counter.subject(), counter.rights.answering
-    await answering.identify(subject, request, {"method": "document", "staff": "1", "evidence_sha256": "a" * 64})
-    await answering.grant(subject, request, {"text": "已办理。"})
+    request = await _copied(counter, number, behalf)
     data = await counter.exported(request)
     assert "我自己的话。" not in json.dumps(data, ensure_ascii=False)
     assert [one["behalf"] for one in data["requests"]] == [behalf]
     assert {one["request"] for one in data["tasks"]} == {request}
     of_grown_up = 0 if behalf == "guardian" else 1
-    assert (len(data["consents"]), len(data["disclosures"])) == (of_grown_up, of_grown_up)
+    assert [len(data[part]) for part in ("consents", "disclosures", "followed")] == [of_grown_up] * 3
+
+
+async def test_a_guardian_gets_what_guardians_gave_refuse_or_are_asked_and_nothing_that_the_child_gave(
+    counter: Counter,
+) -> None:
+    here, hotel = counter.deal.dataset, counter.shared.hotel
+    await counter.bank.consent(here, hotel, "C00070", age_band="unknown", guardian=PARENT)
+    assert "Person 70" in await counter.names()
+    young = {"age_band": "under_14", "turns_14_at": counter.bank.now + DAY_S}
+    await counter.guardian_asked(70, "service_delivery", Event.REFUSE, **young)
+    await counter.guardian_asked(70, "market_analysis", age_band="unknown")
+    await counter.bank.consent(here, hotel, "C00070", age_band="14_to_17", purpose="personalisation")
+    data = await counter.exported(await _copied(counter, 70, "guardian"))
+    states = {one["purpose"]: one["state"] for one in data["consents"]}
+    assert states == {
+        "customer_referral": "given",
+        "service_delivery": "refused",
+        "market_analysis": "guardian_pending",
+    }
+    assert [one["purpose"] for one in data["disclosures"]] == ["customer_referral"]
+
+
+async def _copied(counter: Counter, number: int, behalf: str) -> str:
+    """Somebody asks for another's copy, shows by which right, and it is granted."""
+    request = await counter.asked(number, "copy", behalf=behalf)
+    subject, answering = await counter.subject(), counter.rights.answering
+    await answering.identify(subject, request, {"method": "document", "staff": "1", "evidence_sha256": "a" * 64})
+    await answering.grant(subject, request, {"text": "已办理。"})
+    return request
 
 
 async def test_a_link_ends_by_time_by_number_and_looks_like_one_that_never_was(

@@ -42,6 +42,17 @@ async def test_a_deletion_ends_shreds_and_follows_both(counter: Counter) -> None
     assert not {"Person 14", "Person 15"} & await counter.names()
 
 
+async def test_a_deletion_follows_what_had_ended_before_of_the_other_alone(counter: Counter) -> None:
+    await counter.received(72)
+    await counter.bank.withdraw(counter.deal.dataset, "C00072")
+    counter.shared.clock.pass_seconds(120)
+    await counter.received(71)
+    await counter.merged(71, 72)
+    await counter.granted(71, "deletion")
+    assert await counter.followed(71) == [(counter.shared.hotel.id, "erased")]
+    assert sorted(cause for _, cause in await counter.followed(72)) == ["erased", "withdrawn"]
+
+
 async def test_what_a_case_keeps_of_the_other_keeps_both_and_both_are_deleted_after_it(counter: Counter) -> None:
     elsewhere = await counter.bank.declare(PERSONAL_SCHEMA)
     await counter.bank.upload(elsewhere, [person(17)])

@@ -14,7 +14,12 @@ import httpx
 from sqlalchemy import bindparam, select
 
 from gateway.cases.keeping import keep, release
+from gateway.catalog.datasets import Datasets
 from gateway.consents.contacts import Address, Holder, Role
+from gateway.consents.notice_text import DISCLOSURE, ItemKey
+from gateway.consents.notices import applicable
+from gateway.consents.record import NewRecord
+from gateway.consents.states import Event
 from gateway.database import Query, Reading
 from gateway.identifiers import random_id
 from gateway.rights.request import Person
@@ -23,6 +28,7 @@ from gateway.rights.tables import rights_request
 from tests.access.world import Deal, Shared, person, records
 from tests.alliance import Member, instant
 
+CUSTOMERS = range(1, 101)
 _ROW = Query(select(rights_request).where(rights_request.c.id == bindparam("id")))
 
 
@@ -35,8 +41,8 @@ class Counter:
 
     @classmethod
     async def of(cls, shared: Shared) -> Counter:
-        """Sixty customers, agreed with the hotel."""
-        return cls(shared, await shared.personal(range(1, 61)))
+        """A hundred customers, agreed with the hotel."""
+        return cls(shared, await shared.personal(CUSTOMERS))
 
     @property
     def rights(self) -> Rights:
@@ -101,6 +107,21 @@ class Counter:
         answer = await self.bank.post(path, await self.bank.token(), said)
         return str(answer.json()["consents"][0]["result"])
 
+    async def guardian_asked(self, number: int, purpose: str, *steps: Event, **who: Any) -> None:
+        """The bank asks a child's guardian whether the hotel may have the name; and what follows."""
+        gateway, hotel, pseudonym = self.shared.gateway, self.shared.hotel, (await self.person(number)).pseudonym
+        dataset = await Datasets(gateway.database, gateway.ledger).owned(await self.subject(), self.deal.dataset)
+        key, fields = ItemKey(hotel.id, purpose, DISCLOSURE), frozenset({"name"})
+        told = await self.bank.notice(dataset.id, hotel, purpose)
+        async with gateway.ledger.changing(self.bank.id, narrows={self.bank.id}) as change:
+            notice = await applicable(change.tx, dataset, key, fields, sha256=told, given_at=self.bank.now)
+            new = NewRecord(dataset=dataset, pseudonym=pseudonym, recipient=hotel.id, purpose=purpose, notice=notice,
+                            fields=fields, **who)  # fmt: skip
+            kept, by = gateway.consents.records, {"client": self.bank.client}
+            record = await kept.propose(change, new, actor=by)
+            for step in (Event.NEED_GUARDIAN, *steps):
+                await kept.act(change, record, step, actor=by)
+
     async def names(self) -> set[str]:
         """Whom the hotel can read now."""
         answer = await self.shared.hotel.get(self.deal.path, await self.shared.referral_token(self.deal))
@@ -162,7 +183,7 @@ class Counter:
 
     async def uploaded(self) -> str:
         """The bank uploads its customers anew; returns the upload."""
-        answer = await self.bank.upload(self.deal.dataset, [person(number) for number in range(1, 61)], "replace")
+        answer = await self.bank.upload(self.deal.dataset, [person(number) for number in CUSTOMERS], "replace")
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
