@@ -89,7 +89,7 @@ class RightsRun:
     async def _open(self, request_id: str, owner: str) -> bool:
         async with self._ledger.changing(owner) as change:
             standing = await existing(change.tx, request_id)
-            if standing.state not in WAITING or standing.case is not None or change.now_ms <= standing.due_at:
+            if standing.state not in WAITING or change.now_ms <= standing.due_at:
                 return False
             unsure = " It was reckoned with a calendar that was not published yet." if standing.provisional else ""
             new = NewCase(
