@@ -103,14 +103,14 @@ class Requests:
     ) -> str:
         _require_known(profile, kind, behalf, language)
         home = await admission(self._database, person.owner)
-        if home is None:
-            raise NotFound
+        assert home is not None, "whoever holds data of persons is a member"
         keys = await self._keyring.unlock(person.owner)
         request_id = random_id()
         sealed = seal_asked(keys, request_id, own_words(text, "/text"))
         async with self._ledger.changing(person.owner) as change:
             waiting = await change.tx.one(_WAITING, owner=person.owner, pseudonym=person.pseudonym)
-            if waiting is not None and waiting["count"] >= MOST_WAITING:
+            assert waiting is not None
+            if waiting["count"] >= MOST_WAITING:
                 raise Conflicting("too_many_requests", f"{MOST_WAITING} requests wait already.", field="/kind")
             due = profile.due(change.now_ms, profile.answer)
             row = {

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from gateway.errors import Conflicting, Invalid, NotFound
-from gateway.rights.states import RightKind
+from gateway.rights.request import decide
+from gateway.rights.states import RightKind, Step
 from tests.rights.world import Counter
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -77,6 +78,18 @@ async def test_a_relative_shows_by_which_right_and_asks_only_what_the_law_lets_r
     assert (await answering.identify(subject, request, papers)).state == "open"
 
 
+async def test_evidence_is_a_sha_256_and_kept_even_where_somebody_asks_for_itself(counter: Counter) -> None:
+    asked = {"dataset": counter.deal.dataset, "subject": "C00061", "kind": "access", "text": "Please."}
+    request = (await counter.post("", asked)).json()["id"]
+    shown = {"method": "document", "staff": "S-17"}
+    for wrong in ("e" * 63, "E" * 64, "", 7):
+        answer = await counter.post(f"/{request}/identity", shown | {"evidence_sha256": wrong})
+        assert (answer.status_code, answer.json().get("field")) == (400, "/evidence_sha256")
+    assert (await counter.post(f"/{request}/identity", shown | {"evidence_sha256": "e" * 64})).status_code == 200
+    entry = (await counter.shared.entries(counter.bank.id))[-1]
+    assert (entry["act"], entry["evidence_sha256"]) == ("right_identified", "e" * 64)
+
+
 async def test_a_refusal_has_reasons_and_tells_where_to_complain_and_to_sue(counter: Counter) -> None:
     request = await counter.asked(36, "access", language="en")
     for body in ({"text": "No."}, {"text": "No.", "reasons": []}, {"text": "No.", "reasons": ["because"]}):
@@ -103,11 +116,37 @@ async def test_a_person_takes_a_request_back_and_nobody_else_does(counter: Count
         await counter.rights.answering.grant(await counter.subject(), request, {"text": "x", "upheld": True})
 
 
+async def test_what_was_decided_about_a_request_that_has_moved_meanwhile_is_refused(counter: Counter) -> None:
+    request, owned = await counter.asked(62, "complaint"), counter.rights.requests.owned
+    seen = await owned(await counter.subject(), request)
+    await counter.rights.retract(await counter.person(62), request, visit="a" * 32)
+    with pytest.raises(Conflicting, match="wrong_state"):
+        async with counter.shared.gateway.ledger.changing(counter.bank.id) as change:
+            await decide(change.tx, seen, Step.ANSWER, {}, "", change.now_ms)
+    assert (await owned(await counter.subject(), request)).state == "retracted"
+
+
 async def test_a_person_cannot_fill_an_owners_list(counter: Counter) -> None:
     for _ in range(8):
         await counter.asked(40, "access")
     with pytest.raises(Conflicting, match="too_many_requests"):
         await counter.asked(40, "access")
+
+
+async def test_nothing_is_asked_about_a_dataset_without_persons(counter: Counter) -> None:
+    asked = {"dataset": await counter.shared.places(), "subject": "PEK", "kind": "access", "text": "x"}
+    answer = await counter.post("", asked)
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_personal")
+
+
+@pytest.mark.parametrize("wrong", ["mars", "", None, 1, [], {}])
+@pytest.mark.parametrize("name", ["profile", "behalf", "language"])
+async def test_a_profile_behalf_or_language_that_is_not_known_is_refused(
+    counter: Counter, name: str, wrong: object
+) -> None:
+    asked = {"dataset": counter.deal.dataset, "subject": "C00063", "kind": "access", "text": "x", name: wrong}
+    answer = await counter.post("", asked)
+    assert (answer.status_code, answer.json().get("field")) == (400, f"/{name}")
 
 
 @pytest.mark.parametrize("name", ["\ud800", "\0", "", "a" * 65, None, []])
@@ -158,6 +197,16 @@ async def test_europe_takes_longer_once_and_china_does_not(counter: Counter) -> 
     assert (await answering.extend(subject, there, "complex")).due_at > before
     with pytest.raises(Conflicting, match="not_extensible"):
         await answering.extend(subject, there, "complex")
+
+
+async def test_a_clock_that_has_run_out_is_not_extended(counter: Counter) -> None:
+    requests = [await counter.asked(64, kind, profile="eu") for kind in ("access", "copy")]
+    answering, subject, clock = counter.rights.answering, await counter.subject(), counter.shared.clock
+    clock.ms = (await counter.rights.requests.owned(subject, requests[0])).due_at
+    assert (await answering.extend(subject, requests[0], "many")).extended
+    clock.ms += 1
+    with pytest.raises(Conflicting, match="not_extensible"):
+        await answering.extend(subject, requests[1], "many")
 
 
 async def test_what_is_late_is_one_breach_candidate_however_often_it_is_looked_at(counter: Counter) -> None:
