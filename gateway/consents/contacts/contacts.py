@@ -50,8 +50,6 @@ _FORGET_PERSONS_TERMS = Query(
         contact_term.c.owner_id == bindparam("owner"), contact_term.c.pseudonym == bindparam("person")
     )
 )
-_KEPT_TERMS = Query(select(contact_term.c.term).where(*_TERMS_OF))
-_VERIFIED_AT = Query(select(contact.c.verified_at).where(*_OF))
 _VERIFY = Query(update(contact).where(*_OF).values(verified_at=bindparam("at", type_=BigInteger)))
 _FOUND = (
     select(contact.c.owner_id, contact.c.pseudonym, contact.c.role)
@@ -124,11 +122,8 @@ class Contacts:
         return Reached(holder, address, key.id, canonical(sealed).decode(), tuple(terms))
 
     async def keep(self, tx: Transaction, reached: Reached, now_ms: int) -> None:
-        """The owner states it now. It takes the place of the former one, and with the same address keeps its proof."""
+        """The owner states it now: it takes the place of the former one, and is trusted from here, not from a code."""
         of = _named(reached.holder, reached.address.channel)
-        kept = {bytes(row["term"]) for row in await tx.all(_KEPT_TERMS, **of)}
-        verified = await tx.one(_VERIFIED_AT, **of)
-        same = verified is not None and any(term in kept for _, term in reached.terms)
         await tx.run(_FORGET_TERMS, **of)
         await tx.run(_FORGET, **of)
         row = {
@@ -137,9 +132,8 @@ class Contacts:
             "role": reached.holder.role.value,
             "channel": reached.address.channel.value,
         }
-        proof = verified["verified_at"] if verified is not None and same else None
         said = {"subject_key_id": reached.key_id, "sealed": reached.sealed, "stated_at": now_ms}
-        await tx.run(_NEW, **row, **said, verified_at=proof)
+        await tx.run(_NEW, **row, **said, verified_at=None)
         await tx.many(_NEW_TERM, [{**row, "key_version": version, "term": term} for version, term in reached.terms])
 
     async def verify(self, tx: Transaction, holder: Holder, channel: Channel, now_ms: int) -> None:
