@@ -62,8 +62,9 @@ async def check(database: Database, clock: Clock, visit: Visit, typed: str) -> b
     async with database.transaction() as tx:
         counted = await tx.run(_TRY, of_visit=visit.id, now=clock())
         row = await tx.one(_KEPT, of_visit=visit.id)
-    if not counted or row is None or row["code_mac"] is None:
+    if not counted:
         raise TooManyAttempts("code_over", "This code is used up or too old.", remedy="Have a new one sent.")
+    assert row is not None
     mac = _mac(visit, code)
     if not hmac.compare_digest(bytes(row["code_mac"]), mac):
         raise Invalid("code_wrong", "That is not the code.", field="code", remedy="Look at the newest message.")

@@ -118,7 +118,8 @@ class Deciding:
                 raise NotFound
             record, holder = about[record_id]
             now = await self._records.get(change.tx, record_id)
-            if now is not None and now.state is State.WITHDRAWN and now.sequence > record.sequence:
+            assert now is not None
+            if now.state is State.WITHDRAWN and now.sequence > record.sequence:
                 outcome[record_id] = now.state  # in this change, as the same person's under another subject
             else:
                 outcome[record_id] = await self._act(change, record, holder, Event.WITHDRAW, told)

@@ -19,7 +19,7 @@ from gateway.consents.contacts import Address, Contacts, Reached, Role
 from gateway.consents.records import Records
 from gateway.consents.states import STEPS, Event
 from gateway.database import Database, Query
-from gateway.errors import GatewayError, Invalid, NotFound
+from gateway.errors import GatewayError, Invalid
 from gateway.ledger import Change, Ledger
 from gateway.members.tables import member
 from gateway.problems import log_unexpected
@@ -98,8 +98,7 @@ class Inviting:
         await self.keep(change, reached, "/guardian" if reached.holder.role is Role.GUARDIAN else "")
         token = await questions.put(change, question, actor)
         row = await change.tx.one(_NAME, id=question.person.owner)
-        if row is None:
-            raise NotFound
+        assert row is not None
         what = Message.GUARDIAN if question.person.role is Role.GUARDIAN else Message.REQUEST
         return Invitation(question, row["name"], token, what)
 
