@@ -5,19 +5,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
 
-from gateway.canonical import canonical, parse
+from gateway.canonical import canonical
 from gateway.catalog.routes import read_body
 from gateway.confidentiality.filing import Filing
+from gateway.confidentiality.reading import JSON, described_body, document_of
 from gateway.consents.asking.requesting import Requesting
 from gateway.database.idempotency import fingerprint
-from gateway.errors import Invalid
 from gateway.identity.subject import Subject
 
 # Annotations are evaluated here, not postponed: FastAPI could not see the caller of each router otherwise.
 Authenticate = Callable[[Request], Awaitable[Subject]]
 
 LONGEST = 64 * 1024
-_JSON = "application/json"
 _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 _TEXT: dict[str, Any] = {"type": "string"}
 _WORDS: dict[str, Any] = {"type": "array", "items": _TEXT}
@@ -71,7 +70,7 @@ def routes(authenticate: Authenticate, requesting: Requesting) -> APIRouter:
         "/datasets/{dataset_id}/consent-requests",
         status_code=status.HTTP_201_CREATED,
         summary="Ask a person for consents",
-        openapi_extra=_described(_REQUEST),
+        openapi_extra=described_body(_REQUEST),
     )
     async def ask(
         request: Request,
@@ -86,36 +85,25 @@ def routes(authenticate: Authenticate, requesting: Requesting) -> APIRouter:
         """
         body = await read_body(request, LONGEST)
         filing = Filing(subject, idempotency_key, fingerprint("POST consent-requests", dataset_id, body))
-        answer = await requesting.ask(filing, dataset_id, _object(body))
-        return Response(answer, status.HTTP_201_CREATED, media_type=_JSON)
+        answer = await requesting.ask(filing, dataset_id, document_of(body))
+        return Response(answer, status.HTTP_201_CREATED, media_type=JSON)
 
     @router.get("/consent-requests/{request_id}", summary="How a request goes")
     async def show(subject: Annotated[Subject, caller], request_id: _Id) -> Response:
         """When it was sent, what became of each item; without the person."""
-        return Response(canonical(await requesting.show(subject, request_id)), media_type=_JSON)
+        return Response(canonical(await requesting.show(subject, request_id)), media_type=JSON)
 
     @router.post(
         "/datasets/{dataset_id}/contacts",
         summary="State how persons are reached",
-        openapi_extra=_described(_CONTACTS),
+        openapi_extra=described_body(_CONTACTS),
     )
     async def state(request: Request, subject: Annotated[Subject, caller], dataset_id: _Id) -> Response:
         """Up to 100; each takes the place of the person's former number or address. Needs `consent`.
 
         With it a person finds its consents by itself. It is trusted for 180 days from here, or from the last code.
         """
-        said = _object(await read_body(request, LONGEST))
-        return Response(canonical(await requesting.state(subject, dataset_id, said)), media_type=_JSON)
+        said = document_of(await read_body(request, LONGEST))
+        return Response(canonical(await requesting.state(subject, dataset_id, said)), media_type=JSON)
 
     return router
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    said = parse(body)
-    if not isinstance(said, dict):
-        raise Invalid("invalid_body", "The body is a JSON object.", field="/")
-    return said
-
-
-def _described(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
