@@ -1,0 +1,117 @@
+"""What deciding leaves alone, when a question is put off, and who decides for whom a guardian must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.consents.asking import Choice, Decision
+from gateway.consents.states import State
+from gateway.errors import Conflicting
+from tests.alliance import PERSONAL_SCHEMA
+from tests.consents.asking.test_asking import DAY_S, child, contacts
+from tests.consents.asking.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+GIVE = Decision(Choice.GIVE)
+CLOSE = Decision(Choice.CLOSE)
+
+
+async def test_refusing_all_leaves_what_was_given(world: World) -> None:
+    phone, made = await world.asked(world.item(), world.contact("sms"))
+    visit = await world.confirmed(phone)
+    [fields, channels] = made["records"]
+    await world.asking.decide(visit, {fields: GIVE})
+    assert await world.asking.refuse_all(visit) == {channels: State.REFUSED}
+    assert sorted(await world.states(made["id"])) == ["given", "refused"]
+
+
+async def test_what_was_withdrawn_before_is_not_withdrawn_again(world: World) -> None:
+    phone, made = await world.asked()
+    visit = await world.give(phone)
+    await world.asking.withdraw(visit, made["records"])
+    before = len(await world.entries())
+    with pytest.raises(Conflicting, match="wrong_state"):
+        await world.asking.withdraw(visit, made["records"])
+    assert len(await world.entries()) == before
+
+
+async def test_what_expired_is_not_withdrawn_beside_what_stands_of_the_same_person(world: World) -> None:
+    item = world.item(expires_after_days=1)
+    phone, made = await world.asked(item)
+    world.clock.pass_seconds(61)
+    again = (await world.ask(phone, item, subject=f"D{phone[-5:]}")).json()
+    pair = {"subject": f"C{phone[-5:]}", "duplicate": f"D{phone[-5:]}"}
+    path = f"/v1/datasets/{world.dataset}/merges"
+    assert (await world.bank.post(path, await world.bank.token(), pair)).status_code == 200
+    [standing, expired] = sorted([*made["records"], *again["records"]])
+    visit = await world.found(phone)
+    await world.asking.confirm(visit, await world.code(visit, phone), {expired: GIVE})
+    world.clock.pass_seconds(DAY_S // 2)
+    visit = await world.found(phone)
+    await world.asking.confirm(visit, await world.code(visit, phone), {standing: GIVE})
+    world.clock.pass_seconds(DAY_S // 2)
+    visit = await world.found(phone)
+    confirmed = await world.asking.confirm(visit, await world.code(visit, phone))
+    with pytest.raises(Conflicting, match="wrong_state"):
+        await world.asking.withdraw(confirmed, [standing, expired])
+    assert await world.asking.withdraw(confirmed, [standing]) == {standing: State.WITHDRAWN}
+
+
+async def test_a_request_is_put_off_once_each_of_its_items_is(world: World) -> None:
+    phone, made = await world.asked(world.item(), world.contact("sms"))
+    visit = await world.visit(phone)
+    told = []
+    for record in made["records"]:
+        await world.asking.decide(visit, {record: CLOSE})
+        told.append(await world.state(made["id"]))
+    assert told == ["open", "deferred"]
+
+
+async def test_what_waits_for_a_guardian_is_not_put_off(world: World) -> None:
+    guardian = world.phone()
+    made = (await child(world, guardian)).json()
+    [record] = made["records"]
+    visit = await world.visit(guardian)
+    assert await world.asking.decide(visit, {record: CLOSE}) == {record: State.GUARDIAN_PENDING}
+    assert await world.state(made["id"]) == "open"
+
+
+async def asked_through(world: World, guardian: str, subject: str) -> Any:
+    """The answer to asking the guardian of somebody of unknown age, in a dataset that is made for children."""
+    dataset = await world.bank.declare(PERSONAL_SCHEMA | {"x-for-children": True})
+    said = {
+        "subject": subject,
+        "notice_sha256": await world.bank.notice(dataset, world.hotel),
+        "language": "en",
+        "items": [world.item()],
+        "age_band": "unknown",
+        "guardian": {"relation": "parent", "channel": "sms", "address": guardian},
+    }
+    answer = await world.bank.post(f"/v1/datasets/{dataset}/consent-requests", await world.bank.token(), said)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def test_of_unknown_age_in_a_dataset_for_children_the_guardian_alone_gives_and_finds_it_again(
+    world: World,
+) -> None:
+    own, guardian = world.phone(), world.phone()
+    subject = f"U{own[-5:]}"
+    made = await asked_through(world, guardian, subject)
+    assert (await contacts(world, (subject, own))).status_code == 200
+    theirs = await world.found(own)
+    with pytest.raises(Conflicting, match="guardian_only"):
+        await world.asking.confirm(theirs, await world.code(theirs, own), dict.fromkeys(made["records"], GIVE))
+    visit = await world.found(guardian)
+    await world.asking.confirm(visit, await world.code(visit, guardian), dict.fromkeys(made["records"], GIVE))
+    again = await world.found(guardian)
+    assert [one.id for one in await world.asking.about(again)] == made["records"]
+
+
+async def test_a_guardian_finds_again_what_it_refused_for_a_child(world: World) -> None:
+    guardian = world.phone()
+    made = (await child(world, guardian)).json()
+    await world.asking.refuse_all(await world.visit(guardian))
+    assert [one.id for one in await world.asking.about(await world.found(guardian))] == made["records"]
