@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,12 @@ async def test_a_link_opens_twenty_times_and_not_after_its_end(database_url: str
         clock.now += 1
         assert await links.find(next(databases), other, clock.now) is None
         assert not await used(other)
+
+
+async def test_a_link_that_leads_to_nobody_opens_nothing(sqlite_database: Database) -> None:
+    async with sqlite_database.transaction() as tx:
+        token = await links.issue(tx, replace(LINK, persons=()), Movable().now)
+    assert await links.find(sqlite_database, token, Movable().now) is None
 
 
 async def test_a_code_of_one_visit_is_worth_nothing_in_another(sqlite_database: Database) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.consents.contacts import Address, Channel, normalised_email, normalised_phone, phone_is_doubtful
+from gateway.consents.contacts.addresses import LONGEST_ADDRESS
 from gateway.errors import Invalid
 
 
@@ -87,6 +88,13 @@ def test_what_is_no_address_is_refused_without_being_quoted(text: str) -> None:
         normalised_email(text)
     assert refused.value.code == "invalid_email"
     assert len(text) < 3 or text not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["13800138000", "a@example.com"])
+def test_what_is_longer_than_any_address_is_not_read_even_where_it_ends_in_blanks(text: str) -> None:
+    assert Address.guessed(text.ljust(LONGEST_ADDRESS))
+    with pytest.raises(Invalid):
+        Address.guessed(text.ljust(LONGEST_ADDRESS + 1))
 
 
 def test_one_box_takes_both_kinds() -> None:
