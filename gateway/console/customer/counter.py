@@ -138,6 +138,10 @@ class Counter:
         )
         await self._asking.decide(visit, {decision.item: chosen})
 
+    async def refuse_all(self, visit: Visit) -> None:
+        """See `Desk`."""
+        await self._asking.refuse_all(visit)
+
     async def withdraw(self, visit: Visit, item: str) -> None:
         """See `Desk`."""
         await self._asking.withdraw(visit, [item])

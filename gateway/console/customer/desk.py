@@ -54,6 +54,9 @@ class Desk(Protocol):
     async def decide(self, visit: Visit, decision: Decision, language: str) -> None:
         """Enter one answer, given in a language."""
 
+    async def refuse_all(self, visit: Visit) -> None:
+        """Say no to whatever waits for an answer; there is no such thing for a yes."""
+
     async def record(self, visit: Visit, language: str) -> Record:
         """Everything about this customer's consents, as it stands at this instant."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from gateway.access.disclosures import Disclosure, Disclosures
 from gateway.clock import Clock, seconds
 from gateway.consents.asking import Visit
+from gateway.consents.asking.deciding import ASKED
 from gateway.consents.consents import Consents
 from gateway.consents.contacts import Holder, Role
 from gateway.consents.following import Following, Progress
@@ -115,7 +116,7 @@ class Gathering:
 
     def _asked(self, about: Iterable[Record]) -> list[Record]:
         now_s = seconds(self._clock())
-        return [one for one in about if one.effective(now_s) in shown.ASKED]
+        return [one for one in about if one.effective(now_s) in ASKED]
 
     def _copied(self, record: Record, told: Told) -> dict[str, object]:
         same = ("id", "owner", "recipient", "purpose", "kind", "notice_sha256", "language", "given_at", "expires_at")

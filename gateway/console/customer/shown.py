@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.access.disclosures import Disclosure
 from gateway.clock import MILLISECONDS
+from gateway.consents.asking.deciding import ASKED
 from gateway.consents.following import Progress
 from gateway.consents.notice import Notice
 from gateway.consents.past import COOL_DOWN_S
@@ -18,9 +19,6 @@ from gateway.console.customer.words import WORDS, say
 
 LANGUAGE_TAGS: Final = {"en": "en", "zh": "zh-CN"}
 """The pages' languages, as notices and messages name them."""
-
-ASKED: Final = frozenset({State.REQUESTED, State.DEFERRED, State.GUARDIAN_PENDING, State.IMPORTED})
-"""Where an answer can be given."""
 
 _DAY_S: Final = 86_400
 _NEVER_GIVEN: Final = ASKED | {State.REFUSED, State.LAPSED, State.DRAFT}

@@ -30,6 +30,7 @@ def handlers() -> list[tuple[str, str, Handler]]:
     return [
         ("GET", "/question", _question),
         ("POST", "/question", _decide),
+        ("POST", "/refuse-all", _refuse_all),
         ("GET", "/overview", _overview),
         ("POST", "/withdraw", _withdraw),
         ("POST", "/withdraw-all", _withdraw_all),
@@ -68,6 +69,12 @@ async def _decide(guest: Guest) -> Response:
     await guest.desk.decide(visit, decision, guest.language)
     left = [one for one in items if one.id != item.id and not one.put_off]
     return onward("question" if left else "overview", _DONE[decision.answer])
+
+
+async def _refuse_all(guest: Guest) -> Response:
+    await guest.form_of_visit()
+    await guest.desk.refuse_all(await guest.visit())
+    return onward("overview", _DONE[Answer.REFUSE])
 
 
 def _decision(item: Item, form: Mapping[str, str]) -> Decision:

@@ -95,6 +95,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Decisions that wait for you: {count}. Each stands for itself.",
         "待您决定的事项共 {count} 项，各项互相独立。",
     ),
+    "refuse_all": ("No to everything", "全部不同意"),
+    "refuse_all_hint": ("Answers every question on this page with no.", "对本页全部事项选择不同意。"),
     "question_none": ("Nothing waits for your decision.", "没有需要您决定的事项。"),
     "item_disclosure": ("May {recipient} receive data about you?", "是否同意{recipient}接收您的个人信息？"),
     "item_contact": ("May {recipient} contact you?", "是否同意{recipient}与您联系？"),

@@ -102,6 +102,7 @@ class FakeDesk:
     open_questions: list[str] = field(default_factory=lambda: ["disclosure-1", "contact-1"])
     holdings: list[Holding] = field(default_factory=lambda: [_holding("old-1", "air"), _holding("old-2", "hotel")])
     decisions: list[Decision] = field(default_factory=list)
+    refused_at_once: list[str] = field(default_factory=list)
     more: tuple[Line, ...] = ()
     put_off: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
@@ -157,6 +158,10 @@ class FakeDesk:
         self.open_questions.remove(decision.item)
         if decision.answer is Answer.GIVE:
             self.holdings.append(_holding(decision.item, "hotel"))
+
+    async def refuse_all(self, visit: Visit) -> None:
+        self.refused_at_once += self.open_questions
+        self.open_questions.clear()
 
     async def record(self, visit: Visit, language: str) -> Record:
         said = _TEXTS[language]

@@ -178,6 +178,24 @@ async def test_what_was_put_off_waits_and_keeps_nobody_from_going_on(someone: Vi
     assert "Something waits for your decision" in page
 
 
+async def test_everything_that_is_asked_is_refused_by_one_press_and_nothing_is_given_by_one(
+    someone: Visitor, desk: FakeDesk
+) -> None:
+    """PIPL Art. 14: a yes is for one item, by itself."""
+    seen = await someone.come()
+    assert seen.text.count('value="give"') == len(desk.open_questions) == 2
+    assert 'action="/my/refuse-all"' in seen.text
+    page = (await someone.press("/my/refuse-all")).text
+    assert "<h1>Who has what</h1>" in page
+    assert "Your no is recorded" in page
+    assert (desk.refused_at_once, desk.decisions) == (["disclosure-1", "contact-1"], [])
+
+
+async def test_where_one_thing_is_asked_its_own_no_is_enough() -> None:
+    async with visiting(FakeDesk(open_questions=["disclosure-1"])) as someone:
+        assert "/my/refuse-all" not in (await someone.come()).text
+
+
 async def test_a_box_of_another_item_is_no_answer(someone: Visitor, desk: FakeDesk) -> None:
     await someone.come()
     answer = await someone.press(

@@ -165,6 +165,17 @@ async def test_a_refusal_is_kept_and_nobody_may_ask_again_for_a_while(world: Wor
     assert (await world.ask(phone)).status_code == 409
 
 
+async def test_a_no_to_everything_refuses_each_item_that_is_asked(world: World) -> None:
+    phone, _ = await world.asked(world.item(), world.contact("sms"))
+    async with _visitor(world) as visitor:
+        await _come(world, visitor, phone)
+        page = (await visitor.press("/my/refuse-all")).text
+        assert "Your no is recorded" in page
+        assert "Something waits for your decision" not in page
+        copy = json.loads((await visitor.get("/my/record.json")).content)
+    assert {one["kind"]: one["state"] for one in copy["consents"]} == {"disclosure": "refused", "contact": "refused"}
+
+
 async def _requests(world: World, *kinds: str) -> dict[str, str]:
     """The bank's requests of these kinds, the newest of each."""
     page = await world.bank.get("/v1/rights?limit=100", await world.bank.token())
