@@ -86,9 +86,10 @@ class Asking:
     async def look(self, token: str) -> Link | None:
         """What a link is for, for the page that asks whether to open it; leaves no trace. None where it opens nothing.
 
-        Unknown, expired, used and worn out links look alike.
+        Unknown, expired, used and worn out links look alike, and those that lead to nobody.
         """
-        return await links.find(self._database, token, self._clock())
+        link = await links.find(self._database, token, self._clock())
+        return link if link is not None and await self._led(self._database, link) else None
 
     async def open(self, token: str, browser: Browser) -> Opened:
         """Begin a visit, by a person's own act. It decides nothing; each item keeps that it was served.

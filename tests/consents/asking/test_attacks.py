@@ -229,6 +229,14 @@ async def test_a_visit_ends_once_its_number_turns_out_to_be_anothers(world: Worl
     assert await world.asking.visit(opened.cookie) is None
 
 
+async def test_a_link_to_a_number_that_turns_out_to_be_anothers_does_not_say_who_sent_it(world: World) -> None:
+    phone, _ = await world.asked()
+    link = world.box.link(phone)
+    assert await world.asking.look(link) is not None
+    await corrected(world, phone)
+    assert await world.asking.look(link) is None
+
+
 @pytest.mark.parametrize("choice", Choice)
 async def test_whoever_has_the_wrong_number_decides_nothing_after_its_correction(world: World, choice: Choice) -> None:
     phone, made = await world.asked()
