@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, LargeBinary, Text, and_, bindparam, insert, s
 
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.request import AccessRequest
-from gateway.agreements.agreement import rfc3339
+from gateway.agreements.agreement import Agreement, rfc3339
 from gateway.agreements.agreements import Agreements
 from gateway.agreements.fields import matching
 from gateway.bundles.composing import NOTHING, Bundle, PriceList, Product, compose
@@ -27,7 +27,7 @@ from gateway.bundles.tables import bundle, bundle_rules
 from gateway.canonical import canonical
 from gateway.catalog.subject_keys import subject_keys
 from gateway.catalog.tables import dataset, record, upload
-from gateway.clock import Clock
+from gateway.clock import Clock, seconds
 from gateway.consents.notice_text import PERSONALISATION
 from gateway.database import Database, Query, Row
 from gateway.errors import NotFound, TooLarge
@@ -121,7 +121,7 @@ class Bundles:
         `Conflicting`, whomever it is for, where a product is listed at two prices.
         """
         found = await self._agreements.visible(subject.member, wish.agreement)
-        if not wish.personal and (found.terms is None or found.terms.term_for(wish.dataset) is None):
+        if not wish.personal and not _covers(found, wish.dataset, seconds(self._clock())):
             raise NotFound  # nothing is read, so nothing but this keeps a bundle from persons of another dataset
         owner = found.owner
         rules_id, version, rules = await self._rule_sets.active(self._database, subject.member)
@@ -216,6 +216,12 @@ class Bundles:
 def record_of(value: Any, at: str) -> str:
     """A record's id in a body."""
     return matching(value, at, RECORD)
+
+
+def _covers(found: Agreement, dataset_id: str, now_s: int) -> bool:
+    """Whether the agreement is in force at an instant, and names the dataset."""
+    terms = found.terms if found.in_force_at(now_s) else None
+    return terms is not None and terms.term_for(dataset_id) is not None
 
 
 def _bound(bundle_id: str, owner: str) -> bytes:

@@ -166,9 +166,24 @@ async def test_no_bundle_is_kept_for_a_person_of_a_dataset_that_is_not_agreed_on
     assert (await bank.upload(secret, [{"customer_no": "C1", **PEOPLE["C1"]}])).status_code == 201
     [row] = await world.shared.gateway.database.all(_RECORDS, dataset=secret)
     before = await world.explained("C1")
-    for personal in (True, False):
+    for personal, status in ((True, 403), (False, 404)):
         answer = await world.ask(bytes(row["id"]).hex(), dataset=secret, personal=personal)
-        assert answer.status_code in (403, 404), answer.text
+        assert answer.status_code == status, answer.text
+    assert (await world.shared.last_access())["dataset"] == secret, "what was asked for is on record"
+    assert await world.explained("C1") == before
+
+
+async def test_no_bundle_is_kept_under_an_agreement_that_is_not_in_force(world: Offering) -> None:
+    bank, hotel = world.shared.bank, world.shared.hotel
+    terms = {"purposes": ["personalisation"]}
+    drafted, _ = await bank.draft(hotel, world.people.dataset, ["likes"], **terms)
+    ended = await bank.agree(hotel, world.people.dataset, ["likes"], **terms)
+    assert (await world.ask("C1", personal=False, agreement=ended)).status_code == 200
+    await bank.post(f"/v1/agreements/{ended}/termination", await bank.token())
+    before = await world.explained("C1")
+    for agreement in (drafted, ended):
+        answer = await world.ask("C1", personal=False, agreement=agreement)
+        assert answer.status_code == 404, answer.text
     assert await world.explained("C1") == before
 
 
