@@ -103,6 +103,35 @@ async def test_the_switch_is_one_for_every_subject_that_is_the_person(world: Off
     assert [(await world.made(one))["personal"] for one in TWINS] == [False, False]
 
 
+@pytest.mark.parametrize("off", ["no", 0, None])
+async def test_a_switch_is_turned_by_true_or_false_alone(world: Offering, off: Any) -> None:
+    bank, said = world.shared.bank, {"dataset": world.people.dataset, "subject": "C1"}
+    answer = await bank.post("/v1/bundles/switch", await bank.token(), said | {"off": off})
+    assert (answer.status_code, answer.json()["field"]) == (400, "/off")
+    person = (await world.shared.gateway.keyring.unlock(bank.id)).pseudonym("C1")
+    assert not await world.shared.gateway.bundling.persons.is_off(bank.id, person)
+
+
+@pytest.mark.parametrize("personal", ["no", 0, None])
+async def test_a_wish_that_does_not_say_clearly_whether_data_is_looked_at_is_refused(
+    world: Offering, personal: Any
+) -> None:
+    answer = await world.ask("C1", personal=personal)
+    assert (answer.status_code, answer.json()["field"]) == (400, "/personal")
+
+
+async def test_the_document_of_the_interface_requires_what_a_wish_cannot_do_without(world: Offering) -> None:
+    wish = {"agreement": world.people.agreement, "dataset": world.people.dataset, "record": world.ids["C1"]}
+    document = (await world.shared.alliance.http.get("/v1/openapi.json")).json()
+    described = document["paths"]["/v1/bundles"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert described["required"] == list(wish)
+    hotel, token = world.shared.hotel, await world.token()
+    assert (await hotel.post("/v1/bundles", token, wish)).status_code == 200
+    for name in wish:
+        less = {one: value for one, value in wish.items() if one != name}
+        assert (await hotel.post("/v1/bundles", token, less)).json()["field"] == f"/{name}"
+
+
 async def test_the_owner_tells_its_customer_what_was_offered_and_why(world: Offering) -> None:
     await world.consent("C2")
     made = await world.made("C2")
@@ -216,6 +245,13 @@ async def test_a_rule_set_that_looks_at_a_price_is_not_drafted(world: Offering) 
 async def test_a_list_that_is_too_long_is_refused(world: Offering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles_module, "MOST_PRODUCTS", 3)
     assert (await world.ask("C1")).status_code == 413
+
+
+async def test_what_a_source_gives_no_number_as_its_price_is_left_out_and_the_rest_is_offered(world: Offering) -> None:
+    [source] = world.rules()["products"]
+    await world.in_force(products=[source | {"price": "name"}, source])
+    assert shown(await world.made("C1", personal=False)) == ["A1", "B2", "C3"]
+    await world.in_force()
 
 
 async def test_a_list_with_a_product_at_two_prices_is_refused_before_anything_of_a_person_is_read(

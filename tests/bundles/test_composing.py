@@ -122,6 +122,12 @@ def test_who_shows_nothing_is_never_worse_off(profile: Mapping[str, Any]) -> Non
     assert sorted(one.product.code for one in with_data.items) == sorted(one.product.code for one in without.items)
 
 
+def test_a_rule_that_moved_nothing_on_offer_has_no_part() -> None:
+    made = compose(_rules(size=1), _ALL, {"likes": "wellness", "children": 2})
+    assert [one.product.code for one in made.items] == ["B2"]
+    assert (made.fields_used, set(made.words)) == (("likes",), {"LIKES_WELLNESS"})
+
+
 @given(_profiles)
 def test_only_preferences_that_a_rule_looks_at_have_a_part(profile: Mapping[str, Any]) -> None:
     seen = {name: value for name, value in profile.items() if name in ("likes", "children")}
@@ -151,6 +157,8 @@ def test_what_has_no_price_is_not_offered() -> None:
         ("/rules/0/prefer/field", {"rules": [RULES[0] | {"prefer": {"field": "price", "in": [1]}}]}),
         ("/rules/0/when/field", {"rules": [RULES[0] | {"when": {"field": "income", "in": [1]}}]}),
         ("/rules/0/when/in/0", {"rules": [RULES[0] | {"when": {"field": "likes", "in": [0.5]}}]}),
+        ("/rules/0/when/in/0", {"rules": [RULES[0] | {"when": {"field": "likes", "in": [None]}}]}),
+        ("/rules/0/prefer/in/1", {"rules": [RULES[0] | {"prefer": {"field": "category", "in": ["spa", ["city"]]}}]}),
         ("/rules/0/weight", {"rules": [RULES[0] | {"weight": -1}]}),
         ("/rules/0/words/zh-CN", {"rules": [RULES[0] | {"words": {"en": "Only English"}}]}),
         ("/rules/0/discount", {"rules": [RULES[0] | {"discount": 5}]}),
