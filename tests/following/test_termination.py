@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, bindparam, insert, select
 
+from gateway.clock import seconds
 from gateway.consents.followers import Ended
 from gateway.consents.states import Event, State
+from gateway.consents.tables import consent, consent_record
+from gateway.database import Query
+from gateway.identifiers import random_id
 from tests.confiding import done
 from tests.following.world import Followed
 
@@ -47,12 +52,36 @@ async def ends(followed: Followed, of: Ended) -> list[dict[str, Any]]:
     return await followed.of_consent(of.record_id)
 
 
-async def corrected(followed: Followed, of: Ended) -> str:
-    """The person's data is corrected; the follow-up of that."""
+async def acts(followed: Followed, of: Ended, event: Event) -> list[dict[str, Any]]:
+    """Its record takes a step; every follow-up there is of it."""
+    gateway = followed.shared.gateway
+    async with gateway.ledger.changing(of.owner, narrows={of.owner}) as change:
+        await gateway.consents.records.act(change, of.record_id, event, actor={"customer": "page"})
+    return await followed.of_consent(of.record_id)
+
+
+async def corrected(followed: Followed, of: Ended, cause: str = "corrected") -> str:
+    """What is held of the person is corrected, or erased; the follow-up of that."""
     gateway = followed.shared.gateway
     async with gateway.ledger.changing(of.owner) as change:
-        [follow_up] = await gateway.following.queue(change, of.owner, of.dataset_no, of.pseudonym, "corrected")
+        [follow_up] = await gateway.following.queue(change, of.owner, of.dataset_no, of.pseudonym, cause)
     return follow_up
+
+
+async def before_events(followed: Followed, of: Ended) -> Ended:
+    """A later consent of the person's, withdrawn, as revision 0013 of the schema found it: its record has no event."""
+    gateway, older = followed.shared.gateway, of._replace(record_id=random_id())
+    differs: dict[Table, dict[str, Any]] = {
+        consent: {"disclosed_at": gateway.clock() + 1, "ended_at": seconds(gateway.clock()), "end_kind": "withdrawn"},
+        consent_record: {"sequence": 0, "state": "withdrawn", "notice_id": None, "due_at": None},
+    }
+    async with gateway.database.transaction() as tx:
+        for table, said in differs.items():
+            row = await tx.one(Query(select(table).where(table.c.id == bindparam("id"))), id=of.record_id)
+            assert row is not None
+            alike = {column.name: row[column.name] for column in table.columns}
+            await tx.run(Query(insert(table)), **alike | said | {"id": older.record_id})
+    return older
 
 
 async def complied(followed: Followed, follow_up: str, body: dict[str, Any]) -> list[str]:
@@ -70,13 +99,40 @@ async def complied(followed: Followed, follow_up: str, body: dict[str, Any]) -> 
 async def test_the_second_receipt_comes_with_the_end_of_a_consent_and_with_no_correction_before(
     followed: Followed,
 ) -> None:
-    gateway = followed.shared.gateway
     of = await read_once(followed, 51)
     assert await complied(followed, await corrected(followed, of), CORRECTED) == ["given"]
-    async with gateway.ledger.changing(of.owner, narrows={of.owner}) as change:
-        await gateway.consents.records.act(change, of.record_id, Event.WITHDRAW, actor={"customer": "page"})
-    [row] = [one for one in await followed.of_consent(of.record_id) if one["cause"] == "withdrawn"]
+    [row] = [one for one in await acts(followed, of, Event.WITHDRAW) if one["cause"] == "withdrawn"]
     assert set(await complied(followed, row["id"], DELETED)) == {"given", "withdrawn", "complied"}
+
+
+@pytest.mark.parametrize(("number", "held"), [(56, False), (57, True)])
+async def test_while_the_consent_stands_or_can_stand_again_there_is_no_second_receipt(
+    followed: Followed, number: int, held: bool
+) -> None:
+    of = await read_once(followed, number)
+    [amended] = await ends(followed, of._replace(cause="amended"))
+    if held:
+        await acts(followed, of, Event.HOLD)
+    assert "complied" not in await complied(followed, amended["id"], DELETED)
+    [row] = [one for one in await acts(followed, of, Event.WITHDRAW) if one["cause"] == "withdrawn"]
+    assert (await complied(followed, row["id"], DELETED)).count("complied") == 1
+
+
+async def test_what_is_asked_after_the_second_receipt_is_complied_with_and_adds_no_third(followed: Followed) -> None:
+    of = await read_once(followed, 58)
+    [row] = await acts(followed, of, Event.WITHDRAW)
+    receipts = await complied(followed, row["id"], DELETED)
+    assert receipts.count("complied") == 1
+    assert await complied(followed, await corrected(followed, of, "erased"), DELETED) == receipts
+
+
+async def test_a_consent_that_ended_before_there_were_events_is_complied_with_without_a_receipt(
+    followed: Followed,
+) -> None:
+    older = await before_events(followed, await read_once(followed, 59))
+    follow_up = await corrected(followed, older, "erased")
+    assert [one["id"] for one in await followed.of_consent(older.record_id)] == [follow_up]
+    assert await complied(followed, follow_up, DELETED) == []
 
 
 async def test_a_correction_of_what_was_used_up_takes_no_receipt_from_its_withdrawal(followed: Followed) -> None:
