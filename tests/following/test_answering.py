@@ -9,6 +9,7 @@ import pytest
 
 from gateway.consents.following.settling import FollowUpRun
 from gateway.consents.following.states import Deadlines
+from gateway.consents.following.views import BY_ID
 from gateway.consents.states import Event
 from tests import notices
 from tests.access.world import second_process
@@ -47,6 +48,17 @@ async def test_it_is_acknowledged_complied_with_and_verified_each_on_record(foll
     assert [one["state"] for one in await followed.of_consent(consent)] == ["verified"]
 
 
+async def test_who_is_named_by_a_second_acknowledgement_is_on_record(followed: Followed) -> None:
+    consent, follow_up = await ended(followed, 34)
+    laundry = {"name": "Laundry Ltd"}
+    for onward in ([], [laundry], [laundry]):
+        answer = await followed.answer(followed.shared.hotel, follow_up, "acknowledgement", {"onward": onward})
+        assert answer.status_code == 200, answer.text
+    entries = [one for one in await followed.entries("withdrawal_acknowledged") if one["follow_up"] == follow_up]
+    [named] = [one["id"] for one in await followed.of_consent(consent) if one["named_in"]]
+    assert [one["onward"] for one in entries] == [[], [named]]
+
+
 async def test_the_same_answer_again_changes_nothing_and_another_one_is_refused(followed: Followed) -> None:
     hotel = followed.shared.hotel
     _, follow_up = await ended(followed, 22)
@@ -72,6 +84,8 @@ async def test_the_same_answer_again_changes_nothing_and_another_one_is_refused(
         ({"how": "deleted", "proof": {"text": " "}}, "/proof/text"),
         ({"how": "retained"}, "/legal"),
         ({"how": "never_received", "legal": "Art. 1"}, "/legal"),
+        ({"how": "never_received", "onward": {}}, "/onward"),
+        ({"how": "never_received", "onward": 7}, "/onward"),
         ({"how": "never_received", "onward": [{"member": "hotel"}]}, "/onward/0"),
         ({"how": "never_received", "onward": [{"name": "x", "member": "0" * 32}]}, "/onward/0"),
         ({"how": "never_received", "onward": [{"name": "x"}] * 51}, "/onward"),
@@ -110,6 +124,8 @@ async def test_nobody_else_answers_or_verifies_and_to_everybody_else_there_is_no
     ):
         answer = await followed.answer(member, follow_up, what, DELETED if what == "compliance" else {})
         assert (answer.status_code, answer.json()) == (404, nothing.json()), (member.name, what)
+    unknown = await followed.answer(bank, "0" * 32, "verification")
+    assert (unknown.status_code, unknown.json()) == (404, nothing.json())
     assert await followed.owed(stranger) == []
     assert await followed.owed(hotel, role="owner", consent=consent) == []
 
@@ -204,6 +220,22 @@ async def test_reminders_come_together_at_half_and_four_fifths_and_at_the_end(fo
         counts += [one["data"]["count"] for one in followed.inbox.said() if one["type"] == "consent.reminder"]
         followed.inbox.received.clear()
     assert counts == [2, 2]  # 80 and 95 per cent fall into one day
+
+
+async def test_who_has_answered_by_the_time_a_reminder_is_written_is_not_reminded(followed: Followed) -> None:
+    await clear(followed)
+    hotel, gateway = followed.shared.hotel, followed.shared.gateway
+    deal = await followed.received(35, 36)
+    consents = [await followed.withdraw(deal, number) for number in (35, 36)]
+    rows = [await gateway.database.one(BY_ID, id=(await followed.of_consent(one))[0]["id"]) for one in consents]
+    seen = [row for row in rows if row is not None]
+    followed.shared.clock.pass_seconds((seen[0]["comply_by"] - followed.shared.clock()) // 1000)
+    assert (await followed.answer(hotel, seen[0]["id"], "compliance", DELETED)).status_code == 200
+    remind, to = gateway.following.settling._remind, (seen[0]["alliance_id"], hotel.id)
+    assert [await remind(*to, seen), await remind(*to, seen)] == [True, False]
+    await followed.tell()
+    [reminder] = [one["data"] for one in followed.inbox.said() if one["type"] == "consent.reminder"]
+    assert [one["id"] for one in reminder["withdrawals"]] == [seen[1]["id"]]
 
 
 async def clear(followed: Followed) -> None:

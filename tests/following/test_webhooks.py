@@ -145,6 +145,36 @@ async def test_an_address_into_our_own_network_is_refused(followed: Followed, ur
     assert known.json()["uri"] == followed.inbox.uri
 
 
+async def test_a_member_that_named_no_address_has_none(followed: Followed) -> None:
+    bank = followed.shared.bank
+    assert (await bank.get("/v1/withdrawals/address", await bank.token())).status_code == 404
+
+
+async def test_a_message_that_is_taken_moves_no_follow_up_of_another(followed: Followed) -> None:
+    deal = await followed.received(9, 10)
+    states = []
+    for number, deaf in ((9, True), (10, False)):
+        followed.inbox.deaf = deaf
+        consent = await followed.withdraw(deal, number)
+        await followed.tell()
+        states.append((consent, "failed" if deaf else "delivered"))
+    for consent, state in states:
+        assert [one["state"] for one in await followed.of_consent(consent)] == [state]
+
+
+@pytest.mark.parametrize(("number", "deaf"), [(11, False), (12, True)])
+async def test_a_message_that_comes_behind_the_answer_leaves_the_answer(
+    followed: Followed, number: int, deaf: bool
+) -> None:
+    deal = await followed.received(number)
+    [row] = await followed.of_consent(await followed.withdraw(deal, number))
+    await followed.answer(followed.shared.hotel, row["id"], "acknowledgement")
+    followed.inbox.deaf = deaf
+    await followed.tell()
+    assert [headers["webhook-id"] for headers, _ in followed.inbox.received] == [row["id"]]
+    assert [one["state"] for one in await followed.of_consent(row["consent"])] == ["acknowledged"]
+
+
 async def test_without_an_address_it_is_left_to_the_calendar_on_record(followed: Followed) -> None:
     hotel = followed.shared.hotel
     assert (await hotel.call("DELETE", "/v1/withdrawals/address", await hotel.token())).status_code == 204
