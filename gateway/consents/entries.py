@@ -53,6 +53,13 @@ def merged_entry(subject: Subject, dataset: Dataset, ids: Sequence[str]) -> Draf
     return Draft(log=dataset.owner, kind=Kind.CONSENT, facts=facts)
 
 
+def separated_entry(subject: Subject, dataset: Dataset) -> Draft:
+    """Two subjects that had been merged by mistake."""
+    return Draft(
+        log=dataset.owner, kind=Kind.CONSENT, facts={"act": "persons_separated", **_common(subject, dataset, [])}
+    )
+
+
 def overtaken_entry(owner: str, actor: Mapping[str, str], ids: Sequence[str]) -> Draft:
     """Consents that the clock ended."""
     facts = {"act": "consents_overtaken", "actor": dict(actor), **_named(ids)}

@@ -2,7 +2,7 @@
 
 Both keep their pseudonyms, records and proofs. Whatever the person withdrew or refused as the one does not stand as
 the other either, unless it was given later, and whatever it withdraws from then on is withdrawn as both; a consent as
-the one gives nothing as the other.
+the one gives nothing as the other. Two that were merged by mistake are separated again, and what ended stays ended.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from sqlalchemy import bindparam, select
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.clock import seconds
-from gateway.consents.entries import merged_entry
+from gateway.consents.entries import merged_entry, separated_entry
 from gateway.consents.notice_text import CONTACT
 from gateway.consents.past import keep_withdrawal_at
 from gateway.consents.record import Record
 from gateway.consents.records import Records
-from gateway.consents.same_person import link, subjects_of
+from gateway.consents.same_person import link, subjects_of, unlink
 from gateway.consents.states import STEPS, Event, State
 from gateway.consents.tables import withdrawal
 from gateway.database import Query
-from gateway.errors import Invalid
+from gateway.errors import Conflicting, Invalid
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.vault.keyring import KeyRing
@@ -60,13 +60,7 @@ class Merging:
         They stand for whoever else is one of the two by an earlier merge. Answers with the consents that ended by it.
         Twice changes nothing.
         """
-        subject.require("withdraw")
-        dataset = await self._datasets.owned(subject, dataset_id)
-        keys = await self._keyring.unlock(dataset.owner)
-        one = keys.pseudonym(dataset.subject_of(person))
-        other = keys.pseudonym(dataset.subject_of(duplicate, "/duplicate"))
-        if one == other:
-            raise Invalid("invalid_subject", "They are one subject already.", field="/duplicate")
+        dataset, one, other = await self._named(subject, dataset_id, person, duplicate)
         async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
             subjects = [same for half in (one, other) for same in await subjects_of(change.tx, dataset.no, half)]
             of_subject = {same: await self._barriers(change, dataset, same) for same in subjects}
@@ -79,6 +73,34 @@ class Merging:
             await link(change, dataset.no, one, other)
             change.enter(merged_entry(subject, dataset, sorted(ended)))
         return orjson.dumps({"dataset": dataset.id, "withdrawn": sorted(ended)})
+
+    async def separate(self, subject: Subject, dataset_id: str, *, person: str, duplicate: str) -> None:
+        """Have each of two merged subjects decide for itself alone from now on; needs the action `withdraw`.
+
+        What ended while they were one stays ended, and can be given anew. `Conflicting` where these two were not
+        merged with each other.
+        """
+        dataset, one, other = await self._named(subject, dataset_id, person, duplicate)
+        async with self._ledger.changing(dataset.owner) as change:
+            if not await unlink(change, dataset.no, one, other):
+                raise Conflicting(
+                    "not_merged",
+                    "These two were not merged with each other.",
+                    field="/duplicate",
+                    remedy="Name the two that one merge named.",
+                )
+            change.enter(separated_entry(subject, dataset))
+
+    async def _named(self, subject: Subject, dataset_id: str, person: str, duplicate: str) -> tuple[Dataset, str, str]:
+        """The dataset, and the pseudonyms of two subjects of it."""
+        subject.require("withdraw")
+        dataset = await self._datasets.owned(subject, dataset_id)
+        keys = await self._keyring.unlock(dataset.owner)
+        one = keys.pseudonym(dataset.subject_of(person))
+        other = keys.pseudonym(dataset.subject_of(duplicate, "/duplicate"))
+        if one == other:
+            raise Invalid("invalid_subject", "They are one subject already.", field="/duplicate")
+        return dataset, one, other
 
     async def _spread(
         self, change: Change, dataset: Dataset, barriers: Set[_Barrier], target: str, subject: Subject

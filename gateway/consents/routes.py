@@ -113,12 +113,28 @@ def routes(authenticate: Authenticate, authenticate_withdrawing: Authenticate, c
     )
     async def merge(request: Request, subject: Annotated[Subject, withdrawing], dataset_id: _Id) -> Response:
         """What the person withdrew or refused as the one no longer stands as the other. Needs `withdraw`."""
-        body = await read_object(request, tuple(_MERGE["properties"]), longest=LONGEST_WITHDRAWAL)
-        person, duplicate = subject_of(body), subject_of(body, name="duplicate")
+        person, duplicate = await _two(request)
         answer = await consents.merging.merge(subject, dataset_id, person=person, duplicate=duplicate)
         return Response(answer, media_type=_JSON)
 
+    @router.post(
+        "/datasets/{dataset_id}/separations",
+        status_code=status.HTTP_204_NO_CONTENT,
+        summary="Separate two subjects that were merged by mistake",
+        openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": _MERGE}}}},
+    )
+    async def separate(request: Request, subject: Annotated[Subject, withdrawing], dataset_id: _Id) -> Response:
+        """Each decides for itself alone from now on; what ended stays ended. Needs `withdraw`."""
+        person, duplicate = await _two(request)
+        await consents.merging.separate(subject, dataset_id, person=person, duplicate=duplicate)
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
+
     return router
+
+
+async def _two(request: Request) -> tuple[str, str]:
+    body = await read_object(request, tuple(_MERGE["properties"]), longest=LONGEST_WITHDRAWAL)
+    return subject_of(body), subject_of(body, name="duplicate")
 
 
 def _json(value: Any) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from gateway.catalog.tables import dataset
 from gateway.consents.tables import same_person
@@ -20,6 +20,13 @@ _LINKED_ANYWHERE = Query(
     .where(dataset.c.owner_id == bindparam("owner"), same_person.c.pseudonym == bindparam("pseudonym"))
 )
 _LINK = Query(insert(same_person))
+_UNLINK = Query(
+    delete(same_person).where(
+        same_person.c.dataset_no == bindparam("dataset_no"),
+        same_person.c.pseudonym == bindparam("pseudonym"),
+        same_person.c.other == bindparam("other"),
+    )
+)
 
 
 async def subjects_of(reading: Reading, dataset_no: int, pseudonym: str) -> list[str]:
@@ -46,3 +53,9 @@ async def link(change: Change, dataset_no: int, one: str, other: str) -> None:
         return
     for subject, same in ((one, other), (other, one)):
         await change.tx.run(_LINK, dataset_no=dataset_no, pseudonym=subject, other=same)
+
+
+async def unlink(change: Change, dataset_no: int, one: str, other: str) -> bool:
+    """Forget, from either side, a link that was kept between these very two; whether there was one."""
+    sides = ((one, other), (other, one))
+    return all([await change.tx.run(_UNLINK, dataset_no=dataset_no, pseudonym=a, other=b) for a, b in sides])

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from gateway.consents.states import Event
-from gateway.errors import Conflicting
-from tests.catalog.conftest import BANK, HOTEL, Shop
+from gateway.errors import Conflicting, Invalid, NotFound, Refused
+from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of
 from tests.consents.desk import Desk, instant, opened_desk, statement
 
 
@@ -121,3 +121,70 @@ async def test_contacts_that_stand_end_nothing_and_what_is_asked_stays_asked(sho
     await desk.withdraw("C1", recipient=HOTEL)
     assert await merge(desk, "C1", "C2") == []
     assert [await desk.state(older["id"]), await desk.state(asked)] == ["given", "requested"]
+
+
+async def separate(desk: Desk, person: str, duplicate: str) -> None:
+    await desk.consents.merging.separate(desk.shop.owner, desk.dataset.id, person=person, duplicate=duplicate)
+
+
+async def test_who_was_merged_by_mistake_decides_alone_again_from_its_separation_on(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await desk.act(await desk.propose("C1"), Event.REFUSE)
+    await merge(desk, "C1", "C2")
+    await separate(desk, "C2", "C1")
+    shop.clock.now += 2000
+    assert "because" not in (await desk.record(statement(desk.now, subject="C2")))[0]
+    shop.clock.now += 2000
+    await desk.withdraw("C1")
+    assert await desk.live() == 1
+
+
+async def test_what_ended_by_a_merge_stays_ended_after_its_separation_until_it_is_given_anew(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    given_s = desk.now - 50
+    await desk.record(statement(given_s, subject="C2"))
+    shop.clock.now += 1000
+    await desk.withdraw("C1")
+    assert len(await merge(desk, "C1", "C2")) == 1
+    await separate(desk, "C1", "C2")
+    assert await desk.live() == 0
+    shop.clock.now += 1000
+    outcomes = await desk.record(statement(given_s, subject="C2"), statement(desk.now, subject="C2"))
+    assert [one.get("because") for one in outcomes] == ["withdrawn", None]
+
+
+async def test_the_two_that_one_merge_named_are_separated_and_no_others(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await merge(desk, "C1", "C2")
+    await merge(desk, "C2", "C3")
+    for one, other in (("C1", "C3"), ("C1", "C4")):
+        with pytest.raises(Conflicting, match="not_merged"):
+            await separate(desk, one, other)
+    await separate(desk, "C1", "C2")
+    shop.clock.now += 1000
+    await desk.record(*(statement(desk.now, subject=one) for one in ("C1", "C2", "C3")))
+    shop.clock.now += 1000
+    await desk.withdraw("C3")
+    assert await desk.live() == 1, "C2 and C3 are one still"
+    with pytest.raises(Conflicting, match="not_merged"):
+        await separate(desk, "C1", "C2")
+
+
+async def test_a_separation_is_on_record_and_one_subject_is_not_two(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await merge(desk, "C1", "C2")
+    await separate(desk, "C1", "C2")
+    assert (await desk.entries())[-1]["act"] == "persons_separated"
+    with pytest.raises(Invalid, match="invalid_subject"):
+        await separate(desk, "C1", "C1")
+
+
+async def test_nobody_separates_what_is_anothers_or_without_the_right_to_withdraw(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await merge(desk, "C1", "C2")
+    merging, of = desk.consents.merging, {"person": "C1", "duplicate": "C2"}
+    with pytest.raises(NotFound):
+        await merging.separate(subject_of(HOTEL), desk.dataset.id, **of)
+    with pytest.raises(Refused):
+        await merging.separate(subject_of(AIRLINE, actions={"consent"}), desk.dataset.id, **of)
+    await separate(desk, "C1", "C2")

@@ -388,6 +388,9 @@ async def test_a_person_that_is_two_subjects_with_one_number_asks_as_anybody(wor
         await visitor.get("/my/rights")
         file = zipfile.ZipFile(BytesIO((await visitor.press("/my/export", request=copy)).content))
         assert len(json.loads(file.read("data.json"))["consents"]) == 2
+        separations = f"/v1/datasets/{world.dataset}/separations"
+        assert (await world.bank.post(separations, await world.bank.token(), merged)).status_code == 204
+        assert "Several persons share your number" in (await visitor.get("/my/rights")).text
 
 
 async def test_a_guardian_asks_as_a_guardian_also_by_the_pages_own_entry(world: World) -> None:
