@@ -170,6 +170,16 @@ async def test_the_two_that_one_merge_named_are_separated_and_no_others(shop: Sh
         await separate(desk, "C1", "C2")
 
 
+async def test_a_separation_in_one_dataset_leaves_them_one_in_another(shop: Shop) -> None:
+    desk, other = await opened_desk(shop), await opened_desk(shop, "other customers")
+    for each in (desk, other):
+        await merge(each, "C1", "C2")
+    await separate(desk, "C1", "C2")
+    [there] = await other.record(statement(other.now - 50, subject="C2"))
+    await other.withdraw("C1")
+    assert await other.state(there["id"]) == "withdrawn"
+
+
 async def test_a_separation_is_on_record_and_one_subject_is_not_two(shop: Shop) -> None:
     desk = await opened_desk(shop)
     await merge(desk, "C1", "C2")
