@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZipFile, ZipInfo
 
 import pytest
 
@@ -160,3 +160,19 @@ def test_an_encrypted_file_is_refused() -> None:
     at = body.rindex(b"PK\x01\x02")
     body[at + 8] |= 1
     assert refused(bytes(body)).code == "unsupported_file"
+
+
+@pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])
+def test_a_file_that_is_neither_stored_nor_deflated_is_refused(method: int) -> None:
+    made = BytesIO()
+    with ZipFile(made, "w", method) as file:
+        file.writestr("consents.csv", ROWS)
+        file.writestr("MANIFEST.sha256", b"")
+    error = refused(made.getvalue())
+    assert (error.code, error.field) == ("unsupported_file", "file 1")
+
+
+def test_a_manifest_of_too_many_lines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MOST_LISTED", 2)
+    listed = {str(number): b"elsewhere" for number in range(3)}
+    assert refused(archive(ROWS, {}, listed)).code == "manifest_too_long"

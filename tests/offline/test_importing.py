@@ -9,6 +9,8 @@ import pytest
 
 from gateway import memory
 from gateway.consents.offline import importing
+from tests import notices
+from tests.alliance import PERSONAL_SCHEMA
 from tests.offline.breaking import before_change, die
 from tests.offline.packing import archive, sheet
 from tests.offline.world import Desk
@@ -32,6 +34,21 @@ async def test_a_dry_run_reports_every_row_by_line_column_and_code_and_changes_n
     assert not any(secret in answer.text for secret in ("C00001", "partners", "2199-01", "S-17", "scans/"))
     assert await desk.shared.entries(desk.shared.bank.id) == before
     assert await desk.states(1) == []
+
+
+async def test_a_dry_run_says_what_would_come_of_an_archive_now_and_imports_none_of_it(desk: Desk) -> None:
+    body = desk.packed([desk.row(81)])
+    told = (await desk.send(body, dry_run="true")).json()
+    assert (told["state"], told["accepted"], await desk.states(81)) == ("checked", 1, [])
+    assert (await desk.send(body)).json()["state"] == "imported"
+    told = (await desk.send(body, dry_run="true")).json()
+    assert (told["state"], told["refused_by_code"]) == ("checked", {"already_recorded": 1})
+
+
+@pytest.mark.parametrize("all_or_nothing", ["false", "true"])
+async def test_a_sheet_without_rows_makes_no_batch(desk: Desk, all_or_nothing: str) -> None:
+    told = (await desk.send(desk.packed([]), all_or_nothing=all_or_nothing)).json()
+    assert (told["state"], told["batch"]) == ("nothing_imported", None)
 
 
 async def test_what_is_imported_permits_nothing(desk: Desk) -> None:
@@ -118,6 +135,16 @@ async def test_a_row_that_its_notice_does_not_cover_stays_out(desk: Desk, over: 
     assert told["refused_by_code"] == {code: 1}
 
 
+async def test_a_row_with_a_field_that_its_notice_lacks_stays_out(desk: Desk) -> None:
+    bank, hotel = desk.shared.bank, desk.shared.hotel
+    of_name = notices.item(notices.party(hotel.id, hotel.uscc), "customer_referral", fields=[notices.field("name")])
+    document = notices.notice(notices.party(bank.id, bank.uscc), [of_name])
+    said = {"notice_sha256": await bank.publish(desk.deal.dataset, "the name alone", document)}
+    rows = [desk.row(82, fields="name") | said, desk.row(83, fields="name phone") | said]
+    told = (await desk.send(desk.packed(rows), dry_run="true")).json()
+    assert [(one["line"], one["code"]) for one in told["refusals"]] == [(3, "not_in_notice")]
+
+
 async def test_a_notice_that_was_not_published_then_covers_nothing(desk: Desk) -> None:
     told = (await desk.send(desk.packed([desk.row(12, ago=30 * 24 * 3600)]), dry_run="true")).json()
     assert told["refused_by_code"] == {"notice_not_published": 1}
@@ -194,6 +221,22 @@ async def test_a_market_dataset_has_no_consents_to_import(desk: Desk) -> None:
     market = await desk.shared.places()
     answer = await desk.send(desk.packed([desk.row(1)]), dataset=market)
     assert (answer.status_code, answer.json()["code"]) == (409, "not_personal")
+
+
+async def test_a_dataset_for_children_takes_no_paper(desk: Desk) -> None:
+    children = await desk.shared.bank.declare(PERSONAL_SCHEMA | {"x-for-children": True})
+    answer = await desk.send(desk.packed([desk.row(1)]), dataset=children)
+    assert (answer.status_code, answer.json()["code"]) == (409, "guardian_needed")
+
+
+async def test_an_import_that_was_failed_while_it_paused_writes_nothing_more(desk: Desk) -> None:
+    async def pause() -> None:
+        desk.shared.clock.pass_seconds(16 * 60)
+        await desk.offline.settling.run()
+
+    with before_change(desk, 2, pause):
+        assert (await desk.send(desk.packed([desk.row(84)]))).json()["code"] == "import_abandoned"
+    assert await desk.states(84) == []
 
 
 async def test_an_import_that_stopped_half_way_is_invalidated_and_can_be_sent_again(desk: Desk) -> None:

@@ -51,6 +51,7 @@ def test_a_draw_prefers_no_row() -> None:
     assert all(400 < count < 600 for count in counts.values())
 
 
-def test_a_plan_that_is_not_published_is_refused() -> None:
+@pytest.mark.parametrize("name", ["none at all", None, ["standard"], {"name": "standard"}])
+def test_a_plan_that_is_not_published_is_refused(name: object) -> None:
     with pytest.raises(Invalid, match="unknown_plan"):
-        plan_of("none at all")
+        plan_of(name)

@@ -90,6 +90,21 @@ def test_mixed_line_ends_and_a_byte_order_mark_are_read(ends: tuple[str, str], p
     assert [row.pseudonym for row in found if isinstance(row, SheetRow)] == ["keyed C00001", "keyed C00002"]
 
 
+@pytest.mark.parametrize("delimiter", [b",", b";", b"\t"])
+def test_empty_lines_before_the_header_hide_no_delimiter(delimiter: bytes) -> None:
+    (row,) = read(b"\r\n\n" + sheet([ROW]).replace(b",", delimiter))
+    assert isinstance(row, SheetRow)
+    assert row.line == 4
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1 << 16])
+def test_a_quoted_cell_that_holds_a_line_end_is_one_cell_wherever_a_block_ends(pieces: int) -> None:
+    first, last = read(sheet([ROW | {"fields": '"name\nphone"'}, ROW]), pieces)
+    assert isinstance(first, SheetRow)
+    assert isinstance(last, SheetRow)
+    assert (first.item, first.line, last.line) == (last.item, 2, 4)
+
+
 def test_columns_come_in_any_order_and_two_may_be_left_out() -> None:
     names = [name for name in reversed(COLUMNS) if name not in ("expires", "language")]
     (row,) = read(sheet([ROW], names))
@@ -157,9 +172,11 @@ def test_a_csv_bomb_of_one_endless_quote_is_refused_in_bounded_memory() -> None:
         read(bomb)
 
 
-def test_a_csv_bomb_of_short_lines_is_refused_before_it_is_read() -> None:
-    with pytest.raises(TooLarge, match="too_many_rows"):
-        read(sheet([]) + b"x\n" * 400_000)
+@pytest.mark.parametrize(("line", "field"), [(b"x\n", "line 100002"), (b"\n", "consents.csv")])
+def test_a_csv_bomb_of_short_lines_is_refused_whether_or_not_they_are_rows(line: bytes, field: str) -> None:
+    with pytest.raises(TooLarge, match="too_many_rows") as caught:
+        read(sheet([]) + line * 400_000)
+    assert caught.value.field == field
 
 
 def test_a_sheet_of_too_many_rows_stops_at_the_first_that_is_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
