@@ -134,8 +134,7 @@ def _manifest(text: bytes) -> Mapping[str, str]:
         if not line.strip():
             continue
         parts = _LISTED.fullmatch(line)
-        name = unicodedata.normalize("NFC", parts[2]).removeprefix("./") if parts else ""
-        if parts is None or not is_plain_name(name):
+        if parts is None or not is_plain_name(name := unicodedata.normalize("NFC", parts[2]).removeprefix("./")):
             raise Invalid(
                 "invalid_manifest",
                 "A line of the manifest is a SHA-256, two blanks and a name.",

@@ -110,9 +110,9 @@ class Batches:
             raise import_under_way() from None
 
     async def _known(self, dataset: Dataset, sha256: str) -> bytes | None:
-        """The report of this archive, if it was imported before, with where its batch stands now."""
+        """The report of this archive, if it was imported before, with where its batch stands now; none if it failed."""
         rows = await self._database.all(_KNOWN, dataset_no=dataset.no, sha256=sha256)
-        told = next((row for row in rows if row["report"] and row["state"] != "failed"), None)
+        told = next((row for row in rows if row["report"]), None)
         return None if told is None else orjson.dumps(orjson.loads(told["report"]) | {"state": told["state"]})
 
     async def page(self, subject: Subject, *, after: str, limit: int) -> Sequence[Batch]:
