@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from gateway.consents.offline.plans import drawn, plan_of
 from gateway.consents.offline.settling import Settling
+from gateway.consents.states import Event
 from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from gateway.ledger import LedgerRolledBack
-from tests.alliance import Alliance
+from tests import notices
+from tests.alliance import Alliance, instant
 from tests.offline.breaking import Before
 from tests.offline.world import Desk
 
@@ -162,6 +165,68 @@ async def test_a_server_that_is_still_accepting_gives_nothing_of_a_batch_that_wa
         one for one in await desk.shared.entries(desk.shared.bank.id) if one.get("act") == "offline_batch_settled"
     ]
     assert [one["state"] for one in settled if one["batch"] == batch] == ["invalidated"]
+
+
+async def accepted(desk: Desk, *rows: Mapping[str, str]) -> str:
+    """A batch that two operators accepted, whose records have yet to follow."""
+    batch = await desk.imported(*rows)
+    for row in await desk.draw(batch):
+        await desk.mark(batch, row)
+    await desk.offline.settling.run()
+    await desk.shared.alliance.by_two("accept_offline_batch", batch=batch)
+    return batch
+
+
+@pytest.mark.parametrize(("by", "number"), [("another server", 86), ("the person", 87)])
+async def test_what_was_given_meanwhile_stays_given_when_its_batch_settles(desk: Desk, by: str, number: int) -> None:
+    batch, gateway, owner = await accepted(desk, desk.row(number)), desk.shared.gateway, desk.shared.bank.id
+
+    async def give() -> None:
+        if by == "another server":
+            await desk.offline.settling.run()
+            return
+        (row,) = await desk.stored(batch)
+        async with gateway.ledger.changing(owner, narrows={owner}) as change:
+            await gateway.consents.records.act(change, row["id"], Event.CONFIRM, actor={"by": by})
+
+    late: Any = Before(gateway.ledger, 1, give)
+    await Settling(gateway.database, late, gateway.consents.records, gateway.clock).run()
+    assert await desk.states(number) == ["given"]
+
+
+async def test_what_expires_before_a_batch_has_settled_keeps_no_other_row_waiting(desk: Desk) -> None:
+    soon = instant(datetime.fromtimestamp(desk.shared.bank.now + 60, UTC))
+    given = await accepted(desk, desk.row(88, expires=soon), desk.row(89))
+    ended = await desk.imported(desk.row(90, expires=soon), desk.row(91))
+    desk.shared.clock.pass_seconds(60)
+    await desk.shared.alliance.by_two("invalidate_offline_batch", batch=ended)
+    await desk.offline.settling.run()
+    for batch in (given, ended):
+        assert (await desk.offline.batches.find(batch)).settled_at is not None
+    await desk.shared.gateway.consents.overtaken.settle()
+    assert [await desk.states(number) for number in (88, 89)] == [["expired"], ["given"]]
+    assert [await desk.states(number) for number in (90, 91)] == [["expired"], ["invalidated"]]
+
+
+async def test_what_a_new_notice_made_stale_just_now_is_invalidated_with_its_batch(desk: Desk) -> None:
+    bank, hotel = desk.shared.bank, desk.shared.hotel
+
+    def document(*fields: str) -> dict[str, Any]:
+        asked = notices.item(
+            notices.party(hotel.id, hotel.uscc), "customer_referral", fields=[notices.field(name) for name in fields]
+        )
+        return notices.notice(notices.party(bank.id, bank.uscc), [asked])
+
+    former = await bank.publish(desk.deal.dataset, "at the counter", document("name"))
+    batch = await desk.imported(desk.row(92, fields="name", notice_sha256=former))
+    for row in await desk.draw(batch):
+        await desk.mark(batch, row)
+    await desk.accept(batch)
+    await bank.publish(desk.deal.dataset, "at the counter", document("name", "phone"))
+    await desk.shared.alliance.by_two("invalidate_offline_batch", batch=batch)
+    await desk.offline.settling.run()
+    await desk.shared.gateway.consents.overtaken.settle()
+    assert await desk.states(92) == ["invalidated"]
 
 
 async def test_a_batch_whose_log_cannot_be_written_keeps_no_other_one_waiting(

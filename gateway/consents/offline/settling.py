@@ -19,7 +19,7 @@ from gateway.consents.offline.batch import Batch, BatchState, abandon_paused, ex
 from gateway.consents.offline.tables import offline_batch, offline_row
 from gateway.consents.record import in_states
 from gateway.consents.records import Records
-from gateway.consents.states import Event, State
+from gateway.consents.states import STANDING, Event, State
 from gateway.consents.tables import consent_record
 from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, GatewayError, Invalid
@@ -28,15 +28,20 @@ from gateway.problems import log_unexpected
 
 _LONGEST_TRANSACTION_S: Final = 0.04
 _AT_ONCE: Final = 200
-_FOLLOWING: Final = frozenset({State.IMPORTED, State.GIVEN, State.STALE, State.ON_HOLD})
+_WAITING: Final = frozenset({State.IMPORTED})
+_FOLLOWING: Final = {
+    BatchState.FAILED: _WAITING | STANDING,
+    BatchState.ACCEPTED: _WAITING,
+    BatchState.INVALIDATED: _WAITING | STANDING,
+}
+"""The states in which a batch is decided, and for each those from which its records have yet to follow."""
 _BY_GATEWAY: Final = {"gateway": "offline"}
-_DECIDED: Final = (BatchState.FAILED, BatchState.ACCEPTED, BatchState.INVALIDATED)
 _UNSETTLED = Query(
     select(offline_batch, dataset_table.c.id.label("dataset_id"))
     .join(dataset_table, dataset_table.c.no == offline_batch.c.dataset_no)
     .where(
         offline_batch.c.settled_at.is_(None),
-        or_(*(offline_batch.c.state == state.value for state in _DECIDED)),
+        or_(*(offline_batch.c.state == state.value for state in _FOLLOWING)),
     )
 )
 _OF_BATCH = (
@@ -46,8 +51,7 @@ _OF_BATCH = (
     .order_by(offline_row.c.line)
     .limit(_AT_ONCE)
 )
-_TO_INVALIDATE = Query(_OF_BATCH.where(in_states(sorted(_FOLLOWING))))
-_TO_CONFIRM = Query(_OF_BATCH.where(consent_record.c.state == State.IMPORTED.value))
+_TO_FOLLOW = {state: Query(_OF_BATCH.where(in_states(sorted(following)))) for state, following in _FOLLOWING.items()}
 _SETTLED = Query(
     update(offline_batch)
     .values(settled_at=bindparam("at", type_=BigInteger))
@@ -84,9 +88,8 @@ class Settling:
         return done
 
     async def _settle(self, of: Batch) -> int:
-        query = _TO_CONFIRM if of.state is BatchState.ACCEPTED else _TO_INVALIDATE
         done, after = 0, -1
-        while rows := await self._database.all(query, batch=of.id, after=after):
+        while rows := await self._database.all(_TO_FOLLOW[of.state], batch=of.id, after=after):
             taken = await self._take_steps(of, rows)
             if not taken:
                 return done
@@ -113,9 +116,10 @@ class Settling:
         return taken
 
     async def _take_step(self, change: Change, of: Batch, row: Row) -> None:
-        """Confirm or invalidate; what the clock or the person ended meanwhile stays as it ended."""
+        """Confirm or invalidate; what the clock, the person or another server has moved on meanwhile stays there."""
         record = await self._records.get(change.tx, row["id"])
-        if record is None or record.state not in _FOLLOWING:
+        assert record is not None
+        if record.effective(seconds(change.now_ms)) not in _FOLLOWING[of.state]:
             return
         details = {"batch": of.id}
         if of.state is BatchState.ACCEPTED and row["verdict"] != "bad":
@@ -125,7 +129,4 @@ class Settling:
                 details["because"] = obstacle.code
             else:
                 return
-        record = await self._records.get(change.tx, row["id"])
-        assert record is not None
-        if record.state in _FOLLOWING and record.overtaking(seconds(change.now_ms)) is None:
-            await self._records.act(change, record.id, Event.INVALIDATE, actor=_BY_GATEWAY, details=details)
+        await self._records.act(change, record.id, Event.INVALIDATE, actor=_BY_GATEWAY, details=details)
