@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from gateway.consents.asking import Choice, Decision
+from gateway.consents.states import Event
 from gateway.errors import Conflicting
 from tests.consents.asking.world import BROWSER, Box
 from tests.offline.world import Desk
@@ -137,6 +138,55 @@ async def test_who_is_being_asked_is_not_asked_by_another_paper_too(desk: Desk, 
     sent = len(box.messages)
     answer = await invite(desk, second, 49, "ten@example.com")
     assert (answer.status_code, answer.json()["code"], len(box.messages)) == (409, "asked_already", sent)
+
+
+async def test_who_is_being_asked_online_is_not_asked_by_paper_too(desk: Desk, box: Box) -> None:
+    bank = desk.shared.bank
+    item = {"recipient": desk.shared.hotel.id, "purpose": "customer_referral", "fields": ["name", "phone"]}
+    asked = {"subject": "C00132", "notice_sha256": desk.notice, "language": "en", "items": [item]}
+    asked |= {"channel": "email", "address": "fourteen@example.com"}
+    path = f"/v1/datasets/{desk.deal.dataset}/consent-requests"
+    assert (await bank.post(path, await bank.token(), asked)).status_code == 201
+    desk.shared.clock.pass_seconds(61)
+    answer = await invite(desk, await desk.imported(desk.row(132)), 132, "fourteen@example.com")
+    assert (answer.status_code, answer.json()["code"]) == (409, "asked_already")
+
+
+async def test_a_batch_asks_a_person_once_and_another_one_asks_when_that_has_lapsed(desk: Desk, box: Box) -> None:
+    rows = desk.row(133, ago=900), desk.row(133, evidence="scans/b.pdf")
+    first, second = [await desk.imported(row) for row in rows]
+    await invited(desk, first, 133, "fifteen@example.com")
+    desk.shared.clock.pass_seconds(61)
+    again = (await invite(desk, first, 133, "fifteen@example.com")).json()
+    assert (again["code"], again["remedy"]) == ("asked_already", "Wait for the answer, or until it lapses.")
+    desk.shared.clock.pass_seconds(72 * 3600)
+    await desk.shared.gateway.asking.inviting.run()
+    again = (await invite(desk, first, 133, "fifteen@example.com")).json()
+    assert (again["code"], again["remedy"].partition(":")[0]) == ("asked_already", "Leave it to the sample")
+    assert len(box.messages) == 1
+    await invited(desk, second, 133, "fifteen@example.com")
+    assert len(box.messages) == 2
+
+
+async def test_who_is_being_asked_about_one_recipient_is_asked_about_another(desk: Desk, box: Box) -> None:
+    bank, other = desk.shared.bank, desk.shared.stranger
+    notice = await bank.notice(desk.deal.dataset, other)
+    first = await desk.imported(desk.row(134, recipient=other.id, notice_sha256=notice))
+    second = await desk.imported(desk.row(134, evidence="scans/b.pdf"))
+    await invited(desk, first, 134, "sixteen@example.com")
+    await invited(desk, second, 134, "sixteen@example.com")
+
+
+async def test_a_hold_on_one_item_ends_no_paper_and_lets_nobody_be_asked_about_the_rest(desk: Desk, box: Box) -> None:
+    bank, other = desk.shared.bank, desk.shared.stranger
+    [online] = await bank.consent(desk.deal.dataset, desk.shared.hotel, "C00135")
+    notice = await bank.notice(desk.deal.dataset, other)
+    to_other = desk.row(135, recipient=other.id, notice_sha256=notice, evidence="scans/b.pdf")
+    batch = await desk.imported(desk.row(135, ago=30), to_other)
+    await desk.act(online, Event.HOLD)
+    answer = await invite(desk, batch, 135, "seventeen@example.com")
+    assert (answer.status_code, answer.json()["code"], box.messages) == (409, "on_hold", [])
+    assert sorted(await desk.states(135)) == ["imported", "imported", "on_hold"]
 
 
 async def test_what_a_person_refused_since_ends_and_it_is_asked_about_the_rest(desk: Desk, box: Box) -> None:

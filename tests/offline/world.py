@@ -13,6 +13,7 @@ from sqlalchemy import and_, bindparam, select
 
 from gateway.consents.offline.offline import OfflineConsents
 from gateway.consents.offline.tables import offline_row
+from gateway.consents.states import Event
 from gateway.consents.tables import consent_event, consent_record
 from gateway.database import Query, Row
 from tests.access.world import Deal, Shared, records
@@ -111,6 +112,12 @@ class Desk:
         """Two operators accept, and the records follow."""
         await self.shared.alliance.by_two("accept_offline_batch", batch=batch)
         await self.offline.settling.run()
+
+    async def act(self, record: str, event: Event) -> None:
+        """A step that one record takes by itself."""
+        gateway, owner = self.shared.gateway, self.shared.bank.id
+        async with gateway.ledger.changing(owner, narrows={owner}) as change:
+            await gateway.consents.records.act(change, record, event, actor={"by": "person"})
 
     async def states(self, number: int) -> list[str]:
         """The states of a customer's records, oldest first."""

@@ -52,7 +52,8 @@ class Confirming:
         """Ask one person of a batch, at an address that the owner states; needs `consent`.
 
         `NotFound` where the batch holds nothing of the person that waits; `Conflicting` where it is being asked the
-        same already, or has decided all of it since. What it has decided since is invalidated where the rest is asked.
+        same already, was asked by this batch, or has decided all of it since. What it has decided since is invalidated
+        where the rest is asked.
         """
         subject.require("consent")
         self._inviting.require_channel(address)
@@ -90,7 +91,14 @@ class Confirming:
         ]
         if not waiting:
             raise NotFound
-        await self._require_not_asked(change, holder, request_id, {one.key for one in waiting})
+        await self._require_not_asked(change, holder, {one.key for one in waiting})
+        if await questions.find(change.tx, request_id) is not None:
+            raise Conflicting(
+                "asked_already",
+                "The batch has asked the person, and its link has lapsed.",
+                field="/subject",
+                remedy="Leave it to the sample: a batch asks a person once.",
+            )
         overruled = {one.id: obstacle for one in waiting if (obstacle := await _obstacle(change, one)) is not None}
         if len(overruled) == len(waiting):
             raise overruled[waiting[0].id]
@@ -100,19 +108,13 @@ class Confirming:
             )
         return [one for one in waiting if one.id not in overruled]
 
-    async def _require_not_asked(
-        self, change: Change, holder: Holder, request_id: str, keys: Collection[ItemKey]
-    ) -> None:
-        """`Conflicting` where another request waits for the person's answer to one of these items."""
+    async def _require_not_asked(self, change: Change, holder: Holder, keys: Collection[ItemKey]) -> None:
+        """`Conflicting` where a request waits for the person's answer to one of these items."""
         for one in await self._records.of_person(change.tx, holder.owner, holder.pseudonym):
-            if (
-                one.request_id == request_id
-                or one.key not in keys
-                or one.effective(seconds(change.now_ms)) not in ASKED
-            ):
+            if one.key not in keys or one.effective(seconds(change.now_ms)) not in ASKED:
                 continue
             asked = await questions.find(change.tx, one.request_id or "")
-            if one.state is not State.IMPORTED or (asked is not None and asked.state in ("open", "deferred")):
+            if asked is not None and asked.state in ("open", "deferred"):
                 raise Conflicting(
                     "asked_already",
                     "The person is being asked this.",
