@@ -17,15 +17,6 @@ async def merge(desk: Desk, person: int, duplicate: int) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def act(desk: Desk, number: int, event: Event) -> None:
-    """A step of the newest consent of a customer."""
-    gateway, owner = desk.shared.gateway, desk.shared.bank.id
-    pseudonym = (await gateway.keyring.unlock(owner)).pseudonym(f"C{number:05}")
-    async with gateway.ledger.changing(owner, narrows={owner}) as change:
-        newest = (await gateway.consents.records.of_person(change.tx, owner, pseudonym))[-1]
-        await gateway.consents.records.act(change, newest.id, event, actor={"person": "p"})
-
-
 async def refused(desk: Desk, number: int, scan: str) -> list[str]:
     """The codes with which a form of the customer stays out."""
     answer = await desk.send(desk.packed([desk.row(number, evidence=scan)]))
@@ -33,13 +24,13 @@ async def refused(desk: Desk, number: int, scan: str) -> list[str]:
 
 
 async def test_who_refused_as_one_subject_is_not_consenting_on_paper_as_another(desk: Desk) -> None:
-    await desk.imported(desk.row(71))
-    await act(desk, 71, Event.REFUSE)
+    (stored,) = await desk.stored(await desk.imported(desk.row(71)))
+    await desk.act(stored["id"], Event.REFUSE)
     await merge(desk, 71, 72)
     assert await refused(desk, 72, "scans/other-72.pdf") == ["cooling_down"]
 
 
 async def test_paper_of_what_was_revoked_is_no_new_consent(desk: Desk) -> None:
-    await desk.imported(desk.row(73, ago=300))
-    await act(desk, 73, Event.REVOKE)
+    (stored,) = await desk.stored(await desk.imported(desk.row(73, ago=300)))
+    await desk.act(stored["id"], Event.REVOKE)
     assert await refused(desk, 73, "scans/other-73.pdf") == ["spent"]

@@ -91,11 +91,10 @@ async def test_a_batch_that_was_taken_back_undrawn_comes_in_again_at_once_and_st
 
 
 async def test_what_a_person_refused_stays_refused_when_its_batch_was_taken_back(desk: Desk) -> None:
-    bank, gateway = desk.shared.bank, desk.shared.gateway
+    bank = desk.shared.bank
     batch = await desk.imported(form(desk, 33))
     (stored,) = await desk.stored(batch)
-    async with gateway.ledger.changing(bank.id, narrows={bank.id}) as change:
-        await gateway.consents.records.act(change, stored["id"], Event.REFUSE, actor={"by": "person"})
+    await desk.act(stored["id"], Event.REFUSE)
     await bank.post(f"/v1/offline-consents/{batch}/invalidation", await bank.token())
     assert (await desk.send(desk.packed([form(desk, 33)]))).json()["refused_by_code"] == {"cooling_down": 1}
 

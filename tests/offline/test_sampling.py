@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, update
 
 from gateway.consents.offline.plans import drawn, plan_of
 from gateway.consents.offline.settling import Settling
+from gateway.consents.offline.tables import offline_row
 from gateway.consents.states import Event
 from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
@@ -18,6 +20,11 @@ from tests.offline.breaking import Before
 from tests.offline.world import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
+_WRITE_BAD = Query(
+    update(offline_row)
+    .values(verdict="bad")
+    .where(offline_row.c.batch_id == bindparam("batch"), offline_row.c.line == bindparam("the_line"))
+)
 
 
 async def test_a_batch_whose_sample_is_good_is_given_from_the_day_on_the_paper(desk: Desk) -> None:
@@ -96,6 +103,36 @@ async def test_a_good_row_names_the_very_evidence_that_was_imported_and_is_marke
     await desk.mark(batch, row)
     with pytest.raises(Conflicting, match="already_marked"):
         await desk.mark(batch, row, "bad")
+
+
+async def test_a_row_is_good_or_bad_and_nothing_else(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(93))
+    (row,) = await desk.draw(batch)
+    with pytest.raises(Invalid, match="unknown_verdict"):
+        await desk.mark(batch, row, "doubtful")
+
+
+async def test_whoever_saw_another_paper_finds_the_row_bad(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(94))
+    (row,) = await desk.draw(batch)
+    assert await desk.mark(batch, row | {"evidence_sha256": "0" * 64}, "bad") == "invalidated"
+    (found,) = await desk.offline.sampling.sample(batch)
+    assert (found["verdict"], found["seen_sha256"], found["evidence_sha256"]) == (
+        "bad",
+        "0" * 64,
+        row["evidence_sha256"],
+    )
+
+
+async def test_a_sample_with_too_many_bad_rows_is_not_accepted_whoever_wrote_them_down(desk: Desk) -> None:
+    batch = await desk.imported(desk.row(95), desk.row(96))
+    first, second = await desk.draw(batch)
+    await desk.mark(batch, first)
+    async with desk.shared.gateway.database.transaction() as tx:
+        await tx.run(_WRITE_BAD, batch=batch, the_line=second["line"])
+    with pytest.raises(Conflicting, match="sample_failed"):
+        await desk.shared.alliance.by_two("accept_offline_batch", batch=batch)
+    assert (await desk.offline.batches.find(batch)).state == "sampled"
 
 
 async def test_with_an_acceptance_number_a_bad_row_is_invalid_and_the_others_are_given(desk: Desk) -> None:
@@ -179,15 +216,14 @@ async def accepted(desk: Desk, *rows: Mapping[str, str]) -> str:
 
 @pytest.mark.parametrize(("by", "number"), [("another server", 86), ("the person", 87)])
 async def test_what_was_given_meanwhile_stays_given_when_its_batch_settles(desk: Desk, by: str, number: int) -> None:
-    batch, gateway, owner = await accepted(desk, desk.row(number)), desk.shared.gateway, desk.shared.bank.id
+    batch, gateway = await accepted(desk, desk.row(number)), desk.shared.gateway
 
     async def give() -> None:
         if by == "another server":
             await desk.offline.settling.run()
             return
         (row,) = await desk.stored(batch)
-        async with gateway.ledger.changing(owner, narrows={owner}) as change:
-            await gateway.consents.records.act(change, row["id"], Event.CONFIRM, actor={"by": by})
+        await desk.act(row["id"], Event.CONFIRM)
 
     late: Any = Before(gateway.ledger, 1, give)
     await Settling(gateway.database, late, gateway.consents.records, gateway.clock).run()
@@ -269,7 +305,6 @@ async def test_the_acts_refuse_another_alliances_batch_and_arguments_they_do_not
     ):
         with pytest.raises(NotFound):
             await gateway.approvals.propose(other, act, {"batch": batch, **more}, operator="one")
-        with pytest.raises(Invalid):
-            await gateway.approvals.propose(
-                desk.shared.alliance.id, act, {"batch": batch, "more": 1, **more}, operator="one"
-            )
+        for wrong in ({"batch": batch, "more": 1}, {"batch": 7}, {"batch": [batch]}):
+            with pytest.raises(Invalid, match="invalid_arguments"):
+                await gateway.approvals.propose(desk.shared.alliance.id, act, wrong | more, operator="one")
