@@ -14,7 +14,7 @@ from gateway.consents.states import Event
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of, uscc_of
 from tests.consents.desk import PATIENT, Desk, opened_desk, statement
-from tests.notices import field, party
+from tests.notices import TEXT, field, party
 
 Spoil = Callable[[dict[str, Any]], Any]
 
@@ -92,6 +92,38 @@ async def test_what_a_notice_lacks_is_named_and_it_is_not_published(shop: Shop) 
     [draft] = await desk.consents.notices.of_dataset(shop.owner, desk.dataset.id)
     assert (draft.state, draft.version) == ("draft", 1)
     await desk.publish()
+
+
+_ABROAD = {"mechanism": "standard_contract", "number": "2026-1"}
+_EXPLAINED = {"used": True, "explanation": TEXT}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [with_("US", "jurisdiction"), *(with_(_ABROAD, "items", at, "cross_border") for at in range(3))],
+        [with_(_EXPLAINED, "automated_decisions")],
+        [with_(_EXPLAINED, "automated_decisions"), with_("personalisation", "items", 0, "purpose")],
+    ],
+)
+async def test_a_notice_that_says_on_what_ground_data_leaves_and_how_machines_decide_is_published(
+    shop: Shop, told: list[Spoil]
+) -> None:
+    desk = Desk(shop, await shop.declare(PATIENT, person="number"))
+    document = desk.document()
+    for put in told:
+        put(document)
+    await desk.publish(document)
+    assert desk.notice is not None
+    assert desk.notice.document == document
+
+
+async def test_a_change_of_how_machines_decide_makes_every_consent_stale(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await desk.record(*(statement(desk.now - 5, recipient=of) for of in (BANK, HOTEL)))
+    shop.clock.now += 1_000
+    await desk.publish(desk.document() | {"automated_decisions": {"used": True, "explanation": TEXT}}, ago=0)
+    assert await desk.live() == 0
 
 
 async def test_a_published_notice_keeps_its_text_for_ever(shop: Shop, sqlite_path: Path) -> None:
@@ -184,9 +216,12 @@ async def test_a_consent_names_a_notice_that_was_in_force_when_it_was_given(shop
     desk = Desk(shop, await shop.declare(PATIENT, person="number"))
     await desk.publish(ago=10)
     assert desk.notice is not None
+    another = desk.document() | {"rights_contact": "another@example.com"}
+    drafted = await desk.consents.notices.draft(shop.owner, desk.dataset.id, "referral", another)
     usual = statement(desk.now, fields=["number"])
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"notice_sha256": "0" * 64}, "notice_sha256"),
+        ({"notice_sha256": drafted.sha256}, "notice_sha256"),
         ({"given_at": statement(desk.now - 11)["given_at"]}, "notice_sha256"),
         ({"purpose": "joint_marketing"}, "recipient"),
         ({"given_at": statement(desk.now + 1)["given_at"]}, "given_at"),

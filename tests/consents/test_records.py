@@ -220,9 +220,13 @@ async def test_only_a_guardian_gives_for_a_child_and_the_child_is_asked_at_14(sh
     with pytest.raises(Invalid, match="guardian_needed"):
         await desk.act(record, Event.GIVE)
     await desk.act(record, Event.NEED_GUARDIAN)
-    for wrong in ({}, {"guardian": {"relation": "neighbour", "verified": "x"}}, {"guardian": {"relation": "parent"}}):
+    for wrong in ({"relation": "neighbour", "verified": "x"}, {"relation": "parent", "verified": ""}):
+        with pytest.raises(Invalid, match="invalid_consent") as refused:
+            await desk.act(record, Event.CONFIRM, details={"guardian": wrong})
+        assert refused.value.field == "/guardian"
+    for lacking in ({}, {"guardian": {"relation": "parent"}}):
         with pytest.raises(Invalid):
-            await desk.act(record, Event.CONFIRM, details=wrong)
+            await desk.act(record, Event.CONFIRM, details=lacking)
     confirmed = await desk.act(record, Event.CONFIRM, details={"guardian": MOTHER})
     assert confirmed.guardian == Guardian(**MOTHER)
     assert await desk.live() == 1
@@ -245,6 +249,8 @@ async def test_of_unknown_age_in_a_dataset_for_children_is_treated_as_under_14(s
     with pytest.raises(Invalid) as refused:
         await desk.record(statement(desk.now - 5, fields=["number"], age_band="unknown"))
     assert refused.value.field == "/consents/0/guardian"
+    grown_up = await desk.propose("C2", age_band="14_to_17")
+    assert (await desk.act(grown_up, Event.GIVE)).guardian is None
 
 
 async def test_the_last_use_consumes_it_and_marks_are_left_once(shop_on_both: Shop) -> None:
