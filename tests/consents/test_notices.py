@@ -218,6 +218,7 @@ async def test_a_consent_names_a_notice_that_was_in_force_when_it_was_given(shop
     assert desk.notice is not None
     another = desk.document() | {"rights_contact": "another@example.com"}
     drafted = await desk.consents.notices.draft(shop.owner, desk.dataset.id, "referral", another)
+    assert not drafted.in_force(desk.now)
     usual = statement(desk.now, fields=["number"])
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"notice_sha256": "0" * 64}, "notice_sha256"),
@@ -245,6 +246,10 @@ async def test_fields_that_the_notice_does_not_name_are_refused(shop: Shop) -> N
     with pytest.raises(Invalid) as refused:
         await desk.record(statement(desk.now - 5, fields=["number", "city"]))
     assert refused.value.field == "/consents/0/fields"
+    assert desk.notice is not None
+    for key in desk.notice.items:
+        with pytest.raises(Invalid):
+            desk.notice.require(key, ())
 
 
 async def test_what_is_on_hold_goes_stale_with_a_material_change_and_is_not_lifted(shop: Shop) -> None:
