@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 
 from gateway.agreements import HoldSubject
-from gateway.business_days import after_business_hours
 from tests.access.world import Shared
 from tests.confiding import done
 from tests.referrals.world import (
@@ -21,6 +19,7 @@ from tests.referrals.world import (
     both_agree,
     decided,
     entries_of,
+    in_hours,
     see,
     state,
     terms,
@@ -29,12 +28,6 @@ from tests.referrals.world import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
 WORTH = {"minor": 100, "currency": "CNY"}
-
-
-def in_hours(shared: Shared, hours: int) -> str:
-    """The instant so many business hours from now, as it is told."""
-    due = datetime.fromtimestamp(after_business_hours(shared.clock.ms // 1000, hours), UTC)
-    return due.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def due_of(of: Referring, referral: str) -> list[str | None]:

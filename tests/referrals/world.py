@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from gateway.business_days import after_business_hours
 from gateway.referrals.keys import terms_kept
 from tests.access.world import Deal, Shared, person
-from tests.alliance import PERSONAL_SCHEMA, Member
+from tests.alliance import PERSONAL_SCHEMA, Member, instant
 from tests.confiding import done
 
 PREVIEW = {"city": "Shanghai", "need": "a family room", "budget": "500-800"}
@@ -147,6 +149,11 @@ async def see(member: Member, referral: str) -> httpx.Response:
 async def state(member: Member, referral: str) -> str:
     """Where a member sees a referral."""
     return str(done(await see(member, referral))["state"])
+
+
+def in_hours(shared: Shared, hours: int) -> str:
+    """The instant so many business hours from now, as it is told."""
+    return instant(datetime.fromtimestamp(after_business_hours(shared.clock.ms // 1000, hours), UTC))
 
 
 async def entries_of(shared: Shared, log: str, referral: str) -> list[dict[str, Any]]:
