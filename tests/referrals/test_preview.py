@@ -38,6 +38,20 @@ def test_what_points_at_a_person_is_refused_and_never_quoted(part: str, value: s
     assert value not in (refused.value.remedy or "")
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("call 13800138000", "mobile number"),
+        ("wang@example.com", "e-mail address"),
+        ("C000000012", "number that may name somebody"),
+        ("wang@home", "address"),
+    ],
+)
+def test_whoever_is_refused_is_told_what_was_found(value: str, kind: str) -> None:
+    with pytest.raises(Invalid, match=f"The preview holds a {kind}\\."):
+        Preview.read(FINE | {"need": value})
+
+
 @given(st.integers(1, 10), st.sampled_from(["", " ", "-"]))
 def test_a_number_in_two_pieces_is_one_number(cut: int, joint: str) -> None:
     number = "13800138000"

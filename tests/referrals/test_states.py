@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.errors import Conflicting
@@ -41,6 +41,12 @@ def reachable(first: State) -> set[State]:
                 seen.add(after)
                 left.append(after)
     return seen
+
+
+def named(refused: Conflicting) -> set[str]:
+    """What a conflict says can be done instead."""
+    remedy = refused.remedy or ""
+    return set(remedy.removeprefix("Possible: ").rstrip(".").split(", ")) if remedy.startswith("Possible") else set()
 
 
 def test_every_state_is_reached_and_every_open_one_has_an_end() -> None:
@@ -114,6 +120,21 @@ def test_what_was_set_aside_takes_the_referrers_acts_as_an_offer_does(event: Eve
         assert ((shown, event) in STEPS) is ((State.DUPLICATE, event) in STEPS)
 
 
+@given(st.sampled_from(State), st.sampled_from(Event))
+def test_a_conflict_names_what_the_same_side_can_do_there_and_nothing_else(state: State, event: Event) -> None:
+    assume((state, event) not in STEPS)
+    side = REFERRERS if event in REFERRERS else RECIPIENTS
+    with pytest.raises(Conflicting) as refused:
+        follow(state, event)
+    assert named(refused.value) == {other for other in side if (state, other) in STEPS}
+
+
+@given(st.sampled_from(Standing), st.none() | st.integers(0, 2 * NOW))
+def test_what_has_ended_and_what_was_never_registered_stays_where_it_is(standing: Standing, due: int | None) -> None:
+    for state in set(State) - OPEN - {State.DUPLICATE}:
+        assert effective(state, standing, due_at=due, now_ms=NOW) is state
+
+
 def test_the_guide_shows_the_table() -> None:
     assert diagram() in (ROOT / "docs" / "guides" / "referrals.md").read_text(encoding="utf-8")
 
@@ -122,7 +143,8 @@ def test_a_value_is_on_hold_never_without_a_way_out() -> None:
     assert {step for state, step in finance.STEPS if state is Finance.ON_HOLD} == {"release", "claw_back"}
     for state, step in product(Finance, ("accrue", "hold", "release", "settle", "claw_back")):
         if (state, step) not in finance.STEPS:
-            with pytest.raises(Conflicting):
+            with pytest.raises(Conflicting) as refused:
                 finance.follow(state, step)
+            assert named(refused.value) == {other for at, other in finance.STEPS if at is state}
     assert not [step for state, step in finance.STEPS if state is Finance.CLAWED_BACK]
     assert [state for state, step in finance.STEPS if step == "accrue"] == [Finance.NONE], "nothing accrues twice"

@@ -180,3 +180,11 @@ async def test_a_name_and_a_similar_mailbox_match_nobody_and_suggest_only_what_w
         done(await act(one.hotel, referral, "accept"))
         done(await one.ask_disclosure(referral))
     assert done(await see(airline.hotel, second))["resembles"] == [first]
+
+
+async def test_nobody_is_suggested_who_is_on_offer_still(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline)
+    number, _ = somebody()
+    await bank.offer(number, contact={"email": "mei.wu+bank@example.com"})
+    disclosed = await airline.disclosed(number, contact={"email": "Mei.Wu@example.com"})
+    assert done(await see(airline.hotel, disclosed))["resembles"] == []
