@@ -17,7 +17,7 @@ from gateway.errors import NotFound, OnHold, Reason
 from gateway.referrals.deadlines import due_anew
 from gateway.referrals.finance import Finance, Value
 from gateway.referrals.holding import freed_at, held_for, stopped_at
-from gateway.referrals.policy import ReferralPolicy, Tells
+from gateway.referrals.policy import ReferralPolicy
 from gateway.referrals.states import Standing, State, effective
 from gateway.referrals.tables import referral
 from gateway.vault.tables import subject_key
@@ -133,7 +133,7 @@ class Referral:
     def is_hidden(self) -> bool:
         """Whether the referrer is not to learn that it was set aside."""
         is_timed = self.row["due_at"] is not None  # as an offer is; whoever was told has nothing to wait for
-        return self.stored is State.DUPLICATE and is_timed and self.policy.tells is Tells.NOTHING
+        return self.stored is State.DUPLICATE and is_timed
 
     @cached_property
     def policy(self) -> ReferralPolicy:
@@ -174,7 +174,7 @@ class Referral:
     @property
     def is_freed(self) -> bool:
         """Whether its clock has begun anew, and nothing has written that down yet."""
-        return self._was_stopped and not self._is_stopped and self.due_at != self.row["due_at"]
+        return self._was_stopped and not self._is_stopped
 
     @property
     def _was_stopped(self) -> bool:
@@ -184,7 +184,8 @@ class Referral:
 
     @property
     def _is_stopped(self) -> bool:
-        return self._was_stopped and self.now_ms < self.row["freed_at"]
+        """Of what was stopped, whether it still is."""
+        return bool(self.now_ms < self.row["freed_at"])
 
     def require_free(self) -> None:
         """`OnHold` while a case holds it (clause 7.2.3): this line stands still, and no other."""

@@ -186,6 +186,23 @@ async def test_what_was_set_aside_without_a_word_is_frozen_and_freed_as_an_offer
     assert acts[0] == acts[1]
 
 
+async def test_what_was_set_aside_in_words_has_no_deadline_after_a_case_either(
+    shared: Shared, bank: Referring, airline: Referring
+) -> None:
+    await both_agree(bank, airline, tells="outcome")
+    number = next(_numbers)
+    contact = {"phone": f"132{number:08}"}
+    await bank.offer(number, contact=contact)
+    aside = await airline.offer(number, contact=contact)
+    case = await airline.dispute(airline.referrer, aside)
+    for days in (1, 20):
+        shared.clock.pass_seconds(days * DAY_S)
+        await decided(shared, [case] if days == 1 else [])
+        await shared.gateway.referrals.running.run()
+        seen = done(await see(airline.referrer, aside))
+        assert (seen["state"], seen["due_at"]) == ("duplicate", None)
+
+
 async def test_contested_claims_stand_still_until_each_of_their_cases_is_decided(
     shared: Shared, bank: Referring, airline: Referring
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gateway.agreements import HoldSubject
 from tests.access.world import Shared
 from tests.confiding import done
-from tests.referrals.world import DAY_S, HOUR_S, Referring, act, both_agree, decided, in_hours, see
+from tests.referrals.world import DAY_S, HOUR_S, Referring, act, both_agree, decided, entries_of, in_hours, see
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
@@ -78,6 +78,22 @@ async def test_what_goes_on_after_a_case_has_the_deadline_of_its_own_act(shared:
     shared.clock.pass_seconds(10 * DAY_S)
     done(await act(bank.hotel, referral, "accept"))
     assert await standing(bank, referral) == (None, in_hours(shared, 48))
+
+
+async def test_a_case_that_cost_no_business_hour_is_told_as_over_too_and_once(shared: Shared, bank: Referring) -> None:
+    due = ""
+    while due != in_hours(shared, 24):
+        due = in_hours(shared, 24)
+        shared.clock.pass_seconds(HOUR_S)
+    referral = await bank.offer(next(_numbers))
+    placed = await hold(bank, referral)
+    shared.clock.ms += 1
+    await shared.alliance.lift(placed)
+    for _ in range(2):
+        await shared.gateway.referrals.running.run()
+    assert await standing(bank, referral) == (None, due)
+    acts = [one["act"] for one in await entries_of(shared, bank.hotel.id, referral)]
+    assert acts == ["referral_offered", "referral_resumed"]
 
 
 async def test_a_disclosed_claim_does_not_wait_for_the_case_of_the_other_one(
