@@ -35,6 +35,7 @@ async def shared_values(reading: Reading, found: Referral) -> int:
     for count in range(len(PARTS), 0, -1):
         given = {name: bytes(found.row[name]) for name in _TERMS[:count]}
         row = await reading.one(_SHARING[count], dataset_no=found.row["dataset_no"], **given)
-        if row is not None and row["persons"] >= found.policy.k:
+        assert row is not None
+        if row["persons"] >= found.policy.k:
             return count
     return 0

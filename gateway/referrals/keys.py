@@ -110,6 +110,6 @@ async def of_the_same_person(reading: Reading, found: Referral, terms: Terms, ki
 async def is_known_to_recipient(reading: Reading, found: Referral, terms: Terms) -> bool:
     """Whether the recipient has stated such a number or address of a person of its own."""
     for kind, _, term in terms:
-        if kind in EXACT and await reading.one(_KNOWN, recipient=found.recipient, kind=kind, term=term) is not None:
+        if await reading.one(_KNOWN, recipient=found.recipient, kind=kind, term=term) is not None:
             return True
     return False
