@@ -155,6 +155,12 @@ async def test_what_is_sent_twice_with_one_key_is_done_once(bank: Referring) -> 
     assert sent[0] == sent[1] == {"id": first["id"], "state": "consent_pending"}
 
 
+async def test_a_subject_longer_than_any_can_be_is_refused_as_such(bank: Referring) -> None:
+    for length, code in ((1024, "subject_unknown"), (1025, "invalid_subject")):
+        refused = await bank.ask_draft(1, subject="C" * length)
+        assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (400, code, "/subject")
+
+
 async def test_a_conversion_after_the_agreed_attribution_counts_for_nothing(shared: Shared, airline: Referring) -> None:
     await airline.policy(attribution_days=1, update_days=30)
     referral = await airline.disclosed(9)
