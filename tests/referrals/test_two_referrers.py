@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from gateway.consents.contacts import Address, Contacts, Holder, Role
 from gateway.referrals.policy import DAY_MS
 from tests.confiding import done
 from tests.referrals.world import DAY_S, Referring, act, both_agree, decided, entries_of, referring, see, state
@@ -188,3 +189,17 @@ async def test_nobody_is_suggested_who_is_on_offer_still(bank: Referring, airlin
     await bank.offer(number, contact={"email": "mei.wu+bank@example.com"})
     disclosed = await airline.disclosed(number, contact={"email": "Mei.Wu@example.com"})
     assert done(await see(airline.hotel, disclosed))["resembles"] == []
+
+
+async def test_a_customer_of_the_recipient_is_set_aside_and_a_similar_mailbox_is_not(bank: Referring) -> None:
+    await bank.policy(tells="reason")
+    hotel, database, clock = bank.hotel, bank.shared.gateway.database, bank.shared.clock
+    contacts = Contacts(database, bank.shared.gateway.keyring, clock)
+    reached = await contacts.prepare(Holder(hotel.id, "0" * 64, Role.OWN), Address.read("email", "lu.bo@example.com"))
+    async with database.transaction() as tx:
+        await contacts.keep(tx, reached, clock())
+    similar = await bank.offer(somebody()[0], contact={"email": "lu.bo+bank@example.com"})
+    assert await state(bank.referrer, similar) == "under_review"
+    assert await state(hotel, similar) == "offered"
+    known = done(await see(bank.referrer, await bank.offer(somebody()[0], contact={"email": "lu.bo@EXAMPLE.com"})))
+    assert (known["state"], known["reason"]) == ("duplicate", "known_customer")
