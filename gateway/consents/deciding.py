@@ -24,11 +24,11 @@ def giving(
     now_s: int,
 ) -> dict[str, Any]:
     """What moves with the record when it is given: fields or channels, instants, and the guardian who gave it."""
-    imported = event is Event.CONFIRM and record.state is State.IMPORTED
     guardian = _guardian_of(details) if record.state is State.GUARDIAN_PENDING else record.guardian
     check_age(record.age_band, guardian, dataset, given=True)
-    given_at = record.given_at if imported and record.given_at is not None else now_s
-    chosen = record.fields if imported and fields is None else _chosen(record, dataset, fields)
+    is_on_paper = event is Event.CONFIRM and record.state is State.IMPORTED
+    given_at = now_s if record.given_at is None else record.given_at
+    chosen = record.fields if is_on_paper and fields is None else _chosen(record, dataset, fields)
     instants = {"given_at": given_at, "expires_at": given_at + record.term_s}
     return {"fields": chosen, "channels": _turned_on(record, fields), "guardian": guardian, **instants}
 
@@ -43,7 +43,7 @@ def amended(record: Record, dataset: Dataset, fields: frozenset[str] | None) -> 
 
 def require_explicit(record: Record, told: Notice, names: Sequence[str], *, explicit: bool) -> None:
     """Sensitive fields are off until the person turns each on; on paper, that was on paper (PIPL Art. 29)."""
-    if explicit or record.kind == CONTACT or record.state is State.IMPORTED:
+    if explicit or record.state is State.IMPORTED:
         return
     if told.fields_of(record.key, sensitive=True).intersection(names):
         raise Invalid(
@@ -59,7 +59,7 @@ def _chosen(record: Record, dataset: Dataset, fields: frozenset[str] | None) -> 
     if record.kind == CONTACT:
         return 0
     chosen = record.required if fields is None else bits_of(dataset, fields)
-    if not chosen or chosen & ~record.fields or record.required & ~chosen:
+    if chosen & ~record.fields or record.required & ~chosen:
         raise Invalid(
             "invalid_consent",
             "The fields chosen are of those asked for, and none that is necessary is missing.",
@@ -73,8 +73,8 @@ def _turned_on(record: Record, channels: frozenset[str] | None) -> tuple[str, ..
     """The channels of a contact that the person turned on; without a choice, those that were asked for."""
     if record.kind != CONTACT or channels is None:
         return record.channels
-    if not channels or not channels.issubset(record.channels):
-        raise Invalid("invalid_consent", "The channels chosen are of those asked for, at least one.", field="/channels")
+    if not channels.issubset(record.channels):
+        raise Invalid("invalid_consent", "The channels chosen are of those asked for.", field="/channels")
     return tuple(sorted(channels))
 
 

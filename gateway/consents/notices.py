@@ -101,12 +101,13 @@ class Notices:
         async with self._ledger.changing(dataset.owner) as change:
             await change.tx.run(_DROP_DRAFT, of_dataset=dataset.no, of_name=name)
             newest = await change.tx.one(_NEWEST, dataset_no=dataset.no, name=name)
+            assert newest is not None
             row = {
                 "id": random_id(),
                 "owner_id": dataset.owner,
                 "dataset_no": dataset.no,
                 "name": name,
-                "version": 1 if newest is None or newest["version"] is None else newest["version"] + 1,
+                "version": 1 + (newest["version"] or 0),
                 "sha256": digest_of(document),
                 "document": text,
                 "state": "draft",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.consents.notice_text import digest_of
+from gateway.consents.notices import LONGEST_NAME
 from gateway.consents.states import Event
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of, uscc_of
@@ -124,6 +125,21 @@ async def test_a_change_of_how_machines_decide_makes_every_consent_stale(shop: S
     shop.clock.now += 1_000
     await desk.publish(desk.document() | {"automated_decisions": {"used": True, "explanation": TEXT}}, ago=0)
     assert await desk.live() == 0
+
+
+async def test_a_notice_has_a_name_is_about_persons_and_was_not_in_use_in_time_to_come(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    notices, document = desk.consents.notices, desk.document()
+    for name in ("", "n" * (LONGEST_NAME + 1), "line\nline"):
+        with pytest.raises(Invalid, match="invalid_name"):
+            await notices.draft(shop.owner, desk.dataset.id, name, document)
+    prices = await shop.declare({"price": {"type": "integer", "x-class": "terms", "x-grade": 1}}, name="prices")
+    with pytest.raises(Conflicting, match="not_personal"):
+        await notices.draft(shop.owner, prices.id, "prices", document)
+    drafted = await notices.draft(shop.owner, desk.dataset.id, "n" * LONGEST_NAME, document)
+    with pytest.raises(Invalid, match="invalid_used_from"):
+        await notices.publish(shop.owner, drafted.id, used_from=desk.now + 1)
+    assert (await notices.publish(shop.owner, drafted.id, used_from=desk.now)).version == 1
 
 
 async def test_a_published_notice_keeps_its_text_for_ever(shop: Shop, sqlite_path: Path) -> None:

@@ -18,6 +18,7 @@ from gateway.consents.events import events_of, is_chained
 from gateway.consents.marks import COUNTED, FIRST, Marking
 from gateway.consents.minors import Guardian
 from gateway.consents.past import COOL_DOWN_S
+from gateway.consents.proposing import check_new
 from gateway.consents.records import Ended
 from gateway.consents.states import Event, State
 from gateway.errors import Conflicting, GatewayError, Invalid
@@ -50,7 +51,7 @@ async def test_asking_and_showing_permit_nothing_and_giving_does(shop_on_both: S
     for event in (Event.SERVE, Event.CLOSE, Event.SEND, Event.SERVE):
         await desk.act(record, event)
         assert await desk.live() == 0
-    given_record = await desk.act(record, Event.GIVE, fields=ALL)
+    given_record = await desk.act(record, Event.GIVE, fields=frozenset(PATIENT))
     assert (given_record.state, given_record.id) == (State.GIVEN, record)
     assert await desk.live() == 1
     after = await desk.act(record, Event.WITHDRAW)
@@ -82,14 +83,14 @@ async def test_fields_can_be_taken_out_and_never_put_in(shop: Shop) -> None:
     told = Told()
     desk = await opened_desk(shop, of=PATIENT, followers=told)
     record = await desk.propose()
-    await desk.act(record, Event.GIVE, fields=ALL)
+    await desk.act(record, Event.GIVE, fields=frozenset(PATIENT))
     for wrong in (ALL, frozenset({"city"}), frozenset[str]()):
         with pytest.raises(Invalid):
             await desk.act(record, Event.AMEND, fields=wrong)
     await desk.act(record, Event.AMEND, fields=ALL - {"city"})
     assert (await desk.show(record))["fields"] == ["number", "illness"]
     with pytest.raises(Invalid):
-        await desk.act(record, Event.AMEND, fields=ALL)
+        await desk.act(record, Event.AMEND, fields=frozenset(PATIENT))
     assert told.causes() == ["amended"]
 
 
@@ -188,6 +189,8 @@ async def test_an_import_discloses_nothing_until_it_is_confirmed_and_a_withdrawa
     assert await desk.live() == 0
     confirmed = await desk.act(one, Event.CONFIRM)
     assert (confirmed.given_at, await desk.live()) == (desk.now - 100, 1)
+    fewer = await desk.act(await desk.propose("C4", **paper), Event.CONFIRM, fields=frozenset({"number"}))
+    assert (fewer.given_at, fewer.fields) == (desk.now - 100, fewer.required)
     assert await desk.withdraw("C2") == [two]
     with pytest.raises(Conflicting, match="wrong_state"):
         await desk.act(two, Event.CONFIRM)
@@ -195,9 +198,55 @@ async def test_an_import_discloses_nothing_until_it_is_confirmed_and_a_withdrawa
         await desk.propose("C3", origin="offline", given_at=desk.now + 1)
 
 
+async def test_a_record_is_about_fields_of_persons_or_about_channels(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    nothing, sms = frozenset[str](), frozenset({"sms"})
+    wrongs: list[dict[str, Any]] = [
+        {"kind": "profiling"},
+        {"kind": "profiling", "fields": nothing, "channels": sms},
+        {"fields": nothing},
+        {"channels": sms},
+        {"kind": "contact", "channels": sms},
+        {"kind": "contact", "fields": nothing},
+    ]
+    for wrong in wrongs:
+        with pytest.raises(Invalid) as refused:
+            check_new(await desk.new(**wrong), desk.now)
+        assert refused.value.field == "/kind"
+    prices = await shop.declare({"price": {"type": "integer", "x-class": "terms", "x-grade": 1}}, name="prices")
+    with pytest.raises(Conflicting, match="not_personal"):
+        check_new(await desk.new(dataset=prices), desk.now)
+
+
+async def test_of_an_item_that_can_do_without_each_field_at_least_one_is_given(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    record = await desk.propose(fields=frozenset({"city"}))
+    for nothing in (None, frozenset[str]()):
+        with pytest.raises(Invalid) as refused:
+            await desk.act(record, Event.GIVE, fields=nothing)
+        assert refused.value.field == "/fields"
+    await desk.act(record, Event.GIVE, fields=frozenset({"city"}))
+    assert await desk.live() == 1
+
+
+async def test_a_sensitive_field_on_paper_is_confirmed_without_being_named_once_more(shop: Shop) -> None:
+    desk = await opened_desk(shop, of=PATIENT)
+    paper = {"origin": "offline", "given_at": desk.now - 100, "evidence_sha256": "e" * 64}
+    one, asked = await desk.propose("C1", **paper), await desk.propose("C2")
+    with pytest.raises(Invalid, match="not_explicit"):
+        await desk.act(asked, Event.GIVE)
+    assert (await desk.act(one, Event.CONFIRM)).fields == (
+        await desk.act(asked, Event.GIVE, fields=frozenset(PATIENT))
+    ).fields
+
+
 async def test_contact_is_permitted_apart_from_any_disclosure(shop: Shop) -> None:
     desk = await opened_desk(shop)
     contact = await desk.propose(kind="contact", fields=frozenset(), channels=frozenset({"sms"}))
+    for wrong in (frozenset[str](), frozenset({"email"}), frozenset({"sms", "email"})):
+        with pytest.raises(Invalid) as refused:
+            await desk.act(contact, Event.GIVE, fields=wrong)
+        assert refused.value.field == "/channels"
     await desk.act(contact, Event.GIVE)
     assert (await desk.state(contact), await desk.live()) == ("given", 0)
     await desk.record(statement(desk.now - 5))
