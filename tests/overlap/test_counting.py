@@ -41,12 +41,23 @@ _MORE_THAN_THERE_ARE = (
     "sys.stdin.read()"
 )
 _NONSENSE = "import sys; sys.stdout.buffer.write(b'\\xff' * 64); sys.stdout.flush(); sys.stdin.read()"
+_MORE_THAN_A_FRAME = (
+    "import sys; out = sys.stdout.buffer; out.write((8).to_bytes(4) + bytes(8)); "
+    f"size = 8 if sys.argv[1] == 'server' else {counting_module._LONGEST_FRAME + 1}; "
+    "out.write(size.to_bytes(4) + bytes(size)); out.flush(); sys.stdin.read()"
+)
 
 
 @pytest.mark.parametrize(
     ("code", "longest_s"),
-    [("raise SystemExit(3)", 60.0), (_WAIT, 0.5), (_NONSENSE, 60.0), (_MORE_THAN_THERE_ARE, 60.0)],
-    ids=["crash", "hang", "nonsense", "lie"],
+    [
+        ("raise SystemExit(3)", 60.0),
+        (_WAIT, 0.5),
+        (_NONSENSE, 60.0),
+        (_MORE_THAN_THERE_ARE, 60.0),
+        (_MORE_THAN_A_FRAME, 60.0),
+    ],
+    ids=["crash", "hang", "nonsense", "lie", "flood"],
 )
 async def test_a_worker_that_fails_is_a_failure_in_time_and_leaves_no_process(
     code: str, longest_s: float, tmp_path: Path

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from base64 import urlsafe_b64decode
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from gateway.errors import Reason, Refused
+from gateway.identity import AgreementGrant, Subject
 from gateway.overlap.answering import COHORT, STEP, commitment
+from gateway.overlap.comparing import Comparison
 from gateway.overlap.counting import Counting, WorkerFailed
 from gateway.overlap.overlaps import MOST_A_MONTH
+from gateway.overlap.record import found
 from gateway.overlap.runs import FIRST_PAUSE_MS
+from gateway.overlap.sides import PURPOSE, Side
 from tests.access.world import reasons
 from tests.confiding import assessment, file
 from tests.overlap.world import Counted
@@ -143,6 +151,18 @@ async def test_differencing_one_person_more_gets_the_answer_of_before(world: Cou
     assert (await world.answered(own, other))["repeats"] == before["overlap"], "alternating sets tell nothing either"
 
 
+async def test_what_has_changed_enough_since_a_count_is_not_opened_a_second_time(world: Counted) -> None:
+    own, other = await world.both(range(2000, 2003), range(2000, 2003))
+    answer = await world.answered(own, other)
+    database, keyring = world.shared.gateway.database, world.shared.gateway.keyring
+    one = await found(database, answer["overlap"], own.owner.id)
+    keys = {member: await keyring.unlock(member) for member in one.members}
+    strangers = {member: [secrets.token_bytes(32) for _ in range(300)] for member in one.members}
+    comparison = Comparison(one, strangers, world.shared.clock())
+    assert await comparison.nearly_same(database, keys) is None
+    assert await comparison.nearly_same(database, {}) is None
+
+
 async def test_a_spent_budget_is_a_refusal_on_record_in_both_logs(world: Counted) -> None:
     own, other = await world.both(range(1200, 1203), range(1200, 1203))
     for _ in range(MOST_A_MONTH):
@@ -232,6 +252,31 @@ async def test_without_an_agreement_of_each_side_nothing_can_be_asked(world: Cou
     assert ended.status_code < 300, ended.text
     token = await other.owner.token()
     assert (await other.owner.post(f"/v1/overlaps/{overlap}/acceptance", token)).status_code == 403
+    over = await world.propose(own, other)
+    assert (over.status_code, over.json()["code"], over.json()["field"]) == (409, "overlap_not_agreed", "/own")
+
+
+async def test_a_dataset_that_its_agreement_does_not_name_is_not_found(world: Counted) -> None:
+    own, other = await world.both([1610], [1610])
+    unnamed = await world.propose(own, other, {"own": own.side() | {"dataset": other.dataset}})
+    assert unnamed.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [{"agreement": "another"}, {"datasets": ("another",)}, {"purposes": ("referral",)}, {"actions": ("query",)}],
+    ids=str,
+)
+async def test_a_grant_of_anything_but_reading_that_side_for_matching_grants_no_count(
+    instead: Mapping[str, Any],
+) -> None:
+    side = Side("theirs", "customers", "phone")
+    grant = AgreementGrant(side.agreement, (side.dataset,), (PURPOSE,), ("read",))
+    granted = Subject("alliance", "bank", "client", (grant,), frozenset(), "token", "key", 0, 1)
+    side.require_grant(granted)
+    with pytest.raises(Refused) as refused:
+        side.require_grant(replace(granted, agreements=(replace(grant, **instead),)))
+    assert refused.value.reasons == (Reason("ACTION_NOT_GRANTED"),)
 
 
 async def test_an_overlap_belongs_to_its_two_members_and_only_the_asked_one_decides(world: Counted) -> None:
@@ -249,6 +294,9 @@ async def test_an_overlap_belongs_to_its_two_members_and_only_the_asked_one_deci
         declined = await other.owner.call("DELETE", f"/v1/overlaps/{overlap}", theirs)
         assert (declined.status_code, declined.json()["state"]) == (200, "declined")
     assert (await world.accept(overlap, own, other)).status_code == 409
+    agreed = await world.accepted(own, other)
+    late = await other.owner.call("DELETE", f"/v1/overlaps/{agreed}", theirs)
+    assert (late.status_code, late.json()["code"]) == (409, "overlap_accepted")
     assert (await world.shared.stranger.get("/v1/overlaps", stranger)).json()["items"] == []
 
 
