@@ -118,8 +118,9 @@ class Overlaps:
         async with self._ledger.changing(*asked.members) as change:
             month = datetime.fromtimestamp(seconds(change.now_ms), UTC).strftime("%Y-%m")
             counted = await change.tx.one(_SPENT, pair=asked.pair, month=month)
+            assert counted is not None
             current = await found(change.tx, overlap_id, subject.member)
-            if current.state == "proposed" and counted is not None and counted["accepted"] >= MOST_A_MONTH:
+            if current.state == "proposed" and counted["accepted"] >= MOST_A_MONTH:
                 drafts = asked.entries("overlap_accepted", subject.actor(), SPENT, month=month)
                 event = {draft.log: change.enter(draft) for draft in drafts}[subject.member]
             elif await _decide(change.tx, overlap_id, "accepted", by=subject.client, month=month, at=change.now_ms):

@@ -106,7 +106,7 @@ class Overlap:
         if self.state == "refused":
             assert self.last_code is not None
             raise Refused((Reason(self.last_code),))
-        if self.state == "accepted" and self.attempts:
+        if self.attempts:
             raise WorkerFailed
         raise Conflicting("overlap_unanswered", f"It is {self.state}; there is no answer.", field="overlap")
 
