@@ -13,6 +13,7 @@ import pytest
 
 from gateway.consents.asking import Kind
 from gateway.console import customer
+from gateway.console.customer import visit_routes
 from gateway.console.customer.pdf import _sections
 from gateway.console.customer.record_words import RECORD_WORDS
 from gateway.console.customer.views import Answer, Line, Record, Wish
@@ -220,6 +221,43 @@ async def test_yes_to_being_contacted_without_a_way_asks_again(someone: Visitor,
     assert "Nothing has been decided yet" in answer.text
     await someone.press("/my/question", item="contact-1", notice=NOTICE.sha256, answer="give", channel__sms="on")
     assert [one.channels for one in desk.decisions] == [{"sms"}]
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [({"item": "disclosure-1", "answer": "give"}, 400), ({"item": "other", "notice": NOTICE.sha256}, 404)],
+    ids=["no notice", "no item"],
+)
+async def test_an_answer_names_the_notice_that_was_read_and_an_item_that_is_asked(
+    someone: Visitor, desk: FakeDesk, form: dict[str, str], status: int
+) -> None:
+    await someone.come()
+    assert (await someone.press("/my/question", **form)).status_code == status
+    assert desk.decisions == []
+
+
+@pytest.mark.parametrize("path", ["/my/nothing", "/my/static/nothing.css"])
+async def test_what_is_not_there_is_said_to_be_missing(someone: Visitor, path: str) -> None:
+    answer = await someone.get(path)
+    assert answer.status_code == 404
+    assert say("en", "refused_missing") in answer.text
+
+
+async def test_the_page_for_the_code_is_for_those_alone_who_opened_a_link(someone: Visitor) -> None:
+    assert (await someone.get("/my/code")).status_code == 401
+
+
+async def test_without_the_extra_there_is_no_paper(someone: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit_routes, "find_spec", lambda _: None)
+    await someone.come()
+    assert "/my/record.pdf" not in (await someone.get("/my/rights")).text
+    assert (await someone.get("/my/record.pdf")).status_code == 404
+
+
+def test_what_stands_is_not_among_what_ended(desk: FakeDesk) -> None:
+    stands, ends = desk.holdings
+    ended = replace(ends, state="withdrawn")
+    assert Record((stands, ended), (), (), (), 0).followed == (ended,)
 
 
 async def test_withdrawing_one_or_all_takes_no_more_steps_than_giving() -> None:
