@@ -39,8 +39,7 @@ class Told:
 
     def titles(self, record: Record | None, tag: str) -> Mapping[str, str]:
         """The fields' names in words, as the notice has them."""
-        told = None if record is None else self.notice(record)
-        if record is None or told is None:
+        if record is None or (told := self.notice(record)) is None:
             return {}
         return {field["name"]: field["category"][tag] for field in told.items[record.key].get("fields", ())}
 

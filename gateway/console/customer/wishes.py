@@ -77,8 +77,9 @@ class Wishes:
         """
         alone = {one.owner for one in await single_persons(self._database, visit)}
         person = next((person for person, one in await self._made(visit) if one["id"] == request_id), None)
-        if self._requests is None or person is None or person.owner not in alone:
+        if person is None or person.owner not in alone:
             raise NotFound
+        assert self._requests is not None
         return await self._requests.export(person, request_id, visit=visit.id)
 
     async def _made(self, visit: Visit) -> list[tuple[Person, dict[str, Any]]]:
