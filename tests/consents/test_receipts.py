@@ -91,6 +91,25 @@ async def test_every_decision_and_expiry_has_a_receipt_of_its_own(shop: Shop) ->
     assert [one["name"] for one in amended["processing"]["fields"]] == ["number", "illness"]
 
 
+async def test_what_a_guardian_gave_and_was_withdrawn_has_a_receipt_of_its_withdrawal(shop: Shop) -> None:
+    desk = await opened_desk(shop, of=PATIENT)
+    child = await desk.propose(age_band="under_14", turns_14_at=desk.now + 99)
+    await desk.act(child, Event.NEED_GUARDIAN)
+    mother = {"guardian": {"relation": "parent", "verified": "seen"}}
+    await desk.act(child, Event.CONFIRM, fields=ALL, details=mother)
+    await desk.act(child, Event.WITHDRAW)
+    kept = await desk.consents.receipts.of(shop.database, child)
+    assert [one.kind for one in kept] == ["guardian", "withdrawn"]
+
+
+async def test_the_receipt_of_a_refusal_names_no_instant_of_giving(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    refused = await desk.propose()
+    await desk.act(refused, Event.REFUSE)
+    [kept] = await desk.consents.receipts.of(shop.database, refused)
+    assert "given_at" not in verify_receipt(kept.jws, keys_of(desk))["processing"]
+
+
 async def test_what_the_owner_recorded_gets_its_receipt_when_it_is_asked_for_always_the_same(shop: Shop) -> None:
     desk = await opened_desk(shop)
     [told] = await desk.record(statement(desk.now - 5))

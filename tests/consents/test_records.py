@@ -24,7 +24,7 @@ from gateway.consents.states import Event, State
 from gateway.errors import Conflicting, GatewayError, Invalid
 from gateway.ledger import Change
 from gateway.ledger.receipts import ReceiptSigner
-from tests.catalog.conftest import AIRLINE, HOTEL, Shop
+from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop
 from tests.consents.desk import PATIENT, Desk, instant, opened_desk, statement
 
 ALL = frozenset({"number", "city", "illness"})
@@ -154,6 +154,21 @@ async def test_a_hold_stops_it_and_only_lifting_makes_it_stand_again(shop: Shop)
         await desk.act(told["id"], Event.LIFT)
 
 
+async def test_neither_a_lifted_hold_nor_the_end_of_a_contact_is_told_to_whoever_received(shop: Shop) -> None:
+    told = Told()
+    desk = await opened_desk(shop, followers=told)
+    [held] = await desk.record(statement(desk.now - 5))
+    for event in (Event.HOLD, Event.LIFT):
+        await desk.act(held["id"], event)
+    contact = await desk.propose(kind="contact", fields=frozenset(), channels=frozenset({"sms"}))
+    await desk.act(contact, Event.GIVE)
+    shop.clock.now += 1_000
+    await desk.act(await desk.propose(kind="contact", fields=frozenset(), channels=frozenset({"sms"})), Event.GIVE)
+    assert await desk.state(contact) == "superseded"
+    assert len(await desk.withdraw(recipient=BANK)) == 2
+    assert told.heard == [Ended(held["id"], *told.heard[0][1:-1], "withdrawn")]
+
+
 async def test_a_withdrawal_out_of_a_hold_or_after_going_stale_is_told_to_whoever_received(shop: Shop) -> None:
     told = Told()
     desk = await opened_desk(shop, followers=told)
@@ -258,6 +273,33 @@ async def test_contact_is_permitted_apart_from_any_disclosure(shop: Shop) -> Non
     stated = {name: value for name, value in statement(desk.now).items() if name != "fields"}
     assert (await desk.record(stated | {"subject": "C2", "channels": ["email"]}))[0]["result"] == "recorded"
     assert await desk.live() == 1
+
+
+async def test_a_contact_withdrawn_on_the_page_keeps_no_disclosure_out_that_was_given_before(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    contact = await desk.propose(kind="contact", fields=frozenset(), channels=frozenset({"sms"}))
+    await desk.act(contact, Event.GIVE)
+    await desk.act(contact, Event.WITHDRAW)
+    assert [one["result"] for one in await desk.record(statement(desk.now - 5))] == ["recorded"]
+    assert await desk.live() == 1
+
+
+@pytest.mark.parametrize(
+    ("given_ago_s", "outcome"),
+    [
+        (50, {"result": "unchanged"}),
+        (49, {"result": "recorded"}),
+        (51, {"result": "outdated", "because": "newer_consent"}),
+    ],
+)
+async def test_a_contact_that_stands_is_no_withdrawal_of_what_is_stated_beside_it(
+    shop: Shop, given_ago_s: int, outcome: dict[str, str]
+) -> None:
+    desk = await opened_desk(shop)
+    contact = {name: of for name, of in statement(desk.now - 50, channels=["email"]).items() if name != "fields"}
+    await desk.record(contact)
+    [told] = await desk.record(contact | {"given_at": instant(desk.now - given_ago_s)})
+    assert {name: said for name, said in told.items() if name != "id"} == outcome
 
 
 async def test_only_a_guardian_gives_for_a_child_and_the_child_is_asked_at_14(shop: Shop) -> None:
@@ -486,6 +528,28 @@ async def test_a_later_withdrawal_as_one_duplicate_reaches_every_other(shop: Sho
     assert [await desk.state(one) for one in given] == [*["withdrawn"] * 3, "given"]
     assert await desk.state(other["id"]) == "given", "for another recipient"
     assert (await desk.record(statement(desk.now - 5, subject="C3")))[0]["result"] == "outdated"
+
+
+@pytest.mark.parametrize("event", [Event.WITHDRAW, Event.REFUSE])
+async def test_what_a_person_decides_against_in_one_dataset_stands_in_another(shop: Shop, event: Event) -> None:
+    desk, other = await opened_desk(shop), await opened_desk(shop, "other customers")
+    [here], [there] = [await one.record(statement(one.now - 5)) for one in (desk, other)]
+    shop.clock.now += 1_000
+    await desk.act(await desk.propose() if event is Event.REFUSE else here["id"], event)
+    assert [await desk.state(here["id"]), await other.state(there["id"])] == ["withdrawn", "given"]
+    assert [await desk.live(), await other.live()] == [0, 1]
+
+
+async def test_paper_beside_a_refusal_waits_to_be_refused_by_itself_and_is_not_made_good(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    paper = await desk.propose(origin="offline", given_at=desk.now - 100, evidence_sha256="e" * 64)
+    await desk.act(await desk.propose(), Event.REFUSE)
+    assert await desk.state(paper) == "imported"
+    with pytest.raises(Conflicting, match="cooling_down"):
+        await desk.act(paper, Event.CONFIRM)
+    assert await desk.live() == 0
+    await desk.act(paper, Event.REFUSE)
+    assert await desk.state(paper) == "refused"
 
 
 _NUMBERS = count()
