@@ -21,13 +21,13 @@ from gateway.consents.past import Past, keep_withdrawal, past_of
 from gateway.consents.proposing import born, check_new
 from gateway.consents.receipt_text import KIND_OF_EVENT
 from gateway.consents.receipts import ConsentReceipts
-from gateway.consents.record import NewRecord, Record, bits_of, chosen, names_of
+from gateway.consents.record import NewRecord, Record, chosen, names_of
 from gateway.consents.same_person import subjects_of
 from gateway.consents.states import STANDING, STEPS, Event, State, follow
-from gateway.consents.steps import NEW_PERMISSION, permission_row, take
+from gateway.consents.steps import take
 from gateway.consents.tables import consent_record
 from gateway.database import Query, Reading
-from gateway.errors import Conflicting, NotFound, Unavailable
+from gateway.errors import Conflicting, Unavailable
 from gateway.ledger import Change
 
 __all__ = ["Ended", "Followers", "NewRecord", "Record", "Records"]
@@ -39,8 +39,8 @@ _OF_PERSON = Query(
 )
 _OF_REQUEST = Query(chosen(consent_record.c.request_id == bindparam("request")))
 _DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
-_FIRST: Mapping[str, Event] = MappingProxyType({"page": Event.SEND, "offline": Event.IMPORT, "owner": Event.RECORD})
-"""A record's first event, by where the consent comes from."""
+_FIRST: Mapping[str, Event] = MappingProxyType({"page": Event.SEND, "offline": Event.IMPORT})
+"""A record's first event, by where the answer comes from."""
 _WIDENS_NOTHING = frozenset({Event.SEND, Event.SERVE, Event.CLOSE, Event.LAPSE, Event.NEED_GUARDIAN})
 _GIVING = frozenset({Event.GIVE, Event.CONFIRM})
 _DECIDED_AGAINST = frozenset({Event.WITHDRAW, Event.REFUSE})
@@ -58,10 +58,10 @@ class Records:
         self._followers = followers
 
     async def propose(self, change: Change, new: NewRecord, *, actor: Mapping[str, str]) -> str:
-        """Begin a record and return its id: REQUESTED from the page, IMPORTED offline, GIVEN where its owner recorded.
+        """Begin a record and return its id: REQUESTED from the page, IMPORTED offline.
 
-        `Invalid` or `Conflicting` where the notice does not cover it, the person has withdrawn it since, refused it
-        less than 180 days ago, or only a guardian can give. What the owner records narrows where it supersedes.
+        `Invalid` or `Conflicting` where the notice does not cover it, the person has withdrawn it since, or refused it
+        less than 180 days ago. What an owner states as given begins in `gateway.consents.recording`.
         """
         now_s = seconds(change.now_ms)
         key, names = new.key, sorted(new.fields or new.channels)
@@ -75,14 +75,9 @@ class Records:
             past.require_askable(at_s)
         else:
             past.require_free(at_s)
-        bits = bits_of(new.dataset, new.fields)
-        superseded = await self.supersede(change, past, bits, actor) if state is State.GIVEN else None
-        row, told = born(new, event, state, change.now_ms, supersedes=superseded, by=actor)
+        row, told = born(new, event, state, change.now_ms, supersedes=None, by=actor)
         await change.tx.run(NEW_RECORD, **row)
         await change.tx.run(NEW_EVENT, **told)
-        if state is State.GIVEN and new.kind == DISCLOSURE:
-            permission = permission_row(row, change.now_ms, new.evidence_sha256 or told["sha256"])
-            await change.tx.run(NEW_PERMISSION, **permission)
         record = await self._found(change.tx, row["id"])
         change.enter(entry_of(record, event, actor, names_of(new.dataset, record.fields)))
         return record.id
@@ -233,15 +228,14 @@ class Records:
             return
 
     async def _tell(self, change: Change, record: Record, cause: str) -> None:
-        """Of a disclosure alone: whoever may not turn to a person any more keeps what it may still have."""
-        if self._followers is not None and record.kind == DISCLOSURE:
+        """Of fields alone, which a contact has none of: whoever received them is to follow."""
+        if self._followers is not None:
             about = (record.id, record.owner, record.dataset_no, record.pseudonym, record.recipient, record.purpose)
             await self._followers.ended(change, [Ended(*about, cause)])
 
     async def _found(self, reading: Reading, record_id: str) -> Record:
         record = await self.get(reading, record_id)
-        if record is None:
-            raise NotFound
+        assert record is not None
         return record
 
     async def _dataset(self, reading: Reading, no: int) -> Dataset:

@@ -10,6 +10,7 @@ import pytest
 import rfc8785
 from joserfc import jws
 from joserfc.jwk import OKPKey
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from gateway.canonical import canonical
@@ -17,10 +18,12 @@ from gateway.cli import app
 from gateway.consents.receipt_text import TYPE
 from gateway.consents.receipts import verify_receipt
 from gateway.consents.states import Event
+from gateway.consents.tables import consent_receipt
+from gateway.database import Query
 from gateway.errors import Invalid, NotFound
 from gateway.ledger.receipts import ReceiptRejected
 from tests.catalog.conftest import BANK, HOTEL, Shop, subject_of
-from tests.consents.desk import PATIENT, Desk, opened_desk, statement
+from tests.consents.desk import PATIENT, Desk, instant, opened_desk, statement
 
 ALL = frozenset({"number", "city", "illness"})
 
@@ -89,6 +92,15 @@ async def test_every_decision_and_expiry_has_a_receipt_of_its_own(shop: Shop) ->
     assert verify_receipt(complied.jws, keys_of(desk))["kind"] in {"complied", "withdrawn"}
     amended = verify_receipt((await receipts.of(database, first))[1].jws, keys_of(desk))
     assert [one["name"] for one in amended["processing"]["fields"]] == ["number", "illness"]
+
+
+async def test_what_the_clock_ends_is_signed_once_its_receipt_is_asked_for(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [told] = await desk.record(statement(desk.now, expires_at=instant(desk.now + 9)))
+    shop.clock.now += 9_000
+    assert await desk.consents.overtaken.settle() == 1
+    assert await shop.database.all(Query(select(consent_receipt.c.kind))) == []
+    assert [one.kind for one in await desk.consents.receipts.of(shop.database, told["id"])] == ["given", "expired"]
 
 
 async def test_what_a_guardian_gave_and_was_withdrawn_has_a_receipt_of_its_withdrawal(shop: Shop) -> None:

@@ -17,6 +17,8 @@ from gateway.consents import overtaken, recording
 from gateway.consents.events import events_of, is_chained
 from gateway.consents.marks import COUNTED, FIRST, Marking
 from gateway.consents.minors import Guardian
+from gateway.consents.offline.earlier import Earlier
+from gateway.consents.offline.sheet import Item, SheetRow
 from gateway.consents.past import COOL_DOWN_S
 from gateway.consents.proposing import check_new
 from gateway.consents.records import Ended
@@ -25,7 +27,7 @@ from gateway.errors import Conflicting, GatewayError, Invalid
 from gateway.ledger import Change
 from gateway.ledger.receipts import ReceiptSigner
 from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop
-from tests.consents.desk import PATIENT, Desk, instant, opened_desk, statement
+from tests.consents.desk import PATIENT, PURPOSE, Desk, instant, opened_desk, statement
 
 ALL = frozenset({"number", "city", "illness"})
 MOTHER = {"relation": "parent", "verified": "civil register, seen by staff"}
@@ -154,6 +156,18 @@ async def test_a_hold_stops_it_and_only_lifting_makes_it_stand_again(shop: Shop)
         await desk.act(told["id"], Event.LIFT)
 
 
+@pytest.mark.parametrize("ago_s", [9, 1])
+async def test_no_paper_comes_in_about_what_is_on_hold_however_new_it_is(shop: Shop, ago_s: int) -> None:
+    desk = await opened_desk(shop)
+    [held] = await desk.record(statement(desk.now - 5))
+    await desk.act(held["id"], Event.HOLD)
+    item = Item(BANK, PURPOSE, 1, desk.notice_sha256, "zh-CN")
+    paper = SheetRow(2, await desk.pseudonym(), item, desk.now - ago_s, desk.now + 9, "s1", "s2", "f" * 64)
+    refusal = (await Earlier.of(shop.database, desk.dataset, [paper])).refusal(paper)
+    assert refusal is not None
+    assert refusal.code == "on_hold"
+
+
 async def test_neither_a_lifted_hold_nor_the_end_of_a_contact_is_told_to_whoever_received(shop: Shop) -> None:
     told = Told()
     desk = await opened_desk(shop, followers=told)
@@ -166,7 +180,7 @@ async def test_neither_a_lifted_hold_nor_the_end_of_a_contact_is_told_to_whoever
     await desk.act(await desk.propose(kind="contact", fields=frozenset(), channels=frozenset({"sms"})), Event.GIVE)
     assert await desk.state(contact) == "superseded"
     assert len(await desk.withdraw(recipient=BANK)) == 2
-    assert told.heard == [Ended(held["id"], *told.heard[0][1:-1], "withdrawn")]
+    assert [(one.record_id, one.cause) for one in told.heard] == [(held["id"], "withdrawn")]
 
 
 async def test_a_withdrawal_out_of_a_hold_or_after_going_stale_is_told_to_whoever_received(shop: Shop) -> None:
