@@ -13,36 +13,31 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, select
 
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.clock import Clock, seconds
-from gateway.consents.entries import recorded_entry
+from gateway.consents.entries import overtaken_entry, recorded_entry
 from gateway.consents.events import NEW_EVENT
 from gateway.consents.notice_text import DISCLOSURE, ItemKey
 from gateway.consents.notices import KnownNotices
 from gateway.consents.past import Past, past_of
 from gateway.consents.proposing import born, check_new
 from gateway.consents.record import NewRecord, bits_of
-from gateway.consents.records import NEW_RECORD, Records
+from gateway.consents.records import CLOCK, NEW_RECORD, Records
 from gateway.consents.statement import Statement, stated
 from gateway.consents.states import Event, State
 from gateway.consents.steps import NEW_PERMISSION, permission_row
-from gateway.database import AlreadyExists, Database, Query
+from gateway.database import AlreadyExists, Database
 from gateway.database.idempotency import recall, remember
 from gateway.errors import Conflicting, Invalid, TooLarge
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
-from gateway.members.tables import member
 from gateway.vault.keyring import KeyRing
 
 MOST_AT_ONCE = 10_000
 _LONGEST_TRANSACTION_S = 0.04
 _YIELD_EVERY = 50
-_MEMBER = Query(
-    select(member.c.id).where(member.c.id == bindparam("id"), member.c.alliance_id == bindparam("alliance"))
-)
 
 
 class _Item(NamedTuple):
@@ -57,7 +52,7 @@ _Keep = Callable[[Change, list[dict[str, Any]]], Awaitable[None]]
 
 
 class _Narrows(Exception):
-    """A consent under way supersedes another, so the change must narrow."""
+    """A consent under way supersedes another, or finds it overtaken by the clock, so the change must narrow."""
 
 
 class Recording:
@@ -98,7 +93,7 @@ class Recording:
             raise Invalid("invalid_consent", "There is no consent in the body.", field="/consents")
         if len(given) > MOST_AT_ONCE:
             raise TooLarge("too_many_consents", f"At most {MOST_AT_ONCE} at once.", field="/consents")
-        items = await self._checked(subject, dataset, given)
+        items = await self._checked(dataset, given)
         try:
             return await self._record_all(subject, dataset, items, key=key, fingerprint=fingerprint)
         except AlreadyExists:  # an equal request was done meanwhile
@@ -115,23 +110,13 @@ class Recording:
             )
         return dataset
 
-    async def _checked(self, subject: Subject, dataset: Dataset, given: Sequence[Any]) -> list[_Item]:
+    async def _checked(self, dataset: Dataset, given: Sequence[Any]) -> list[_Item]:
         now_s, notices = seconds(self._clock()), KnownNotices(self._database, dataset)
         statements = []
         for index, one in enumerate(given):
             statements.append(stated(dataset, one, now_s, f"/consents/{index}"))
             if index % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-        places = {statement.recipient: index for index, statement in reversed(list(enumerate(statements)))}
-        for recipient, index in places.items():
-            if recipient == dataset.owner or not await self._database.one(
-                _MEMBER, id=recipient, alliance=subject.alliance
-            ):
-                raise Invalid(
-                    "invalid_consent",
-                    "The recipient is another member of the alliance.",
-                    field=f"/consents/{index}/recipient",
-                )
         keys = await self._keyring.unlock(dataset.owner)
         for index, one in enumerate(statements):
             check_new(await _new_of(dataset, _Item(one, ""), notices, index), now_s, f"/consents/{index}")
@@ -207,9 +192,9 @@ class _Batch:
         new = await _new_of(self.dataset, item, self._notices, index)
         if (item.pseudonym, new.key) in self._items:  # the second about an item must see the first
             await self.write()
-        past = await past_of(self.change.tx, self.dataset.owner, self.dataset.no, item.pseudonym, new.key)
+        past = await self._past(item.pseudonym, new.key)
         unchanged = _standing_already(past, new)
-        if unchanged is not None and not _is_withdrawn(past, new):
+        if unchanged is not None:
             return {"result": "unchanged", "id": unchanged}
         obstacle = past.obstacle(item.stated.given_at)
         if obstacle is not None:
@@ -225,6 +210,20 @@ class _Batch:
             self._permissions.append(permission_row(row, now_ms, new.evidence_sha256))
         self._items.add((item.pseudonym, new.key))
         return {"result": "recorded", "id": row["id"]}
+
+    async def _past(self, pseudonym: str, key: ItemKey) -> Past:
+        """What an item has come to by now: what the clock has ended does not stand, and is recorded first."""
+        about = (self.change.tx, self.dataset.owner, self.dataset.no, pseudonym, key)
+        past, now_s = await past_of(*about), seconds(self.change.now_ms)
+        overtaken = [one for one in past.standing if one.overtaking(now_s) is not None]
+        if not overtaken:
+            return past
+        if not self.narrows:
+            raise _Narrows
+        for one in overtaken:
+            await self.records.catch_up(self.change, one)
+        self.change.enter(overtaken_entry(self.dataset.owner, CLOCK, sorted(one.id for one in overtaken)))
+        return await past_of(*about)
 
     async def write(self) -> None:
         """Write what has gathered."""
@@ -280,7 +279,3 @@ def _standing_already(past: Past, new: NewRecord) -> str | None:
         if stands == said and one.collection.get("evidence_sha256") == new.evidence_sha256:
             return one.id
     return None
-
-
-def _is_withdrawn(past: Past, new: NewRecord) -> bool:
-    return past.obstacle(new.given_at or 0) == "withdrawn"

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, bindparam, select
 
 from gateway.canonical import parse
+from gateway.consents.marks import COUNTED, Marking
 from gateway.consents.routes import routes
+from gateway.consents.states import Event
 from gateway.consents.tables import consent, live
-from gateway.database import Query
-from gateway.errors import Conflicting, Invalid, NotFound, Refused, Unavailable
+from gateway.database import AlreadyExists, Query
+from gateway.errors import Conflicting, Invalid, NotFound, Refused, TooLarge, Unavailable
 from gateway.identity.subject import Subject
 from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of
 from tests.consents.desk import LIVE, PERSON, Desk, instant, opened_desk, statement
@@ -91,6 +93,60 @@ async def test_a_newer_consent_supersedes_and_narrows_and_an_older_one_does_not(
     assert await desk.live() == 1
 
 
+async def test_what_ends_nothing_does_not_move_the_narrowing_number(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    before = await desk.narrowing()
+    outcomes = await desk.record(statement(desk.now - 5), statement(desk.now - 5, recipient=HOTEL))
+    assert [one["result"] for one in outcomes] == ["recorded", "recorded"]
+    assert await desk.narrowing() == before
+
+
+async def test_the_same_on_other_evidence_is_another_consent(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [first] = await desk.record(statement(desk.now - 5))
+    [second] = await desk.record(statement(desk.now - 5, evidence_sha256="d" * 64))
+    assert second["result"] == "recorded"
+    assert await desk.state(first["id"]) == "superseded"
+    assert (await desk.show(second["id"]))["evidence_sha256"] == "d" * 64
+
+
+async def test_a_contact_that_stands_is_unchanged_after_the_disclosure_beside_it_was_withdrawn(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    contact = {name: of for name, of in statement(desk.now - 5, channels=["email"]).items() if name != "fields"}
+    [disclosed], [written] = await desk.record(statement(desk.now - 5)), await desk.record(contact)
+    await desk.consents.withdrawing.one(shop.owner, disclosed["id"])
+    assert await desk.state(written["id"]) == "given"
+    assert await desk.record(contact) == [{"result": "unchanged", "id": written["id"]}]
+
+
+async def test_a_withdrawal_out_of_a_hold_does_not_make_it_stand_again(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [told] = await desk.record(statement(desk.now - 5))
+    await desk.act(told["id"], Event.HOLD)
+    assert await desk.withdraw() == [told["id"]]
+    assert await desk.live() == 0
+
+
+@pytest.mark.parametrize("over", ["used up", "expired"])
+async def test_what_the_clock_ended_is_over_before_a_server_has_recorded_its_end(shop: Shop, over: str) -> None:
+    desk = await opened_desk(shop)
+    given_s = desk.now - 5
+    told = statement(given_s, expires_at=instant(desk.now + 10), max_uses=1)
+    [given] = await desk.record(told)
+    if over == "used up":
+        marking = Marking.of([(given["id"], COUNTED)])
+        assert marking is not None
+        async with shop.database.transaction() as tx:
+            await marking.write(tx, shop.clock.now)
+    else:
+        shop.clock.now += 20_000
+    later = instant(desk.now + 99)
+    for again in (told | {"expires_at": later}, statement(given_s, evidence_sha256="d" * 64)):
+        assert await desk.record(again) == [{"result": "outdated", "because": "spent"}]
+    assert await desk.live() == 0
+    assert [one["act"] for one in await desk.entries()].count("consents_overtaken") == 1
+
+
 async def test_many_are_recorded_in_order_and_a_repetition_changes_nothing(shop_on_both: Shop) -> None:
     desk = await opened_desk(shop_on_both)
     many = [statement(desk.now - 5, subject=f"C{n}") for n in range(600)]
@@ -124,6 +180,34 @@ async def test_an_answer_that_cannot_be_kept_leaves_nothing_recorded(
             await desk.record(statement(desk.now - 5), key="k")
     assert await desk.live() == 0
     assert [one["result"] for one in await desk.record(statement(desk.now - 5), key="k")] == ["recorded"]
+
+
+async def test_what_cannot_be_kept_for_another_reason_than_an_equal_request_is_raised(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened_desk(shop)
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise AlreadyExists
+
+    monkeypatch.setattr("gateway.consents.recording.remember", refuse)
+    with pytest.raises(AlreadyExists):
+        await desk.record(statement(desk.now - 5), key="k")
+    assert await desk.live() == 0
+
+
+async def test_a_body_has_at_least_one_consent_and_no_more_than_are_taken_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened_desk(shop)
+    monkeypatch.setattr("gateway.consents.recording.MOST_AT_ONCE", 2)
+    given = [statement(desk.now - 5, subject=f"C{n}") for n in range(3)]
+    with pytest.raises(Invalid, match="no consent") as empty:
+        await desk.record()
+    with pytest.raises(TooLarge, match="too_many_consents") as many:
+        await desk.record(*given)
+    assert (empty.value.field, many.value.field) == ("/consents", "/consents")
+    assert len(await desk.record(*given[:2])) == await desk.live() == 2
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/x-ndjson"])
