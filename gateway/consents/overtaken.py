@@ -86,7 +86,8 @@ class Overtaken:
                 if moved and monotonic() > deadline:
                     break
                 record = await self._records.get(change.tx, record_id)
-                if record is not None and (await self._records.catch_up(change, record)).sequence != record.sequence:
+                assert record is not None
+                if (await self._records.catch_up(change, record)).sequence != record.sequence:
                     moved.append(record_id)
             if moved:
                 change.enter(overtaken_entry(owner, CLOCK, sorted(moved)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,56 @@ async def test_what_the_owner_recorded_gets_its_receipt_when_it_is_asked_for_alw
     shop.clock.now += 60_000
     assert await desk.consents.receipts.of(shop.database, told["id"]) == first
     assert verify_receipt(first[0].jws, keys_of(desk))["kind"] == "given"
+
+
+async def test_a_receipt_that_was_kept_stays_as_it_was_signed_when_the_key_has_changed(shop: Shop) -> None:
+    desk = await opened_desk(shop, of=PATIENT)
+    record, text = await given_receipt(desk)
+    desk.signer.hold(desk.key, "k2")
+    [kept] = await desk.consents.receipts.of(shop.database, record)
+    assert kept.jws == text
+
+
+async def test_the_key_that_a_receipt_names_is_found_beside_others(shop: Shop) -> None:
+    desk = await opened_desk(shop, of=PATIENT)
+    _, text = await given_receipt(desk)
+    other = Desk(shop, desk.dataset).jwk() | {"kid": "k2"}
+    assert verify_receipt(text, {"keys": [other, *keys_of(desk)["keys"]]})["kind"] == "given"
+
+
+async def test_of_a_record_that_nobody_has_given_or_that_is_not_there_is_no_receipt(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    asked = await desk.consents.records.get(shop.database, await desk.propose())
+    assert asked is not None
+    receipts = desk.consents.receipts
+    with pytest.raises(NotFound):
+        await receipts.for_partner(shop.database, asked)
+    with pytest.raises(NotFound):
+        await receipts.of(shop.database, "f" * 32)
+    async with shop.database.transaction() as tx:
+        with pytest.raises(NotFound):
+            await receipts.sign(tx, replace(asked, id="f" * 32), "complied", shop.clock.now)
+
+
+async def test_of_a_field_that_no_notice_describes_the_receipt_says_its_name_alone(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [told] = await desk.record(statement(desk.now - 5))
+    record = await desk.consents.records.get(shop.database, told["id"])
+    assert record is not None
+    text = await desk.consents.receipts.for_partner(shop.database, replace(record, notice_id=None))
+    fields = verify_receipt(text, keys_of(desk))["processing"]["fields"]
+    assert [one["name"] for one in fields] == ["city", "number"]
+    assert all(one.keys() == {"name", "type_iri"} for one in fields)
+
+
+async def test_the_partners_copy_is_of_the_giving_whatever_came_after(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    [told] = await desk.record(statement(desk.now - 5))
+    [before] = await desk.consents.showing.receipts(subject_of(BANK), told["id"])
+    for event in (Event.HOLD, Event.LIFT):
+        shop.clock.now += 1_000
+        await desk.act(told["id"], event)
+    assert await desk.consents.showing.receipts(subject_of(BANK), told["id"]) == [before]
 
 
 async def test_the_partners_copy_has_its_own_item_and_a_name_that_no_other_partner_has(shop: Shop) -> None:
