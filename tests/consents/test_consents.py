@@ -140,11 +140,12 @@ async def test_what_the_clock_ended_is_over_before_a_server_has_recorded_its_end
             await marking.write(tx, shop.clock.now)
     else:
         shop.clock.now += 20_000
-    later = instant(desk.now + 99)
+    later, before = instant(desk.now + 99), await desk.narrowing()
     for again in (told | {"expires_at": later}, statement(given_s, evidence_sha256="d" * 64)):
         assert await desk.record(again) == [{"result": "outdated", "because": "spent"}]
     assert await desk.live() == 0
     assert [one["act"] for one in await desk.entries()].count("consents_overtaken") == 1
+    assert await desk.narrowing() == before + 1
 
 
 async def test_many_are_recorded_in_order_and_a_repetition_changes_nothing(shop_on_both: Shop) -> None:
