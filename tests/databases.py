@@ -12,11 +12,14 @@ from functools import cache
 from gateway import migrations
 from tests.services.postgresql import PostgreSQL
 
+OF_TESTS = "copy_"
+"""What the name of each begins with."""
+
 
 @contextmanager
 def database_on(server: PostgreSQL) -> Iterator[str]:
     """The address of a database that ends with the block; callable inside an event loop too."""
-    name = f"copy_{secrets.token_hex(6)}"
+    name = f"{OF_TESTS}{secrets.token_hex(6)}"
     server.execute(f"CREATE DATABASE {name} TEMPLATE {_migrated(server)}")
     try:
         yield server.url(name)

@@ -21,7 +21,7 @@ import pytest
 
 from gateway.ledger.merkle import leaf_hash
 from tests.alliance import Member
-from tests.databases import database_on
+from tests.databases import OF_TESTS, database_on
 from tests.served import Site, served
 from tests.services import ComponentMissing, ServiceFailed
 from tests.services.postgresql import PostgreSQL
@@ -183,7 +183,8 @@ async def _backends(server: PostgreSQL) -> list[int]:
         return []
     try:
         rows = await connection.fetch(
-            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname LIKE 'served_%'"
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND starts_with(datname, $1)",
+            OF_TESTS,
         )
     finally:
         await connection.close()
