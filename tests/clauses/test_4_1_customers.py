@@ -75,7 +75,7 @@ async def test_4_1_1_a_csv_with_a_phone_column_posted_as_market_information_is_q
     found = [{"column": "line", "holds": "mobile number", "rows": 40, "lines": list(range(2, 22))}]
     assert entry["columns"] == report.json()["error"]["columns"] == found
     for told in (answer.text, report.text, json.dumps(entry)):
-        assert "138000" not in told
+        assert mobile(0)[:-1] not in told  # so long that no instant holds it by chance
     assert records(await shared.hotel.get(deal.path, await shared.token(deal))) == {}
     assert await shared.gateway.uploads.sweep() > 0
     assert await shared.gateway.uploads.sweep() == 0
