@@ -68,7 +68,7 @@ async def test_a_person_learns_when_to_whom_for_what_and_which_fields_and_no_val
     )  # fmt: skip
     assert (second.event_id, second.consent, second.fields) == (event, narrow, ("name",))
     assert await of(shared, deal, 3) == []
-    assert all("Person" not in str(row) and "1380000" not in str(row) for row in await rows(shared))
+    assert all("Person" not in str(row) and "1380000000" not in str(row) for row in await rows(shared))
 
 
 async def test_what_was_refused_or_found_nothing_is_no_disclosure(shared: Shared) -> None:
