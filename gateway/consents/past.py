@@ -6,6 +6,7 @@ days, whoever collects the answer. Whatever a person decided as any of its subje
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Text, bindparam, insert, or_, select
@@ -84,6 +85,10 @@ class Past(NamedTuple):
         if self.spent_given_at is not None and self.spent_given_at >= given_at:
             return "spent"
         return None
+
+    def overtaken(self, now_s: int) -> Sequence[Record]:
+        """What stands by what is recorded, and not by the clock."""
+        return [one for one in self.standing if one.overtaking(now_s) is not None]
 
     def require_askable(self, now_s: int) -> None:
         """`Conflicting` while the person is not to be asked: what was withdrawn may be asked for again."""

@@ -17,14 +17,14 @@ import orjson
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.clock import Clock, seconds
-from gateway.consents.entries import overtaken_entry, recorded_entry
+from gateway.consents.entries import recorded_entry
 from gateway.consents.events import NEW_EVENT
 from gateway.consents.notice_text import DISCLOSURE, ItemKey
 from gateway.consents.notices import KnownNotices
 from gateway.consents.past import Past, past_of
 from gateway.consents.proposing import born, check_new
 from gateway.consents.record import NewRecord, bits_of
-from gateway.consents.records import CLOCK, NEW_RECORD, Records
+from gateway.consents.records import NEW_RECORD, Records
 from gateway.consents.statement import Statement, stated
 from gateway.consents.states import Event, State
 from gateway.consents.steps import NEW_PERMISSION, permission_row
@@ -212,18 +212,14 @@ class _Batch:
         return {"result": "recorded", "id": row["id"]}
 
     async def _past(self, pseudonym: str, key: ItemKey) -> Past:
-        """What an item has come to by now: what the clock has ended does not stand, and is recorded first."""
-        about = (self.change.tx, self.dataset.owner, self.dataset.no, pseudonym, key)
-        past, now_s = await past_of(*about), seconds(self.change.now_ms)
-        overtaken = [one for one in past.standing if one.overtaking(now_s) is not None]
-        if not overtaken:
+        """See `Records.past_by_now`; `_Narrows` where that would, and the change does not."""
+        about = (self.dataset.owner, self.dataset.no, pseudonym, key)
+        past = await past_of(self.change.tx, *about)
+        if not past.overtaken(seconds(self.change.now_ms)):
             return past
         if not self.narrows:
             raise _Narrows
-        for one in overtaken:
-            await self.records.catch_up(self.change, one)
-        self.change.enter(overtaken_entry(self.dataset.owner, CLOCK, sorted(one.id for one in overtaken)))
-        return await past_of(*about)
+        return await self.records.past_by_now(self.change, *about)
 
     async def write(self) -> None:
         """Write what has gathered."""

@@ -12,10 +12,11 @@ from gateway.catalog.dataset import Dataset
 from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import seconds
 from gateway.consents.deciding import amended, giving, require_explicit
+from gateway.consents.entries import overtaken_entry
 from gateway.consents.events import NEW_EVENT
 from gateway.consents.facts import entry_of, item_facts
 from gateway.consents.followers import Ended, Followers
-from gateway.consents.notice_text import DISCLOSURE
+from gateway.consents.notice_text import DISCLOSURE, ItemKey
 from gateway.consents.notices import applicable
 from gateway.consents.past import Past, keep_withdrawal, past_of
 from gateway.consents.proposing import born, check_new
@@ -216,9 +217,21 @@ class Records:
         names = names_of(dataset, moved["fields"]) or list(moved["channels"])
         told = await applicable(change.tx, dataset, record.key, names, sha256=record.notice_sha256, given_at=at_s)
         require_explicit(record, told, names, explicit=fields is not None)
-        past = await past_of(change.tx, record.owner, record.dataset_no, record.pseudonym, record.key)
+        past = await self.past_by_now(change, record.owner, record.dataset_no, record.pseudonym, record.key)
         past.require_free(at_s)
         return moved | {"supersedes": await self.supersede(change, past, moved["fields"], actor)}
+
+    async def past_by_now(self, change: Change, owner: str, dataset_no: int, pseudonym: str, key: ItemKey) -> Past:
+        """What an item has come to: what the clock has ended does not stand, and is recorded first."""
+        about = (change.tx, owner, dataset_no, pseudonym, key)
+        past = await past_of(*about)
+        overtaken = past.overtaken(seconds(change.now_ms))
+        if not overtaken:
+            return past
+        for one in overtaken:
+            await self.catch_up(change, one)
+        change.enter(overtaken_entry(owner, CLOCK, sorted(one.id for one in overtaken)))
+        return await past_of(*about)
 
     async def _sign(self, change: Change, record: Record, event: Event) -> None:
         kind = "guardian" if event in _GIVING and record.guardian is not None else KIND_OF_EVENT[event]

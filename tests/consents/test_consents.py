@@ -148,6 +148,17 @@ async def test_what_the_clock_ended_is_over_before_a_server_has_recorded_its_end
     assert await desk.narrowing() == before + 1
 
 
+async def test_paper_of_the_instant_of_a_consent_that_has_expired_is_not_confirmed(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    given_s = desk.now - 5
+    await desk.record(statement(given_s, expires_at=instant(desk.now + 10)))
+    paper = await desk.propose(origin="offline", given_at=given_s, evidence_sha256="d" * 64)
+    shop.clock.now += 20_000
+    with pytest.raises(Conflicting, match="spent"):
+        await desk.act(paper, Event.CONFIRM)
+    assert await desk.live() == 0
+
+
 async def test_many_are_recorded_in_order_and_a_repetition_changes_nothing(shop_on_both: Shop) -> None:
     desk = await opened_desk(shop_on_both)
     many = [statement(desk.now - 5, subject=f"C{n}") for n in range(600)]
