@@ -10,12 +10,13 @@ from sqlalchemy import bindparam, delete
 from gateway.database import Query
 from gateway.errors import Conflicting
 from gateway.referrals.referral import existing
+from gateway.referrals.run import Ran
 from gateway.referrals.states import State
 from gateway.referrals.writing import move
 from gateway.vault.tables import subject_key
 from tests.access.world import Shared
 from tests.confiding import done
-from tests.referrals.world import PREVIEW, Referring, act, see, state
+from tests.referrals.world import PREVIEW, Referring, act, entries_of, see, state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
@@ -45,3 +46,31 @@ async def test_a_preview_whose_key_was_shredded_is_shown_to_nobody_and_takes_no_
     refused = await act(bank.referrer, referral, "answer", preview=PREVIEW)
     assert (refused.status_code, refused.json()["code"]) == (503, "seal_broken")
     assert await state(bank.hotel, referral) == "needs_info"
+
+
+async def test_what_another_server_has_registered_or_nobody_consents_to_is_not_registered(
+    shared: Shared, bank: Referring
+) -> None:
+    running = shared.gateway.referrals.running
+    offered = await bank.offer(next(_numbers))
+    waiting = await bank.refer(next(_numbers), consented=False)
+    for referral, stays in ((offered, "offered"), (waiting, "consent_pending")):
+        before = await entries_of(shared, bank.referrer.id, referral)
+        assert not await running._register(referral)
+        found = await existing(shared.gateway.database, referral, shared.clock())
+        assert (found.stored.value, await entries_of(shared, bank.referrer.id, referral)) == (stays, before)
+
+
+async def test_what_another_server_has_ended_or_has_not_ended_at_all_is_not_ended(
+    shared: Shared, bank: Referring
+) -> None:
+    running, number = shared.gateway.referrals.running, next(_numbers)
+    offered, withdrawn = await bank.offer(next(_numbers)), await bank.offer(number)
+    await bank.withdraw(number)
+    await running.run()
+    for referral, stays in ((offered, "offered"), (withdrawn, "withdrawn")):
+        before = await entries_of(shared, bank.referrer.id, referral)
+        seen = await existing(shared.gateway.database, referral, shared.clock())
+        await running._end_one(seen, Ran())
+        found = await existing(shared.gateway.database, referral, shared.clock())
+        assert (found.stored.value, await entries_of(shared, bank.referrer.id, referral)) == (stays, before)
