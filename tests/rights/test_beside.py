@@ -76,3 +76,23 @@ async def test_what_another_run_has_deleted_meanwhile_is_deleted_once(
     monkeypatch.setattr(settling, "_ledger", Overtaken(settling._ledger, copy(settling).run))
     await settling.run()
     assert (await counter.acts(request)).count("right_granted") == 1
+
+
+async def test_what_a_new_case_keeps_meanwhile_is_not_deleted_before_that_is_decided(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await counter.dispute()
+    request = (await counter.granted(77, "deletion"))["id"]
+    await counter.decide(case)
+    settling, later = counter.rights.settling, []
+
+    async def others() -> None:
+        later.append(await counter.dispute())
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(settling, "_ledger", Overtaken(settling._ledger, others))
+        await settling.run()
+    assert "right_granted" not in await counter.acts(request)
+    await counter.decide(*later)
+    await settling.run()
+    assert (await counter.acts(request)).count("right_granted") == 1
