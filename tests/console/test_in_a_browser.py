@@ -35,9 +35,8 @@ async def test_an_authenticator_that_does_not_verify_its_user_is_refused(served:
     await someone.unplug()
     await someone.plug_in(hasUserVerification=False, isUserVerified=False)
     await served.enrol(someone, code)
-    await someone.page.wait_for_function(
-        "!document.getElementById('alert').hidden && !document.querySelector('button.main').disabled"
-    )
+    await someone.page.wait_for_selector("#alert")
+    await someone.page.wait_for_selector("button.main:enabled")
     assert await someone.page.inner_text("#alert")
     assert await served.acts() == ["operator_added"]
 
