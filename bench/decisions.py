@@ -7,13 +7,13 @@ remembered. CPU time is this process's, in small rounds that alternate, so that 
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import uvloop
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert, select
@@ -143,7 +143,7 @@ def _mark(met: bool) -> str:
 def main(console: Console | None = None) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_compare(console or Console(width=150), Path(folder)))
+        uvloop.run(_compare(console or Console(width=150), Path(folder)))
 
 
 if __name__ == "__main__":

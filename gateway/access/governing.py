@@ -202,7 +202,6 @@ class Governing:
         return {
             "subject": {
                 "member": request.subject.member,
-                "client": request.subject.client,
                 "member_state": self.member_state,
                 "client_state": "revoked" if revoked else self.client_state,
                 "person": self.person,
@@ -217,6 +216,7 @@ class Governing:
                     for grant in request.subject.agreements
                     if grant.agreement == request.agreement
                 ],
+                "client": request.subject.client,
             },
             "action": {
                 "name": request.action,

@@ -101,25 +101,18 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
     """The `agreement` object of the policy's input, sliced to one dataset; of drafts too.
 
     What the terms do not cover is an empty list, and an agreement without proved terms grants nothing, so that
-    the policy refuses a party with the clause that is not met.
+    the policy refuses a party with the clause that is not met. Members that rules ask about most stand first: the
+    embedded engine passes the names before the one that it looks for.
     """
     terms = agreement.terms
     term = terms.term_for(dataset_id) if terms else None
     signed = terms.signed_messages if terms else None
     return {
-        "id": agreement.id,
-        "version": agreement.version,
-        "state": agreement.state if terms else "draft",
         "owner": agreement.owner,
         "recipient": agreement.recipient,
-        "starts_at": terms.starts_at if terms else 0,
         "ends_at": terms.ends_at if terms else 0,
-        "granted_fields": list(term.fields) if term else [],
-        "purposes": list(term.purposes) if term else [],
-        "methods": list(term.methods) if term else [],
+        "starts_at": terms.starts_at if terms else 0,
         "frequency": _frequency_case(terms),
-        "confidentiality_years": terms.confidentiality_years if terms else 0,
-        "onward": terms.onward if terms else "forbidden",
         "signed_messages": {
             "profile": signed.profile if signed else "none",
             "actions": list(signed.actions) if signed else [],
@@ -128,9 +121,17 @@ def agreement_case(agreement: Agreement, dataset_id: str) -> dict[str, Any]:
             "records": term.volume.records if term and term.volume else MOST,
             "per_seconds": term.volume.per_seconds if term and term.volume else 1,
         },
+        "id": agreement.id,
+        "state": agreement.state if terms else "draft",
+        "granted_fields": list(term.fields) if term else [],
+        "purposes": list(term.purposes) if term else [],
+        "methods": list(term.methods) if term else [],
+        "confidentiality_years": terms.confidentiality_years if terms else 0,
+        "onward": terms.onward if terms else "forbidden",
         "lawful_basis": term.lawful_basis if term and term.lawful_basis else "none",
         "retention_days": term.retention_days if term and term.retention_days else 0,
         "third_parties": list(terms.third_parties) if terms else [],
+        "version": agreement.version,
     }
 
 

@@ -6,12 +6,13 @@ set: no engine sees a quote, a control character or free text. See docs/decision
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
+
+import orjson
 
 from gateway.errors import Invalid
 
@@ -23,9 +24,6 @@ _MOST_ITEMS: Final = 512
 _SECRETS: Final = ("public", "business_secret", "technical_secret", "customer", "financial")
 _MOST_BYTES: Final = 128 * 1024
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-"""Canonical JSON (as `gateway.canonical`) of what the schema has passed: ASCII strings, integers below 2**53."""
-
 _Check = Callable[[Any, str], None]
 
 
@@ -33,12 +31,10 @@ _Check = Callable[[Any, str], None]
 class Case:
     """A document that passed the schema, in the forms that are needed of it.
 
-    `text` is its canonical JSON, `input_sha256` the hex SHA-256 of that, and `key` the SHA-256 of the canonical
-    document without `context.now`.
+    `input_sha256` is the hex SHA-256 of its canonical JSON, and `key` the SHA-256 of that without `context.now`.
     """
 
     document: Mapping[str, Any]
-    text: str
     input_sha256: str
     key: bytes
     now: int
@@ -53,13 +49,12 @@ def read_case(document: Any) -> Case:
     if len(text) > _MOST_BYTES:
         raise Invalid("case_invalid", "The case is too large to decide.", remedy="Ask for fewer fields.")
     timeless = _canonical({**document, "context": {"purpose": context["purpose"]}})
-    return Case(
-        document=document,
-        text=text,
-        input_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        key=hashlib.sha256(timeless.encode()).digest(),
-        now=context["now"],
-    )
+    return Case(document, sha256(text).hexdigest(), sha256(timeless).digest(), context["now"])
+
+
+def _canonical(document: Any) -> bytes:
+    """Canonical JSON (as `gateway.canonical`) of what the schema has passed: ASCII strings, integers below 2**53."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
 def _graded(resource: Mapping[str, Any]) -> None:

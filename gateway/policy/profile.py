@@ -60,12 +60,14 @@ def check_profile(modules: Mapping[str, str]) -> None:
     """Return if the modules (path -> text) stay inside the profile; else `Invalid` names file, line and construct."""
     tokens_of = {path: _tokens(path, text) for path, text in modules.items()}
     own_functions = {name for tokens in tokens_of.values() for name in _functions(tokens)}
+    rules = {name for tokens in tokens_of.values() for name in _rules(tokens)}
     for path, tokens in tokens_of.items():
         for index, token in enumerate(tokens):
             before = tokens[index - 1] if index else _NEW_LINE
             rest = tokens[index + 1 : index + 4]
             if token.kind == "word":
                 _check_word(path, token, before, rest, own_functions)
+                _check_variable(path, token, before, rest, rules)
             elif token.kind == "number":
                 _check_number(path, token)
             elif token.kind == "mark":
@@ -93,6 +95,24 @@ def _functions(tokens: Sequence[_Token]) -> Iterator[str]:
     for before, token, after in zip([_NEW_LINE, *tokens], tokens, tokens[1:], strict=False):
         if before.text == "\n" and token.kind == "word" and after.text == "(" and after.touches:
             yield token.text
+
+
+def _rules(tokens: Sequence[_Token]) -> Iterator[str]:
+    """The first name of each rule: what begins a line without a blank before it."""
+    for before, token in zip([_NEW_LINE, *tokens], tokens, strict=False):
+        if _begins_a_line(token, before) and token.text not in _KEYWORDS:
+            yield token.text.partition(".")[0]
+
+
+def _begins_a_line(token: _Token, before: _Token) -> bool:
+    return token.kind == "word" and before.text == "\n" and token.touches
+
+
+def _check_variable(path: str, token: _Token, before: _Token, rest: Sequence[_Token], rules: set[str]) -> None:
+    """A variable that is named like a rule hides it, and neither engine says so."""
+    assigned = rest[:1] and rest[0].text == ":=" and before.text != "default" and not _begins_a_line(token, before)
+    if token.text in rules and (assigned or before.text in {"some", "every"}):
+        raise _refuse(path, token.line, f"{token.text}, a rule, as a variable", "Give the variable a name of its own.")
 
 
 def _check_word(path: str, token: _Token, before: _Token, rest: Sequence[_Token], own_functions: set[str]) -> None:

@@ -1,7 +1,7 @@
 """The embedded engine: regopy (rego-cpp), a compiled bundle in each worker thread.
 
-How it must be used, and what happens otherwise: docs/decisions/0002-policy-engines.md. Only canonical text of
-a checked case goes in, an interpreter that failed once is never asked again, and what comes out is parsed strictly.
+How it must be used, and what happens otherwise: docs/decisions/0002-policy-engines.md. Only a case that the schema
+has passed goes in, an interpreter that failed once is never asked again, and what comes out is parsed strictly.
 """
 
 from __future__ import annotations
@@ -23,14 +23,21 @@ from gateway.policy.engine import EngineUnavailable
 
 @dataclass(frozen=True, slots=True)
 class CompiledRules:
-    """A policy ready to be asked by one thread, and never again by anyone once `answer` has raised."""
+    """A policy ready to be asked by one thread, and never again by anyone once it has raised."""
 
     interpreter: Any
     rules: Any
 
-    def answer(self, text: str, entrypoint: str = ENTRYPOINT) -> Any:
-        """The rules' answer to a case given as canonical JSON; `JUDGED` only of one that the schema has passed."""
-        self.interpreter.set_input_term(text)
+    def judge(self, case: Case) -> Any:
+        """The rules' answer to a case.
+
+        Its values go in as they are: the engine quotes no string, and the schema lets none in that would need it.
+        """
+        self.interpreter.set_input(case.document)
+        return self.answer(JUDGED)
+
+    def answer(self, entrypoint: str) -> Any:
+        """The value of an entrypoint for the input that was set."""
         output = str(self.interpreter.query_bundle_entrypoint(self.rules, entrypoint))
         try:
             return _only_expression(parse(output.encode()))
@@ -63,7 +70,7 @@ class EmbeddedRego:
 
     async def evaluate(self, case: Case) -> Any:
         """See `Engine.evaluate`."""
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._evaluate, case.text)
+        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._evaluate, case)
         try:
             return await asyncio.wait_for(answer, self._timeout_s)
         except TimeoutError:
@@ -73,10 +80,10 @@ class EmbeddedRego:
         """Let the worker threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _evaluate(self, text: str) -> Any:
+    def _evaluate(self, case: Case) -> Any:
         compiled = getattr(self._of_thread, "compiled", None) or compile_bundle(self._bundle)
         self._of_thread.compiled = None  # an interpreter that fails keeps the case of the caller before
-        answer = compiled.answer(text, JUDGED)
+        answer = compiled.judge(case)
         self._of_thread.compiled = compiled
         return answer
 

@@ -9,7 +9,7 @@ from gateway.policy.bundle import PolicyBundle
 
 _REQUIREMENT = re.compile(
     r"# METADATA\n# title: (?P<title>[^\n]+)\n(?:#[^\n]*\n)*?#   clause: \"(?P<clause>[0-9.]+)\"\n"
-    r"met contains \"(?P<code>[A-Z_]+)\""
+    r"requirement\.(?P<code>[A-Z_]+)\.met if"
 )
 
 

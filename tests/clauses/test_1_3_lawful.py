@@ -62,7 +62,7 @@ async def test_1_3_4_every_decision_on_record_replays_under_its_policy_with_the_
         assert entry["policy"]["digest"] == bundle.digest
         document = await _document(shared, entry)
         case = read_case(document)
-        again = believe(rules.answer(case.text), document)
+        again = believe(rules.judge(case), document)
         assert case.input_sha256 == entry["policy"]["input_sha256"]
         assert again.effect.value == entry["effect"]
         assert [(one.code, one.clause) for one in again.reasons] == reasons({"reasons": [], **entry})

@@ -57,6 +57,9 @@ BANNED = {
     "a type in a list": "x := [is_number(input.a)]",
     "another package": "package other",
     "a character": "x := input.a ~ 1",
+    "a rule as a variable of some": "y := 1\n\nx if { some y in input.a }",
+    "a rule as a variable of every": "y := 1\n\nx if { every y in input.a { y > 0 } }",
+    "a rule assigned to": "default y := 1\n\ny := 2 if input.a\n\nx if { y := 3 }",
 }
 
 

@@ -17,10 +17,8 @@ _MAPS = {("resource", "fields"), ("resource", "grades"), ("resource", "confident
 _OBJECTS = [(), *(path for path in places(agreed_case()) if path not in _MAPS)]
 
 
-def test_the_text_is_the_canonical_form_and_the_hash_is_of_it() -> None:
-    case = read_case(agreed_case())
-    assert case.text.encode() == canonical(agreed_case())
-    assert case.input_sha256 == hashlib.sha256(canonical(agreed_case())).hexdigest()
+def test_the_hash_is_of_the_canonical_form() -> None:
+    assert read_case(agreed_case()).input_sha256 == hashlib.sha256(canonical(agreed_case())).hexdigest()
 
 
 _CLOSED = (

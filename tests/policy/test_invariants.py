@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-import json
 import random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.ledger import Effect
-from gateway.policy.case import read_case
+from gateway.policy.case import NAME_PATTERN, read_case
 from gateway.policy.decisions import DecisionPoint
 from gateway.policy.model import Decision, believe
 from gateway.policy.rego import EmbeddedRego
 from tests.policy.cases import ALWAYS, ILL_TYPED, NOW, agreed_case, generated_cases, places, put, without
+from tests.policy.embedded import decide
 
 _examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _WELL_TYPED = [case for number, case in enumerate(generated_cases(7, 900)) if number % 3]
@@ -23,13 +23,9 @@ _cases = st.sampled_from(_WELL_TYPED)
 _instants = st.integers(NOW - 3000, NOW + 3000)
 
 
-def _raw(rules: Any, case: Any) -> Any:
-    return rules.answer(json.dumps(case, ensure_ascii=False, sort_keys=True))
-
-
 def _decided(rules: Any, case: dict[str, Any]) -> Decision:
     checked = read_case(case)
-    return believe(rules.answer(checked.text), checked.document)
+    return believe(rules.judge(checked), checked.document)
 
 
 def _at(case: dict[str, Any], now: int) -> dict[str, Any]:
@@ -40,22 +36,39 @@ def test_what_is_agreed_is_permitted(rules: Any) -> None:
     assert _decided(rules, agreed_case()).effect is Effect.PERMIT
 
 
+@settings(_examples, max_examples=400)
+@given(st.from_regex(NAME_PATTERN, fullmatch=True, alphabet=st.characters(codec="ascii")), st.integers(0, 2**53 - 1))
+@example("null", 2**53 - 1)
+@example("1e5:/@.-", 2**31)
+def test_every_name_and_number_that_the_schema_lets_in_reaches_the_rules_as_it_is(
+    rules: Any, name: str, number: int
+) -> None:
+    case = put(agreed_case(), ("agreement", "granted_fields"), [name])
+    case["action"] |= {"fields": [name], "filters": []}
+    case["resource"] |= {"fields": {name: name}, "grades": {name: 1}, "confidential": {name: "public"}}
+    case["agreement"]["confidentiality_years"] = number
+    answer = rules.judge(read_case(case))
+    assert (answer["fields"], answer["classes"]) == ([name], [name])
+    assert {"type": "confidentiality", "years": number} in answer["obligations"]
+    assert answer == decide(rules, case)
+
+
 @_examples
 @given(st.recursive(st.sampled_from(ILL_TYPED), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_whatever_is_no_case_is_denied(rules: Any, document: Any) -> None:
-    assert _raw(rules, document)["effect"] == "deny"
+    assert decide(rules, document)["effect"] == "deny"
 
 
 @_examples
 @given(_cases, st.integers(0))
 def test_leaving_a_member_out_never_turns_a_refusal_into_a_permit(rules: Any, case: dict[str, Any], pick: int) -> None:
     members = [path for path in places(case) if isinstance(path[-1], str) and (path in _MAPS or path[:2] not in _MAPS)]
-    assert _raw(rules, without(case, members[pick % len(members)]))["effect"] == "deny"
+    assert decide(rules, without(case, members[pick % len(members)]))["effect"] == "deny"
 
 
 def test_the_agreed_case_needs_every_one_of_its_members(rules: Any) -> None:
     named = [path for path in places(agreed_case()) if isinstance(path[-1], str)]
-    needless = [path for path in named if _raw(rules, without(agreed_case(), path))["effect"] == "permit"]
+    needless = [path for path in named if decide(rules, without(agreed_case(), path))["effect"] == "permit"]
     assert needless == [("resource", "fields", "due_on"), ("resource", "fields", "name")]
 
 
@@ -66,7 +79,7 @@ _MAPS = {("resource", "fields"), ("resource", "grades"), ("resource", "confident
 def test_no_value_of_another_type_is_permitted_anywhere(rules: Any) -> None:
     for path in places(agreed_case()):
         for value in (None, True, 1.5, "1", -1, 2**53, 2**64, [], {}, [None], {"x": "amount"}):
-            answer = _raw(rules, put(agreed_case(), path, value))
+            answer = decide(rules, put(agreed_case(), path, value))
             harmless = (value == [] and path in _MAY_BE_EMPTY) or (value == "1" and path in _FREE)
             assert harmless or answer["effect"] == "deny", (path, value)
 
@@ -96,7 +109,7 @@ _FREE = {
 @given(_cases, st.lists(st.sampled_from(["active", "lifted", "", "paused"]), min_size=1, max_size=3))
 def test_a_hold_that_is_not_lifted_dominates(rules: Any, case: dict[str, Any], states: list[str]) -> None:
     holds = [{"case": "c1", "subject": "flights", "state": state, **ALWAYS} for state in [*states, "active"]]
-    answer = _raw(rules, {**case, "holds": holds})
+    answer = decide(rules, {**case, "holds": holds})
     assert answer["effect"] == "deny"
     assert {"code": "DISPUTED_ITEM", "clause": "7.2.3"} in answer["reasons"]
 

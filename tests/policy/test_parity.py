@@ -14,10 +14,10 @@ import pytest
 
 from gateway.errors import Invalid
 from gateway.policy import PolicyBundle
-from gateway.policy.bundle import ENTRYPOINT, JUDGED
-from gateway.policy.case import read_case
+from gateway.policy.case import Case, read_case
 from gateway.policy.rego import compile_bundle
 from tests.policy.cases import generated_cases
+from tests.policy.embedded import decide
 from tests.policy.smt.claims import CLAIMS, Claim
 from tests.policy.smt.variations import nothing_varies
 from tests.services.opa import OPA
@@ -43,11 +43,7 @@ def _by_opa(server: OPA, cases: Sequence[dict[str, Any]]) -> Iterator[Any]:
 def _embedded(bundle: PolicyBundle, cases: Sequence[dict[str, Any]]) -> list[Any]:
     """As the gateway asks: what its schema has passed, without asking for types once more."""
     rules = compile_bundle(bundle)
-    asked = [
-        (json.dumps(case, ensure_ascii=False, sort_keys=True), JUDGED if _is_case(case) else ENTRYPOINT)
-        for case in cases
-    ]
-    return [rules.answer(text, entrypoint) for text, entrypoint in asked]
+    return [rules.judge(checked) if (checked := _checked(case)) else decide(rules, case) for case in cases]
 
 
 def _comparable(answer: Any) -> str:
@@ -66,15 +62,14 @@ def _comparable(answer: Any) -> str:
 def _held(claim: Claim, cases: Sequence[dict[str, Any]], answers: Sequence[str]) -> bool:
     """Whether a claim that is proven by formulas holds for the well-typed of these cases too."""
     pairs = zip(cases, map(json.loads, answers), strict=True)
-    return all(claim.holds([case], [answer]) for case, answer in pairs if _is_case(case))
+    return all(claim.holds([case], [answer]) for case, answer in pairs if _checked(case))
 
 
-def _is_case(document: Any) -> bool:
+def _checked(document: Any) -> Case | None:
     try:
-        read_case(document)
+        return read_case(document)
     except Invalid:
-        return False
-    return True
+        return None
 
 
 def _whole(number: str) -> float | int:

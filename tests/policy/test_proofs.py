@@ -38,20 +38,20 @@ def test_something_is_permitted_so_that_the_claims_say_something(translated: Rul
 
 
 _MUTATIONS = {
-    "a hold that is not lifted dominates": ("holds", "every hold in input.holds { holds_nothing(hold) }", "true"),
+    "a hold that is not lifted dominates": ("holds", "every hold in holds { holds_nothing(hold) }", "true"),
     "nothing is permitted before or after the term": (
         "agreement",
-        "input.context.now < input.agreement.ends_at",
-        "input.context.now <= input.agreement.ends_at",
+        "now < agreement.ends_at",
+        "now <= agreement.ends_at",
     ),
     "nothing is permitted to a third party without a grant": (
         "onward",
-        "consent.purpose == input.context.purpose",
+        "consent.purpose == purpose",
         "is_string(consent.purpose)",
     ),
     "fields are requested, granted, there, and public or under both NDAs": (
         "confidentiality",
-        "in_force(input.circumstances.person_nda)",
+        "in_force(circumstances.person_nda)",
         "true",
     ),
     "no field is graded above the clearance, or is important or core data": (
@@ -62,17 +62,17 @@ _MUTATIONS = {
     "personal data demands the person's consent": (
         "obligations",
         "consent_required := false if about_no_person",
-        'consent_required := false if input.agreement.lawful_basis != "consent"',
+        'consent_required := false if agreement.lawful_basis != "consent"',
     ),
     "what leaves after anything is withdrawn could have left before": (
         "standing",
-        'input.subject.client_state == "active"',
-        'input.subject.client_state != "active"',
+        'subject.client_state == "active"',
+        'subject.client_state != "active"',
     ),
     "nothing is permitted while a requirement is unmet": (
         "scope",
-        "input.action.method in input.agreement.methods",
-        "count(input.agreement.methods) > 0",
+        "action.method in agreement.methods",
+        "count(agreement.methods) > 0",
     ),
     "there is exactly one answer, and a refusal grants nothing": (
         "decision",
@@ -81,8 +81,8 @@ _MUTATIONS = {
     ),
     "an answer is constant until valid_until": (
         "instants",
-        '"until": input.agreement.ends_at},',
-        '"until": input.agreement.starts_at},',
+        '"until": agreement.ends_at},',
+        '"until": agreement.starts_at},',
     ),
 }
 

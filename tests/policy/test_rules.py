@@ -25,6 +25,9 @@ _NOT_SEEN_IN_A_TREE = {
     "a type in a list",
     "a character",
     "every without braces",
+    "a rule as a variable of some",
+    "a rule as a variable of every",
+    "a rule assigned to",
 }
 
 

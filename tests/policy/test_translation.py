@@ -16,6 +16,7 @@ from gateway.policy.case import read_case
 from gateway.policy.rego import CompiledRules
 from tests.policy.cases import agreed_case, generated_cases
 from tests.policy.conftest import POLICIES
+from tests.policy.embedded import decide
 from tests.policy.smt.documents import document_of, substitution
 from tests.policy.smt.shape import INPUT
 from tests.policy.smt.syntax import Untranslatable, read_rules
@@ -90,7 +91,7 @@ def test_the_translation_with_random_inputs_put_in_is_what_the_engine_answers(
 ) -> None:
     translated, effects, codes = Translated(opa_binary), set(), set()
     for case in _well_typed():
-        answer = rules.answer(json.dumps(case))
+        answer = decide(rules, case)
         effects.add(answer["effect"])
         codes |= {json.dumps(reason) for reason in answer["reasons"]}
         for effect in ("permit", "deny"):

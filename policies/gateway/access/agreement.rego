@@ -4,22 +4,22 @@ package gateway.access
 # title: The agreement is signed by both, has begun, has not ended, and names these two
 # custom:
 #   clause: "2.3.2"
-met contains "AGREEMENT_NOT_IN_FORCE" if {
-	input.agreement.state == "signed"
-	input.subject.member in named
-	input.agreement.owner == input.resource.owner
-	input.agreement.starts_at <= input.context.now
-	input.context.now < input.agreement.ends_at
+requirement.AGREEMENT_NOT_IN_FORCE.met if {
+	agreement.state == "signed"
+	subject.member in named
+	agreement.owner == resource.owner
+	agreement.starts_at <= now
+	now < agreement.ends_at
 }
 
 # METADATA
 # title: Who may come under the agreement - its recipient, and the third parties that its terms name
-named contains input.agreement.recipient
+named contains agreement.recipient
 
-named contains party if some party in input.agreement.third_parties
+named contains party if some party in agreement.third_parties
 
 # METADATA
 # title: How often the recipient may read is agreed; what is not agreed is no right
 # custom:
 #   clause: "2.3.1"
-met contains "TERM_MISSING" if input.agreement.frequency.reads > 0
+requirement.TERM_MISSING.met if agreement.frequency.reads > 0

@@ -8,8 +8,8 @@ package gateway.access
 #   Asked first, and of all words or numbers together: the embedded engine pays for each question by what it knows.
 well_typed if {
 	every instant in instants { whole(instant) }
-	every interval in circumstances { begins_and_ends(interval) }
-	every interval in terms { begins_and_ends(interval) }
+	every interval in of_circumstances { begins_and_ends(interval) }
+	every interval in of_terms { begins_and_ends(interval) }
 	every number in numbers { whole(number) }
 	strings(words)
 	every names in lists { strings(names) }
@@ -23,8 +23,8 @@ well_typed if {
 # description: A value that no rule knows would never be asked about.
 well_known if {
 	every number in positive_numbers { number > 0 }
-	every action in input.action.includes { signable[action] }
-	every action in input.agreement.signed_messages.actions { signable[action] }
+	every name in input.action.includes { signable[name] }
+	every name in input.agreement.signed_messages.actions { signable[name] }
 	input.agreement.onward in ways_onward
 	input.resource.kind in kinds_of_data
 	every field in existing {

@@ -4,9 +4,9 @@ package gateway.access
 # title: No field that leaves is graded above the reader's clearance, and none is important or core data
 # custom:
 #   clause: "4.1.3"
-met contains "CLEARANCE" if {
+requirement.CLEARANCE.met if {
 	every grade in released_grades {
-		grade <= input.subject.clearance
+		grade <= subject.clearance
 		grade <= highest_shareable_grade
 	}
 }
@@ -14,7 +14,7 @@ met contains "CLEARANCE" if {
 # METADATA
 # title: The different grades of the fields that leave; each field has one (case.rego)
 released_grades := {grade |
-	grades_of_fields := input.resource.grades
+	grades_of_fields := resource.grades
 	some field in released
 	grade := grades_of_fields[field]
 }

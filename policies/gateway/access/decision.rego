@@ -43,14 +43,16 @@ judged := {
 	"valid_until": valid_until,
 } if count(unmet) == 0
 
-judged := {
+else := {
 	"effect": "deny",
 	"fields": [],
 	"classes": [],
 	"obligations": [],
 	"reasons": unmet,
 	"valid_until": valid_until,
-} if count(unmet) > 0
+} if {
+	count(unmet) > 0
+}
 
 # METADATA
 # title: What must be met, in the rulebook's decision order, each with the clause that demands it
@@ -79,8 +81,8 @@ requirements := [
 
 # METADATA
 # title: What is not met, in that order
-unmet := [requirement |
-	some requirement in requirements
-	code := requirement.code
-	not met[code]
+unmet := [required |
+	some required in requirements
+	code := required.code
+	not requirement[code].met
 ]

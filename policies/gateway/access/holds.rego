@@ -4,8 +4,8 @@ package gateway.access
 # title: No dispute or incident holds the dataset or the agreement now
 # custom:
 #   clause: "7.2.3"
-met contains "DISPUTED_ITEM" if {
-	every hold in input.holds { holds_nothing(hold) }
+requirement.DISPUTED_ITEM.met if {
+	every hold in holds { holds_nothing(hold) }
 }
 
 # METADATA
@@ -14,10 +14,10 @@ holds_nothing(hold) if hold.state == "lifted"
 
 holds_nothing(hold) if {
 	hold.state == "active"
-	input.context.now < hold.from
+	now < hold.from
 }
 
 holds_nothing(hold) if {
 	hold.state == "active"
-	hold.until <= input.context.now
+	hold.until <= now
 }

@@ -4,25 +4,25 @@ package gateway.access
 # title: Every interval that a rule of this policy asks about
 # description: An interval that is missing would let the gateway remember an answer for too long.
 intervals := [interval |
-	some several in [circumstances, terms, input.circumstances.onward, input.holds]
+	some several in [of_circumstances, of_terms, circumstances.onward, holds]
 	some interval in several
 ]
 
-circumstances := [
-	input.circumstances.participation.owner,
-	input.circumstances.participation.recipient,
-	input.circumstances.organisation_nda,
-	input.circumstances.person_nda,
-	input.circumstances.roster,
-	input.circumstances.assessment,
-	input.circumstances.transfer,
+of_circumstances := [
+	circumstances.participation.owner,
+	circumstances.participation.recipient,
+	circumstances.organisation_nda,
+	circumstances.person_nda,
+	circumstances.roster,
+	circumstances.assessment,
+	circumstances.transfer,
 ]
 
 # METADATA
 # title: The term of the agreement, and what both sides' papers are valid for
-terms := [
-	{"from": input.agreement.starts_at, "until": input.agreement.ends_at},
-	{"from": input.subject.qualified_until, "until": input.resource.owner_qualified_until},
+of_terms := [
+	{"from": agreement.starts_at, "until": agreement.ends_at},
+	{"from": subject.qualified_until, "until": resource.owner_qualified_until},
 ]
 
 # METADATA
@@ -35,7 +35,6 @@ instants := {instant |
 # METADATA
 # title: Those of them that are still to come
 to_come := [instant |
-	now := input.context.now
 	some instant in instants
 	now < instant
 ]
@@ -53,7 +52,6 @@ valid_until := instant if {
 # METADATA
 # title: An interval that has begun and not ended; 0 to 0 is none
 in_force(interval) if {
-	now := input.context.now
 	interval.from <= now
 	now < interval.until
 }

@@ -10,20 +10,20 @@ lawful_bases := {"consent", "contract", "legal_obligation", "public_information"
 # title: Data about no person needs no such ground; personal data has one that is agreed
 # custom:
 #   clause: "1.3.4"
-met contains "NO_LAWFUL_BASIS" if about_no_person
+requirement.NO_LAWFUL_BASIS.met if about_no_person
 
-met contains "NO_LAWFUL_BASIS" if input.agreement.lawful_basis in lawful_bases
+requirement.NO_LAWFUL_BASIS.met if agreement.lawful_basis in lawful_bases
 
 # METADATA
 # title: Personal data leaves under an impact assessment that is approved and not outdated
 # custom:
 #   clause: "1.3.4"
-met contains "PIA_MISSING" if about_no_person
+requirement.PIA_MISSING.met if about_no_person
 
-met contains "PIA_MISSING" if in_force(input.circumstances.assessment)
+requirement.PIA_MISSING.met if in_force(circumstances.assessment)
 
 # METADATA
 # title: The dataset is about no natural person
-about_no_person if input.resource.kind == "market"
+about_no_person if resource.kind == "market"
 
-about_no_person if input.resource.kind == "product"
+about_no_person if resource.kind == "product"

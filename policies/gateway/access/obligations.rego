@@ -4,13 +4,13 @@ package gateway.access
 # title: What the gateway must do, and the recipient owe, if the answer is yes
 # description: Closed types. The gateway refuses an answer with an obligation missing, twice, or unknown.
 obligations := [
-	{"type": "frequency", "reads": input.agreement.frequency.reads, "per_seconds": input.agreement.frequency.per_seconds},
-	{"type": "volume", "records": input.agreement.volume.records, "per_seconds": input.agreement.volume.per_seconds},
-	{"type": "subject_consent", "required": consent_required, "purpose": input.context.purpose},
-	{"type": "confidentiality", "years": input.agreement.confidentiality_years},
+	{"type": "frequency", "reads": agreement.frequency.reads, "per_seconds": agreement.frequency.per_seconds},
+	{"type": "volume", "records": agreement.volume.records, "per_seconds": agreement.volume.per_seconds},
+	{"type": "subject_consent", "required": consent_required, "purpose": purpose},
+	{"type": "confidentiality", "years": agreement.confidentiality_years},
 	{"type": "mask", "fields": requested - released, "code": "NDA_MISSING", "clause": "8.1.1"},
 	{"type": "mark", "level": mark},
-	{"type": "retain_until", "days": input.agreement.retention_days},
+	{"type": "retain_until", "days": agreement.retention_days},
 	{"type": "notify", "owner": notify_owner},
 ]
 
@@ -28,7 +28,7 @@ consent_required := false if about_no_person
 #   clause: "8.2.2"
 default notify_owner := true
 
-notify_owner := false if input.subject.member in parties
+notify_owner := false if subject.member in parties
 
 # METADATA
 # title: What is written on everything that leaves

@@ -4,9 +4,9 @@ package gateway.access
 # title: Both sides have opted in to sharing this, and neither has left
 # custom:
 #   clause: "1.3.1"
-met contains "NOT_OPTED_IN" if {
-	in_force(input.circumstances.participation.owner)
-	in_force(input.circumstances.participation.recipient)
+requirement.NOT_OPTED_IN.met if {
+	in_force(circumstances.participation.owner)
+	in_force(circumstances.participation.recipient)
 }
 
 # METADATA
@@ -14,4 +14,4 @@ met contains "NOT_OPTED_IN" if {
 # description: Else a dataset outside the agreement would be told from one that nobody takes part in.
 # custom:
 #   clause: "1.3.1"
-met contains "NOT_OPTED_IN" if count(granted) == 0
+requirement.NOT_OPTED_IN.met if count(granted) == 0

@@ -20,14 +20,14 @@ purposes := {
 # title: The purpose is one that the alliance knows
 # custom:
 #   clause: "1.1"
-met contains "PURPOSE_UNKNOWN" if input.context.purpose in purposes
+requirement.PURPOSE_UNKNOWN.met if purpose in purposes
 
 # METADATA
 # title: The purpose is agreed for this dataset, and the token was issued for it
 # custom:
 #   clause: "8.2.2"
-met contains "PURPOSE_NOT_AGREED" if {
-	input.context.purpose in input.agreement.purposes
+requirement.PURPOSE_NOT_AGREED.met if {
+	purpose in agreement.purposes
 	some grant in token_grants
-	input.context.purpose in grant.purposes
+	purpose in grant.purposes
 }

@@ -4,7 +4,7 @@ package gateway.access
 # title: The papers that both sides were admitted by are valid still
 # custom:
 #   clause: "2.1.1"
-met contains "QUALIFICATION_EXPIRED" if {
-	input.context.now < input.subject.qualified_until
-	input.context.now < input.resource.owner_qualified_until
+requirement.QUALIFICATION_EXPIRED.met if {
+	now < subject.qualified_until
+	now < resource.owner_qualified_until
 }

@@ -2,21 +2,21 @@ package gateway.access
 
 # METADATA
 # title: The actions of this request for which the agreement demands a signed message
-demanding := [action |
-	some action in input.agreement.signed_messages.actions
-	action in input.action.includes
+demanding := [name |
+	some name in agreement.signed_messages.actions
+	name in action.includes
 ]
 
 # METADATA
 # title: The agreement demands no signature for this, or the message is signed by the profile that it names
 # custom:
 #   clause: "4.1.2"
-met contains "MESSAGE_SIGNATURE_REQUIRED" if {
-	input.action.name in input.action.includes
+requirement.MESSAGE_SIGNATURE_REQUIRED.met if {
+	action.name in action.includes
 	count(demanding) == 0
 }
 
-met contains "MESSAGE_SIGNATURE_REQUIRED" if {
-	input.action.signature != "none"
-	input.action.signature == input.agreement.signed_messages.profile
+requirement.MESSAGE_SIGNATURE_REQUIRED.met if {
+	action.signature != "none"
+	action.signature == agreement.signed_messages.profile
 }

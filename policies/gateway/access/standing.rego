@@ -4,9 +4,9 @@ package gateway.access
 # title: Both sides have been admitted to the alliance
 # custom:
 #   clause: "2.2.3"
-met contains "NOT_ADMITTED" if {
-	input.subject.member_state in admitted
-	input.resource.owner_state in admitted
+requirement.NOT_ADMITTED.met if {
+	subject.member_state in admitted
+	resource.owner_state in admitted
 }
 
 # METADATA
@@ -17,13 +17,13 @@ admitted := {"admitted", "suspended"}
 # title: Neither side is suspended
 # custom:
 #   clause: "9.2.3"
-met contains "MEMBER_SUSPENDED" if {
-	input.subject.member_state != "suspended"
-	input.resource.owner_state != "suspended"
+requirement.MEMBER_SUSPENDED.met if {
+	subject.member_state != "suspended"
+	resource.owner_state != "suspended"
 }
 
 # METADATA
 # title: The client that asks has not been revoked
 # custom:
 #   clause: "2.2.3"
-met contains "CLIENT_REVOKED" if input.subject.client_state == "active"
+requirement.CLIENT_REVOKED.met if subject.client_state == "active"

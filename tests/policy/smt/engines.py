@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gateway.policy import load_bundle
 from gateway.policy.rego import compile_bundle
+from tests.policy.embedded import decide
 from tests.services.opa import binary
 
 Ask = Callable[[Path, Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
@@ -18,7 +19,7 @@ Ask = Callable[[Path, Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
 def by_regopy(policies: Path, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The embedded engine's answers."""
     rules = compile_bundle(load_bundle(policies))
-    return [rules.answer(json.dumps(case, ensure_ascii=False, sort_keys=True)) for case in cases]
+    return [decide(rules, case) for case in cases]
 
 
 def by_opa(policies: Path, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -22,9 +22,16 @@ class Untranslatable(Exception):
     """A construct that the translator does not know. It refuses, and never guesses what the construct means."""
 
 
+_TRUE: Final[Term] = {"type": "boolean", "value": True}
+"""The body of a rule that is written without one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """One rule: `name(args) := value if { body } else := …`, or `name contains key`, or `name[key] := value`."""
+    """One rule: `name(args) := value if { body } else := …`, or `name contains key`, or `name[key] := value`.
+
+    `name.key.member := value` is an object at `key` that has this member.
+    """
 
     name: str
     body: tuple[Literal, ...]
@@ -33,6 +40,11 @@ class Rule:
     key: Term | None = None
     value: Term | None = None
     otherwise: Rule | None = None
+
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether it gives a value its name, and no more."""
+        return [statement["terms"] for statement in self.body] == [_TRUE] and not self.is_default
 
 
 Rules = Mapping[str, tuple[Rule, ...]]
@@ -64,15 +76,16 @@ def _of_module(module: Any, path: Path) -> Iterator[Rule]:
 def _rule(rule: Any) -> Rule:
     head = rule["head"]
     path = head["ref"]
-    if len(path) > 2 or (len(path) == 2 and "value" not in head):
-        raise Untranslatable(f"{head.get('name')}: the head of this rule is not known.")
+    if len(path) > 3 or (len(path) > 1 and "value" not in head):
+        raise Untranslatable(f"{path[0]['value']}: the head of this rule is not known.")
+    value = head.get("value")
     return Rule(
         name=str(path[0]["value"]),
         body=tuple(rule["body"]),
         is_default=bool(rule.get("default")),
         args=tuple(head["args"]) if "args" in head else None,
-        key=path[1] if len(path) == 2 else head.get("key"),
-        value=head.get("value"),
+        key=path[1] if len(path) > 1 else head.get("key"),
+        value={"type": "object", "value": [[path[2], value]]} if len(path) == 3 else value,
         otherwise=_rule(rule["else"]) if "else" in rule else None,
     )
 

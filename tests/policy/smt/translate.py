@@ -73,6 +73,8 @@ class Translation:
             return k(Collection(True, partial(self._members, rules)))
         if rules[0].key is not None:
             return k(Dictionary(partial(self._pairs, rules)))
+        if len(rules) == 1 and (only := rules[0]).value and only.is_unconditional:
+            return self.term(only.value, {}, k)
         return self._complete(rules, k)
 
     def _members(self, rules: Sequence[Rule], k: Continuation) -> Formula:
@@ -80,7 +82,9 @@ class Translation:
 
     def _pairs(self, rules: Sequence[Rule], k: Callable[[Text, Value], Formula]) -> Formula:
         def pair(rule: Rule) -> Formula:
-            return self._body(rule.body, {}, lambda scope: self._pair(rule.key, rule.value, scope, k))
+            return self._stated(
+                rule, [rule.key, rule.value], {}, lambda scope: self._pair(rule.key, rule.value, scope, k)
+            )
 
         return either(map(pair, rules))
 
@@ -115,11 +119,17 @@ class Translation:
 
     def _head(self, rule: Rule, head: Term | None, k: Continuation, scope: Scope) -> Formula:
         value = head or {"type": "boolean", "value": True}
-        if scope or set(variables(value)) & set(_bound(rule.body)):
-            return self._body(rule.body, scope, lambda inner: self.term(value, inner, k))
+        return self._stated(rule, [value], scope, lambda inner: self.term(value, inner, k))
+
+    def _stated(
+        self, rule: Rule, head: Sequence[Term | None], scope: Scope, then: Callable[[Scope], Formula]
+    ) -> Formula:
+        """That the body holds, and `then` of the head; a body that binds nothing of the head is built once."""
+        if scope or set(variables(head)) & set(_bound(rule.body)):
+            return self._body(rule.body, scope, then)
         if rule not in self._bodies:
             self._bodies[rule] = self._body(rule.body, {}, lambda _: TRUE)
-        return both(self._bodies[rule], lambda: self.term(value, {}, k))
+        return both(self._bodies[rule], lambda: then({}))
 
     def _body(self, body: Sequence[Literal], scope: Scope, then: Callable[[Scope], Formula]) -> Formula:
         for number, statement in enumerate(body):
