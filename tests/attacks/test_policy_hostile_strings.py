@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.ledger import Effect
 from gateway.policy import DecisionPoint, load_bundle
 from gateway.policy.rego import EmbeddedRego, compile_bundle
 from tests.policy.cases import agreed_case, places, put
+from tests.policy.embedded import decide_text
 from tests.services.opa import OPA
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
@@ -30,7 +32,7 @@ def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
     """Evaluates JSON text as it is, past the schema that guards the door."""
     if request.param == "regopy":
         rules = compile_bundle(load_bundle(POLICIES))
-        yield rules.answer
+        yield partial(decide_text, rules)
         return
     server: OPA = request.getfixturevalue("opa_server")
 

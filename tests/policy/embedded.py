@@ -10,6 +10,11 @@ from gateway.policy.rego import CompiledRules
 
 
 def decide(rules: CompiledRules, document: Any) -> Any:
-    """The answer of `decision`, which looks at the guards of types, as it looks to a server's callers."""
-    rules.interpreter.set_input_term(json.dumps(document, ensure_ascii=False, sort_keys=True))
+    """The answer of `decision`, which looks at the guards of types, as a server does for its callers."""
+    return decide_text(rules, json.dumps(document, ensure_ascii=False, sort_keys=True))
+
+
+def decide_text(rules: CompiledRules, text: str) -> Any:
+    """The same of JSON as it is written."""
+    rules.interpreter.set_input_term(text)
     return rules.answer(ENTRYPOINT)
