@@ -88,7 +88,7 @@ async def _earlier(reading: Reading, found: Referral, now_ms: int) -> list[Refer
 
 
 def _stands_against(other: Referral, found: Referral, now_ms: int) -> bool:
-    if other.state not in CLAIMING or other.row["sequence"] is None or found.row["sequence"] is None:
+    if other.state not in CLAIMING:
         return False
     return bool(other.row["sequence"] < found.row["sequence"] and now_ms < other.row["protected_until"])
 
@@ -124,4 +124,4 @@ async def _set_aside(change: Change, found: Referral, reason: str) -> None:
 
 
 def _claim(found: Referral) -> Claim:
-    return Claim(found.row["sequence"] or 0, found.state, found.policy)
+    return Claim(found.row["sequence"], found.state, found.policy)

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from gateway.consents.contacts import Address, Contacts, Holder, Role
+from gateway.referrals.offering import Offering
 from gateway.referrals.policy import DAY_MS
 from tests.confiding import done
 from tests.referrals.world import DAY_S, Referring, act, both_agree, decided, entries_of, referring, see, state
@@ -66,6 +67,19 @@ async def test_a_withdrawn_claim_stands_against_nobody(bank: Referring, airline:
     await bank.withdraw(number)
     later = await airline.offer(number, contact=contact)
     assert await state(airline.hotel, later) == "offered"
+
+
+async def test_an_offer_whose_time_is_over_stands_against_nobody_before_its_end_is_recorded(
+    bank: Referring, airline: Referring
+) -> None:
+    await both_agree(bank, airline)
+    number, contact = somebody()
+    first = await bank.offer(number, contact=contact)
+    bank.shared.clock.pass_seconds(30 * DAY_S)
+    later = await airline.refer(number, contact=contact)
+    assert await state(bank.hotel, first) == "expired"
+    assert await Offering(bank.shared.gateway.database, bank.shared.gateway.ledger, bank.shared.clock).match(later)
+    assert (await state(airline.hotel, later), await state(bank.referrer, first)) == ("offered", "expired")
 
 
 async def test_the_last_touch_displaces_an_offer_that_nobody_answered(bank: Referring, airline: Referring) -> None:
