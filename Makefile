@@ -45,7 +45,7 @@ prove: install ## prove the policy's invariants for all inputs (z3); a counter-e
 
 pytest: install
 	@$(MAKE) --no-print-directory psi || echo "No private set intersection on this machine: its tests are skipped."
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 clauses: install ## run the tests of each clause of the rulebook; prints clause, test, result
 	$(BIN)/python -m tests.clauses
