@@ -16,6 +16,8 @@ from gateway.policy import DecisionPoint, PolicyBundle
 OPEN_END: Final = 253_402_300_799
 _WORD: Final = re.compile(r'"([a-z][a-z0-9_]*)"')
 _FACT: Final = re.compile(r"input((?:\.[a-z_]+)+)")
+_PART: Final = re.compile(r"([a-z_]+) := (input(?:\.[a-z_]+)+)")
+_NAME: Final = re.compile(r'(?<![."\w])[a-z_]+\b(?!")')
 _NAMED_SET: Final = re.compile(r"^([a-z_]+) := \{([^}]*)\}", re.MULTILINE)
 _HIGHEST_CLEARANCE: Final = 4
 _HOLDS: Final = ("holds",)
@@ -38,7 +40,7 @@ class Counterfactuals:
     def __init__(self, decisions: DecisionPoint, bundle: PolicyBundle) -> None:
         self._decisions = decisions
         lines = [line for module in bundle.modules for line in module.text.splitlines()]
-        self._lines = [line for line in lines if '"type"' not in line and "is_string(" not in line]
+        self._lines = [line for line in _in_full(lines) if '"type"' not in line and "is_string(" not in line]
         self._sets = {
             name: _WORD.findall(body)
             for module in bundle.modules
@@ -112,6 +114,13 @@ class Counterfactuals:
                     yield said
         if mentioned:
             yield "other"
+
+
+def _in_full(lines: Sequence[str]) -> Iterator[str]:
+    """The lines with each part of the input by its whole name, whatever the rules call it."""
+    parts = dict(part.groups() for line in lines if (part := _PART.fullmatch(line)))
+    for line in lines:
+        yield _NAME.sub(lambda name: parts.get(name[0], name[0]), line)
 
 
 def _additions(case: Mapping[str, Any], path: Path, value: list[Any]) -> Iterator[list[Any]]:

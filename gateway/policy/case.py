@@ -41,9 +41,13 @@ class Case:
 
 
 def read_case(document: Any) -> Case:
-    """The case that a document states; `Invalid` names the member that is missing, unknown or ill-typed."""
+    """The case that a document states; `Invalid` names the member that is missing, unknown or ill-typed.
+
+    It is a copy: whatever becomes of the document, what is decided is what was checked and is hashed.
+    """
     _CASE(document, "")
     _graded(document["resource"])
+    document = orjson.loads(orjson.dumps(document))
     context = document["context"]
     text = _canonical(document)
     if len(text) > _MOST_BYTES:

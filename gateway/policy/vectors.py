@@ -99,6 +99,7 @@ _EDITS: Final[tuple[tuple[str, str, Any, Effect], ...]] = (
     ("another owner's data", "resource.owner", "member-c", Effect.DENY),
     ("a field not granted", "action.fields", ["amount", "name"], Effect.DENY),
     ("no field at all", "action.fields", [], Effect.DENY),
+    ("a filter on a field that is not asked for", "action.filters", ["name"], Effect.DENY),
     ("a token for nothing", "subject.grants", [], Effect.DENY),
     ("a method not agreed", "agreement.methods", ["file"], Effect.DENY),
     ("a purpose unknown", "context.purpose", "curiosity", Effect.DENY),

@@ -21,6 +21,14 @@ def test_the_hash_is_of_the_canonical_form() -> None:
     assert read_case(agreed_case()).input_sha256 == hashlib.sha256(canonical(agreed_case())).hexdigest()
 
 
+def test_what_is_decided_is_what_was_checked_whatever_becomes_of_the_document() -> None:
+    document = agreed_case()
+    case = read_case(document)
+    document["subject"]["client_state"] = "revoked"
+    document["holds"].append(object())
+    assert case.document == agreed_case()
+
+
 _CLOSED = (
     ("market", "product", "personal"),
     ("read", "query"),

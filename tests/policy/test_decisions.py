@@ -179,7 +179,9 @@ async def test_an_engine_that_answers_wrongly_serves_nothing(interposed: Interpo
         ("agreement.rego", 'agreement.state == "signed"', "true"),
         ("standing.rego", 'subject.client_state == "active"', "true"),
         ("purpose.rego", '"settlement",', ""),
+        ("scope.rego", "every field in action.filters { requested[field] }", "true"),
         ("decision.rego", "count(unmet) == 0", "count(unmet) < 0"),
+        ("decision.rego", "count(unmet) == 0", "count(unmet) <= 1"),
     ],
 )
 async def test_a_policy_that_breaks_a_promise_serves_nothing(tmp_path: Path, file: str, rule: str, edited: str) -> None:

@@ -44,7 +44,10 @@ class Rule:
     @property
     def is_unconditional(self) -> bool:
         """Whether it gives a value its name, and no more."""
-        return [statement["terms"] for statement in self.body] == [_TRUE] and not self.is_default
+        if self.is_default or self.otherwise is not None or len(self.body) != 1:
+            return False
+        (statement,) = self.body
+        return statement["terms"] == _TRUE and not statement.keys() & {"negated", "with"}
 
 
 Rules = Mapping[str, tuple[Rule, ...]]
