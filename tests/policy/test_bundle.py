@@ -60,6 +60,20 @@ BANNED = {
     "a rule as a variable of some": "y := 1\n\nx if { some y in input.a }",
     "a rule as a variable of every": "y := 1\n\nx if { every y in input.a { y > 0 } }",
     "a rule assigned to": "default y := 1\n\ny := 2 if input.a\n\nx if { y := 3 }",
+    "a rule as a variable of the next line": "y := 1\n\nx if { some\ny in input.a }",
+    "a rule as an argument": "default y := 1\n\nx(z, y) if z == y",
+    "a default as a variable": "default y := 1\n\nx if { some y in input.a }",
+    "every with a key": "x if { every k, v in input.a { v == k } }",
+    "variables of a list": "x if { [y, z] := input.a; y == z }",
+    "variables of an object": 'x if { {"a": y} := input.a; y }',
+    "some of a list": "x if { some [y, z] in input.a; y == z }",
+    "a requirement as a set": "requirement.X.met contains y if some y in input.a",
+    "a requirement as a value": "requirement.X.met := {y | some y in input.a}",
+    "a requirement of four names": "requirement.X.met.really if input.a",
+    "a requirement of two names": "requirement.X if input.a",
+    "a requirement in brackets": 'requirement["X"].met if input.a',
+    "a requirement met by default": "default requirement.X.met := true",
+    "a rule after a blank": "y := 1\n\n x if y == 2",
 }
 
 

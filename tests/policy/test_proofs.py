@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -85,6 +86,32 @@ _MUTATIONS = {
         '"until": agreement.starts_at},',
     ),
 }
+
+
+_OTHER_WAYS: Final = {
+    "an else of a rule that gives a name": (
+        "fields are requested, granted, there, and public or under both NDAs",
+        "confidentiality",
+        ("released := in_scope if {\n\tin_force(circumstances.organisation_nda)\n\tin_force(circumstances.person_nda)\n}"
+        " else := public_fields"),
+        ("released := in_part if true else := in_scope\n\nin_part := in_scope if {\n"
+        "\tin_force(circumstances.organisation_nda)\n\tin_force(circumstances.person_nda)\n}"),
+    ),
+    "a negation of what is always true": (
+        "a hold that is not lifted dominates",
+        "holds",
+        "requirement.DISPUTED_ITEM.met if {\n\tevery hold in holds { holds_nothing(hold) }\n}",
+        "broken := 1 if not true\n\nrequirement.DISPUTED_ITEM.met if not broken",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _OTHER_WAYS)
+def test_a_rule_that_only_looks_like_a_name_is_not_taken_for_one(opa_binary: Path, tmp_path: Path, name: str) -> None:
+    broken, *mutation = _OTHER_WAYS[name]
+    verdict = prove(read_rules(opa_binary, _mutated(tmp_path, *mutation)), claim(broken))
+    assert not verdict.proven
+    assert verdict.cases
 
 
 def _mutated(folder: Path, file: str, right: str, wrong: str) -> Path:

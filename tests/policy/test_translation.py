@@ -157,13 +157,18 @@ def _places(value: Any, path: str = "") -> set[str]:
         ('met contains "X" if { some i; input.holds[i].state == "lifted" }', "some"),
         ('met contains "X" if input.holds[0].state == "lifted"', "Collection at a Number"),
         ('met contains "X" if valid_until == 0 with input.holds as []', "with"),
+        ('met contains "X" if part.X\n\npart.X.is if input.action.name == "a"', "without the member"),
+        ('met contains "X" if { some x in part; x }\n\npart.X.is if input.action.name == "a"', "without the member"),
+        ('met contains "X" if part.X.are\n\npart.X.is if input.action.name == "a"', "another member"),
+        ('met contains "X" if part.X.is\n\npart.X.is contains y if some y in input.holds', "head"),
+        ('met contains "X" if part.X.is\n\npart.X.is.it if input.action.name == "a"', "head"),
     ],
 )
 def test_what_it_does_not_know_is_refused(opa_binary: Path, tmp_path: Path, text: str, construct: str) -> None:
     (tmp_path / "x.rego").write_text(f"package gateway.access\n\nvalid_until := 0\n\n{text}\n")
     names = Bounded(1)
-    translation = Translation(read_rules(opa_binary, tmp_path), names.document(INPUT), names.text)
     with pytest.raises(Untranslatable, match=construct):
+        translation = Translation(read_rules(opa_binary, tmp_path), names.document(INPUT), names.text)
         translation.holds("met", lambda met: members_of(met).exists(lambda _: z3.BoolVal(True)))
 
 

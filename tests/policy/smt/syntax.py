@@ -22,6 +22,7 @@ class Untranslatable(Exception):
     """A construct that the translator does not know. It refuses, and never guesses what the construct means."""
 
 
+_MOST_NAMES: Final = 3
 _TRUE: Final[Term] = {"type": "boolean", "value": True}
 """The body of a rule that is written without one."""
 
@@ -30,7 +31,8 @@ _TRUE: Final[Term] = {"type": "boolean", "value": True}
 class Rule:
     """One rule: `name(args) := value if { body } else := …`, or `name contains key`, or `name[key] := value`.
 
-    `name.key.member := value` is an object at `key` that has this member.
+    `name.key.member := value` has a `member` too. Its name is an object in OPA even where no body holds, so that
+    nothing but the member may be asked for.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Rule:
     is_default: bool = False
     args: tuple[Term, ...] | None = None
     key: Term | None = None
+    member: str | None = None
     value: Term | None = None
     otherwise: Rule | None = None
 
@@ -79,16 +82,16 @@ def _of_module(module: Any, path: Path) -> Iterator[Rule]:
 def _rule(rule: Any) -> Rule:
     head = rule["head"]
     path = head["ref"]
-    if len(path) > 3 or (len(path) > 1 and "value" not in head):
+    if len(path) > _MOST_NAMES or (len(path) > 1 and ("value" not in head or "args" in head)):
         raise Untranslatable(f"{path[0]['value']}: the head of this rule is not known.")
-    value = head.get("value")
     return Rule(
         name=str(path[0]["value"]),
         body=tuple(rule["body"]),
         is_default=bool(rule.get("default")),
         args=tuple(head["args"]) if "args" in head else None,
         key=path[1] if len(path) > 1 else head.get("key"),
-        value={"type": "object", "value": [[path[2], value]]} if len(path) == 3 else value,
+        member=str(path[2]["value"]) if len(path) == _MOST_NAMES else None,
+        value=head.get("value"),
         otherwise=_rule(rule["else"]) if "else" in rule else None,
     )
 

@@ -69,6 +69,8 @@ class Translation:
         rules = self._rules[name]
         if rules[0].args is not None:
             raise Untranslatable(f"The function {name} as a value.")
+        if rules[0].member is not None:
+            raise Untranslatable(f"{name} without the member that its rules state.")
         if rules[0].key is not None and rules[0].value is None:
             return k(Collection(True, partial(self._members, rules)))
         if rules[0].key is not None:
@@ -269,7 +271,29 @@ class Translation:
             if tuple(part["value"] for part in path[1 : 1 + len(PACKAGE)]) != PACKAGE:
                 raise Untranslatable("`data` outside the policy's own package.")
             return self._reference([{"type": "var", "value": path[3]["value"]}, *path[4:]], scope, k)
+        rules = () if path[0]["value"] in scope else self._rules.get(str(path[0]["value"]), ())
+        if rules and rules[0].member is not None and len(path) > 2:
+            return self._stated_member(rules, path, scope, k)
         return self.term(path[0], scope, lambda value: self._follow(value, path[1:], scope, k))
+
+    def _stated_member(self, rules: Sequence[Rule], path: Sequence[Term], scope: Scope, k: Continuation) -> Formula:
+        """`name[key].member`, by the rules that state it."""
+        _, sought, member, *rest = path
+        if member["type"] != "string" or any(rule.member != member["value"] for rule in rules):
+            raise Untranslatable(f"{path[0]['value']} at another member than its rules state.")
+
+        def at(key: Value) -> Formula:
+            return either(both(equal(key, self._key_of(rule)), partial(value_of, rule)) for rule in rules)
+
+        def value_of(rule: Rule) -> Formula:
+            return self._head(rule, rule.value, lambda value: self._follow(value, rest, scope, k), {})
+
+        return self.term(sought, scope, at)
+
+    def _key_of(self, rule: Rule) -> Text:
+        if rule.key is None or rule.key["type"] != "string":
+            raise Untranslatable(f"{rule.name} at a key that is not spelt out.")
+        return self._text(str(rule.key["value"]))
 
     def _follow(self, value: Value, path: Sequence[Term], scope: Scope, k: Continuation) -> Formula:
         if not path:
