@@ -88,14 +88,13 @@ _MUTATIONS = {
 }
 
 
+_BOTH_NDAS: Final = "if {\n\tin_force(circumstances.organisation_nda)\n\tin_force(circumstances.person_nda)\n}"
 _OTHER_WAYS: Final = {
     "an else of a rule that gives a name": (
         "fields are requested, granted, there, and public or under both NDAs",
         "confidentiality",
-        ("released := in_scope if {\n\tin_force(circumstances.organisation_nda)\n\tin_force(circumstances.person_nda)\n}"
-        " else := public_fields"),
-        ("released := in_part if true else := in_scope\n\nin_part := in_scope if {\n"
-        "\tin_force(circumstances.organisation_nda)\n\tin_force(circumstances.person_nda)\n}"),
+        f"released := in_scope {_BOTH_NDAS} else := public_fields",
+        f"released := in_part if true else := in_scope\n\nin_part := in_scope {_BOTH_NDAS}",
     ),
     "a negation of what is always true": (
         "a hold that is not lifted dominates",
