@@ -166,10 +166,14 @@ def _places(value: Any, path: str = "") -> set[str]:
 )
 def test_what_it_does_not_know_is_refused(opa_binary: Path, tmp_path: Path, text: str, construct: str) -> None:
     (tmp_path / "x.rego").write_text(f"package gateway.access\n\nvalid_until := 0\n\n{text}\n")
-    names = Bounded(1)
     with pytest.raises(Untranslatable, match=construct):
-        translation = Translation(read_rules(opa_binary, tmp_path), names.document(INPUT), names.text)
-        translation.holds("met", lambda met: members_of(met).exists(lambda _: z3.BoolVal(True)))
+        _translated(opa_binary, tmp_path)
+
+
+def _translated(opa: Path, folder: Path) -> Any:
+    names = Bounded(1)
+    translation = Translation(read_rules(opa, folder), names.document(INPUT), names.text)
+    return translation.holds("met", lambda met: members_of(met).exists(lambda _: z3.BoolVal(True)))
 
 
 def test_rules_of_another_package_are_refused(opa_binary: Path, tmp_path: Path) -> None:
