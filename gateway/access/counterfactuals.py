@@ -118,7 +118,7 @@ class Counterfactuals:
 
 def _in_full(lines: Sequence[str]) -> Iterator[str]:
     """The lines with each part of the input by its whole name, whatever the rules call it."""
-    parts = dict(part.groups() for line in lines if (part := _PART.fullmatch(line)))
+    parts = {part[1]: part[2] for line in lines if (part := _PART.fullmatch(line))}
     for line in lines:
         yield _NAME.sub(lambda name: parts.get(name[0], name[0]), line)
 
