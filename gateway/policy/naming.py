@@ -19,8 +19,8 @@ _QUANTIFIERS: Final = frozenset({"some", "every"})
 def check_names(tokens_of: Mapping[str, Sequence[Token]]) -> set[str]:
     """Return the policy's own functions if heads and variables are named as they must be."""
     solid_of = {path: [token for token in tokens if token.text != "\n"] for path, tokens in tokens_of.items()}
-    heads_of = {path: [n for n, _ in enumerate(solid) if _is_head(solid, n)] for path, solid in solid_of.items()}
-    rules = {solid_of[path][n].text.partition(".")[0] for path, heads in heads_of.items() for n in heads}
+    heads = [(solid, n) for solid in solid_of.values() for n in range(len(solid)) if _is_head(solid, n)]
+    rules = {solid[n].text.partition(".")[0] for solid, n in heads}
     for path, solid in solid_of.items():
         for number, token in enumerate(solid):
             if _is_head(solid, number):
@@ -29,9 +29,7 @@ def check_names(tokens_of: Mapping[str, Sequence[Token]]) -> set[str]:
                 _check_variables(path, solid, number, rules)
             if _is_misplaced(solid, number):
                 raise outside(path, token.line, "a rule that does not begin its line", "Run `opa fmt`.")
-    return {
-        solid_of[path][n].text for path, heads in heads_of.items() for n in heads if _has_arguments(solid_of[path], n)
-    }
+    return {solid[n].text for solid, n in heads if _has_arguments(solid, n)}
 
 
 def _is_head(solid: Sequence[Token], number: int) -> bool:
