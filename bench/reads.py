@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import typer
@@ -103,7 +104,7 @@ def _wait(port: int) -> None:
 async def _compare(console: Console, folder: Path, port: int, pid: int, rounds: int) -> None:
     base = f"http://127.0.0.1:{port}"
     partner, member = _partner(folder, base, "hotel")
-    reads = [read["url"].removeprefix(base) for read in member["reads"] if read["purpose"] == "market_analysis"]
+    reads = [urlsplit(read["url"]).path for read in member["reads"] if read["purpose"] == "market_analysis"]
     key = ec.generate_private_key(ec.SECP256R1())
     partner.proof_key = DPoPKey(Jwk.from_cryptography_key(key), alg="ES256")
     console.print(f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; ratio to hello")
