@@ -61,8 +61,8 @@ def _check_variables(path: str, solid: Sequence[Token], number: int, rules: set[
     token, before, after = solid[number], _text(solid, number - 1), _text(solid, number + 1)
     if before in _QUANTIFIERS or after == ":=":
         _check_variable(path, token, rules)
-    if before == "every" and after == ",":
-        raise outside(path, token.line, "`every key, value in`", "Write `every key in object.keys(…)`.")
+    if before in _QUANTIFIERS and after == ",":
+        raise outside(path, token.line, f"`{before} key, value in`", f"Write `{before} key in object.keys(…)`.")
     if (token.text == ":=" and before in {"]", "}"}) or (token.text in _QUANTIFIERS and after in {"[", "{"}):
         raise outside(path, token.line, "several variables at once", "Bind one after the other.")
 

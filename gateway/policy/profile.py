@@ -61,8 +61,6 @@ def _check_word(path: str, token: Token, before: Token, rest: Sequence[Token], o
         raise outside(path, token.line, "a package outside gateway", "Name it gateway.<something>.")
     if word == "if" and following[:1] == ["every"]:
         raise outside(path, token.line, "`if every` without braces", "Write `if { every … }`.")
-    if word == "some" and following[1:2] == [","]:
-        raise outside(path, token.line, "`some key, value in`", "Write `some key in object.keys(…)`.")
     if following[:1] == ["("] and rest[0].touches and word not in KEYWORDS:
         _check_call(path, token, before, own_functions)
 
