@@ -49,7 +49,7 @@ def _is_misplaced(solid: Sequence[Token], number: int) -> bool:
 def _check_head(path: str, solid: Sequence[Token], number: int, rules: set[str]) -> None:
     token, following = solid[number], _text(solid, number + 1)
     names = token.text.count(".") + 1
-    is_part = names == _NAMES_OF_A_PART and following == "if" and _text(solid, number - 1) != "default"
+    is_part = names == _NAMES_OF_A_PART and following == "if"
     if following == "[" or (names > 1 and not is_part):
         raise outside(path, token.line, f"{token.text} as the name of a rule", "State it as `a.b.c if …`.")
     if _has_arguments(solid, number):
@@ -68,12 +68,12 @@ def _check_variables(path: str, solid: Sequence[Token], number: int, rules: set[
 
 
 def _check_variable(path: str, token: Token, rules: set[str]) -> None:
-    if token.kind == "word" and token.text in rules:
+    if token.text in rules:
         raise outside(path, token.line, f"{token.text}, a rule, as a variable", "Give it a name of its own.")
 
 
 def _has_arguments(solid: Sequence[Token], number: int) -> bool:
-    return _text(solid, number + 1) == "(" and solid[number + 1].touches
+    return _text(solid, number + 1) == "("
 
 
 def _text(solid: Sequence[Token], number: int) -> str:

@@ -66,6 +66,7 @@ BANNED = {
     "every with a key": "x if { every k, v in input.a { v == k } }",
     "variables of a list": "x if { [y, z] := input.a; y == z }",
     "variables of an object": 'x if { {"a": y} := input.a; y }',
+    "some of an object": 'x if { some {"a": y} in input.a; y }',
     "some of a list": "x if { some [y, z] in input.a; y == z }",
     "a requirement as a set": "requirement.X.met contains y if some y in input.a",
     "a requirement as a value": "requirement.X.met := {y | some y in input.a}",
