@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from threading import Lock
 
 Term = tuple[int, bytes, bytes]
 """Field number, term, record id."""
 
 
 class TermSpool:
-    """A temporary database that spills to disk and holds keyed terms only. Used by one thread at a time."""
+    """A temporary database that spills to disk and holds keyed terms only.
+
+    It is closed by whoever ends an upload while a thread may be at work still, and a connection that is closed under a
+    statement ends the process: so one thing is done at a time.
+    """
 
     def __init__(self) -> None:
+        self._alone = Lock()
         self._kept = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         for statement in (
             "PRAGMA journal_mode=OFF",
@@ -29,14 +35,17 @@ class TermSpool:
 
     def add(self, terms: Iterable[Term]) -> None:
         """Keep these too."""
-        self._kept.executemany("INSERT INTO kept VALUES (?, ?, ?)", terms)
+        with self._alone:
+            self._kept.executemany("INSERT INTO kept VALUES (?, ?, ?)", terms)
 
     def next(self, most: int) -> Sequence[Term]:
         """The next terms in the order of the index; none when all have been given."""
-        if self._sorted is None:
-            self._sorted = self._kept.execute("SELECT field, term, record FROM kept ORDER BY field, term, record")
-        return self._sorted.fetchmany(most)
+        with self._alone:
+            if self._sorted is None:
+                self._sorted = self._kept.execute("SELECT field, term, record FROM kept ORDER BY field, term, record")
+            return self._sorted.fetchmany(most)
 
     def close(self) -> None:
         """Forget everything."""
-        self._kept.close()
+        with self._alone:
+            self._kept.close()
