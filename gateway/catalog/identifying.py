@@ -36,12 +36,17 @@ _INTERNATIONAL = re.compile(r"\+[1-9][0-9 ().-]{6,20}[0-9]")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _RESIDENT_ID = re.compile(r"(?<![0-9])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
 _CARD = re.compile(r"(?<![0-9.])(?:62[0-9]{14,17}|4[0-9]{15}|5[1-5][0-9]{14})(?![0-9.])")
+_HEXADECIMAL = re.compile(r"(?<![0-9A-Fa-f-])(?![0-9-]+(?![0-9A-Fa-f-]))[0-9A-Fa-f-]{16,}")
 _CARD_SPACED = re.compile(r"(?<![0-9.])[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -]?[0-9]{1,3})?(?![0-9.])")
 
 
 def may_be_chance(kind: str, text: str) -> bool:
-    """Whether numbers that mean something else look like this now and then: 7 in 100 of 11 digits, 1 in 10 of 16."""
-    return kind == CARD or (kind == PHONE and plain(text).strip().isdigit())
+    """Whether what means something else looks like this now and then.
+
+    Of numbers, 7 in 100 with 11 digits and 1 in 10 with 16; of hexadecimal digests, 3 in 1,000; of UUIDs, 1 in 1,000.
+    """
+    text = plain(text)
+    return kind == CARD or (kind == PHONE and (text.strip().isdigit() or kind_of(_HEXADECIMAL.sub(" ", text)) is None))
 
 
 def plain(text: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import random
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import pytest
 
 from gateway.catalog.customers import CustomerRows, Customers
 from gateway.catalog.declaration import declare
-from gateway.catalog.identifying import CARD, EMAIL, PHONE, RESIDENT_ID, SUSPICIOUS, kind_of
+from gateway.catalog.identifying import CARD, EMAIL, PHONE, RESIDENT_ID, SUSPICIOUS, kind_of, may_be_chance
 from gateway.catalog.reading import Row, reader_of
 from gateway.catalog.schema import Schema
 from gateway.demo.tables import table
@@ -103,6 +104,33 @@ def test_numbers_of_any_length_are_no_customers_by_chance(digits: int) -> None:
     drawn = random.Random(digits)
     rows = [f"{drawn.randrange(10 ** (digits - 1), 10**digits)},lot {n}" for n in range(3000)]
     assert len(watched("\n".join(["number,lot", *rows]).encode())) == 3000
+
+
+@pytest.mark.parametrize("letters", ["phone", "wx", "e-", "deadbeef "])
+def test_letters_before_a_mobile_number_are_no_digest(letters: str) -> None:
+    assert not may_be_chance(PHONE, f"{letters}13800138000")
+
+
+@pytest.mark.parametrize("identifier", [lambda n: f"{n:064x}", lambda n: str(UUID(int=n % 2**128, version=4))])
+def test_hexadecimal_identifiers_are_no_customers_by_chance(identifier: Callable[[int], str]) -> None:
+    """1 in 300 SHA-256 digests, and 1 in 1,000 UUIDs, holds the digits of a mobile number."""
+    drawn = random.Random(1)
+    chosen = [one for _ in range(40_000) if kind_of(one := identifier(drawn.getrandbits(256))) == PHONE]
+    assert len(chosen) > 20
+    rows = [*(chosen * 6)[:150], *(identifier(drawn.getrandbits(256)) for _ in range(3000))]
+    assert len(watched("\n".join(["id,lot", *(f"{row},x" for row in rows)]).encode())) == 3150
+
+
+def test_mobile_numbers_in_hexadecimal_identifiers_are_found_where_they_are_many() -> None:
+    rows = [f"ab-138{n:08}-{n % 5}" for n in range(100)]
+    assert may_be_chance(PHONE, rows[0])
+    with pytest.raises(CustomerRows, match="mobile number in 100 rows"):
+        watched("\n".join(["id,lot", *(f"{row},x" for row in rows)]).encode())
+
+
+def test_a_long_text_of_digits_is_read_once() -> None:
+    """A megabyte: read again from every digit, it would take hours."""
+    assert not may_be_chance(PHONE, f"{'7' * 1_000_000}; 13800138000")
 
 
 @pytest.mark.parametrize(
