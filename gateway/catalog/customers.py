@@ -2,10 +2,10 @@
 
 Every text and every number of every row is looked at, each distinct value of a batch once; nothing is sampled. An
 upload is quarantined as soon as a column holds one resident identity number, `MANY` other clues to persons, or one
-where the column's name says how somebody is reached; and at its end, where such clues stand in `FEW` rows and
-`SHARE` of a column's values. Bare digits that look like a mobile number, hexadecimal identifiers that hold one, and
-cards count where they are `MOST_OF_IT`, for some of all long numbers do. Less than that (a hotline in a description) passes. Names, postal addresses and
-customer numbers look like any other text and are not found.
+where the column's name says how somebody is reached; and at its end, where such clues stand in `FEW` rows and `SHARE`
+of a column's values. Bare digits that look like a mobile number, hexadecimal identifiers that hold one, and cards
+count where they are `MOST_OF_IT`, for some of all long numbers do. Less than that (a hotline in a description)
+passes. Names, postal addresses and customer numbers look like any other text and are not found.
 """
 
 from __future__ import annotations
