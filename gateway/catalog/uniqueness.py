@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable
 
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.reading import RefusedRow, Row
+from gateway.catalog.spill import Spill
 from gateway.catalog.tables import KEY_TERM
 from gateway.vault.keyring import MemberKeys
 
 
 class Seen:
-    """The keys of the rows seen so far: in a temporary database that spills to disk and holds keyed digests only."""
+    """The keys of the rows seen so far, as keyed digests."""
 
     def __init__(self) -> None:
-        self._seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for statement in (
-            "PRAGMA journal_mode=OFF",
-            "PRAGMA synchronous=OFF",
-            "CREATE TABLE seen (term BLOB PRIMARY KEY) WITHOUT ROWID",
-            "BEGIN",
-        ):
-            self._seen.execute(statement)
+        self._seen = Spill("seen (term BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, terms: Iterable[bytes]) -> None:
         """Terms of rows that are published already."""
-        self._seen.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((term,) for term in terms))
+        with self._seen as seen:
+            seen.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((term,) for term in terms))
 
     def first(self, term: bytes) -> bool:
         """Whether this is the term's first occurrence."""
-        return self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (term,)).rowcount == 1
+        with self._seen as seen:
+            return seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (term,)).rowcount == 1
 
     def close(self) -> None:
-        """Forget everything."""
+        """Forget everything, once no thread is at work on it."""
         self._seen.close()
 
 

@@ -1,0 +1,36 @@
+"""A temporary database for what an upload has to keep aside: in memory first, on disk when it grows."""
+
+from __future__ import annotations
+
+import sqlite3
+from threading import Lock
+from types import TracebackType
+
+
+class Spill:
+    """One table that nobody else sees; `with` it, one thread at a time is given the connection.
+
+    Whoever ends an upload closes it, while a thread may be at work still (a cancelled task leaves its thread running),
+    and a connection closed under a statement ends the process: so `close` waits for the thread. Whoever comes after
+    that gets `sqlite3.ProgrammingError`.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._alone = Lock()
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        for statement in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", f"CREATE TABLE {table}", "BEGIN"):
+            self._connection.execute(statement)
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._alone.acquire()
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._alone.release()
+
+    def close(self) -> None:
+        """Forget everything."""
+        with self as connection:
+            connection.close()
