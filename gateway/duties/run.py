@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, bindparam, delete, insert, or_, select
 from gateway.agreements import Agreement, Agreements, HoldSubject
 from gateway.agreements.held import OPEN_END_MS, term_of
 from gateway.agreements.tables import agreement
+from gateway.apart import Apart
 from gateway.cases.case import told
 from gateway.cases.opening import NewCase, open_case
 from gateway.cases.steps import CaseKind
@@ -24,7 +25,6 @@ from gateway.database import Database, Query
 from gateway.duties.deliveries import Window, in_force, unsettled
 from gateway.duties.returns import Returns
 from gateway.duties.tables import duty, duty_watch
-from gateway.errors import Invalid
 from gateway.ledger import Change, Ledger
 
 _PAGE: Final = 500
@@ -83,22 +83,21 @@ class DutyRun:
     async def run(self) -> Settled:
         """Settle whatever is due by now; a second run finds nothing to do.
 
-        An agreement that cannot be reckoned with keeps nobody else waiting: its `Invalid` is raised at the end.
+        An agreement that cannot be reckoned with, or whose log cannot be written, keeps nobody else waiting: its error
+        is raised at the end.
         """
         done, after, now = Settled(), "", self._clock()
-        failed: Invalid | None = None
-        while ids := await self._database.all(_DUE, after=after, now=now):
-            for row in ids:
-                after = str(row["id"])
-                found = await self._agreements.load(after)
-                try:
-                    if found is not None and found.terms is not None:
-                        await self._settle(found, now, done)
-                except Invalid as error:
-                    failed = error
-        if failed is not None:
-            raise failed
+        with Apart() as each:
+            while ids := await self._database.all(_DUE, after=after, now=now):
+                for row in ids:
+                    after = str(row["id"])
+                    await each(self._settle_all(after, now, done))
         return done
+
+    async def _settle_all(self, agreement_id: str, now: int, done: Settled) -> None:
+        found = await self._agreements.load(agreement_id)
+        if found is not None and found.terms is not None:
+            await self._settle(found, now, done)
 
     async def _settle(self, found: Agreement, now: int, done: Settled) -> None:
         assert found.terms is not None

@@ -6,17 +6,18 @@ ended is written down, and customers are told. Nothing waits for this to be safe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sqlalchemy import BigInteger, Select, and_, bindparam, or_, select
 
 from gateway.agreements import Agreements
+from gateway.apart import Apart
 from gateway.clock import Clock, seconds
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
-from gateway.errors import Conflicting, GatewayError, Invalid, NotFound
 from gateway.ledger import Ledger
 from gateway.referrals.entries import GATEWAY, enter_both
 from gateway.referrals.offering import Offering
@@ -28,6 +29,8 @@ from gateway.referrals.telling import Tellings
 from gateway.referrals.writing import move
 
 _PAGE: Final = 500
+_MOST: Final = bindparam("most", type_=BigInteger)
+_STAYED: Final = bindparam("stayed", type_=BigInteger)
 _ENDING: Final = {State.WITHDRAWN: Event.WITHDRAW, State.EXPIRED: Event.EXPIRE}
 
 
@@ -46,7 +49,8 @@ def _standing_consents() -> Select[tuple[str]]:
         )
         .where(referral.c.state == State.CONSENT_PENDING.value)
         .order_by(consent.c.recorded_at, referral.c.submitted_at, referral.c.id)
-        .limit(_PAGE)
+        .limit(_MOST)
+        .offset(_STAYED)
     )
 
 
@@ -55,7 +59,8 @@ _REGISTERED = Query(
     select(referral.c.id)
     .where(referral.c.state == State.READY.value)
     .order_by(referral.c.recipient_id, referral.c.sequence)
-    .limit(_PAGE)
+    .limit(_MOST)
+    .offset(_STAYED)
 )
 _OPEN = Query(
     as_it_stands()
@@ -69,10 +74,6 @@ _OPEN = Query(
     .order_by(referral.c.id)
     .limit(_PAGE)
 )
-
-
-_OF_ONE: Final = (Conflicting, Invalid, NotFound)
-"""What one referral alone can be refused for; what is unavailable is so for all of them."""
 
 
 @dataclass(slots=True)
@@ -108,25 +109,25 @@ class ReferralRun:
     async def run(self) -> Ran:
         """Do whatever is due by now; a second run finds nothing to do.
 
-        A referral that cannot be dealt with keeps no other one waiting: what refused it is raised at the end.
+        A referral that cannot be dealt with keeps no other one waiting: its error is raised at the end.
         """
-        ran, refused = Ran(), list[GatewayError]()
-        await self._end(ran, refused)
-        while ids := await self._ids(_CONSENTED, now=seconds(self._clock())):
-            registered = await _each(ids, self._register, refused)
-            ran.registered += registered
-            if not registered:
-                break
-        ran.matched = await _each(await self._ids(_REGISTERED), self._offering.match, refused)
-        ran.told = await self._tellings.run()
-        if refused:
-            raise refused[-1]
+        ran = Ran()
+        with Apart() as each:
+            await self._end(ran, each)
+            await self._all(_CONSENTED, partial(self._register, ran), each)
+            ran.matched = await self._all(_REGISTERED, self._offering.match, each)
+            ran.told = await self._tellings.run()
         return ran
 
-    async def _ids(self, query: Query, **given: int) -> Sequence[str]:
-        return [str(row["id"]) for row in await self._database.all(query, **given)]
+    async def _all(self, query: Query, work: Callable[[str], Awaitable[bool]], each: Apart) -> int:
+        """How many of those that are found the work was done for. The others stay, and are passed over."""
+        done = stayed = 0
+        while rows := await self._database.all(query, now=seconds(self._clock()), most=_PAGE, stayed=stayed):
+            moved = sum([await each(work(row["id"])) for row in rows])
+            done, stayed = done + moved, stayed + len(rows) - moved
+        return done
 
-    async def _register(self, referral_id: str) -> bool:
+    async def _register(self, ran: Ran, referral_id: str) -> bool:
         seen = await existing(self._database, referral_id, self._clock())
         is_agreed = await self._agreements.in_force(seen.row["agreement_id"], seconds(seen.now_ms)) is not None
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
@@ -136,23 +137,21 @@ class ReferralRun:
             if not is_agreed:
                 ended = await move(change, found, follow(found.state, Event.CANCEL), reason="agreement_ended")
                 enter_both(change, "referral_cancelled", GATEWAY, ended, reason="agreement_ended")
-                return False
+                return True
             enter_both(change, "referral_registered", GATEWAY, await register(change, found))
+        ran.registered += 1
         return True
 
-    async def _end(self, ran: Ran, refused: list[GatewayError]) -> None:
+    async def _end(self, ran: Ran, each: Apart) -> None:
         """Write down what consent and clock have ended, and let a clock run again that a case had stopped."""
         after, now = "", self._clock()
         while rows := await self._database.all(_OPEN, after=after, **at(now)):
             for seen in (Referral(row, now) for row in rows):
                 after = seen.id
-                try:
-                    if seen.state in _ENDING and seen.state is not seen.stored:
-                        await self._end_one(seen, ran)
-                    elif seen.is_freed:
-                        await self._offering.resume(seen)
-                except _OF_ONE as error:
-                    refused.append(error)
+                if seen.state in _ENDING and seen.state is not seen.stored:
+                    await each(self._end_one(seen, ran))
+                elif seen.is_freed:
+                    await each(self._offering.resume(seen))
 
     async def _end_one(self, seen: Referral, ran: Ran) -> None:
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
@@ -164,14 +163,3 @@ class ReferralRun:
             enter_both(change, "referral_withdrawn" if is_withdrawn else "referral_returned", GATEWAY, ended)
         ran.withdrawn += is_withdrawn
         ran.returned += not is_withdrawn
-
-
-async def _each(ids: Sequence[str], work: Callable[[str], Awaitable[bool]], refused: list[GatewayError]) -> int:
-    """How many of these the work was done for."""
-    done = 0
-    for one in ids:
-        try:
-            done += await work(one)
-        except _OF_ONE as error:
-            refused.append(error)
-    return done

@@ -5,15 +5,17 @@ Any number of processes may run it at once, and again: each request is looked at
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Final
 
-from sqlalchemy import BigInteger, bindparam, or_, select, update
+from sqlalchemy import BigInteger, Text, bindparam, or_, select, update
 
+from gateway.apart import Apart
 from gateway.cases.case import told
 from gateway.cases.opening import NewCase, case_of, open_case
 from gateway.cases.steps import CaseKind
 from gateway.clock import Clock
-from gateway.database import Database, Query
+from gateway.database import Database, Query, Row
 from gateway.ledger import Change, Ledger
 from gateway.rights.granting import Granting, kept_for
 from gateway.rights.request import Person, decide, entry, existing
@@ -27,7 +29,9 @@ _LATE = Query(
         or_(*(rights_request.c.state == state.value for state in WAITING)),
         rights_request.c.due_at < bindparam("now", type_=BigInteger),
         rights_request.c.case_id.is_(None),
+        rights_request.c.id > bindparam("after", type_=Text),
     )
+    .order_by(rights_request.c.id)
     .limit(_PAGE)
 )
 _LATE_TASK = (
@@ -41,13 +45,19 @@ _LATE_TASK = (
         rights_request.c.state != RequestState.RETRACTED.value,
     )
 )
-_LATE_TASKS = Query(_LATE_TASK.limit(_PAGE))
+_LATE_TASKS = Query(
+    _LATE_TASK.where(rights_task.c.id > bindparam("after", type_=Text)).order_by(rights_task.c.id).limit(_PAGE)
+)
 _STILL_LATE = Query(_LATE_TASK.where(rights_task.c.id == bindparam("id")))
 _KEPT = Query(
-    select(rights_request.c.id, rights_request.c.owner_id, rights_request.c.pseudonym).where(
+    select(rights_request.c.id, rights_request.c.owner_id, rights_request.c.pseudonym)
+    .where(
         rights_request.c.state == RequestState.RESTRICTED.value,
         rights_request.c.kind == RightKind.DELETION.value,
+        rights_request.c.id > bindparam("after", type_=Text),
     )
+    .order_by(rights_request.c.id)
+    .limit(_PAGE)
 )
 _NAME_CASE = Query(
     update(rights_request)
@@ -74,17 +84,25 @@ class RightsRun:
     async def run(self) -> int:
         """Open a candidate for each request and task that is late, once, and delete what is kept no more.
 
-        Returns how many candidates were opened; a second run finds none.
+        Returns how many candidates were opened; a second run finds none. An owner whose log cannot be written keeps
+        nobody else waiting: its error is raised at the end.
         """
         opened = 0
-        while late := await self._database.all(_LATE, now=self._clock()):
-            opened += sum([await self._open(row["id"], row["owner_id"]) for row in late])
-        while tasks := await self._database.all(_LATE_TASKS, now=self._clock()):
-            opened += sum([await self._open_for_task(row["id"], row["owner_id"]) for row in tasks])
-        for row in await self._database.all(_KEPT):
-            if not await kept_for(self._database, Person(row["owner_id"], row["pseudonym"])):
-                await self._delete_kept(row["id"], row["owner_id"])
+        with Apart() as each:
+            async for row in self._pages(_LATE, now=self._clock()):
+                opened += await each(self._open(row["id"], row["owner_id"]))
+            async for row in self._pages(_LATE_TASKS, now=self._clock()):
+                opened += await each(self._open_for_task(row["id"], row["owner_id"]))
+            async for row in self._pages(_KEPT):
+                await each(self._delete_kept(row))
         return opened
+
+    async def _pages(self, query: Query, **given: int) -> AsyncIterator[Row]:
+        after = ""
+        while rows := await self._database.all(query, after=after, **given):
+            for row in rows:
+                yield row
+                after = row["id"]
 
     async def _open(self, request_id: str, owner: str) -> bool:
         async with self._ledger.changing(owner) as change:
@@ -126,9 +144,12 @@ class RightsRun:
             )
             return await _opened(change, _NAME_TASKS_CASE, row["id"], new)
 
-    async def _delete_kept(self, request_id: str, owner: str) -> None:
+    async def _delete_kept(self, row: Row) -> None:
+        owner = row["owner_id"]
+        if await kept_for(self._database, Person(owner, row["pseudonym"])):
+            return
         async with self._ledger.changing(owner, narrows={owner}) as change:
-            standing = await existing(change.tx, request_id)
+            standing = await existing(change.tx, row["id"])
             if standing.state is not RequestState.RESTRICTED or await kept_for(change.tx, standing.person):
                 return
             granted = await self._granting.delete(change, standing, _BY_GATEWAY)

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from gateway.duties import schedule
+from gateway.duties.run import DutyRun
 from gateway.errors import Conflicting
+from gateway.ledger.errors import LedgerRolledBack
 from tests.agreements.world import FLIGHTS, START_S
 from tests.duties.world import DutyWorld
+from tests.rolled_back import RolledBackAtFirst
 
 
 async def test_a_missed_date_is_one_candidate_however_often_and_by_how_many_it_is_run(world: DutyWorld) -> None:
@@ -73,6 +76,18 @@ async def test_nobody_escapes_what_came_due_by_leaving_afterwards_nor_by_leaving
     world.at("2026-01-05T10:00:02Z")
     await world.takes_part(world.airline, agreement, no=2)
     world.at("2026-01-07T00:00:00Z")
+    assert (await world.duty_run.run()).candidates == 1
+
+
+async def test_an_agreement_whose_log_cannot_be_written_keeps_no_other_one_waiting(sqlite_world: DutyWorld) -> None:
+    world = sqlite_world
+    for _ in range(3):
+        await world.due()
+    world.at("2026-01-05T10:00:01Z")
+    broken: Any = RolledBackAtFirst(world.ledger)
+    with pytest.raises(LedgerRolledBack):
+        await DutyRun(world.database, broken, world.agreements, world.returns, world.clock).run()
+    assert len(await world.candidates()) == 2
     assert (await world.duty_run.run()).candidates == 1
 
 

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from gateway.consents.following import settling
 from gateway.consents.following.settling import FollowUpRun
 from gateway.consents.following.states import Deadlines
 from gateway.consents.following.views import BY_ID
 from gateway.consents.states import Event
+from gateway.ledger.errors import LedgerRolledBack
 from tests import notices
 from tests.access.world import second_process
 from tests.alliance import instant
 from tests.following.world import DAY_S, Followed
+from tests.rolled_back import RolledBackAtFirst
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DELETED = {"how": "deleted", "proof": {"text": "Deleted by job 4711."}}
@@ -231,11 +234,47 @@ async def test_who_has_answered_by_the_time_a_reminder_is_written_is_not_reminde
     seen = [row for row in rows if row is not None]
     followed.shared.clock.pass_seconds((seen[0]["comply_by"] - followed.shared.clock()) // 1000)
     assert (await followed.answer(hotel, seen[0]["id"], "compliance", DELETED)).status_code == 200
-    remind, to = gateway.following.settling._remind, (seen[0]["alliance_id"], hotel.id)
-    assert [await remind(*to, seen), await remind(*to, seen)] == [True, False]
+    remind = gateway.following.settling._remind
+    assert [await remind(seen), await remind(seen)] == [True, False]
     await followed.tell()
     [reminder] = [one["data"] for one in followed.inbox.said() if one["type"] == "consent.reminder"]
     assert [one["id"] for one in reminder["withdrawals"]] == [seen[1]["id"]]
+
+
+async def test_a_log_that_cannot_be_written_keeps_no_other_follow_up_waiting(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await clear(followed)
+    run, deal = followed.shared.gateway.following.settling, await followed.received(37, 38)
+    consents = [await followed.withdraw(deal, number) for number in (37, 38)]
+    followed.shared.clock.pass_seconds(8 * DAY_S)
+    with monkeypatch.context() as broken:
+        broken.setattr(run, "_ledger", RolledBackAtFirst(run._ledger))
+        with pytest.raises(LedgerRolledBack):
+            await run.run()
+    cases = [(await followed.of_consent(one))[0]["case"] for one in consents]
+    assert cases.count(None) == 1
+    assert (await run.run()).overdue == 1
+    await clear(followed)
+
+
+async def test_a_reminder_that_cannot_be_written_keeps_no_other_one_waiting(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await clear(followed)
+    run, deal = followed.shared.gateway.following.settling, await followed.received(39, 40)
+    consents = [await followed.withdraw(deal, number) for number in (39, 40)]
+    seen = await followed.shared.gateway.database.one(BY_ID, id=(await followed.of_consent(consents[0]))[0]["id"])
+    assert seen is not None
+    followed.shared.clock.pass_seconds((seen["comply_by"] - followed.shared.clock()) * 6 // 10_000)
+    with monkeypatch.context() as broken:
+        broken.setattr(settling, "_by_recipient", lambda rows: [[row] for row in rows])
+        broken.setattr(run, "_ledger", RolledBackAtFirst(run._ledger))
+        with pytest.raises(LedgerRolledBack):
+            await run.run()
+    assert (await run.run()).reminders == 1, "one message of one was left"
+    await followed.tell()
+    assert [one["data"]["count"] for one in followed.inbox.said() if one["type"] == "consent.reminder"] == [1, 1]
 
 
 async def clear(followed: Followed) -> None:

@@ -56,7 +56,7 @@ async def test_what_another_server_has_registered_or_nobody_consents_to_is_not_r
     waiting = await bank.refer(next(_numbers), consented=False)
     for referral, stays in ((offered, "offered"), (waiting, "consent_pending")):
         before = await entries_of(shared, bank.referrer.id, referral)
-        assert not await running._register(referral)
+        assert not await running._register(Ran(), referral)
         found = await existing(shared.gateway.database, referral, shared.clock())
         assert (found.stored.value, await entries_of(shared, bank.referrer.id, referral)) == (stays, before)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Conflicting
+from gateway.errors import Conflicting, GatewayError
+from gateway.ledger.errors import LedgerRolledBack
 from gateway.referrals import offering, run
 from gateway.referrals.referral import Referral
 from gateway.referrals.writing import move
@@ -17,25 +18,45 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
 
 
+MOVED = Conflicting("referral_moved", "It was moved meanwhile.")
+ROLLED_BACK = LedgerRolledBack("The log ran back.")
+
+
 class Stuck:
     """Moves every referral but this one."""
 
-    def __init__(self, referral: str) -> None:
+    def __init__(self, referral: str, error: GatewayError = MOVED) -> None:
         self.referral = referral
+        self.error = error
 
     async def __call__(self, change: Any, found: Referral, *to: Any, **new: Any) -> Referral:
         if found.id == self.referral:
-            raise Conflicting("referral_moved", "It was moved meanwhile.")
+            raise self.error
         return await move(change, found, *to, **new)
 
 
+@pytest.mark.parametrize("error", [MOVED, ROLLED_BACK])
 async def test_one_that_cannot_be_offered_keeps_no_later_one_waiting(
+    bank: Referring, monkeypatch: pytest.MonkeyPatch, error: GatewayError
+) -> None:
+    stuck, other = [await bank.refer(next(_numbers)) for _ in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(offering, "move", Stuck(stuck, error))
+        with pytest.raises(type(error)):
+            await bank.shared.gateway.referrals.running.run()
+    assert await state(bank.hotel, other) == "offered"
+    await bank.shared.gateway.referrals.running.run()
+    assert await state(bank.hotel, stuck) == "offered"
+
+
+async def test_as_many_as_a_page_holds_that_cannot_be_offered_keep_no_later_one_waiting(
     bank: Referring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck, other = [await bank.refer(next(_numbers)) for _ in range(2)]
     with monkeypatch.context() as patched:
-        patched.setattr(offering, "move", Stuck(stuck))
-        with pytest.raises(Conflicting, match="referral_moved"):
+        patched.setattr(offering, "move", Stuck(stuck, ROLLED_BACK))
+        patched.setattr(run, "_PAGE", 1)
+        with pytest.raises(LedgerRolledBack):
             await bank.shared.gateway.referrals.running.run()
     assert await state(bank.hotel, other) == "offered"
     await bank.shared.gateway.referrals.running.run()

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.ledger import Change, Ledger
+from gateway.ledger.errors import LedgerRolledBack
 from tests.rights.world import Counter
+from tests.rolled_back import RolledBackAtFirst
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -96,3 +98,18 @@ async def test_what_a_new_case_keeps_meanwhile_is_not_deleted_before_that_is_dec
     await counter.decide(*later)
     await settling.run()
     assert (await counter.acts(request)).count("right_granted") == 1
+
+
+async def test_an_owner_whose_log_cannot_be_written_keeps_nobody_else_waiting(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [await counter.asked(number, "complaint", profile="eu") for number in (78, 79, 80)]
+    owned, subject = counter.rights.requests.owned, await counter.subject()
+    counter.shared.clock.ms = max([(await owned(subject, one)).due_at for one in requests]) + 1
+    settling = counter.rights.settling
+    with monkeypatch.context() as broken:
+        broken.setattr(settling, "_ledger", RolledBackAtFirst(settling._ledger))
+        with pytest.raises(LedgerRolledBack):
+            await settling.run()
+    assert await settling.run() == 1, "it was the only one that was left"
+    assert all([(await owned(subject, one)).case for one in requests])

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import BigInteger, Text, and_, bindparam, or_, select, update
+from sqlalchemy import BigInteger, Text, and_, bindparam, or_, select, tuple_, update
 
 from gateway.agreements import HoldSubject
 from gateway.agreements.held import term_of
+from gateway.apart import Apart
 from gateway.canonical import canonical
 from gateway.cases.case import told
 from gateway.cases.opening import NewCase, open_case
@@ -34,6 +36,7 @@ MOST_IN_REMINDER: Final = 100
 _PAGE: Final = 500
 _OPEN = stands_at(UNMET)
 _NOW = bindparam("now", type_=BigInteger)
+_AFTER = bindparam("after", type_=Text)
 _LATE = Query(
     select(follow_up.c.id, follow_up.c.owner_id)
     .where(
@@ -43,8 +46,9 @@ _LATE = Query(
             follow_up.c.comply_by < _NOW,
             and_(follow_up.c.acknowledged_at.is_(None), follow_up.c.acknowledge_by < _NOW),
         ),
+        follow_up.c.id > _AFTER,
     )
-    .order_by(follow_up.c.comply_by, follow_up.c.id)
+    .order_by(follow_up.c.id)
     .limit(_PAGE)
 )
 _PASSED = [
@@ -56,8 +60,13 @@ _PASSED = [
 ]
 _TO_REMIND = Query(
     follow_ups()
-    .where(_OPEN, follow_up.c.comply_by >= _NOW, or_(*_PASSED))
-    .order_by(follow_up.c.recipient_id, follow_up.c.comply_by, follow_up.c.id)
+    .where(
+        _OPEN,
+        follow_up.c.comply_by >= _NOW,
+        or_(*_PASSED),
+        tuple_(follow_up.c.recipient_id, follow_up.c.id) > tuple_(bindparam("recipient", type_=Text), _AFTER),
+    )
+    .order_by(follow_up.c.recipient_id, follow_up.c.id)
     .limit(_PAGE)
 )
 _SETTLE = Query(
@@ -90,26 +99,23 @@ class FollowUpRun:
         self._clock = clock
 
     async def run(self) -> Settled:
-        """Settle whatever has come by now; a second run finds nothing to do. Pages that do not get fewer end it.
+        """Settle whatever has come by now; a second run finds nothing to do.
 
+        An owner or an alliance whose log cannot be written keeps nobody else waiting: its error is raised at the end.
         The calendar, which takes long to load, is loaded here and by no withdrawal under its owner's lock.
         """
         await asyncio.to_thread(self._deadlines.of, self._clock())
-        done = Settled()
-        while rows := await self._database.all(_LATE, now=self._clock()):
-            settled = [await self._settle(row["id"], row["owner_id"]) for row in rows]
-            done.overdue += sum(settled)
-            if not any(settled):
-                break
-        while rows := await self._database.all(_TO_REMIND, now=self._clock()):
-            before = done.reminders
-            of_recipients: dict[tuple[str, str], list[Row]] = defaultdict(list)
-            for row in rows:
-                of_recipients[row["alliance_id"], row["recipient_id"]].append(row)
-            for (alliance, recipient), its_rows in of_recipients.items():
-                done.reminders += await self._remind(alliance, recipient, its_rows)
-            if done.reminders == before:
-                break
+        done, now, last = Settled(), self._clock(), {"after": "", "recipient": ""}
+        with Apart() as each:
+            while rows := await self._database.all(_LATE, now=now, after=last["after"]):
+                for row in rows:
+                    done.overdue += await each(self._settle(row["id"], row["owner_id"]))
+                last["after"] = rows[-1]["id"]
+            last["after"] = ""
+            while rows := await self._database.all(_TO_REMIND, now=now, **last):
+                for of_one in _by_recipient(rows):
+                    done.reminders += await each(self._remind(of_one))
+                last = {"after": rows[-1]["id"], "recipient": rows[-1]["recipient_id"]}
         return done
 
     async def _settle(self, follow_up_id: str, owner: str) -> bool:
@@ -122,14 +128,23 @@ class FollowUpRun:
                 await change.tx.run(_SETTLE, the_id=follow_up_id, at=change.now_ms, its_case=case_id)
         return late
 
-    async def _remind(self, alliance: str, recipient: str, rows: Sequence[Row]) -> bool:
+    async def _remind(self, rows: Sequence[Row]) -> bool:
         """One message of everything that a recipient is to be reminded of now."""
+        alliance, recipient = rows[0]["alliance_id"], rows[0]["recipient_id"]
         async with self._ledger.changing(alliance) as change:
             reminded = [row for row in rows if await _advance(change, row)]
             if reminded:
                 content = _reminder(reminded, change.now_ms)
                 await add_message(change, random_id(), alliance, recipient, content=content)
         return bool(reminded)
+
+
+def _by_recipient(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
+    """Those of each recipient in each alliance, what is due first at the front."""
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=itemgetter("comply_by")):
+        found[row["alliance_id"], row["recipient_id"]].append(row)
+    return found.values()
 
 
 async def _advance(change: Change, row: Row) -> bool:
