@@ -98,4 +98,12 @@ def _weights(given: dict[str, Any], rule: Rule) -> tuple[int, ...]:
     weights = tuple(whole(one, f"/weights/{at}", 0, BASIS_POINTS) for at, one in enumerate(shares))
     if len(weights) < len(("first", "second")) or sum(weights) != BASIS_POINTS:
         raise Invalid("weights_wrong", f"At least two weights, together {BASIS_POINTS} basis points.", field="/weights")
+    if list(weights) != sorted(weights, reverse=True):
+        raise Invalid(
+            "weights_rise",
+            "No later place may weigh more than one before it: when an earlier referral has ended, two that came after "
+            "it could count for more than there is.",
+            field="/weights",
+            remedy="State the greatest first.",
+        )
     return weights

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Invalid
 from gateway.referrals.matching import Claim, Outcome, Verdict, decide
-from gateway.referrals.policy import BASIS_POINTS, ReferralPolicy, Rule
+from gateway.referrals.policy import BASIS_POINTS, MOST_SHARES, ReferralPolicy, Rule
 from gateway.referrals.states import CLAIMING, State
 
 FIRST, LAST, COMMITTEE = (
@@ -45,6 +47,33 @@ def test_a_split_gives_each_place_its_weight_and_nobody_more_than_there_is() -> 
     assert decide(claim(3, SPLIT), [*earlier, claim(2, SPLIT)]).outcome is Outcome.SET_ASIDE
 
 
+def policies_of_a_split() -> st.SearchStrategy[ReferralPolicy]:
+    """Whatever is accepted as weights."""
+    cuts = st.lists(st.integers(0, BASIS_POINTS), min_size=1, max_size=MOST_SHARES - 1).map(sorted)
+    shares = cuts.map(lambda at: [end - start for start, end in pairwise([0, *at, BASIS_POINTS])])
+    ordered = shares.flatmap(lambda drawn: st.sampled_from([drawn, sorted(drawn), sorted(drawn, reverse=True)]))
+    return ordered.flatmap(_accepted)
+
+
+def _accepted(weights: list[int]) -> st.SearchStrategy[ReferralPolicy]:
+    try:
+        return st.just(ReferralPolicy.read({"rule": "split", "weights": weights}))
+    except Invalid:
+        return st.nothing()
+
+
+@given(st.data())
+def test_what_stands_of_a_split_never_counts_for_more_than_there_is(data: st.DataObject) -> None:
+    policy, standing = data.draw(policies_of_a_split()), dict[int, int]()
+    for sequence in range(12):
+        for ended in data.draw(st.sets(st.sampled_from(sorted(standing)))) if standing else ():
+            del standing[ended]
+        verdict = decide(claim(sequence, policy), [claim(one, policy) for one in standing])
+        if verdict.outcome is Outcome.OFFERED:
+            standing[sequence] = verdict.share
+        assert sum(standing.values()) <= BASIS_POINTS
+
+
 def test_the_committee_decides_where_it_is_asked_to_and_where_the_rules_differ() -> None:
     assert decide(claim(2, COMMITTEE), [claim(1, COMMITTEE)]).outcome is Outcome.CONTESTED
     other = ReferralPolicy(rule=Rule.SPLIT, weights=(6000, 4000))
@@ -67,6 +96,7 @@ def test_a_policy_is_read_strictly_and_again_from_its_own_text() -> None:
         ({"rule": "split"}, "/weights"),
         ({"rule": "split", "weights": [BASIS_POINTS]}, "/weights"),
         ({"rule": "split", "weights": [7000, 3001]}, "/weights"),
+        ({"rule": "split", "weights": [3000, 7000]}, "/weights"),
         ({"colour": 1}, "/colour"),
     ):
         with pytest.raises(Invalid) as refused:
