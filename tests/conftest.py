@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -28,32 +27,25 @@ from tests.services import ComponentMissing, chromium, nginx, node, opa
 from tests.services import postgresql as postgresql_service
 from tests.services import valkey as valkey_service
 from tests.services.opa import OPA
+from tests.services.or_skip import or_skip
 from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
 
 _TEMPLATE = "gateway_template"
 _numbers = itertools.count(1)
-_Found = TypeVar("_Found")
-
-
-def _or_skip(find: Callable[[], _Found]) -> _Found:
-    try:
-        return find()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A running private PostgreSQL."""
-    with _or_skip(PostgreSQL) as server:
+    with or_skip(PostgreSQL) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def opa_binary() -> Path:
     """The path of a real `opa`, built if need be."""
-    return _or_skip(opa.binary)
+    return or_skip(opa.binary)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +58,7 @@ def opa_server(opa_binary: Path) -> Iterator[OPA]:
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Valkey]:
     """A running private Valkey or Redis; its address is `.url`."""
-    with _or_skip(Valkey) as server:
+    with or_skip(Valkey) as server:
         yield server
 
 

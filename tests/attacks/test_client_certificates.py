@@ -33,8 +33,9 @@ from tests.identity.world import (
     build_identity,
     build_world,
 )
-from tests.services import ComponentMissing, free_port
+from tests.services import free_port
 from tests.services.nginx import Nginx
+from tests.services.or_skip import or_skip
 
 _CLAIMS = {"grant_type": "client_credentials", "authorization_details": json.dumps(MEMBER_DETAILS)}
 
@@ -101,10 +102,7 @@ async def behind(sqlite_database: Database, tmp_path: Path) -> AsyncIterator[Beh
     authority = Authority()
     trusted, _ = authority.own.files(tmp_path)
     upstream = free_port()
-    try:
-        nginx = Nginx([upstream], authorities=trusted)
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    nginx = or_skip(Nginx, [upstream], authorities=trusted)
     clock = MovableClock()
     clock.ms = system_clock()
     world = await build_world(sqlite_database, clock)

@@ -18,7 +18,8 @@ from requests_oauth2client import DPoPToken, OAuth2Client, PrivateKeyJwt
 from requests_oauth2client.dpop import RepeatedDPoPNonce
 
 from tests.conformance.suite import Server
-from tests.services import ComponentMissing, node
+from tests.services import node
+from tests.services.or_skip import or_skip
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -36,10 +37,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def scripts() -> Path:
     """The scripts beside their packages."""
-    try:
-        return node.installed(CLIENTS)
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    return or_skip(node.installed, CLIENTS)
 
 
 def _hotel(server: Server) -> dict[str, Any]:

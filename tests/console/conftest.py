@@ -8,8 +8,8 @@ from playwright.async_api import Browser
 
 from tests.console.visitors import other, quiet, visitor
 from tests.console.world import Console, console
-from tests.services import ComponentMissing
 from tests.services.chromium import Person, binary, chromium, person
+from tests.services.or_skip import or_skip
 
 __all__ = ["browser", "other", "quiet", "served", "someone", "visitor"]
 
@@ -24,10 +24,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Console]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """A real Chromium."""
-    try:
-        binary()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    or_skip(binary)
     async with chromium() as running:
         yield running
 

@@ -14,9 +14,10 @@ import pytest
 
 from gateway.identity.operators.roles import Role
 from tests.console.world import Console, console
-from tests.services import ComponentMissing, free_port
+from tests.services import free_port
 from tests.services.chromium import Person
 from tests.services.company import CLIENT_ID, CompanyProvider
+from tests.services.or_skip import or_skip
 
 OIDC = {"oidc_client_id": CLIENT_ID, "oidc_acr": "phr", "oidc_amr": "hwk"}
 
@@ -45,10 +46,7 @@ class Company:
 async def company(tmp_path: Path) -> AsyncIterator[Company]:
     """The gateway signs with its own key (private_key_jwt); the provider signs with ES256."""
     port = free_port()
-    try:
-        provider = CompanyProvider()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    provider = or_skip(CompanyProvider)
     settings = {"oidc_issuer": provider.issuer, "oidc_algorithm": "ES256", **OIDC}
     async with console(tmp_path, port=port, **settings) as running:
         assert running.gateway.provider is not None
@@ -286,10 +284,7 @@ async def test_a_secret_from_a_file_works_too(tmp_path: Path, someone: Person) -
     secret = tmp_path / "secret"
     secret.touch(0o600)
     secret.write_text("a secret of the provider's making, long enough\n")
-    try:
-        provider = CompanyProvider()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    provider = or_skip(CompanyProvider)
     settings = {"oidc_issuer": provider.issuer, "oidc_secret_file": secret, **OIDC}
     async with console(tmp_path, **settings) as running:
         provider.register(

@@ -23,7 +23,8 @@ from gateway.ledger.merkle import leaf_hash
 from tests.alliance import Member
 from tests.databases import OF_TESTS, database_on
 from tests.served import Site, served
-from tests.services import ComponentMissing, ServiceFailed
+from tests.services import ServiceFailed
+from tests.services.or_skip import or_skip
 from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
 
@@ -210,10 +211,7 @@ async def _kill_the_postmaster(server: PostgreSQL) -> None:
 async def test_a_killed_postgresql_loses_no_answer(
     kill: Callable[[PostgreSQL], Awaitable[None]], valkey: Valkey, tmp_path: Path
 ) -> None:
-    try:
-        server = PostgreSQL()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    server = or_skip(PostgreSQL)
     with server, database_on(server) as url:
         async with served(tmp_path, database_url=url, valkey_url=valkey.url) as site, loaded(site) as load:
             for _ in range(DATABASE_KILLS):

@@ -21,8 +21,8 @@ from tests.access.world import MovableClock
 from tests.alliance import MARKET_SCHEMA, founded
 from tests.databases import database_on
 from tests.served import Site, served
-from tests.services import ComponentMissing
 from tests.services.opa import OPA
+from tests.services.or_skip import or_skip
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import Service
 from tests.services.valkey import Valkey
@@ -95,10 +95,7 @@ async def reading(folder: Path, **over: Any) -> AsyncIterator[Reader]:
 
 def private(make: Callable[[], Service]) -> Iterator[Any]:
     """A server that a test may stop."""
-    try:
-        server = make()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    server = or_skip(make)
     with server:
         yield server
 

@@ -21,8 +21,9 @@ from tests.consents.asking.world import Box
 from tests.console.customer.visitor import listening
 from tests.following.world import Followed, followed_on
 from tests.referrals.world import HOUR_S, Referring, act, referring, see, state
-from tests.services import ComponentMissing, free_port
+from tests.services import free_port
 from tests.services.chromium import binary, chromium
+from tests.services.or_skip import or_skip
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -110,10 +111,7 @@ class Journey:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Journey]:
-    try:
-        binary()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    or_skip(binary)
     port, box = free_port(), Box()
     async with (
         followed_on(request, tmp_path_factory.mktemp("journey"), "sqlite", port=port) as followed,

@@ -10,7 +10,7 @@ import sys
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ from tests.confiding import assess, done, opt_in
 from tests.identity.authority import Credential, certificate
 from tests.rules.sources import ROOT
 from tests.served import Spread
-from tests.services import ComponentMissing, free_port
+from tests.services import free_port
+from tests.services.or_skip import or_skip
 from tests.services.process import listens
 
 _METADATA = "/.well-known/oauth-authorization-server"
@@ -43,12 +44,8 @@ _TWICE = 20
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    try:
-        started = running()
-        with started as stack:
-            yield stack
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    with ExitStack() as opened:
+        yield or_skip(opened.enter_context, running())
 
 
 def _metadata(stack: Stack) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import ComponentMissing, free_port, nginx
+from tests.services import free_port, nginx
 from tests.services.nginx import Nginx
+from tests.services.or_skip import or_skip
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -39,10 +40,7 @@ def upstream() -> Iterator[int]:
 
 @pytest.fixture
 def proxy(upstream: int) -> Iterator[Nginx]:
-    try:
-        server = Nginx([free_port(), upstream])  # the first one is down
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    server = or_skip(Nginx, [free_port(), upstream])  # the first one is dow)
     with server:
         yield server
 
@@ -95,10 +93,7 @@ def test_the_certificate_is_asked_for_at_one_listener_and_its_chain_is_judged(up
     for folder in (ours, theirs):
         folder.mkdir()
     authority, authority_key = nginx.throwaway_certificate(ours)
-    try:
-        server = Nginx([upstream], authorities=authority)
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    server = or_skip(Nginx, [upstream], authorities=authority)
     with server:
         trusted, stranger = server.trust(), server.trust()
         trusted.load_cert_chain(authority, authority_key)
@@ -113,10 +108,7 @@ def test_the_certificate_is_asked_for_at_one_listener_and_its_chain_is_judged(up
 
 
 def test_nginx_accepts_the_configuration_of_the_containers(tmp_path: Path) -> None:
-    try:
-        program = nginx.binary()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    program = or_skip(nginx.binary)
     certificate, key = nginx.throwaway_certificate(tmp_path)
     text = (nginx.PROXY.parent / "nginx.conf").read_text()
     places = {

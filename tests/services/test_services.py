@@ -15,6 +15,7 @@ from gateway.database import Database
 from gateway.policy.bundle import load_bundle
 from tests.services import ComponentMissing, ServiceFailed, opa, postgresql
 from tests.services.opa import OPA
+from tests.services.or_skip import or_skip
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import listens
 from tests.services.valkey import Valkey
@@ -39,10 +40,7 @@ async def test_postgresql_wants_its_password(postgresql: PostgreSQL) -> None:
 
 
 async def test_a_killed_postgresql_comes_back_with_what_was_committed() -> None:
-    try:
-        server = PostgreSQL()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    server = or_skip(PostgreSQL)
     with server:
         server.execute("CREATE DATABASE kept")
         server.kill()
@@ -92,10 +90,7 @@ def test_valkey_never_evicts_and_wants_its_password(valkey: Valkey) -> None:
 
 
 def test_a_stopped_valkey_starts_again_on_its_port() -> None:
-    try:
-        server = Valkey()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    server = or_skip(Valkey)
     with server, Client.from_url(server.url) as client:
         server.stop()
         with pytest.raises(Refused):
@@ -105,10 +100,7 @@ def test_a_stopped_valkey_starts_again_on_its_port() -> None:
 
 
 def test_stopping_ends_its_own_process_alone() -> None:
-    try:
-        first, second = Valkey(), Valkey()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    first, second = or_skip(Valkey), or_skip(Valkey)
     with second:
         with first:
             ended = first.pid

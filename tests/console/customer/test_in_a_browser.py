@@ -15,8 +15,9 @@ from gateway.web import web
 from tests.consents.asking.world import opened
 from tests.console.customer.desk import CODE, CONTACT, LINK, FakeDesk
 from tests.console.customer.visitor import listening, on_a_port
-from tests.services import ComponentMissing, axe, free_port
+from tests.services import axe, free_port
 from tests.services.chromium import binary, chromium
+from tests.services.or_skip import or_skip
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,11 +28,8 @@ _SMALLEST = 320
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    try:
-        binary()
-        axe.source()
-    except ComponentMissing as missing:
-        pytest.skip(str(missing))
+    or_skip(binary)
+    or_skip(axe.source)
     async with chromium() as running:
         yield running
 
