@@ -22,7 +22,7 @@ import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import BigInteger, Text, and_, bindparam, cast, literal, null, select, union_all
+from sqlalchemy import BigInteger, Text, and_, bindparam, literal, select, union_all
 
 from bench.load import median
 from gateway.access import selection
@@ -50,7 +50,6 @@ _FOR_EVER = 2**40
 
 def _unjoined(_: selection.Shape) -> Query:
     """The statement of a page, with neither consent nor a condition on one."""
-    governing = governing_row().subquery("governing")
     rows = (
         select(
             *(record.c[name] for name in ("id", "version", "pseudonym", "sealed")),
@@ -67,8 +66,9 @@ def _unjoined(_: selection.Shape) -> Query:
         .limit(bindparam("most", type_=BigInteger))
         .subquery("chosen")
     )
-    versions = select(governing.c.versions, governing.c.narrowing, *[cast(null(), column.type) for column in rows.c])
-    return Query(union_all(versions, select(cast(null(), Text), cast(null(), BigInteger), *rows.c)))
+    governing = governing_row().subquery("governing")
+    versions = selection._without_id(rows, version=governing.c.narrowing, pseudonym=governing.c.versions)
+    return Query(union_all(select(*versions), select(*rows.c)))
 
 
 @contextmanager
