@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.entry import describe, describe_stranger
@@ -49,7 +51,7 @@ class EnforcementPoint:
         opened = await self._vault.open(judgement.layout, sealed, recorded.warrant)
         if request.record is not None and not opened:
             raise NotFound
-        records = sorted(zip([one.id for one in sealed], opened, strict=True))
+        records = sorted(zip([one.id for one in sealed], opened, strict=True), key=itemgetter(0))
         decision, receipt = judgement.decision, self._receipts.sign(Receipt.of(recorded))
         assert decision.obligations is not None
         accompanied = told(decision.obligations, judgement.now_s)

@@ -9,7 +9,8 @@ without consent, or outside what is agreed, leaves neither a gap nor a count.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -219,16 +220,19 @@ async def select_records(
     judged = next((row for row in common if row[3] is None), None)
     if judged is None:
         return NOTHING
+    found = sorted([row for row in answers if row[0] is not None], key=itemgetter(0))
     key = next(((row[2], row[3], row[1]) for row in common if row[3] is not None), ())
-    selected = _of_person if shape.personal else partial(_of_nobody, key)
-    found = sorted([selected(row) for row in answers if row[0] is not None])  # by id, the first column
-    shown = tuple(found[: request.limit])
-    return Selection(judged[2], judged[1], shown, more=len(found) > request.limit)
+    shown = (_of_persons if shape.personal else _of_nobody)(found[: request.limit], key)
+    return Selection(judged[2], judged[1], tuple(shown), more=len(found) > request.limit)
 
 
-def _of_nobody(key: tuple[Any, ...], row: Any) -> Selected:
-    return Selected(SealedRecord._make((*row, *key)), "", -1, None, UNMARKED)
+_new = tuple.__new__
+"""Makes a named tuple from a tuple, in half the time that its class takes: records are many."""
 
 
-def _of_person(row: Any) -> Selected:
-    return Selected(SealedRecord._make(row[:7]), *row[7:])
+def _of_nobody(rows: Sequence[Any], key: tuple[Any, ...]) -> list[Selected]:
+    return [_new(Selected, (_new(SealedRecord, (*row, *key)), "", -1, None, UNMARKED)) for row in rows]
+
+
+def _of_persons(rows: Sequence[Any], _: tuple[Any, ...]) -> list[Selected]:
+    return [_new(Selected, (_new(SealedRecord, row[:7]), *row[7:])) for row in rows]
