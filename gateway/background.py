@@ -57,13 +57,17 @@ async def beside(gateway: Gateway) -> AsyncIterator[None]:
 
 
 async def _for_ever(work: Work) -> None:
-    """Step after step; the failure of one stops no other."""
+    """Step after step; the failure of one stops no other. A cancellation ends it, whatever a step has made of it."""
+    this = asyncio.current_task()
+    assert this is not None
     while True:
         for step in work.steps:
             try:
                 await step()
             except Exception as error:
                 problems.log_unexpected(error, f"while {work.doing}")
+            if this.cancelling():
+                return
         await asyncio.sleep(work.pause_s)
 
 
@@ -78,13 +82,15 @@ async def _push(gateway: Gateway) -> None:
 
 
 class _Sweeping:
-    """Deletes what uploads left, once the disclosure log has read it; the first time also what a crash left."""
+    """Deletes what uploads left, once the disclosure log has read it.
+
+    Where no other process can serve the database, what a crash left is what nobody has touched since this one began.
+    """
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._starting = not gateway.settings.database_url
+        self._alone_since = 0 if gateway.settings.database_url else gateway.clock()
 
     async def sweep(self) -> None:
         await self._gateway.disclosures.follow_all()
-        await self._gateway.uploads.sweep(starting=self._starting)
-        self._starting = False
+        await self._gateway.uploads.sweep(alone_since=self._alone_since)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from threading import Event
+from typing import Any, Self
 
 import pytest
 from sqlalchemy import func, insert, select
 
 from gateway.database import AlreadyExists, Database, Query
+from gateway.database.postgresql import PostgreSQLDatabase, _roll_back
 from gateway.database.sqlite import KEPT_IDLE, SQLiteDatabase
 from gateway.database.statements import ROWS_AT_ONCE
 from gateway.identity.tables import revoked_token
@@ -79,3 +83,109 @@ async def test_readings_at_once_each_have_their_own_snapshot(sqlite_database: SQ
         await snapshot.__aexit__(None, None, None)
     async with sqlite_database.reading() as reading:
         assert len(await reading.all(_ALL)) == len(snapshots)
+
+
+async def test_a_commit_that_nobody_waits_for_any_more_commits_nothing_of_the_next_transaction(
+    sqlite_database: SQLiteDatabase,
+) -> None:
+    """Cancelled twice, and the thread that commits is busy: another one's half was committed in its place."""
+    released, written = Event(), asyncio.Event()
+
+    async def first() -> None:
+        async with sqlite_database.transaction() as tx:
+            await tx.many(_NEW, _rows(1))
+            written.set()
+
+    async def second() -> None:
+        async with sqlite_database.transaction() as tx:
+            await tx.many(_NEW, _rows(1, first=1))
+            await asyncio.sleep(0.05)
+            raise ZeroDivisionError
+
+    sqlite_database._flush.submit(released.wait, 30)
+    committing = asyncio.create_task(first())
+    await written.wait()
+    for _ in range(2):
+        committing.cancel()
+        await asyncio.sleep(0)
+    next_one = asyncio.create_task(second())
+    await asyncio.sleep(0.02)
+    released.set()
+    await asyncio.gather(committing, next_one, return_exceptions=True)
+    assert isinstance(next_one.exception(), ZeroDivisionError)
+    assert committing.cancelled()
+    assert [row["token"] for row in await sqlite_database.all(_ALL)] == ["token 0"]
+
+
+_SLOW_COMMIT = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON revoked_token DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION slow()
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_commit_of_postgresql_is_waited_for_however_often_its_caller_is_cancelled(
+    postgresql_database: PostgreSQLDatabase, times: int
+) -> None:
+    async with postgresql_database._held() as connection:
+        await connection.execute(_SLOW_COMMIT)
+    committing = asyncio.Event()
+
+    async def write() -> None:
+        async with postgresql_database.transaction() as tx:
+            await tx.many(_NEW, _rows(1))
+            asyncio.get_running_loop().call_later(0.1, committing.set)
+
+    writing = asyncio.create_task(write())
+    await committing.wait()
+    for _ in range(times):
+        writing.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert await _count(postgresql_database) == 1
+
+
+class Silent:
+    """A connection, and a pool of it, that no longer answers."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+    def terminate(self) -> None:
+        self.closed = True
+
+    async def rollback(self) -> None:
+        raise TimeoutError
+
+    async def acquire(self, timeout: float) -> Self:
+        return self
+
+    async def release(self, connection: object) -> None:
+        raise TimeoutError
+
+
+async def test_a_cancellation_is_none_but_itself_though_the_server_does_not_answer() -> None:
+    silent: Any = Silent()
+    database, entered = PostgreSQLDatabase(silent, ""), asyncio.Event()
+
+    async def hold() -> None:
+        async with database._held():
+            entered.set()
+            await asyncio.sleep(60)
+
+    holding = asyncio.create_task(hold())
+    await entered.wait()
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+
+
+async def test_a_connection_that_cannot_roll_back_is_closed_for_a_transaction_may_be_open_in_it() -> None:
+    silent: Any = Silent()
+    await _roll_back(silent, silent)
+    assert silent.closed

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ from gateway.cases.cases import Cases
 from gateway.cases.disputes import MANIFEST
 from gateway.cases.verification import CLAIM, EXTRACT, TERMS
 from gateway.errors import Conflicting, NotFound
+from gateway.finishing import finished
 from gateway.ledger.bundle import Manifest
 
 _MODE: Final = 0o700
@@ -34,7 +37,7 @@ class CaseBundles:
         """Write the bundle of an escalated case to the new folder `out`, with the extract that `permit` allows.
 
         `Conflicting` for a case that was not escalated, for an extract of another log, and for a folder that is
-        there already; else as `Exports.write`.
+        there already; else as `Exports.write`. Whatever keeps it from being whole leaves no folder.
         """
         view = await self._cases.view(await self._cases.find(case_id))
         texts = {one.name: one.content for one in view.evidence if one.content is not None}
@@ -45,9 +48,12 @@ class CaseBundles:
             raise Conflicting("another_log", "The case's entries stand in another log.", field="log")
         files = {MANIFEST: texts[MANIFEST].encode(), CLAIM: view.case.claim.encode(), TERMS: found.text}
         await asyncio.to_thread(_make, out)
-        manifest = await self._exports.write(wanted, out / EXTRACT, permit=permit, operator=operator)
-        for name, content in files.items():
-            await asyncio.to_thread((out / name).write_bytes, content)
+        try:
+            manifest = await self._exports.write(wanted, out / EXTRACT, permit=permit, operator=operator)
+            await finished(asyncio.to_thread(_write, out, files))
+        except BaseException:
+            await finished(asyncio.to_thread(shutil.rmtree, out))
+            raise
         return manifest
 
     async def log_of(self, case_id: str) -> str:
@@ -56,6 +62,11 @@ class CaseBundles:
         if found.agreement is None:
             raise NotFound
         return found.log
+
+
+def _write(out: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        (out / name).write_bytes(content)
 
 
 def _make(out: Path) -> None:

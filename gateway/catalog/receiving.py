@@ -28,6 +28,7 @@ from gateway.clock import Clock
 from gateway.database import Database, Query, Reading
 from gateway.database.idempotency import fingerprint, recall, remember
 from gateway.errors import Conflicting, GatewayError, Invalid, Reason
+from gateway.finishing import finished
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 from gateway.ledger import Draft, Effect, Kind, Ledger
@@ -155,9 +156,13 @@ class Receiving:
             await self._begin()
             return await self._take_in(blocks)
         finally:
-            self._terms.close()
-            if self._seen is not None:
-                self._seen.close()
+            await finished(asyncio.to_thread(self._forget))
+
+    def _forget(self) -> None:
+        """What was kept aside; waits for a thread that is at work on it."""
+        self._terms.close()
+        if self._seen is not None:
+            self._seen.close()
 
     async def _take_in(self, blocks: AsyncIterator[bytes]) -> bytes:
         try:
@@ -171,7 +176,7 @@ class Receiving:
         except BaseException as error:
             if isinstance(error, GatewayError):
                 self._report.error = error
-            await asyncio.shield(self._fail())
+            await finished(self._fail())
             if isinstance(error, CustomerRows):
                 await self._ledger.record(self._quarantined(error))
             raise

@@ -65,10 +65,10 @@ class Uploads:
         told = orjson.loads(row["report"])
         return orjson.dumps({**told, "state": row["state"], "published_at": row["published_at"]})
 
-    async def sweep(self, *, starting: bool = False) -> int:
+    async def sweep(self, *, alone_since: int = 0) -> int:
         """Delete the rows of uploads that failed, were abandoned or superseded; returns how many.
 
-        `starting`: no other process serves this database, so whatever is staged was abandoned.
+        `alone_since`: since this instant (ms) no other process has served the database, so that whatever was staged
+        and has not been touched since is abandoned.
         """
-        now = self._clock()
-        return await sweep(self._database, abandoned_before=now + 1 if starting else now - ABANDONED_AFTER_MS)
+        return await sweep(self._database, abandoned_before=max(alone_since, self._clock() - ABANDONED_AFTER_MS))

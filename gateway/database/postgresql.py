@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -11,6 +10,7 @@ import asyncpg
 
 from gateway.database.interface import AlreadyExists, CommitUnknown, DatabaseUnavailable, Reading, Row, Transaction
 from gateway.database.statements import Query
+from gateway.finishing import finished
 
 _BROKEN = (TimeoutError, asyncpg.InternalClientError)  # silent, or cut off in the middle of an earlier answer
 _LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, *_BROKEN)
@@ -75,17 +75,23 @@ class _Session:
 
 async def _commit(connection: Any, transaction: Any) -> None:
     """Wait for the answer even when the caller is cancelled: the connection is not free before."""
-    committing = asyncio.ensure_future(transaction.commit())
     try:
-        await asyncio.shield(committing)
-    except asyncio.CancelledError:
-        await asyncio.wait([committing])
-        raise
+        await finished(transaction.commit())
     except _LOST as error:
         connection.terminate()
         raise CommitUnknown("The connection was lost around COMMIT.") from error
     except _REFUSING as error:
         raise DatabaseUnavailable() from error
+
+
+async def _roll_back(connection: Any, transaction: Any) -> None:
+    """Nothing of it stays. A connection that cannot say so is closed: what is open in it would be the next caller's."""
+    try:
+        if not connection.is_closed():
+            await finished(transaction.rollback())
+    except (asyncpg.PostgresError, *_LOST):
+        with suppress(asyncpg.InterfaceError):  # it has closed itself
+            connection.terminate()
 
 
 async def _keep_as_it_is(_: Any) -> None:
@@ -137,8 +143,7 @@ class PostgreSQLDatabase:
             try:
                 yield _Session(connection)
             finally:
-                with _deliberate_errors(connection):
-                    await transaction.rollback()
+                await _roll_back(connection, transaction)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -149,9 +154,7 @@ class PostgreSQLDatabase:
             try:
                 yield _Session(connection)
             except BaseException:
-                if not connection.is_closed():
-                    with suppress(asyncpg.PostgresError, *_LOST):
-                        await transaction.rollback()
+                await _roll_back(connection, transaction)
                 raise
             await _commit(connection, transaction)
 
@@ -164,7 +167,8 @@ class PostgreSQLDatabase:
         try:
             yield connection
         finally:
-            await self._pool.release(connection)
+            with suppress(asyncpg.PostgresError, *_LOST):  # it is closed then, and the pool makes another
+                await self._pool.release(connection)
 
     async def close(self) -> None:
         await self._pool.close()

@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.database.interface import AlreadyExists, DatabaseUnavailable, Reading, Row, Transaction
 from gateway.database.statements import ROWS_AT_ONCE, Query
+from gateway.finishing import finished
 
 sqlite3.register_adapter(bytes, bytes)  # itself: else each parameter of bytes is asked for adapters, in vain, for 1 us
 _LOCK_PATIENCE_S = 5.0
@@ -146,13 +147,10 @@ class SQLiteDatabase:
             await asyncio.sleep(_LOCK_PAUSE_S)
 
     async def _commit(self) -> None:
-        """Wait for the disk even when the caller is cancelled: a half-known commit helps nobody."""
+        """Wait for the disk: until COMMIT has ended, the writer is the thread's alone."""
         done = asyncio.get_running_loop().run_in_executor(self._flush, self._writer.execute, "COMMIT")
         try:
-            await asyncio.shield(done)
-        except asyncio.CancelledError:
-            await asyncio.wait([done])
-            raise
+            await finished(done)
         except sqlite3.Error as error:
             raise _deliberate(error) from error
 

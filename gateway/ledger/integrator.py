@@ -160,8 +160,9 @@ class Integrator:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        grown_only = False
-        while True:
+        grown_only, this = False, asyncio.current_task()
+        assert this is not None
+        while not this.cancelling():  # whatever the database has made of a cancellation
             try:
                 await self.integrate_all(grown_only=grown_only)
                 grown_only = True

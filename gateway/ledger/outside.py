@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import Invalid
+from gateway.finishing import finished
 from gateway.ledger.errors import LedgerUnavailable
 
 _PATIENCE_S = 10.0
@@ -34,8 +35,8 @@ class HeldHead:
         return await asyncio.to_thread(_read, self.path)
 
     async def write(self, note: bytes) -> None:
-        """Replace the note in one step; it is on disk when this returns."""
-        await asyncio.to_thread(_replace, self.path, note)
+        """Replace the note in one step; it is on disk when this returns. Cancelled, the lock outlasts the thread."""
+        await finished(asyncio.to_thread(_replace, self.path, note))
 
 
 class OutsideHeads:

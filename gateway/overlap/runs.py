@@ -6,6 +6,7 @@ refusal ends it. A process that stops here loses its sets, and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -17,6 +18,7 @@ from gateway.canonical import canonical
 from gateway.clock import Clock
 from gateway.database import Database, Query
 from gateway.errors import GatewayError, NotFound, Reason, Refused, TooLarge
+from gateway.finishing import finished
 from gateway.identity.tables import client
 from gateway.ledger import Ledger
 from gateway.overlap.answering import Told, commitment, told
@@ -104,6 +106,9 @@ class OverlapRuns:
             await self._refuse(one, reasons or (Reason(error.code.upper()),))
         except GatewayError as error:
             await self._postpone(one, error.code)
+        except asyncio.CancelledError:  # the process stops; another need not wait until the claim ends
+            await finished(self._postpone(one, "overlap_interrupted"))
+            raise
 
     async def _claim(self, one: Overlap) -> bool:
         async with self._database.transaction() as tx:

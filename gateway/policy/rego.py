@@ -72,7 +72,8 @@ class EmbeddedRego:
         """See `Engine.evaluate`."""
         answer = asyncio.get_running_loop().run_in_executor(self._threads, self._evaluate, case)
         try:
-            return await asyncio.wait_for(answer, self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                return await answer
         except TimeoutError:
             raise EngineUnavailable("The embedded engine did not answer in time.") from None
 

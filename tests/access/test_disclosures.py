@@ -145,7 +145,7 @@ async def test_a_record_that_was_replaced_since_is_still_its_persons(shared: Sha
     before = await of(shared, deal, 5)
     person = {"customer_no": "C00005", "name": "Person 5", "phone": "13800000005", "id_number": "ID-5"}
     assert (await shared.bank.upload(deal.dataset, [person], "replace")).status_code == 201
-    await shared.gateway.uploads.sweep(starting=False)
+    await shared.gateway.uploads.sweep()
     assert len(before) == 1
     assert await of(shared, deal, 5) == before
 

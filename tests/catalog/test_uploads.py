@@ -6,6 +6,7 @@ import sqlite3
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from gateway.catalog import Upload, UploadFailed
 from gateway.catalog.blocks import UploadStalled
 from gateway.catalog.declaration import declare
 from gateway.catalog.reading import reader_of
+from gateway.catalog.spool import TermSpool
 from gateway.catalog.uploads import ABANDONED_AFTER_MS
 from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused
 from gateway.ledger import Draft, Effect, Kind, StaleJudgement
@@ -183,6 +185,23 @@ async def test_a_cancelled_upload_is_failed_at_once(shop: Shop, sqlite_path: Pat
     assert count(sqlite_path, "SELECT count(*) FROM upload WHERE state = 'failed'") == 1
 
 
+async def test_what_an_upload_kept_aside_is_given_up_while_others_are_served(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, others = await shop.declare(PLANE), Event()
+    served, close = list[bool](), TermSpool.close
+
+    def closing(spool: TermSpool) -> None:
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).add_done_callback(lambda _: others.set())
+        served.append(others.wait(10))
+        close(spool)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(TermSpool, "close", closing)
+    await shop.upload(dataset, b"tail,seats,note\nN1,1,\n")
+    assert served == [True]
+
+
 async def test_what_a_killed_process_staged_is_swept_at_the_next_start(shop: Shop, sqlite_path: Path) -> None:
     dataset = await shop.declare(PLANE)
     await shop.upload(dataset, b"tail,seats,note\nN1,1,\n")
@@ -190,7 +209,7 @@ async def test_what_a_killed_process_staged_is_swept_at_the_next_start(shop: Sho
         connection.execute("UPDATE upload SET state = 'staged', published_at = NULL")
     connection.close()
     assert await shop.uploads.sweep() == 0
-    assert await shop.uploads.sweep(starting=True) == 1
+    assert await shop.uploads.sweep(alone_since=shop.clock() + 1) == 1
 
 
 async def test_a_stalled_upload_cannot_come_back_after_being_swept(shop: Shop, sqlite_path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from gateway.access.export_permits import Extract
 from gateway.business_days import end_of_business_day
 from gateway.cases.verification import CLAIM, EXTRACT, TERMS, verify_case
+from gateway.errors import Refused
 from gateway.ledger.verify import verify
 from tests.access.world import PLACES, Deal, Shared
 from tests.alliance import Member
@@ -101,6 +103,9 @@ async def test_7_2_2_the_bundle_of_an_escalated_dispute_verifies_offline(shared:
     await shared.gateway.approvals.approve(permit, operator="second test")
     out = tmp_path / "bundle"
     wanted = Extract(await shared.gateway.case_bundles.log_of(case["id"]))
+    with pytest.raises(Refused):
+        await shared.gateway.case_bundles.write(case["id"], wanted, out, permit="0" * 32, operator="test")
+    assert not out.exists()
     await shared.gateway.case_bundles.write(case["id"], wanted, out, permit=permit, operator="test")
     vkey = next(one["vkey"] for one in await shared.gateway.verifier_keys() if one["log"] == shared.bank.id)
     assert verify_case(out, vkey).outcome == "ok"

@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -22,12 +24,13 @@ from gateway.clock import system_clock
 from gateway.database import Database
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.errors import Invalid, NotFound
-from gateway.ledger import Ledger, LedgerRolledBack, proofs, receipts
+from gateway.ledger import Ledger, LedgerRolledBack, outside, proofs, receipts
 from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.export import export
 from gateway.ledger.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from gateway.ledger.note import NoteRejected, UntrustedKey, VerifierKey
+from gateway.ledger.outside import OutsideHeads
 from gateway.ledger.stored import StoredHashes
 from gateway.ledger.tiles import TileName, Tiles
 from gateway.ledger.verify import Outcome, verify
@@ -152,6 +155,52 @@ async def test_a_log_that_is_refused_takes_no_entry(sqlite_database: Database) -
     incidents.clear()
     await ledger.record(permit(2))
     await ledger.close()
+
+
+class _Frozen:
+    """A database that does not answer, and makes an error of whoever does not wait."""
+
+    async def all(self, *_: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+
+async def test_signing_ends_though_the_database_does_not_answer(tmp_path: Path) -> None:
+    frozen: Any = _Frozen()
+    integrator = new_integrator(frozen, tmp_path / "heads")
+    integrator.start()
+    await asyncio.sleep(0)
+    await asyncio.wait_for(integrator.close(), 30)
+
+
+async def test_a_head_that_is_written_while_its_writer_is_cancelled_is_not_free_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads, writing, released = OutsideHeads(tmp_path / "heads"), Event(), Event()
+    replace_really = outside._replace
+
+    def slowly(path: Path, note: bytes) -> None:
+        writing.set()
+        assert released.wait(30)
+        replace_really(path, note)
+
+    async def write(note: bytes) -> None:
+        async with heads.held(OWNER) as held:
+            await held.write(note)
+
+    monkeypatch.setattr(outside, "_replace", slowly)
+    stopped = asyncio.create_task(write(b"older"))
+    await asyncio.to_thread(writing.wait, 30)
+    stopped.cancel()
+    newer = asyncio.create_task(write(b"newer"))
+    await asyncio.sleep(0.1)
+    released.set()
+    await asyncio.gather(stopped, newer, return_exceptions=True)
+    assert stopped.cancelled()
+    async with heads.held(OWNER) as held:
+        assert await held.read() == b"newer"
 
 
 async def test_a_missing_copy_outside_is_adopted_by_decision_only(database: Database, tmp_path: Path) -> None:

@@ -215,6 +215,38 @@ async def test_a_worker_that_fails_is_503_and_neither_the_question_nor_the_budge
     assert (await world.accept(await world.proposed(own, other), own, other)).status_code == 403
 
 
+class _Endless(Counting):
+    """Never ends."""
+
+    method = "endless"
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def common(self, _: Collection[bytes], __: Collection[bytes]) -> int:
+        self.begun.set()
+        await asyncio.sleep(600)
+        return 0
+
+
+async def test_a_server_that_stops_while_it_counts_keeps_no_other_from_counting_soon(
+    world: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = await world.both(range(2000, 2140), range(2000, 2140))
+    world.next_month()
+    overlap, endless = await world.accepted(own, other), _Endless()
+    with monkeypatch.context() as stopping:
+        stopping.setattr(world.runs, "_counting", endless)
+        running = asyncio.create_task(world.runs.run())
+        await asyncio.wait_for(endless.begun.wait(), 60)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    world.shared.clock.pass_seconds(FIRST_PAUSE_MS // 1000)
+    await world.runs.run()
+    assert (await world.count(overlap)).status_code == 200
+
+
 async def test_without_an_impact_assessment_nothing_is_counted_and_the_budget_is_whole(world: Counted) -> None:
     own, other = await world.both(range(1500, 1503), range(1500, 1503))
     path = f"/v1/agreements/{other.agreement}/datasets/{other.dataset}/assessments"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,17 @@ async def test_a_document_that_is_no_case_is_indeterminate(point: DecisionPoint,
     assert (decision.effect, _codes(decision)) == (Effect.INDETERMINATE, ["CASE_INVALID"])
 
 
+class Answering(ThreadPoolExecutor):
+    """Whatever it is asked, this is its answer."""
+
+    def __init__(self, answer: Future[Any]) -> None:
+        super().__init__(1)
+        self._answer = answer
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        return self._answer
+
+
 class _Panic(BaseException):
     """As a native engine may raise."""
 
@@ -100,6 +112,21 @@ async def test_cancelling_the_caller_is_not_swallowed(point: DecisionPoint, inte
     interposed.instead = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
         await point.decide(agreed_case())
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancellation_that_comes_with_the_answer_is_not_swallowed(embedded: EmbeddedRego, turns: int) -> None:
+    answer: Future[Any] = Future()
+    embedded._threads = Answering(answer)
+    asking = asyncio.create_task(embedded.evaluate(read_case(agreed_case())))
+    await asyncio.sleep(0)
+    answer.set_result({})
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if asking.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert asking.done()
 
 
 @pytest.mark.parametrize("answer", [{}, [], "permit", {"effect": "permit"}, True])
