@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.database import Database
 from gateway.database.creation import create_schema, sqlite_url
@@ -31,6 +32,8 @@ from tests.services.or_skip import or_skip
 from tests.services.postgresql import PostgreSQL
 from tests.services.valkey import Valkey
 
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 _TEMPLATE = "gateway_template"
 _numbers = itertools.count(1)
 

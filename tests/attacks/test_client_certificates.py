@@ -7,7 +7,6 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import DNSName, UniformResourceIdentifier
 
@@ -33,6 +31,7 @@ from tests.identity.world import (
     build_identity,
     build_world,
 )
+from tests.listening import listening
 from tests.services import free_port
 from tests.services.nginx import Nginx
 from tests.services.or_skip import or_skip
@@ -84,19 +83,6 @@ class Behind:
         return await machine.get(f"{base or self.nginx.mtls_url}/v1/things/one", headers=sent)
 
 
-@asynccontextmanager
-async def _listening(identity: Identity, port: int) -> AsyncIterator[None]:
-    server = uvicorn.Server(
-        uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off", proxy_headers=False)
-    )
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield
-    server.should_exit = True
-    await running
-
-
 @pytest.fixture
 async def behind(sqlite_database: Database, tmp_path: Path) -> AsyncIterator[Behind]:
     authority = Authority()
@@ -112,7 +98,7 @@ async def behind(sqlite_database: Database, tmp_path: Path) -> AsyncIterator[Beh
         proxy=TrustedProxy([ip_network("127.0.0.1")], nginx.secret.encode()),
     )  # fmt: skip
     with nginx:
-        async with _listening(identity, upstream):
+        async with listening(application(identity), upstream):
             yield Behind(world, identity, nginx, authority, upstream, tmp_path)
 
 

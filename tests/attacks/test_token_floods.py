@@ -13,7 +13,6 @@ from ipaddress import ip_network
 
 import httpx
 import pytest
-import uvicorn
 from joserfc.jwk import OKPKey
 
 from gateway.database import Database
@@ -28,6 +27,7 @@ from tests.identity.world import (
     build_second_client,
     build_world,
 )
+from tests.listening import listening
 from tests.services import free_port
 
 HOME, AWAY = "198.51.100.1", "203.0.113.9"
@@ -71,16 +71,9 @@ async def door(sqlite_database: Database) -> AsyncIterator[Door]:
         issuer=origin, resource=f"{origin}/v1", rates=RATES,
         proxy=TrustedProxy([ip_network("127.0.0.1")], PROXY_SECRET),
     )  # fmt: skip
-    server = uvicorn.Server(
-        uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off", proxy_headers=False)
-    )
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    async with httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=20)) as http:
+    limits = httpx.Limits(max_connections=20)
+    async with listening(application(identity), port), httpx.AsyncClient(timeout=20, limits=limits) as http:
         yield Door(world, identity, http, origin)
-    server.should_exit = True
-    await running
 
 
 async def test_a_strangers_flood_in_a_clients_name_leaves_the_client_its_tokens(door: Door) -> None:

@@ -87,7 +87,7 @@ class Failing:
         self._log = log
 
     def printed(self, awaited: str) -> str:
-        deadline = monotonic() + 5
+        deadline = monotonic() + 30
         while awaited not in self._log.read_text() and monotonic() < deadline:
             sleep(0.02)
         return self._log.read_text()

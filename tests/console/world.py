@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 
 from gateway.app import Gateway
@@ -19,6 +17,7 @@ from gateway.identity.operators.roles import Role
 from gateway.ledger.stored import entries, state
 from gateway.web import web
 from tests.alliance import composed, settings_for
+from tests.listening import listening
 from tests.services import free_port
 from tests.services.chromium import Person
 
@@ -99,18 +98,7 @@ async def quiet_console(folder: Path, **over: Any) -> AsyncIterator[tuple[Consol
 async def console(folder: Path, **over: Any) -> AsyncIterator[Console]:
     """A gateway with one alliance, served on a loopback port."""
     settings, clock = settings_for(folder, **{"port": free_port(), **over}), MovingClock()
-    async with composed(settings, clock) as gateway:
-        config = uvicorn.Config(
-            web(gateway), host="127.0.0.1", port=settings.port, log_level="error", lifespan="off", server_header=False
-        )
-        server = uvicorn.Server(config)
-        running = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        try:
-            made = Console(gateway, clock, f"http://localhost:{settings.port}")
-            made.alliance = await gateway.members.create_alliance("Test alliance", operator="host")
-            yield made
-        finally:
-            server.should_exit = True
-            await running
+    async with composed(settings, clock) as gateway, listening(web(gateway), settings.port):
+        made = Console(gateway, clock, f"http://localhost:{settings.port}")
+        made.alliance = await gateway.members.create_alliance("Test alliance", operator="host")
+        yield made

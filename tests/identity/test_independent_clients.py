@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 import requests
-import uvicorn
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc7523.assertion import private_key_jwt_sign
@@ -24,6 +23,7 @@ from gateway.identity import Challenge, Identity, Subject
 from gateway.identity.proxy import peer_of
 from gateway.identity.routes import endpoints, routes
 from tests.identity.world import JWT_BEARER, MEMBER_DETAILS, World, build_identity
+from tests.listening import listening
 from tests.services import free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -70,15 +70,8 @@ async def served(world: World) -> AsyncIterator[Served]:
         world.database, world.clock, world.token_key, world.terms, world.members, world.record,
         issuer=origin, resource=f"{origin}/v1",
     )  # fmt: skip
-    server = uvicorn.Server(
-        uvicorn.Config(application(identity), port=port, log_level="error", lifespan="off", proxy_headers=False)
-    )
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield Served(world, identity, origin)
-    server.should_exit = True
-    await running
+    async with listening(application(identity), port):
+        yield Served(world, identity, origin)
 
 
 async def test_requests_oauth2client_gets_a_token_and_reads(served: Served) -> None:

@@ -27,7 +27,7 @@ from tests.services.postgresql import PostgreSQL
 from tests.services.process import Service
 from tests.services.valkey import Valkey
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 REFUSED_WITHIN_S = 30.0
 READS = 6
 _OPA_MS = 2000  # the machine may be busy

@@ -18,8 +18,8 @@ from gateway.web import web
 from tests.access.world import Shared, person, reasons, records
 from tests.confiding import done
 from tests.consents.asking.world import Box
-from tests.console.customer.visitor import listening
 from tests.following.world import Followed, followed_on
+from tests.listening import listening
 from tests.referrals.world import HOUR_S, Referring, act, referring, see, state
 from tests.services import free_port
 from tests.services.chromium import binary, chromium

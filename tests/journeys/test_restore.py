@@ -12,7 +12,7 @@ from tests.alliance import MARKET_SCHEMA, Member
 from tests.served import Site, served
 
 READS = 5
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def _copy(site: Site, to: Path) -> None:

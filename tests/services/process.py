@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
 import signal
@@ -10,7 +11,9 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -26,12 +29,23 @@ class ServiceFailed(RuntimeError):
     """A server did not start, or did not answer in time; the message ends with what it logged."""
 
 
+def _own_ports() -> Iterator[int]:
+    """The thousand ports of this worker of the run, over and over; none that the system hands out by itself."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + 1_000 * (worker % 22)
+    return cycle(first + (os.getpid() + step) % 1_000 for step in range(1_000))
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
-    """A loopback TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback TCP port that is free, and that nobody of this run is given soon again: it is bound later."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("The ports never end.")
 
 
 def listens(port: int) -> bool:

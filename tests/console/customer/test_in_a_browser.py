@@ -14,7 +14,8 @@ from gateway.console.customer.views import Wish
 from gateway.web import web
 from tests.consents.asking.world import opened
 from tests.console.customer.desk import CODE, CONTACT, LINK, FakeDesk
-from tests.console.customer.visitor import listening, on_a_port
+from tests.console.customer.visitor import on_a_port
+from tests.listening import listening
 from tests.services import axe, free_port
 from tests.services.chromium import binary, chromium
 from tests.services.or_skip import or_skip

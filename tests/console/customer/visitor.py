@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from gateway.clock import system_clock
@@ -17,6 +15,7 @@ from gateway.console.customer.routes import routes
 from gateway.identity.operators.site import Site
 from gateway.identity.proxy import TrustedProxy
 from tests.console.customer.desk import CODE, LINK, FakeDesk
+from tests.listening import listening
 
 _TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
@@ -82,18 +81,3 @@ async def on_a_port(desk: FakeDesk, port: int) -> AsyncIterator[str]:
     origin = f"http://localhost:{port}"
     async with listening(pages(desk, origin), port):
         yield origin
-
-
-@asynccontextmanager
-async def listening(app: FastAPI, port: int) -> AsyncIterator[None]:
-    """An application on a loopback port."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off", access_log=False)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await running
