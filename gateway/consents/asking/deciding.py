@@ -72,7 +72,7 @@ class Deciding:
         found = {}
         for holder in visit.persons:
             for one in await self._records.of_person(reading, holder.owner, holder.pseudonym):
-                if holder.role is Role.OWN or one.is_a_childs:
+                if _may_decide(holder, one):
                     found[one.id] = (one, holder)
         return found
 
@@ -101,11 +101,13 @@ class Deciding:
     ) -> dict[str, State]:
         """Withdraw these items, or everything; `NotFound` for an item that the visit is not about.
 
-        Everything is also what waits on paper, what was used up but is still held by its recipient, and, on a person's
-        own visit, what was given before and is brought later.
+        Everything is also what waits on paper, what was used up but is still held by its recipient, what was given as
+        another subject that the person is, and, on a person's own visit, what was given before and is brought later.
         """
         about = await self.of(change.tx, visit)
         if only is None:
+            if visit.kind is Kind.SELF_SERVICE:
+                about = await self._as_others(change.tx, visit) | about
             now_s = seconds(change.now_ms)
             only = {one.id for one, _ in about.values() if Event.WITHDRAW in STEPS.get(one.effective(now_s), {})}
             for one, _ in about.values():
@@ -125,14 +127,23 @@ class Deciding:
                 outcome[record_id] = await self._act(change, record, holder, Event.WITHDRAW, told)
         return outcome
 
+    async def _as_others(self, reading: Reading, visit: Visit) -> dict[str, tuple[Record, Holder]]:
+        """The records of every subject that the visitors are, each in the datasets where it was merged with theirs."""
+        found = {}
+        for holder in visit.persons:
+            for dataset_no, subject in await _subjects(reading, holder):
+                for one in await self._records.of_person(reading, holder.owner, subject):
+                    if one.dataset_no == dataset_no and _may_decide(holder, one):
+                        found[one.id] = (one, holder)
+        return found
+
     async def _withdraw_ahead(self, change: Change, visit: Visit, told: Mapping[str, Any]) -> None:
         """What the visitors gave before and nobody has brought yet does not stand either."""
         for holder in visit.persons:
             if holder.role is not Role.OWN:
                 continue
-            for row in await change.tx.all(_PERSONAL, owner=holder.owner):
-                for subject in await subjects_of(change.tx, row["no"], holder.pseudonym):
-                    await keep_withdrawal(change, row["no"], subject, ANY, ANY)
+            for dataset_no, subject in await _subjects(change.tx, holder):
+                await keep_withdrawal(change, dataset_no, subject, ANY, ANY)
             facts = {"act": "everything_withdrawn", "actor": {"by": "person", "visit": str(told["visit"])}}
             change.enter(Draft(log=holder.owner, kind=EntryKind.CONSENT, facts=facts))
 
@@ -200,3 +211,17 @@ class Deciding:
                 await questions.end(change.tx, request_id, "answered", now)
             elif State.DEFERRED in states and State.REQUESTED not in states:
                 await questions.defer(change.tx, request_id, now)
+
+
+def _may_decide(holder: Holder, record: Record) -> bool:
+    """A guardian decides on what is a child's, and on nothing else of the person."""
+    return holder.role is Role.OWN or record.is_a_childs
+
+
+async def _subjects(reading: Reading, holder: Holder) -> list[tuple[int, str]]:
+    """Each personal dataset of the holder's owner, by number, with every subject of it that the holder is."""
+    return [
+        (row["no"], subject)
+        for row in await reading.all(_PERSONAL, owner=holder.owner)
+        for subject in await subjects_of(reading, row["no"], holder.pseudonym)
+    ]

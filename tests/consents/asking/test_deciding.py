@@ -15,7 +15,14 @@ from tests.consents.asking.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 GIVE = Decision(Choice.GIVE)
+BY_SMS = Decision(Choice.GIVE, channels=frozenset({"sms"}))
 CLOSE = Decision(Choice.CLOSE)
+
+
+async def merge(world: World, dataset: str, person: str, duplicate: str) -> None:
+    pair = {"subject": person, "duplicate": duplicate}
+    answer = await world.bank.post(f"/v1/datasets/{dataset}/merges", await world.bank.token(), pair)
+    assert answer.status_code == 200, answer.text
 
 
 async def test_refusing_all_leaves_what_was_given(world: World) -> None:
@@ -42,9 +49,7 @@ async def test_what_expired_is_not_withdrawn_beside_what_stands_of_the_same_pers
     phone, made = await world.asked(item)
     world.clock.pass_seconds(61)
     again = (await world.ask(phone, item, subject=f"D{phone[-5:]}")).json()
-    pair = {"subject": f"C{phone[-5:]}", "duplicate": f"D{phone[-5:]}"}
-    path = f"/v1/datasets/{world.dataset}/merges"
-    assert (await world.bank.post(path, await world.bank.token(), pair)).status_code == 200
+    await merge(world, world.dataset, f"C{phone[-5:]}", f"D{phone[-5:]}")
     [standing, expired] = sorted([*made["records"], *again["records"]])
     visit = await world.found(phone)
     await world.asking.confirm(visit, await world.code(visit, phone), {expired: GIVE})
@@ -57,6 +62,47 @@ async def test_what_expired_is_not_withdrawn_beside_what_stands_of_the_same_pers
     with pytest.raises(Conflicting, match="wrong_state"):
         await world.asking.withdraw(confirmed, [standing, expired])
     assert await world.asking.withdraw(confirmed, [standing]) == {standing: State.WITHDRAWN}
+
+
+async def test_who_withdraws_everything_withdraws_what_it_gave_as_another_subject_too(world: World) -> None:
+    here, asked = await world.asked(world.contact("sms"))
+    visit = await world.confirmed(here)
+    await world.asking.decide(visit, dict.fromkeys(asked["records"], BY_SMS))
+    there, asked_there = await world.asked()
+    await world.give(there)
+    await merge(world, world.dataset, f"C{here[-5:]}", f"C{there[-5:]}")
+    await world.found(here)
+    outcome = await world.asking.withdraw_all(await world.confirmed(here))
+    assert outcome == dict.fromkeys([*asked["records"], *asked_there["records"]], State.WITHDRAWN)
+    assert await world.states(asked_there["id"]) == ["withdrawn"]
+
+
+async def test_who_withdraws_everything_withdraws_nothing_where_the_two_subjects_were_not_merged(world: World) -> None:
+    here, _ = await world.asked()
+    there, asked_there = await world.asked()
+    await world.give(there)
+    await merge(world, await world.bank.declare(PERSONAL_SCHEMA), f"C{here[-5:]}", f"C{there[-5:]}")
+    await world.found(here)
+    await world.asking.withdraw_all(await world.confirmed(here))
+    assert await world.states(asked_there["id"]) == ["given"]
+
+
+async def test_a_guardian_who_withdraws_everything_withdraws_of_another_subject_what_is_the_childs(
+    world: World,
+) -> None:
+    itself, asked = await world.asked(world.contact("sms"))
+    visit = await world.confirmed(itself)
+    await world.asking.decide(visit, dict.fromkeys(asked["records"], BY_SMS))
+    mother, father = world.phone(), world.phone()
+    await child(world, mother)
+    through_father = (await child(world, father)).json()
+    await world.give(father)
+    for duplicate in (f"C{itself[-5:]}", f"K{father[-5:]}"):
+        await merge(world, world.dataset, f"K{mother[-5:]}", duplicate)
+    await world.found(mother)
+    outcome = await world.asking.withdraw_all(await world.confirmed(mother))
+    assert outcome == dict.fromkeys(through_father["records"], State.WITHDRAWN)
+    assert await world.states(asked["id"]) == ["given"]
 
 
 async def test_a_request_is_put_off_once_each_of_its_items_is(world: World) -> None:
