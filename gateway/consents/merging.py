@@ -22,7 +22,7 @@ from gateway.consents.past import keep_withdrawal_at
 from gateway.consents.record import Record
 from gateway.consents.records import Records
 from gateway.consents.same_person import link, subjects_of, unlink
-from gateway.consents.states import STEPS, Event, State
+from gateway.consents.states import STEPS, WITHDRAWABLE, Event, State
 from gateway.consents.tables import withdrawal
 from gateway.database import Query
 from gateway.errors import Conflicting, Invalid
@@ -105,19 +105,24 @@ class Merging:
     async def _spread(
         self, change: Change, dataset: Dataset, barriers: Set[_Barrier], target: str, subject: Subject
     ) -> list[str]:
-        """What the person withdrew or refused ends what `target` gave no later; returns the ids that ended."""
+        """What the person withdrew or refused ends what `target` gave no later; returns the ids that ended.
+
+        Of what was used up, whoever received by it is told that it is withdrawn.
+        """
         for recipient, purpose, at_s in barriers:
             await keep_withdrawal_at(change, dataset.no, target, recipient, purpose, at_s)
         ended = []
         for record in await self._records.of_person(change.tx, dataset.owner, target):
             given_at = record.given_at
-            if record.dataset_no != dataset.no or given_at is None or Event.WITHDRAW not in STEPS.get(record.state, {}):
+            if record.dataset_no != dataset.no or given_at is None or record.state not in WITHDRAWABLE:
                 continue
             if any(_covers(barrier, record) and barrier.at_s >= given_at for barrier in barriers):
                 caught_up = await self._records.catch_up(change, record)
                 if Event.WITHDRAW in STEPS.get(caught_up.state, {}):
                     await self._records.step(change, caught_up, Event.WITHDRAW, dataset, actor=subject.actor())
                     ended.append(record.id)
+                else:
+                    await self._records.follow_used_up(change, caught_up)
         return ended
 
     async def _barriers(self, change: Change, dataset: Dataset, pseudonym: str) -> Set[_Barrier]:

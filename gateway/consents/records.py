@@ -24,7 +24,7 @@ from gateway.consents.receipt_text import KIND_OF_EVENT
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.record import NewRecord, Record, chosen, names_of
 from gateway.consents.same_person import subjects_of
-from gateway.consents.states import STANDING, STEPS, Event, State, follow
+from gateway.consents.states import STANDING, STEPS, WITHDRAWABLE, Event, State, follow
 from gateway.consents.steps import take
 from gateway.consents.tables import consent_record
 from gateway.database import Query, Reading
@@ -115,8 +115,7 @@ class Records:
         elif event is Event.AMEND:
             moved = {"fields": amended(caught_up, dataset, fields)}
         elif event is Event.WITHDRAW and caught_up.kind == DISCLOSURE:
-            for subject in await subjects_of(change.tx, caught_up.dataset_no, caught_up.pseudonym):
-                await keep_withdrawal(change, dataset.no, subject, caught_up.recipient, caught_up.purpose)
+            await self._keep_withdrawal(change, caught_up)
         after = await self.step(change, caught_up, event, dataset, actor=actor, details=details, **moved)
         change.enter(entry_of(after, event, actor, names_of(dataset, after.fields)))
         if event in _DECIDED_AGAINST:
@@ -148,9 +147,10 @@ class Records:
     async def _withdraw_beside(self, change: Change, of: Record, dataset: Dataset, actor: Mapping[str, str]) -> None:
         """What a person decided against does not stand by an earlier record, or as another subject that it is, either.
 
+        A withdrawal reaches what was used up, too; a refusal is of what is asked, and takes back nothing that is over.
         Paper that waits beside a refusal is refused by itself, and cannot be made good (`gateway.consents.past`).
         """
-        ends = STANDING if of.state is State.REFUSED else frozenset(STEPS)
+        ends = STANDING if of.state is State.REFUSED else WITHDRAWABLE
         for subject in await subjects_of(change.tx, of.dataset_no, of.pseudonym):
             for one in await self.of_person(change.tx, of.owner, subject):
                 if one.dataset_no != of.dataset_no or one.key != of.key or one.state not in ends:
@@ -159,14 +159,20 @@ class Records:
                 if Event.WITHDRAW in STEPS.get(caught_up.state, {}):
                     after = await self.step(change, caught_up, Event.WITHDRAW, dataset, actor=actor)
                     change.enter(entry_of(after, Event.WITHDRAW, actor, names_of(dataset, after.fields)))
+                elif caught_up.state in ends:
+                    await self.follow_used_up(change, caught_up)
 
-    async def withdraw_used_up(self, change: Change, record: Record) -> None:
-        """Follow the withdrawal of what was used up, once: its recipient still has what it received by it."""
-        if record.effective(seconds(change.now_ms)) is not State.CONSUMED:
-            return
-        past = await past_of(change.tx, record.owner, record.dataset_no, record.pseudonym, record.key)
-        if past.obstacle(record.given_at or 0) != "withdrawn":
-            await keep_withdrawal(change, record.dataset_no, record.pseudonym, record.recipient, record.purpose)
+    async def withdraw_used_up(self, change: Change, record: Record, *, actor: Mapping[str, str]) -> None:
+        """Withdraw the item of what was used up, as by what stands: recipients still hold what they got by it."""
+        await self._keep_withdrawal(change, record)
+        await self._withdraw_beside(change, record, await self._dataset(change.tx, record.dataset_no), actor)
+
+    async def follow_used_up(self, change: Change, record: Record) -> None:
+        """Tell of the withdrawal of what was used up; followers, told again, queue nothing more.
+
+        The caller keeps the withdrawal. That one is kept does not say that anybody heard of it: merging copies it.
+        """
+        if record.state is State.CONSUMED:
             await self._tell(change, record, State.WITHDRAWN.value)
 
     async def catch_up(self, change: Change, record: Record) -> Record:
@@ -239,6 +245,11 @@ class Records:
             await self._receipts.sign(change.tx, record, kind, change.now_ms)
         except Unavailable:  # no key to sign with must not keep a person from withdrawing: it is signed when asked for
             return
+
+    async def _keep_withdrawal(self, change: Change, record: Record) -> None:
+        """Nothing that the person gave before, as any of its subjects, stands by being brought later."""
+        for subject in await subjects_of(change.tx, record.dataset_no, record.pseudonym):
+            await keep_withdrawal(change, record.dataset_no, subject, record.recipient, record.purpose)
 
     async def _tell(self, change: Change, record: Record, cause: str) -> None:
         """Of fields alone, which a contact has none of: whoever received them is to follow."""

@@ -15,7 +15,7 @@ from gateway.consents.past import keep_withdrawal
 from gateway.consents.record import Record, chosen, in_states
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_of
-from gateway.consents.states import STEPS, Event, State
+from gateway.consents.states import STEPS, WITHDRAWABLE, Event
 from gateway.consents.tables import consent_record
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, NotFound
@@ -23,8 +23,6 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.vault.keyring import KeyRing
 
-WITHDRAWABLE = frozenset({State.CONSUMED, *(state for state, steps in STEPS.items() if Event.WITHDRAW in steps)})
-"""The states in which a withdrawal reaches somebody: of what was used up, whoever received it."""
 _OF_PERSON = Query(
     chosen(
         consent_record.c.owner_id == bindparam("owner"),
@@ -109,7 +107,7 @@ class Withdrawing:
         """Whether it was there to withdraw: what the clock has ended is recorded as that."""
         caught_up = await self._records.catch_up(change, record)
         if Event.WITHDRAW not in STEPS.get(caught_up.state, {}):
-            await self._records.withdraw_used_up(change, caught_up)
+            await self._records.follow_used_up(change, caught_up)
             return False
         await self._records.step(change, caught_up, Event.WITHDRAW, dataset, actor=subject.actor())
         return True

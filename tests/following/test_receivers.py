@@ -139,16 +139,21 @@ async def test_what_is_followed_for_no_known_cause_is_refused_and_asks_nobody(fo
     assert await followed.progress(deal, 50) == []
 
 
-async def test_who_received_by_a_consent_that_was_used_up_is_asked_when_the_person_withdraws(
+async def test_who_received_by_a_consent_that_was_used_up_is_asked_once_however_often_the_person_withdraws(
     followed: Followed,
 ) -> None:
     shared = followed.shared
+    bank, hotel = shared.bank, shared.hotel
     deal = await shared.personal([44])
-    await shared.bank.consent(deal.dataset, shared.hotel, "C00044", max_uses=1)
+    [consent] = await bank.consent(deal.dataset, hotel, "C00044", max_uses=1)
     assert len(await followed.read(deal)) == 1
     assert len(await followed.read(deal)) == 0
     assert await followed.progress(deal, 44) == []
     for _ in range(2):
-        assert (await shared.bank.withdraw(deal.dataset, "C00044")).json()["withdrawn"] == []
-        [one] = await followed.progress(deal, 44)
-        assert (one.recipient, one.cause) == (shared.hotel.id, "withdrawn")
+        assert (await bank.withdraw(deal.dataset, "C00044")).json()["withdrawn"] == []
+        done(await bank.post(f"/v1/consents/{consent}/withdrawal", await bank.token(), {}))
+        pair = {"subject": "C00044", "duplicate": "C00045"}
+        merged = await bank.post(f"/v1/datasets/{deal.dataset}/merges", await bank.token(), pair)
+        assert merged.json()["withdrawn"] == []
+        [one] = await followed.of_consent(consent)
+        assert (one["recipient"], one["cause"]) == (hotel.id, "withdrawn")

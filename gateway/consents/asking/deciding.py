@@ -108,12 +108,10 @@ class Deciding:
         if only is None:
             if visit.kind is Kind.SELF_SERVICE:
                 about = await self._as_others(change.tx, visit) | about
+                await self._withdraw_ahead(change, visit, told)
+            await self._withdraw_used_up(change, about, told)
             now_s = seconds(change.now_ms)
             only = {one.id for one, _ in about.values() if Event.WITHDRAW in STEPS.get(one.effective(now_s), {})}
-            for one, _ in about.values():
-                await self._records.withdraw_used_up(change, one)
-            if visit.kind is Kind.SELF_SERVICE:
-                await self._withdraw_ahead(change, visit, told)
         outcome: dict[str, State] = {}
         for record_id in sorted(only):
             if record_id not in about:
@@ -136,6 +134,19 @@ class Deciding:
                     if one.dataset_no == dataset_no and _may_decide(holder, one):
                         found[one.id] = (one, holder)
         return found
+
+    async def _withdraw_used_up(
+        self, change: Change, about: Mapping[str, tuple[Record, Holder]], told: Mapping[str, Any]
+    ) -> None:
+        """Each item once: that reaches every record of it."""
+        now_s = seconds(change.now_ms)
+        items = {
+            (one.dataset_no, one.pseudonym, one.key): (one, holder)
+            for one, holder in about.values()
+            if one.effective(now_s) is State.CONSUMED
+        }
+        for one, holder in items.values():
+            await self._records.withdraw_used_up(change, one, actor=_actor(holder, told))
 
     async def _withdraw_ahead(self, change: Change, visit: Visit, told: Mapping[str, Any]) -> None:
         """What the visitors gave before and nobody has brought yet does not stand either."""
@@ -196,8 +207,7 @@ class Deciding:
     async def _act(
         self, change: Change, record: Record, holder: Holder, event: Event, told: Mapping[str, Any], **chosen: Any
     ) -> State:
-        by = "guardian" if holder.role is Role.GUARDIAN else "person"
-        actor = {"by": by, "visit": str(told["visit"])}
+        actor = _actor(holder, told)
         return (await self._records.act(change, record.id, event, actor=actor, details=told, **chosen)).state
 
     async def _settle(self, change: Change, requests: Collection[str | None]) -> None:
@@ -211,6 +221,10 @@ class Deciding:
                 await questions.end(change.tx, request_id, "answered", now)
             elif State.DEFERRED in states and State.REQUESTED not in states:
                 await questions.defer(change.tx, request_id, now)
+
+
+def _actor(holder: Holder, told: Mapping[str, Any]) -> dict[str, str]:
+    return {"by": "guardian" if holder.role is Role.GUARDIAN else "person", "visit": str(told["visit"])}
 
 
 def _may_decide(holder: Holder, record: Record) -> bool:

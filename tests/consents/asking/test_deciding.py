@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from gateway.consents.asking import Choice, Decision
+from gateway.consents.marks import COUNTED, Marking
 from gateway.consents.states import State
 from gateway.errors import Conflicting
-from tests.alliance import PERSONAL_SCHEMA
+from tests.alliance import PERSONAL_SCHEMA, instant
 from tests.consents.asking.test_asking import DAY_S, child, contacts
 from tests.consents.asking.world import World
 
@@ -19,10 +21,11 @@ BY_SMS = Decision(Choice.GIVE, channels=frozenset({"sms"}))
 CLOSE = Decision(Choice.CLOSE)
 
 
-async def merge(world: World, dataset: str, person: str, duplicate: str) -> None:
+async def merge(world: World, dataset: str, person: str, duplicate: str, *, undo: bool = False) -> None:
     pair = {"subject": person, "duplicate": duplicate}
-    answer = await world.bank.post(f"/v1/datasets/{dataset}/merges", await world.bank.token(), pair)
-    assert answer.status_code == 200, answer.text
+    path = f"/v1/datasets/{dataset}/{'separations' if undo else 'merges'}"
+    answer = await world.bank.post(path, await world.bank.token(), pair)
+    assert answer.is_success, answer.text
 
 
 async def test_refusing_all_leaves_what_was_given(world: World) -> None:
@@ -103,6 +106,56 @@ async def test_a_guardian_who_withdraws_everything_withdraws_of_another_subject_
     outcome = await world.asking.withdraw_all(await world.confirmed(mother))
     assert outcome == dict.fromkeys(through_father["records"], State.WITHDRAWN)
     assert await world.states(asked["id"]) == ["given"]
+
+
+async def use_up(world: World, *records: str) -> None:
+    """A permit by the only use of each."""
+    for one in records:
+        marking = Marking.of([(one, COUNTED)])
+        assert marking is not None
+        async with world.gateway.database.transaction() as tx:
+            await marking.write(tx, world.clock())
+
+
+async def followed(world: World, *records: str) -> list[str]:
+    """Those of these whose withdrawal their recipient is told of."""
+    told = await world.bank.get("/v1/withdrawals", await world.bank.token(), role="owner")
+    return sorted(one["consent"] for one in told.json()["items"] if one["consent"] in records)
+
+
+@pytest.mark.parametrize("over_the_entry", [False, True])
+async def test_who_withdraws_everything_withdraws_what_was_used_up_as_any_subject_that_it_is(
+    world: World, *, over_the_entry: bool
+) -> None:
+    here, asked = await world.asked(world.item(max_uses=1))
+    visit = await world.give(here)
+    there, asked_there = await world.asked(world.item(max_uses=1))
+    await world.give(there)
+    both = [*asked["records"], *asked_there["records"]]
+    await use_up(world, *both)
+    await merge(world, world.dataset, f"C{here[-5:]}", f"C{there[-5:]}")
+    if over_the_entry:
+        await world.found(here)
+        visit = await world.confirmed(here)
+    assert await world.asking.withdraw_all(visit) == {}
+    assert await followed(world, *both) == sorted(both)
+
+
+async def test_what_was_used_up_and_withdrawn_over_a_requests_own_link_is_not_brought_later_as_another_subject(
+    world: World,
+) -> None:
+    here, asked = await world.asked(world.item(max_uses=1))
+    visit = await world.give(here)
+    await use_up(world, *asked["records"])
+    await merge(world, world.dataset, f"C{here[-5:]}", "C-later")
+    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
+    world.clock.pass_seconds(60)
+    await world.asking.withdraw_all(visit)
+    await merge(world, world.dataset, f"C{here[-5:]}", "C-later", undo=True)
+    item = {"recipient": world.hotel.id, "purpose": "customer_referral", "fields": ["phone"], "given_at": given_at}
+    said = item | {"subject": "C-later", "evidence_sha256": "e" * 64, "notice_sha256": world.notice}
+    answer = await world.bank.post(f"/v1/datasets/{world.dataset}/consents", await world.bank.token(), said)
+    assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
 
 
 async def test_a_request_is_put_off_once_each_of_its_items_is(world: World) -> None:
