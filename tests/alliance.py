@@ -363,6 +363,13 @@ class Alliance:
         self.members[name] = member
         return member
 
+    async def neighbour(self) -> Member:
+        """A member of another alliance of the same gateway."""
+        other = Alliance(self.gateway, self.http)
+        other.id = await self.gateway.members.create_alliance("Another alliance", operator="test")
+        await self.gateway.activate_policy(other.id, operator="test")
+        return await other.join("rival")
+
     async def register(self, member: Member, name: str) -> str:
         """Another client of the member's company, with the member's client key; returns its id."""
         source = KeySource.of({"jwks": {"keys": [public(member.client_key)]}}, loopback=False)

@@ -16,7 +16,7 @@ from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.catalog.uploads import Upload, Uploads
 from gateway.clock import system_clock
-from gateway.database import Database, Query
+from gateway.database import Database, Query, Transaction
 from gateway.identity.subject import MEMBER_ACTIONS, Subject
 from gateway.ledger import Ledger
 from gateway.members.members import HIGHEST_CLEARANCE, OPEN_END_MS
@@ -92,6 +92,25 @@ async def pieces(content: bytes, step: int = 1 << 16) -> AsyncIterator[bytes]:
         yield content[at : at + step]
 
 
+async def admitted(tx: Transaction, alliance_id: str, member_id: str, number: int, now_ms: int) -> None:
+    """A member with this number in its name and its code."""
+    await tx.run(
+        Query(insert(member)),
+        id=member_id,
+        alliance_id=alliance_id,
+        name=f"Member {number}",
+        uscc=uscc_of(number),
+        industry="air",
+        state="admitted",
+        version=1,
+        created_at=now_ms,
+        revision=1,
+        qualified_until=OPEN_END_MS,
+        clearance=HIGHEST_CLEARANCE,
+        country="CN",
+    )
+
+
 async def opened_shop(database: Database, folder: Path) -> Shop:
     clock = Movable()
     provider = LocalKeyring.create(
@@ -102,21 +121,7 @@ async def opened_shop(database: Database, folder: Path) -> Shop:
     async with database.transaction() as tx:
         await tx.run(Query(insert(alliance)), id=ALLIANCE, name="Four", created_at=clock.now, environment="test")
         for number, member_id in enumerate((AIRLINE, BANK, HOTEL)):
-            await tx.run(
-                Query(insert(member)),
-                id=member_id,
-                alliance_id=ALLIANCE,
-                name=f"Member {number}",
-                uscc=uscc_of(number),
-                industry="air",
-                state="admitted",
-                version=1,
-                created_at=clock.now,
-                revision=1,
-                qualified_until=OPEN_END_MS,
-                clearance=HIGHEST_CLEARANCE,
-                country="CN",
-            )
+            await admitted(tx, ALLIANCE, member_id, number, clock.now)
             await keyring.create_member_keys(tx, member_id, clock.now)
     async with ledger.changing() as change:
         for member_id in (AIRLINE, BANK, HOTEL):

@@ -123,6 +123,19 @@ async def test_contacts_that_stand_end_nothing_and_what_is_asked_stays_asked(sho
     assert [await desk.state(older["id"]), await desk.state(asked)] == ["given", "requested"]
 
 
+@pytest.mark.parametrize("event", [Event.REFUSE, Event.WITHDRAW])
+async def test_of_giving_as_one_subject_and_deciding_against_as_the_other_in_one_second_the_latter_counts(
+    shop: Shop, event: Event
+) -> None:
+    desk = await opened_desk(shop)
+    [given] = await desk.record(statement(desk.now, subject="C2"))
+    if event is Event.REFUSE:
+        await desk.act(await desk.propose("C1"), event)
+    else:
+        await desk.withdraw("C1")
+    assert await merge(desk, "C1", "C2") == [given["id"]]
+
+
 async def separate(desk: Desk, person: str, duplicate: str) -> None:
     await desk.consents.merging.separate(desk.shop.owner, desk.dataset.id, person=person, duplicate=duplicate)
 

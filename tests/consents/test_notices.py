@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from gateway.consents.notice_text import digest_of
 from gateway.consents.notices import LONGEST_NAME
 from gateway.consents.states import Event
+from gateway.database import Query
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
-from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, subject_of, uscc_of
+from gateway.members.tables import alliance
+from tests.catalog.conftest import AIRLINE, BANK, HOTEL, Shop, admitted, subject_of, uscc_of
 from tests.consents.desk import PATIENT, Desk, opened_desk, statement
 from tests.notices import TEXT, field, party
 
@@ -93,6 +96,19 @@ async def test_what_a_notice_lacks_is_named_and_it_is_not_published(shop: Shop) 
     [draft] = await desk.consents.notices.of_dataset(shop.owner, desk.dataset.id)
     assert (draft.state, draft.version) == ("draft", 1)
     await desk.publish()
+
+
+async def test_a_company_of_another_alliance_is_no_recipient(shop: Shop) -> None:
+    desk, foreign = Desk(shop, await shop.declare(PATIENT, person="number")), "9" * 32
+    async with shop.database.transaction() as tx:
+        now = shop.clock.now
+        await tx.run(Query(insert(alliance)), id="b" * 32, name="Elsewhere", created_at=now, environment="test")
+        await admitted(tx, "b" * 32, foreign, 3, now)
+    document = desk.document()
+    document["items"][0]["recipient"] = party(foreign, uscc_of(3))
+    with pytest.raises(Invalid) as refused:
+        await desk.publish(document)
+    assert refused.value.field == "/document/items/0/recipient/member"
 
 
 _ABROAD = {"mechanism": "standard_contract", "number": "2026-1"}

@@ -113,6 +113,16 @@ async def test_nobody_asks_again_for_180_days_after_a_refusal(shop: Shop) -> Non
     assert await desk.state(await desk.propose()) == "requested"
 
 
+async def test_180_days_after_a_refusal_to_the_second_it_may_be_asked_again(shop: Shop) -> None:
+    desk = await opened_desk(shop)
+    await desk.act(await desk.propose(), Event.REFUSE)
+    shop.clock.now += (COOL_DOWN_S - 1) * 1000
+    with pytest.raises(Conflicting, match="cooling_down"):
+        await desk.propose()
+    shop.clock.now += 1000
+    assert await desk.state(await desk.propose()) == "requested"
+
+
 async def test_of_giving_and_withdrawing_in_the_same_second_the_withdrawal_counts(shop: Shop) -> None:
     desk = await opened_desk(shop)
     record = await desk.propose()

@@ -169,9 +169,12 @@ async def test_whom_a_recipient_names_once_it_has_complied_is_refused_and_nobody
     assert [one["holder"] for one in await followed.of_consent(consent) if one["named_in"]] == ["Laundry Ltd"]
 
 
-async def test_neither_the_owner_nor_who_answers_can_be_named_as_an_onward_recipient(followed: Followed) -> None:
+async def test_neither_the_owner_nor_who_answers_nor_another_alliances_can_be_named_as_an_onward_recipient(
+    followed: Followed,
+) -> None:
     _, follow_up = await ended(followed, 26)
-    for member in (followed.shared.bank, followed.shared.hotel):
+    rival = await followed.shared.alliance.neighbour()
+    for member in (followed.shared.bank, followed.shared.hotel, rival):
         named = {"onward": [{"member": member.id}]}
         answer = await followed.answer(followed.shared.hotel, follow_up, "acknowledgement", named)
         assert (answer.status_code, answer.json()["field"]) == (400, "/onward/0")

@@ -22,7 +22,7 @@ from tests.access.world import (
     records,
     shared_on,
 )
-from tests.alliance import Alliance, Member, instant, new_key, public
+from tests.alliance import instant, new_key, public
 
 NOT_IN_FORCE = ("AGREEMENT_NOT_IN_FORCE", "2.3.2")
 OUT_OF_SCOPE = ("OUT_OF_SCOPE", "4.1.2")
@@ -193,7 +193,7 @@ async def test_while_either_side_is_suspended_nothing_is_given(shared: Shared, s
 
 async def test_a_stranger_an_unknown_agreement_and_another_alliance_look_the_same(shared: Shared) -> None:
     deal = await shared.market()
-    rival = await neighbour(shared)
+    rival = await shared.alliance.neighbour()
     seen = []
     for member, agreement in (
         (shared.stranger, deal.agreement),
@@ -302,14 +302,6 @@ async def test_a_release_is_on_record_with_exactly_what_it_opened(shared: Shared
             }
         ],
     }
-
-
-async def neighbour(shared: Shared) -> Member:
-    """A member of another alliance of the same gateway."""
-    other = Alliance(shared.gateway, shared.alliance.http)
-    other.id = await shared.gateway.members.create_alliance("Another alliance", operator="test")
-    await shared.gateway.activate_policy(other.id, operator="test")
-    return await other.join("rival")
 
 
 _MINIMAL = {

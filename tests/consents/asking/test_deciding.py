@@ -123,6 +123,18 @@ async def followed(world: World, *records: str) -> list[str]:
     return sorted(one["consent"] for one in told.json()["items"] if one["consent"] in records)
 
 
+async def brought(world: World, subject: str, given_at: str) -> str:
+    """What becomes of a consent on paper that its owner states now."""
+    item = {"recipient": world.hotel.id, "purpose": "customer_referral", "fields": ["phone"], "given_at": given_at}
+    said = item | {"subject": subject, "evidence_sha256": "e" * 64, "notice_sha256": world.notice}
+    answer = await world.bank.post(f"/v1/datasets/{world.dataset}/consents", await world.bank.token(), said)
+    return str(answer.json()["consents"][0]["result"])
+
+
+async def withdrawn_ahead(world: World) -> list[dict[str, Any]]:
+    return [one for one in await world.entries() if one.get("act") == "everything_withdrawn"]
+
+
 @pytest.mark.parametrize("over_the_entry", [False, True])
 async def test_who_withdraws_everything_withdraws_what_was_used_up_as_any_subject_that_it_is(
     world: World, *, over_the_entry: bool
@@ -152,10 +164,18 @@ async def test_what_was_used_up_and_withdrawn_over_a_requests_own_link_is_not_br
     world.clock.pass_seconds(60)
     await world.asking.withdraw_all(visit)
     await merge(world, world.dataset, f"C{here[-5:]}", "C-later", undo=True)
-    item = {"recipient": world.hotel.id, "purpose": "customer_referral", "fields": ["phone"], "given_at": given_at}
-    said = item | {"subject": "C-later", "evidence_sha256": "e" * 64, "notice_sha256": world.notice}
-    answer = await world.bank.post(f"/v1/datasets/{world.dataset}/consents", await world.bank.token(), said)
-    assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
+    assert await brought(world, "C-later", given_at) == "outdated"
+
+
+async def test_a_guardian_who_withdraws_everything_withdraws_nothing_that_the_person_gave_itself(world: World) -> None:
+    guardian = world.phone()
+    await child(world, guardian)
+    before = len(await withdrawn_ahead(world))
+    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
+    await world.found(guardian)
+    assert await world.asking.withdraw_all(await world.confirmed(guardian)) == {}
+    assert await brought(world, f"K{guardian[-5:]}", given_at) == "recorded"
+    assert len(await withdrawn_ahead(world)) == before
 
 
 async def test_a_request_is_put_off_once_each_of_its_items_is(world: World) -> None:
