@@ -2,15 +2,18 @@
 
 Looking at a link changes nothing, so scanners of mail and SMS may; opening it shows the notice and proves the serving;
 only the code, sent to the same address, gives a consent. Everything else than giving is no harder than giving.
+
+An address may lead to persons of many owners. Each is acted for in a change of its owner's log alone, so no owner whose
+log cannot be written keeps anybody from coming in, or from withdrawing at another.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from gateway.apart import Apart
 from gateway.clock import Clock, seconds
 from gateway.consents.asking import codes, forgetting, links, visits
 from gateway.consents.asking.browser import Browser
@@ -30,6 +33,7 @@ from gateway.database import Database, Reading, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
 from gateway.ledger import Change, Draft, Ledger
 from gateway.ledger import Kind as EntryKind
+from gateway.problems import log_unexpected
 from gateway.senders import Senders
 from gateway.vault.keyring import KeyRing
 
@@ -99,13 +103,14 @@ class Asking:
         link = await links.find(self._database, token, self._clock())
         if link is None:
             raise NotFound
-        async with self._ledger.changing(*{person.owner for person in link.persons}) as change:
+        is_asked = link.kind is not Kind.SELF_SERVICE
+        async with self._ledger.changing(*(person.owner for person in link.persons if is_asked)) as change:
             tx = change.tx
             persons = await self._led(tx, link)
             if not persons or not await links.use(tx, token, change.now_ms):
                 raise NotFound
             visit, cookie = await visits.begin(tx, replace(link, persons=persons), change.now_ms)
-            if visit.kind is not Kind.SELF_SERVICE:
+            if is_asked:
                 await self._serve(change, visit, browser)
         return Opened(visit, cookie)
 
@@ -131,11 +136,14 @@ class Asking:
         if address is None:
             raise NotFound
         await self._spend(address)
-        async with self._ledger.changing(person.owner) as change:
+        first = _only(visit.owners)
+        async with self._ledger.changing(*first) as change:
             code = await codes.issue(change.tx, visit, change.now_ms)
             if code is None:
                 raise NotFound
-            change.enter(_entry(person.owner, "consent_code_sent", visit))
+            for owner in first:
+                await self._note_sent(change, visit.at(owner))
+        await self._tell_others(visit, first, self._note_sent)
         await self._senders.send(message(Message.CODE, visit.language, address, code=code))
 
     async def confirm(self, visit: Visit, code: str, decisions: Mapping[str, Decision] | None = None) -> Visit:
@@ -144,48 +152,77 @@ class Asking:
         Each try counts, whoever makes it and however it ends: `Invalid` for a wrong code, `TooManyAttempts` once it is
         burnt, expired or used, `NotFound` where the address leads to the person no more. A decision that is refused
         leaves the code unused.
+
+        Of several owners, those without a decision have their entry afterwards. Where it fails, the code proves the
+        address to nobody there, and the visit goes on.
         """
         mac = await codes.check(self._database, self._clock, visit, code)
-        async with self._ledger.changing(*visit.owners, narrows=visit.owners if decisions else ()) as change:
+        chosen = decisions or {}
+        decided = await self._by_owner(visit, chosen)
+        first = {*decided, *_only(visit.owners)}
+        async with self._ledger.changing(*first, narrows=decided.keys()) as change:
             if not await codes.use(change.tx, visit, mac, change.now_ms):
                 raise TooManyAttempts("code_over", "This code is used up.", remedy="Have a new one sent.")
             await self._require_led(change.tx, visit)
-            for person in visit.persons:
-                await self.contacts.verify(change.tx, person, visit.channel, change.now_ms)
-            for owner in visit.owners:
-                change.enter(_entry(owner, "consent_code_confirmed", visit))
             confirmed = replace(visit, confirmed_until=change.now_ms + VISIT_MS)
-            if decisions:
-                await self._deciding.decide(change, confirmed, decisions, _told(confirmed))
+            for owner in sorted(first):
+                await self._note_confirmed(change, confirmed.at(owner))
+            for owner, items in decided.items():
+                part = confirmed.at(owner)
+                await self._deciding.decide(change, part, {one: chosen[one] for one in items}, _told(part))
+        await self._tell_others(confirmed, first, self._note_confirmed)
         return confirmed
 
     async def decide(self, visit: Visit, decisions: Mapping[str, Decision]) -> dict[str, State]:
         """Take decisions, each for one item; returns where each stands. Giving needs a confirmed visit.
 
         Whoever came over a request's own link may refuse and put off without a code. `NotFound`, here and in every
-        other act of a visit, where the address leads to a person of it no more.
+        other act of a visit, where the address leads to a person of the items' owner no more.
         """
         if visit.kind is Kind.SELF_SERVICE or any(one.choice is Choice.GIVE for one in decisions.values()):
             self._require_confirmed(visit)
-        async with self._acting(visit) as change:
-            return await self._deciding.decide(change, visit, decisions, _told(visit))
+        decided = await self._by_owner(visit, decisions)
+
+        async def decide(change: Change, part: Visit, owner: str) -> dict[str, State]:
+            chosen = {one: decisions[one] for one in decided[owner]}
+            return await self._deciding.decide(change, part, chosen, _told(part))
+
+        return await self._act(visit, decided, decide)
 
     async def refuse_all(self, visit: Visit) -> dict[str, State]:
-        """Refuse whatever is still asked; there is no such thing for giving."""
+        """Refuse whatever is still asked; there is no such thing for giving.
+
+        What fails at one owner keeps nothing from being refused at the others, and is raised at the end.
+        """
         if visit.kind is Kind.SELF_SERVICE:
             self._require_confirmed(visit)
-        async with self._acting(visit) as change:
-            return await self._deciding.refuse_all(change, visit, _told(visit))
 
-    async def withdraw(self, visit: Visit, records: Collection[str] | None) -> dict[str, State]:
-        """Withdraw these items of those that the visit is about, or (None) all that stand; in a confirmed visit."""
+        async def refuse(change: Change, part: Visit, _: str) -> dict[str, State]:
+            return await self._deciding.refuse_all(change, part, _told(part))
+
+        return await self._act(visit, visit.owners, refuse)
+
+    async def withdraw(self, visit: Visit, records: Collection[str]) -> dict[str, State]:
+        """Withdraw these items of those that the visit is about; in a confirmed visit."""
         self._require_confirmed(visit)
-        async with self._acting(visit) as change:
-            return await self._deciding.withdraw(change, visit, records, _told(visit))
+        withdrawn = await self._by_owner(visit, records)
+
+        async def withdraw(change: Change, part: Visit, owner: str) -> dict[str, State]:
+            return await self._deciding.withdraw(change, part, withdrawn[owner], _told(part))
+
+        return await self._act(visit, withdrawn, withdraw)
 
     async def withdraw_all(self, visit: Visit) -> dict[str, State]:
-        """As `withdraw`, everything: of the request, or of every person that the address leads to."""
-        return await self.withdraw(visit, None)
+        """As `withdraw`, everything that stands: of the request, or of every person that the address leads to.
+
+        What fails at one owner keeps nothing from being withdrawn at the others, and is raised at the end.
+        """
+        self._require_confirmed(visit)
+
+        async def withdraw(change: Change, part: Visit, _: str) -> dict[str, State]:
+            return await self._deciding.withdraw(change, part, None, _told(part))
+
+        return await self._act(visit, visit.owners, withdraw)
 
     async def about(self, visit: Visit) -> list[Record]:
         """The items that a visit is about, oldest first: its request's, or all of its persons'."""
@@ -211,12 +248,59 @@ class Asking:
         """Let what is being sent leave."""
         await self.finding.settle()
 
-    @asynccontextmanager
-    async def _acting(self, visit: Visit) -> AsyncIterator[Change]:
-        """A change that narrows the visit's owners, for whoever has the address in that very transaction."""
-        async with self._ledger.changing(narrows=visit.owners) as change:
-            await self._require_led(change.tx, visit)
-            yield change
+    async def _act(
+        self, visit: Visit, owners: Iterable[str], act: Callable[[Change, Visit, str], Awaitable[dict[str, State]]]
+    ) -> dict[str, State]:
+        """Act at each of these owners, in a change that narrows it alone, for whoever has the address in that very
+        transaction. What fails at one is raised once the others had their turn.
+        """
+        outcome: dict[str, State] = {}
+
+        async def at(owner: str) -> None:
+            part = visit.at(owner)
+            async with self._ledger.changing(narrows=[owner]) as change:
+                await self._require_led(change.tx, part)
+                done = await act(change, part, owner)
+            outcome.update(done)
+
+        with Apart() as each:
+            for owner in owners:
+                await each(at(owner))
+        return outcome
+
+    async def _by_owner(self, visit: Visit, items: Collection[str]) -> dict[str, list[str]]:
+        """These items, by the owners of their records; `NotFound` for one that the visit is not about."""
+        about = await self._deciding.of(self._database, visit) if items else {}
+        if not about.keys() >= set(items):
+            raise NotFound
+        found: dict[str, list[str]] = {}
+        for record_id in items:
+            record, _ = about[record_id]
+            found.setdefault(record.owner, []).append(record_id)
+        return found
+
+    async def _tell_others(
+        self, visit: Visit, told: Collection[str], note: Callable[[Change, Visit], Awaitable[None]]
+    ) -> None:
+        """The visit's other owners have their entry, each in a change of its own; none of them keeps anybody out."""
+        for owner in visit.owners:
+            if owner in told:
+                continue
+            try:
+                async with self._ledger.changing(owner) as change:
+                    await note(change, visit.at(owner))
+            except Exception as error:
+                log_unexpected(error, "while telling an owner of a visit")
+
+    async def _note_sent(self, change: Change, part: Visit) -> None:
+        change.enter(_entry(part, "consent_code_sent"))
+
+    async def _note_confirmed(self, change: Change, part: Visit) -> None:
+        """The code proves the address, for whoever has it in that very transaction."""
+        await self._require_led(change.tx, part)
+        for person in part.persons:
+            await self.contacts.verify(change.tx, person, part.channel, change.now_ms)
+        change.enter(_entry(part, "consent_code_confirmed"))
 
     async def _require_led(self, tx: Transaction, visit: Visit) -> None:
         if await self._led(tx, visit) != visit.persons:
@@ -247,12 +331,19 @@ class Asking:
             )
 
 
-def _told(visit: Visit) -> dict[str, Any]:
+def _only(owners: Sequence[str]) -> Sequence[str]:
+    """The owner where there is but one, whose entry commits with what it tells of."""
+    return owners if len(owners) == 1 else ()
+
+
+def _told(part: Visit) -> dict[str, Any]:
     """How sure it is who decides, for the events."""
-    confirmed = visit.confirmed_until is not None
-    return {"visit": visit.id, "channel": visit.channel.value, "method": "link_and_code" if confirmed else "link"}
+    confirmed = part.confirmed_until is not None
+    return {"visit": part.id, "channel": part.channel.value, "method": "link_and_code" if confirmed else "link"}
 
 
-def _entry(owner: str, act: str, visit: Visit) -> Draft:
-    facts = {"act": act, "actor": {"visit": visit.id}, "channel": visit.channel.value, "over": visit.kind.value}
+def _entry(part: Visit, act: str) -> Draft:
+    """For the log of the one owner of a part of a visit."""
+    [owner] = part.owners
+    facts = {"act": act, "actor": {"visit": part.id}, "channel": part.channel.value, "over": part.kind.value}
     return Draft(log=owner, kind=EntryKind.CONSENT, facts=facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -48,6 +48,10 @@ class Visit:
     def owners(self) -> tuple[str, ...]:
         """The members whose persons these are."""
         return tuple(sorted({person.owner for person in self.persons}))
+
+    def at(self, owner: str) -> Visit:
+        """The same visit, of one owner's persons alone."""
+        return replace(self, persons=tuple(person for person in self.persons if person.owner == owner))
 
     @classmethod
     def of(cls, row: Row, key: bytes) -> Visit:

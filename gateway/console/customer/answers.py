@@ -76,9 +76,9 @@ def local_page(path: str) -> str:
     return path if _PAGE.fullmatch(path) else FIRST
 
 
-def refusal(guest: Guest, error: GatewayError, sentence: str) -> Response:
-    """An error as a page in plain words."""
-    answer = page(guest, "refused.html", problems.status_of(error), code=error.code, sentence=sentence)
+def refusal(guest: Guest, error: GatewayError, sentence: str, visit: Visit | None = None) -> Response:
+    """An error as a page in plain words; in a `visit`, with the way to its other pages."""
+    answer = page(guest, "refused.html", problems.status_of(error), visit=visit, code=error.code, sentence=sentence)
     if isinstance(error, NotVisiting):
         forget_visit(answer, guest.site)
     return answer

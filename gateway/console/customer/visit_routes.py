@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import Final
@@ -12,10 +12,10 @@ import orjson
 from fastapi import Response
 
 from gateway.consents.asking import Kind, Visit
-from gateway.console.customer.answers import Handler, download, onward, page, said
+from gateway.console.customer.answers import Handler, download, onward, page, refusal, said
 from gateway.console.customer.guest import Guest
 from gateway.console.customer.views import Answer, Decision, Item, Record, Wish
-from gateway.errors import Invalid, NotFound
+from gateway.errors import GatewayError, Invalid, NotFound
 
 COMPLAINT: Final = "complaint"
 LONGEST_TEXT: Final = 2_000
@@ -73,8 +73,7 @@ async def _decide(guest: Guest) -> Response:
 
 async def _refuse_all(guest: Guest) -> Response:
     await guest.form_of_visit()
-    await guest.desk.refuse_all(await guest.visit())
-    return onward("overview", _DONE[Answer.REFUSE])
+    return await _at_every_company(guest, guest.desk.refuse_all, _DONE[Answer.REFUSE])
 
 
 def _decision(item: Item, form: Mapping[str, str]) -> Decision:
@@ -115,8 +114,17 @@ async def _withdraw(guest: Guest) -> Response:
 
 async def _withdraw_all(guest: Guest) -> Response:
     await guest.form_of_visit()
-    await guest.desk.withdraw_all(await guest.visit())
-    return onward("overview", "withdrawn")
+    return await _at_every_company(guest, guest.desk.withdraw_all, "withdrawn")
+
+
+async def _at_every_company(guest: Guest, act: Callable[[Visit], Awaitable[None]], done: str) -> Response:
+    """To the overview; where one company cannot be served, the page says that not everything could be done."""
+    visit = await guest.visit()
+    try:
+        await act(visit)
+    except GatewayError as error:
+        return refusal(guest, error, "refused_partly", visit)
+    return onward("overview", done)
 
 
 async def _history(guest: Guest) -> Response:

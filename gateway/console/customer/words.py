@@ -202,6 +202,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "The gateway cannot answer now. Nothing was lost; please try again shortly.",
         "系统暂时无法响应，内容未丢失，请稍后重试。",
     ),
+    "refused_partly": (
+        "Not everything could be done. Nothing was lost; what was done counts. Look at what is left, and try again.",
+        "未能全部完成。内容未丢失，已完成的部分立即生效。请查看未完成的部分，稍后重试。",
+    ),
     "refused_changed": (
         "Something has changed meanwhile, so nothing was done. Look at the page once more and decide again.",
         "相关内容已有变化，本次操作未执行。请重新查看后再决定。",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.consents.asking import Kind
+from gateway.consents.asking import Kind, Visit
 from gateway.console import customer
 from gateway.console.customer import visit_routes
 from gateway.console.customer.pdf import _sections
@@ -19,6 +19,7 @@ from gateway.console.customer.record_words import RECORD_WORDS
 from gateway.console.customer.views import Answer, Line, Record, Wish
 from gateway.console.customer.words import WORDS, say
 from gateway.console.words import LANGUAGES
+from gateway.errors import Unavailable
 from tests.console.customer.desk import CODE, CONTACT, LINK, NOTICE, FakeDesk
 from tests.console.customer.visitor import Visitor, visiting
 
@@ -277,6 +278,32 @@ async def test_withdrawing_one_or_all_takes_no_more_steps_than_giving() -> None:
             counted[last] = len(someone.steps)
     assert counted["/my/withdraw"] <= counted["/my/question"]
     assert counted["/my/withdraw-all"] <= counted["/my/question"]
+
+
+class OneIsDeaf(FakeDesk):
+    """At one company nothing can be entered now."""
+
+    async def withdraw_all(self, visit: Visit) -> None:
+        self._end("old-1")
+        raise Unavailable("ledger_rolled_back", "The log ran back.")
+
+    async def refuse_all(self, visit: Visit) -> None:
+        self.open_questions.pop()
+        raise Unavailable("ledger_rolled_back", "The log ran back.")
+
+
+@pytest.mark.parametrize(
+    ("path", "left"), [("/my/withdraw-all", "old-2"), ("/my/refuse-all", "waits for your decision")]
+)
+async def test_where_not_everything_could_be_done_the_page_says_so_and_leads_to_what_is_left(
+    path: str, left: str
+) -> None:
+    async with visiting(OneIsDeaf()) as someone:
+        await someone.come()
+        page = await someone.press(path)
+        assert (page.status_code, say("en", "refused_partly") in page.text) == (503, True)
+        assert 'href="/my/overview"' in page.text
+        assert left in (await someone.get("/my/overview")).text
 
 
 async def test_withdrawn_is_shown_with_everybody_who_has_to_stop_and_who_is_late(someone: Visitor) -> None:
