@@ -57,7 +57,8 @@ class Requests:
         behalf: str = "self",
         profile: str = "cn",
     ) -> str:
-        """Open a request for somebody on the page, in a confirmed `visit` (its id); returns the request's id.
+        """Open a request for somebody on the page, in a confirmed `visit`, as it is named to the owner; returns the
+        request's id.
 
         The visit shows who the person is. A guardian's or a relative's right is the owner's to look at first. `text`
         is 1 to 8,000 characters, `Invalid` otherwise; `Conflicting` while eight of the person's requests wait.

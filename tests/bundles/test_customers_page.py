@@ -65,7 +65,7 @@ async def test_the_customers_switch_holds_at_once_and_is_entered_as_the_visits(w
     assert [one.is_off for one in (await counter.record(visit, "en")).switches] == [True]
     assert (await world.made("C1"))["personal"] is False
     act = next(one for one in reversed(await world.shared.entries(bank)) if one.get("act") == "bundles_switched_off")
-    assert act["actor"] == {"visit": visit.id}
+    assert act["actor"] == {"visit": visit.named_to(bank)}
     await counter.switch(visit, bank, off=False)
     assert shown(await world.made("C1"))[0] == "B2"
     with pytest.raises(NotFound):

@@ -313,7 +313,7 @@ class Asking:
     async def _serve(self, change: Change, visit: Visit, browser: Browser) -> None:
         for record, _ in (await self._deciding.of(change.tx, visit)).values():
             if Event.SERVE in STEPS.get(record.effective(seconds(change.now_ms)), {}):
-                actor = {"visit": visit.id, "by": "person"}
+                actor = {"visit": visit.named_to(record.owner), "by": "person"}
                 await self._records.act(change, record.id, Event.SERVE, actor=actor, details=browser.facts())
 
     async def _spend(self, address: Address) -> None:
@@ -337,13 +337,15 @@ def _only(owners: Sequence[str]) -> Sequence[str]:
 
 
 def _told(part: Visit) -> dict[str, Any]:
-    """How sure it is who decides, for the events."""
-    confirmed = part.confirmed_until is not None
-    return {"visit": part.id, "channel": part.channel.value, "method": "link_and_code" if confirmed else "link"}
+    """How sure it is who decides, for the events of the one owner of a part of a visit."""
+    [owner] = part.owners
+    method = "link" if part.confirmed_until is None else "link_and_code"
+    return {"visit": part.named_to(owner), "channel": part.channel.value, "method": method}
 
 
 def _entry(part: Visit, act: str) -> Draft:
     """For the log of the one owner of a part of a visit."""
     [owner] = part.owners
-    facts = {"act": act, "actor": {"visit": part.id}, "channel": part.channel.value, "over": part.kind.value}
+    actor = {"visit": part.named_to(owner)}
+    facts = {"act": act, "actor": actor, "channel": part.channel.value, "over": part.kind.value}
     return Draft(log=owner, kind=EntryKind.CONSENT, facts=facts)

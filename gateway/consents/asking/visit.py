@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from gateway.consents.contacts import Channel, Holder, Role
@@ -13,6 +14,9 @@ from gateway.database import Row
 
 VISIT_MS: Final = 30 * 60 * 1000
 """So long a visit lasts from its opening, and again from its code."""
+
+
+_NAME_DIGITS: Final = 32
 
 
 class Kind(StrEnum):
@@ -31,6 +35,8 @@ class Visit:
     """
 
     id: str
+    """For the gateway's own tables alone; owners are told `named_to`."""
+
     kind: Kind
     persons: tuple[Holder, ...]
     request_id: str | None
@@ -52,6 +58,12 @@ class Visit:
     def at(self, owner: str) -> Visit:
         """The same visit, of one owner's persons alone."""
         return replace(self, persons=tuple(person for person in self.persons if person.owner == owner))
+
+    def named_to(self, owner: str) -> str:
+        """What the visit is called in an owner's entries and events: another name for each owner, so that no two can
+        join their customers by it. A plain hash is enough, because no owner knows the id, 128 random bits.
+        """
+        return sha256(f"visit of an owner\n{self.id}\n{owner}".encode()).hexdigest()[:_NAME_DIGITS]
 
     @classmethod
     def of(cls, row: Row, key: bytes) -> Visit:

@@ -44,8 +44,9 @@ class Suggesting:
         persons = [one for one in visit.persons if one.owner == company]
         if not persons:
             raise NotFound
+        actor = {"visit": visit.named_to(company)}
         for person in persons:
-            await self._persons.turn(person.owner, person.pseudonym, off=off, actor={"visit": visit.id})
+            await self._persons.turn(person.owner, person.pseudonym, off=off, actor=actor)
 
 
 def shown(found: Iterable[Mapping[str, Any]], about: Sequence[Record], told: Told, language: str) -> views.Suggestions:

@@ -24,7 +24,7 @@ class Requests(Protocol):
     """Requests of persons to those who hold their data. A `person` has `owner` and `pseudonym`; texts are sealed."""
 
     async def open(self, person: Any, kind: str, text: str, *, visit: str, language: str, behalf: str) -> str:
-        """Open a request of somebody in a confirmed visit; returns its id."""
+        """Open a request of somebody in a confirmed visit, as it is named to the owner; returns its id."""
 
     async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
         """A person's at one owner: `id`, `kind`, `state`, `behalf`, `received_at`, `due_at`, and `answer` if any."""
@@ -59,7 +59,7 @@ class Wishes:
             Person(person.owner, person.pseudonym),
             wish.kind,
             wish.text,
-            visit=visit.id,
+            visit=visit.named_to(person.owner),
             language=visit.language,
             behalf=_GUARDIAN if person.role is Role.GUARDIAN else "self",
         )
@@ -80,7 +80,7 @@ class Wishes:
         if person is None or person.owner not in alone:
             raise NotFound
         assert self._requests is not None
-        return await self._requests.export(person, request_id, visit=visit.id)
+        return await self._requests.export(person, request_id, visit=visit.named_to(person.owner))
 
     async def _made(self, visit: Visit) -> list[tuple[Person, dict[str, Any]]]:
         if self._requests is None or visit.request_id is not None:

@@ -1,4 +1,6 @@
-"""A number that several members know: none of them keeps its holder from coming in, or from withdrawing at another."""
+"""A number that several members know: none keeps its holder from coming in or from withdrawing at another, and no two
+learn by the visit that they have a customer in common.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import pytest
 from gateway.consents.asking import Choice, Decision, Visit
 from gateway.consents.contacts import FRESH_MS, Address, Channel
 from gateway.consents.states import State
+from gateway.console.customer.views import Wish
 from gateway.errors import NotFound
 from gateway.ledger.errors import LedgerRolledBack
 from gateway.ledger.stored import entries, state
@@ -176,3 +179,41 @@ async def test_what_a_corrected_number_led_to_at_one_owner_is_left_alone_and_the
         await world.asking.withdraw(visit, [customer.records[stranger.id]])
     now = await standing(world, visit)
     assert now == {customer.records[world.bank.id]: State.WITHDRAWN, customer.records[stranger.id]: State.GIVEN}
+
+
+def visits_in(told: Any) -> set[str]:
+    """Whatever is called a visit, however deep."""
+    if isinstance(told, dict):
+        deeper = set().union(*map(visits_in, told.values()))
+        return deeper | ({told["visit"]} if "visit" in told else set())
+    return set().union(*map(visits_in, told)) if isinstance(told, list) else set()
+
+
+async def events(owner: Member, record: str) -> Any:
+    answer = await owner.get(f"/v1/consents/{record}", await owner.token())
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+ACTS = {
+    "consent_code_sent", "consent_code_confirmed", "bundles_switched_off", "right_requested", "everything_withdrawn",
+    "consent_withdraw",
+}  # fmt: skip
+
+
+async def test_no_two_owners_are_told_the_same_name_of_a_visit(world: World) -> None:
+    customer = await known(world)
+    members = {world.bank.id: world.bank, world.alliance.members["stranger"].id: world.alliance.members["stranger"]}
+    begun = {owner: len(await log(world, owner)) for owner in customer.owners}
+    visit, counter = await came(world, customer), world.gateway.counter
+    for owner in customer.owners:
+        await counter.switch(visit, owner, off=True)
+        await counter.ask(visit, Wish("copy", owner, "All of it."))
+    await world.asking.withdraw_all(visit)
+    told = {}
+    for owner in customer.owners:
+        said = (await log(world, owner))[begun[owner] :]
+        assert {one["act"] for one in said if visits_in(one)} == ACTS
+        [told[owner]] = visits_in(said)
+        assert visits_in((await events(members[owner], customer.records[owner]))["events"][-1]) == {told[owner]}
+    assert len({visit.id, *told.values()}) == 3

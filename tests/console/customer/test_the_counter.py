@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from gateway.console.customer.suggesting import _titles
 from gateway.console.customer.told import told_of
 from gateway.console.customer.views import Wish
 from gateway.console.customer.wishes import Wishes, single_persons
+from gateway.database import Reading
 from gateway.errors import Conflicting, NotFound
 from tests.consents.asking.test_asking import child, contacts
 from tests.consents.asking.world import World, opened
@@ -75,6 +77,25 @@ async def test_where_nothing_can_be_asked_for_there_is_nothing_to_see_or_take_al
         await wishes.ask(visit, Wish("copy", world.bank.id, "All of it."))
     with pytest.raises(NotFound):
         await wishes.export(visit, "0" * 32)
+
+
+class Granted:
+    """One request of everybody, granted; its file holds what the owner is told of the visit."""
+
+    async def open(self, person: Any, kind: str, text: str, *, visit: str, language: str, behalf: str) -> str:
+        return "granted"
+
+    async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
+        return [{"id": "granted", "behalf": "self"}]
+
+    async def export(self, person: Any, request_id: str, *, visit: str) -> bytes:
+        return visit.encode()
+
+
+async def test_the_owner_of_an_export_is_told_its_own_name_of_the_visit(world: World) -> None:
+    phone, _ = await world.asked()
+    visit, wishes = await _found(world, phone), Wishes(world.gateway.database, Granted(), ["copy"])
+    assert await wishes.export(visit, "granted") == visit.named_to(world.bank.id).encode() != visit.id.encode()
 
 
 @pytest.mark.parametrize(
