@@ -26,7 +26,7 @@ _WORDS: Final = MappingProxyType(
     {
         ("zh-CN", Message.REQUEST): (
             "请您决定是否同意",
-            "【{member}】请您决定是否同意其向他人提供您的信息。不点开即为未同意。72小时内有效：{link}",
+            "【{member}】请您决定是否同意其向他人提供您的信息。未经您明确同意，不会提供。72小时内有效：{link}",
         ),
         ("zh-CN", Message.GUARDIAN): (
             "请您作为监护人决定是否同意",

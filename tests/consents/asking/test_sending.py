@@ -49,6 +49,18 @@ async def test_a_question_lapses_once_its_number_is_anothers_before_anybody_took
     assert world.box.to(phone) == []
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Without your yes it does not."), ("zh-CN", "未经您明确同意，不会提供。")]
+)
+async def test_the_message_says_that_nothing_is_shared_without_a_yes_and_not_that_opening_it_is_one(
+    world: World, language: str, said: str
+) -> None:
+    phone, _ = await world.asked(language=language)
+    [text] = world.box.to(phone)
+    assert said in text
+    assert "点开" not in text
+
+
 async def test_an_invitation_is_not_delivered_once_its_number_is_anothers(world: World) -> None:
     phone, made = await world.asked()
     asked = await questions.find(world.gateway.database, made["id"])
