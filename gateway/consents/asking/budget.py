@@ -1,4 +1,7 @@
-"""How often one number or address is written to: once a minute, five times a day, whoever asks and wherever."""
+"""How often one number or address is written to, for each use: once a minute, five times a day, on all processes.
+
+Codes of all visits are one use, links of the page's own entry another, and each member's requests one of their own.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ visit = Table(
 written_to = Table(
     "written_to",
     metadata,
-    Column("use", Text, primary_key=True),  # code, link
+    Column("use", Text, primary_key=True),  # code, link, or request and its owner
     Column("term", LargeBinary, primary_key=True),  # of the blind index
     Column("since", BigInteger, nullable=False),  # when the day began
     Column("last_at", BigInteger, nullable=False),
