@@ -48,7 +48,8 @@ class Withdrawing:
     async def one(self, subject: Subject, consent_id: str) -> None:
         """Withdraw one consent; needs the action `withdraw`. Twice, or after it has ended, changes nothing more.
 
-        What was used up has ended by itself; withdrawn, it is followed to whoever received anything by it.
+        What was used up or ran out has ended by itself; withdrawn, it is kept that the person did so, and what was used
+        up is followed to whoever received anything by it.
         """
         subject.require("withdraw")
         record = await self._records.get(self._database, consent_id)

@@ -11,7 +11,8 @@ from sqlalchemy import Text as SQLText
 
 from gateway.canonical import parse
 from gateway.clock import MILLISECONDS, Clock, seconds
-from gateway.consents.tables import consent, live
+from gateway.consents.past import ANY
+from gateway.consents.tables import consent, live, withdrawal
 from gateway.database import Query, Reading, Row
 from gateway.errors import NotFound, OnHold, Reason
 from gateway.referrals.deadlines import due_anew
@@ -35,6 +36,26 @@ def _of_the_person() -> ColumnElement[bool]:
     )
 
 
+def _ended_since() -> ColumnElement[int]:
+    """How often the person withdrew since the registration, or somebody ended the consent.
+
+    A withdrawal counts whatever had become of the consent by then: used up or run out, it cannot end any more.
+    """
+    ended = select(func.count()).where(
+        _of_the_person(),
+        or_(*(consent.c.end_kind == kind for kind in sorted(_ENDED_BY_SOMEBODY))),
+        consent.c.ended_at * MILLISECONDS + MILLISECONDS > referral.c.ready_at,
+    )
+    withdrawn = select(func.count()).where(
+        withdrawal.c.dataset_no == referral.c.dataset_no,
+        withdrawal.c.pseudonym == referral.c.pseudonym,
+        or_(withdrawal.c.recipient_id == ANY, withdrawal.c.recipient_id == referral.c.recipient_id),
+        or_(withdrawal.c.purpose == ANY, withdrawal.c.purpose == referral.c.purpose),
+        withdrawal.c.withdrawn_at * MILLISECONDS + MILLISECONDS > referral.c.ready_at,
+    )
+    return ended.correlate(referral).scalar_subquery() + withdrawn.correlate(referral).scalar_subquery()
+
+
 def as_it_stands() -> Select[Any]:
     """Referrals with what the consent says at :now (epoch seconds), and the cases that hold them at :now_ms."""
     given = select(func.count()).where(_of_the_person(), live(consent, _NOW)).correlate(referral)
@@ -51,22 +72,13 @@ def as_it_stands() -> Select[Any]:
         .limit(1)
         .correlate(referral)
     )
-    ended_since = (
-        select(func.count())
-        .where(
-            _of_the_person(),
-            or_(*(consent.c.end_kind == kind for kind in sorted(_ENDED_BY_SOMEBODY))),
-            consent.c.ended_at * MILLISECONDS + MILLISECONDS > referral.c.ready_at,
-        )
-        .correlate(referral)
-    )
     return select(
         referral,
         subject_key.c.key_version,
         subject_key.c.wrapped,
         given.scalar_subquery().label("consents"),
         ended.scalar_subquery().label("consent_end"),
-        ended_since.scalar_subquery().label("ended_since"),
+        _ended_since().label("ended_since"),
         held_for().label("held_for"),
         stopped_at().label("stopped_at"),
         freed_at().label("freed_at"),

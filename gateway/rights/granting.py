@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, exists, select
 from gateway.agreements.fields import matching, members
 from gateway.catalog.tables import dataset, legal_hold, record, record_term, upload
 from gateway.clock import seconds
-from gateway.consents.past import keep_withdrawal
+from gateway.consents.past import ANY, keep_withdrawal
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_at
@@ -128,6 +128,7 @@ class Granting:
             return Granted(Step.RESTRICT, {"kept_for": cases, "held": await self._hold(change, of, actor)})
         erasing = Erasing(self.following)
         records = Records(self.receipts, erasing)
+        await self._bar(change, of)
         ended = await self._take(change, of, Event.REVOKE, _ENDING, actor, records)
         for subject in await subjects_at(change.tx, *of.person):
             await change.tx.run(_FORGET_TERMS, owner=of.owner, pseudonym=subject)
@@ -158,8 +159,21 @@ class Granting:
     async def _object(self, change: Change, of: Request, upheld: Any, actor: Mapping[str, str]) -> Granted:
         if not isinstance(upheld, bool):
             raise Invalid("invalid_body", "It is true or false.", field="/upheld")
-        ended = await self._take(change, of, Event.REVOKE, _ENDING, actor) if upheld else 0
+        ended = 0
+        if upheld:
+            await self._bar(change, of)
+            ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
         return Granted(Step.ANSWER, {"upheld": upheld, "ended": ended})
+
+    async def _bar(self, change: Change, of: Request) -> None:
+        """Keep that the person withdrew all that it ever gave: what was used up or ran out cannot be revoked, and what
+        goes on by it ends too.
+        """
+        subjects = await subjects_at(change.tx, *of.person)
+        found = [one for subject in subjects for one in await self.records.of_person(change.tx, of.owner, subject)]
+        for no in sorted({one.dataset_no for one in found}):
+            for subject in subjects:
+                await keep_withdrawal(change, no, subject, ANY, ANY)
 
     async def _hold(self, change: Change, of: Request, actor: Mapping[str, str]) -> int:
         """Hold what permits, and say how many; paper that waits for its sample would permit later, so it ends."""
