@@ -21,7 +21,7 @@ _MOST = 1000
 @referrals.command("run")
 @told
 def run() -> None:
-    """Register, match, return and tell what has come due. Safe to repeat, and beside servers, which do it too."""
+    """Register, match, return, cancel and tell what has come due. Safe to repeat, and beside servers that do it too."""
 
     async def work(gateway: Gateway) -> Ran:
         return await gateway.referrals.running.run()
@@ -29,7 +29,7 @@ def run() -> None:
     done = act(work)
     console.print(
         f"[green]✔[/] {done.registered} registered, {done.matched} matched, {done.returned} returned,"
-        f" {done.withdrawn} withdrawn, {done.told} told",
+        f" {done.withdrawn} withdrawn, {done.cancelled} cancelled, {done.told} told",
         highlight=False,
     )
 

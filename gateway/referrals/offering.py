@@ -88,7 +88,7 @@ async def _earlier(reading: Reading, found: Referral, now_ms: int) -> list[Refer
 
 
 def _stands_against(other: Referral, found: Referral, now_ms: int) -> bool:
-    if other.state not in CLAIMING:
+    if other.state not in CLAIMING or other.is_withdrawn:
         return False
     return bool(other.row["sequence"] < found.row["sequence"] and now_ms < other.row["protected_until"])
 

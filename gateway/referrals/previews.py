@@ -40,7 +40,7 @@ def resealed(keys: MemberKeys, found: Referral, preview: Preview) -> dict[str, A
 def opened(keys: MemberKeys, found: Referral) -> Preview | None:
     """The words again; None once the person's key was shredded, or the person has withdrawn."""
     key = _key_of(keys, found)
-    if key is None or not found.row["preview"]:
+    if key is None or found.is_withdrawn or not found.row["preview"]:
         return None
     return Preview(*parse_canonical(key.open_detail(json.loads(found.row["preview"]), _bound(found.id))))
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, exists, func, or_, select
 from sqlalchemy import Text as SQLText
+from sqlalchemy.sql.expression import FromClause
 
 from gateway.canonical import parse
 from gateway.clock import MILLISECONDS, Clock, seconds
@@ -27,38 +28,40 @@ _ENDED_BY_SOMEBODY: Final = frozenset({"withdrawn", "revoked", "invalidated"})
 _NOW = bindparam("now", type_=BigInteger)
 
 
-def _of_the_person() -> ColumnElement[bool]:
+def of_the_person(about: FromClause) -> ColumnElement[bool]:
+    """Whether a row of `consent` or `consent_record` is about a referral's person, dataset, recipient and purpose."""
     return and_(
-        consent.c.dataset_no == referral.c.dataset_no,
-        consent.c.recipient_id == referral.c.recipient_id,
-        consent.c.purpose == referral.c.purpose,
-        consent.c.pseudonym == referral.c.pseudonym,
+        about.c.dataset_no == referral.c.dataset_no,
+        about.c.recipient_id == referral.c.recipient_id,
+        about.c.purpose == referral.c.purpose,
+        about.c.pseudonym == referral.c.pseudonym,
     )
 
 
-def _ended_since() -> ColumnElement[int]:
-    """How often the person withdrew since the registration, or somebody ended the consent.
+def ended_since() -> ColumnElement[bool]:
+    """Whether the person withdrew since the registration, or somebody ended the consent; before one, since the draft.
 
     A withdrawal counts whatever had become of the consent by then: used up or run out, it cannot end any more.
     """
-    ended = select(func.count()).where(
-        _of_the_person(),
+    since = func.coalesce(referral.c.ready_at, referral.c.drafted_at)
+    ended = exists().where(
+        of_the_person(consent),
         or_(*(consent.c.end_kind == kind for kind in sorted(_ENDED_BY_SOMEBODY))),
         consent.c.ended_at * MILLISECONDS + MILLISECONDS > referral.c.ready_at,
     )
-    withdrawn = select(func.count()).where(
+    withdrawn = exists().where(
         withdrawal.c.dataset_no == referral.c.dataset_no,
         withdrawal.c.pseudonym == referral.c.pseudonym,
         or_(withdrawal.c.recipient_id == ANY, withdrawal.c.recipient_id == referral.c.recipient_id),
         or_(withdrawal.c.purpose == ANY, withdrawal.c.purpose == referral.c.purpose),
-        withdrawal.c.withdrawn_at * MILLISECONDS + MILLISECONDS > referral.c.ready_at,
+        withdrawal.c.withdrawn_at * MILLISECONDS + MILLISECONDS > since,
     )
-    return ended.correlate(referral).scalar_subquery() + withdrawn.correlate(referral).scalar_subquery()
+    return or_(ended, withdrawn)
 
 
 def as_it_stands() -> Select[Any]:
     """Referrals with what the consent says at :now (epoch seconds), and the cases that hold them at :now_ms."""
-    given = select(func.count()).where(_of_the_person(), live(consent, _NOW)).correlate(referral)
+    given = select(func.count()).where(of_the_person(consent), live(consent, _NOW)).correlate(referral)
     ended = (
         select(
             case(
@@ -67,7 +70,7 @@ def as_it_stands() -> Select[Any]:
                 else_="",
             )
         )
-        .where(_of_the_person(), consent.c.given_at <= _NOW)
+        .where(of_the_person(consent), consent.c.given_at <= _NOW)
         .order_by(consent.c.recorded_at.desc(), consent.c.id)
         .limit(1)
         .correlate(referral)
@@ -78,7 +81,7 @@ def as_it_stands() -> Select[Any]:
         subject_key.c.wrapped,
         given.scalar_subquery().label("consents"),
         ended.scalar_subquery().label("consent_end"),
-        _ended_since().label("ended_since"),
+        ended_since().label("ended_since"),
         held_for().label("held_for"),
         stopped_at().label("stopped_at"),
         freed_at().label("freed_at"),
@@ -120,10 +123,15 @@ class Referral:
         """The state that was last written."""
         return State(self.row["state"])
 
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the person has withdrawn since, or somebody ended the consent, wherever the referral is by now."""
+        return bool(self.row["ended_since"])
+
     @cached_property
     def standing(self) -> Standing:
         """What the person's consent says; once it was withdrawn, a later one is for a later referral."""
-        if self.row["ended_since"]:
+        if self.is_withdrawn:
             return Standing.WITHDRAWN
         if self.row["consents"]:
             return Standing.GIVEN

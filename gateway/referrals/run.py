@@ -1,7 +1,8 @@
 """What becomes of referrals without anybody's act, any number of times and on any number of processes.
 
 Consents that came register a referral, registered ones are matched and offered, what a withdrawal or a deadline has
-ended is written down, and customers are told. Nothing waits for this to be safe: reading decides by consent and clock.
+ended is written down, what nobody consents to is cancelled, and customers are told. Nothing waits for this to be safe:
+reading decides by consent and clock.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from gateway.referrals.registering import register
 from gateway.referrals.states import OPEN, Event, Standing, State, follow
 from gateway.referrals.tables import referral
 from gateway.referrals.telling import Tellings
+from gateway.referrals.unconsented import IN_VAIN, OUTLIVING, Unconsented
 from gateway.referrals.writing import move
 
 _PAGE: Final = 500
@@ -84,6 +86,7 @@ class Ran:
     matched: int = 0
     withdrawn: int = 0
     returned: int = 0
+    cancelled: int = 0
     told: int = 0
 
 
@@ -104,6 +107,7 @@ class ReferralRun:
         self._agreements = agreements
         self._offering = offering
         self._tellings = tellings
+        self._unconsented = Unconsented(database, ledger, clock)
         self._clock = clock
 
     async def run(self) -> Ran:
@@ -114,6 +118,8 @@ class ReferralRun:
         ran = Ran()
         with Apart() as each:
             await self._end(ran, each)
+            ran.cancelled = await self._all(IN_VAIN, self._unconsented.cancel, each)
+            await self._all(OUTLIVING, self._unconsented.forget, each)
             await self._all(_CONSENTED, partial(self._register, ran), each)
             ran.matched = await self._all(_REGISTERED, self._offering.match, each)
             ran.told = await self._tellings.run()

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.rights.request import Person
 from tests.alliance import instant
 from tests.confiding import done
-from tests.referrals.world import Referring, act, see, state
+from tests.referrals.world import Referring, act, granted, see, state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
@@ -68,21 +67,12 @@ async def withdrawn_for_recipient_and_purpose(bank: Referring, of: Worked) -> No
 
 async def deleted(bank: Referring, of: Worked) -> None:
     """The person has everything deleted."""
-    await _granted(bank, of, "deletion")
+    await granted(bank, of.number, "deletion")
 
 
 async def objected(bank: Referring, of: Worked) -> None:
     """The person objects, and is upheld."""
-    await _granted(bank, of, "objection", upheld=True)
-
-
-async def _granted(bank: Referring, of: Worked, kind: str, **given: Any) -> None:
-    gateway, token = bank.shared.gateway, await bank.referrer.token()
-    person = Person(bank.referrer.id, (await gateway.keyring.unlock(bank.referrer.id)).pseudonym(f"C{of.number:05}"))
-    request = await gateway.rights.open(person, kind, "请处理。", visit="a" * 32)
-    await bank.referrer.get("/v1/rights", token)  # for a fresh nonce
-    subject = await bank.shared.subject(bank.referrer, token)
-    await gateway.rights.answering.grant(subject, request, {"text": "已办理。", **given})
+    await granted(bank, of.number, "objection", upheld=True)
 
 
 @pytest.mark.parametrize("ended", [used_up, run_out])
@@ -108,7 +98,7 @@ async def test_an_objection_that_is_not_upheld_ends_nothing(
     bank: Referring, ended: Callable[[Referring], Awaitable[Worked]]
 ) -> None:
     worked = await ended(bank)
-    await _granted(bank, worked, "objection", upheld=False)
+    await granted(bank, worked.number, "objection", upheld=False)
     assert await state(bank.hotel, worked.referral) == "contacted"
 
 

@@ -12,6 +12,7 @@ import httpx
 
 from gateway.business_days import after_business_hours
 from gateway.referrals.keys import terms_kept
+from gateway.rights.request import Person
 from tests.access.world import Deal, Shared, person
 from tests.alliance import PERSONAL_SCHEMA, Member, instant
 from tests.confiding import done
@@ -139,6 +140,16 @@ async def decided(shared: Shared, cases: Sequence[str]) -> None:
         deciding = shared.gateway.casework.decisions
         _, arguments = await deciding.deciding(case, "resolve", resolution="r-1", why="The airline was first.")
         await shared.alliance.by_two("decide_case", **arguments)
+
+
+async def granted(of: Referring, number: int, kind: str, **given: Any) -> None:
+    """A person asks the referrer for what it has a right to, which is granted."""
+    gateway, token = of.shared.gateway, await of.referrer.token()
+    person = Person(of.referrer.id, (await gateway.keyring.unlock(of.referrer.id)).pseudonym(f"C{number:05}"))
+    request = await gateway.rights.open(person, kind, "请处理。", visit="a" * 32)
+    await of.referrer.get("/v1/rights", token)  # for a fresh nonce
+    subject = await of.shared.subject(of.referrer, token)
+    await gateway.rights.answering.grant(subject, request, {"text": "已办理。", **given})
 
 
 async def see(member: Member, referral: str) -> httpx.Response:
