@@ -7,6 +7,8 @@ from itertools import count
 
 import pytest
 
+from gateway.agreements.agreement import rfc3339
+from gateway.business_days import end_of_business_day
 from tests.access.world import Shared
 from tests.confiding import done
 from tests.referrals.world import Referring, act, both_agree, decided, entries_of, see, state
@@ -51,6 +53,18 @@ async def test_whoever_accepts_the_later_claim_sets_aside_the_one_that_was_discl
         assert [one["act"] for one in await entries_of(shared, log, first)][-1] == "referral_set_aside"
     done(await airline.ask_disclosure(second))
     assert await won(airline, second) == 10_000
+
+
+async def test_a_conflict_is_negotiated_until_the_end_of_the_tenth_business_day(
+    bank: Referring, airline: Referring
+) -> None:
+    await both_agree(bank, airline, rule="committee")
+    number, contact = somebody()
+    claims = [await one.offer(number, contact=contact) for one in (bank, airline)]
+    until = end_of_business_day(bank.shared.clock.ms // 1000, 10) * 1000
+    for case, member in zip(await cases_of(bank, claims), (bank.referrer, airline.referrer), strict=True):
+        told = done(await member.get(f"/v1/cases/{case}", await member.token()))
+        assert told["clock_until"] == rfc3339(until)
 
 
 async def test_none_is_accepted_beside_one_that_was_won(shared: Shared, bank: Referring, airline: Referring) -> None:

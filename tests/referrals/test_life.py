@@ -173,6 +173,19 @@ async def test_a_conversion_after_the_agreed_attribution_counts_for_nothing(shar
     assert done(await see(airline.referrer, referral))["reason"] == "not_interested"
 
 
+@pytest.mark.parametrize(("late_by_ms", "answered"), [(-1, 200), (0, 409)])
+async def test_a_conversion_counts_until_the_very_millisecond(
+    shared: Shared, airline: Referring, late_by_ms: int, answered: int
+) -> None:
+    await airline.policy(attribution_days=1, update_days=30)
+    referral = await airline.disclosed(41 + late_by_ms)
+    done(await act(airline.hotel, referral, "contact"))
+    done(await act(airline.hotel, referral, "qualify"))
+    row = (await existing(shared.gateway.database, referral, shared.clock())).row
+    shared.clock.ms = row["attributed_until"] + late_by_ms
+    assert (await act(airline.hotel, referral, "win", value={"minor": 5, "currency": "CNY"})).status_code == answered
+
+
 async def test_no_more_is_clawed_back_than_was_accrued(bank: Referring) -> None:
     referral = await bank.disclosed(10)
     done(await act(bank.hotel, referral, "contact"))

@@ -9,6 +9,7 @@ import pytest
 from gateway.consents.contacts import Address, Contacts, Holder, Role
 from gateway.referrals.offering import Offering
 from gateway.referrals.policy import DAY_MS
+from gateway.referrals.referral import existing
 from tests.confiding import done
 from tests.referrals.world import DAY_S, Referring, act, both_agree, decided, entries_of, referring, see, state
 
@@ -44,6 +45,30 @@ async def test_whoever_has_no_consent_is_not_first(bank: Referring, airline: Ref
     assert await state(airline.hotel, later) == "offered"
     told = done(await see(bank.referrer, earlier))
     assert (told["state"], told["reason"]) == ("duplicate", ""), "its policy tells the outcome and no reason"
+
+
+async def test_whoever_consents_first_is_first_and_not_whoever_was_submitted_first(bank: Referring) -> None:
+    persons = [next(_numbers) for _ in range(2)]
+    submitted = []
+    for number in persons:
+        submitted.append(await bank.refer(number, consented=False))
+        bank.shared.clock.pass_seconds(1)
+    for number in reversed(persons):
+        bank.shared.clock.pass_seconds(1)
+        await bank.consent(number)
+    await bank.shared.gateway.referrals.running.run()
+    database, clock = bank.shared.gateway.database, bank.shared.clock
+    earlier, later = [(await existing(database, one, clock())).row["sequence"] for one in submitted]
+    assert earlier == later + 1
+
+
+async def test_a_claim_protects_to_the_millisecond(bank: Referring, airline: Referring) -> None:
+    await both_agree(bank, airline, protection_days=1, update_days=60, tells="outcome")
+    number, contact = somebody()
+    first = await bank.disclosed(number, contact=contact)
+    done(await act(bank.hotel, first, "contact"))
+    bank.shared.clock.ms += DAY_MS
+    assert await state(airline.hotel, await airline.offer(number, contact=contact)) == "offered"
 
 
 async def test_a_claim_protects_for_as_long_as_agreed_and_no_longer(bank: Referring, airline: Referring) -> None:
@@ -90,6 +115,17 @@ async def test_the_last_touch_displaces_an_offer_that_nobody_answered(bank: Refe
     done(await act(airline.hotel, second, "accept"))
     third = await bank.offer(number, contact=contact)
     assert await state(bank.referrer, third) == "duplicate"
+
+
+async def test_the_recipient_is_not_told_why_an_offer_of_its_own_was_set_aside(
+    bank: Referring, airline: Referring
+) -> None:
+    await both_agree(bank, airline, rule="last_touch", tells="reason")
+    number, contact = somebody()
+    first = await bank.offer(number, contact=contact)
+    await airline.offer(number, contact=contact)
+    seen = [done(await see(member, first)) for member in (bank.referrer, bank.hotel)]
+    assert [(one["state"], one["reason"]) for one in seen] == [("duplicate", "already_referred"), ("duplicate", "")]
 
 
 async def test_a_split_offers_both_with_their_shares(bank: Referring, airline: Referring) -> None:
@@ -217,3 +253,34 @@ async def test_a_customer_of_the_recipient_is_set_aside_and_a_similar_mailbox_is
     assert await state(hotel, similar) == "offered"
     known = done(await see(bank.referrer, await bank.offer(somebody()[0], contact={"email": "lu.bo@EXAMPLE.com"})))
     assert (known["state"], known["reason"]) == ("duplicate", "known_customer")
+
+
+async def state_contact(bank: Referring, holder: Holder, phone: str) -> None:
+    """Somebody states by which number a person, or its guardian, is reached."""
+    database, clock = bank.shared.gateway.database, bank.shared.clock
+    contacts = Contacts(database, bank.shared.gateway.keyring, clock)
+    reached = await contacts.prepare(holder, Address.read("sms", phone))
+    async with database.transaction() as tx:
+        await contacts.keep(tx, reached, clock())
+
+
+@pytest.mark.parametrize(("role", "becomes"), [(Role.OWN, "duplicate"), (Role.GUARDIAN, "under_review")])
+async def test_a_guardian_of_a_customer_of_the_recipient_is_no_customer(
+    bank: Referring, role: Role, becomes: str
+) -> None:
+    await bank.policy(tells="reason")
+    number, contact = somebody()
+    await state_contact(bank, Holder(bank.hotel.id, "1" * 64, role), contact["phone"])
+    assert await state(bank.referrer, await bank.offer(number, contact=contact)) == becomes
+
+
+@pytest.mark.parametrize(("role", "becomes"), [(Role.OWN, "duplicate"), (Role.GUARDIAN, "under_review")])
+async def test_nobody_is_recognised_by_the_number_of_a_guardian(
+    bank: Referring, airline: Referring, role: Role, becomes: str
+) -> None:
+    await both_agree(bank, airline, tells="outcome")
+    (child, contact), (guardian, _) = somebody(), somebody()
+    keys = await bank.shared.gateway.keyring.unlock(bank.referrer.id)
+    await state_contact(bank, Holder(bank.referrer.id, keys.pseudonym(f"C{child:05}"), role), contact["phone"])
+    await bank.offer(child)
+    assert await state(airline.referrer, await airline.offer(guardian, contact=contact)) == becomes

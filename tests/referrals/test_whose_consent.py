@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from gateway.consents.states import Event
 from gateway.referrals.referral import existing
 from gateway.referrals.states import State
 from tests.access.world import Shared
@@ -120,3 +121,15 @@ async def test_a_consent_says_nothing_about_an_instant_before_it_was_given(share
     shared.clock.pass_seconds(120)
     await bank.consent(number)
     assert (await existing(shared.gateway.database, referral, before)).state is State.EXPIRED
+
+
+async def test_a_consent_that_somebody_invalidates_ends_it_as_a_withdrawal_does(
+    shared: Shared, bank: Referring
+) -> None:
+    number = next(_numbers)
+    [consent] = await bank.referrer.consent(bank.deal.dataset, bank.hotel, f"C{number:05}")
+    referral = await bank.offer(number, consented=False)
+    async with shared.gateway.ledger.changing(narrows={bank.referrer.id}) as change:
+        by = {"client": bank.referrer.client}
+        await shared.gateway.consents.records.act(change, consent, Event.INVALIDATE, actor=by)
+    assert await state(bank.hotel, referral) == "withdrawn"
