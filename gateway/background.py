@@ -39,6 +39,7 @@ def works(gateway: Gateway) -> list[Work]:
         Work("following withdrawals", 5, (gateway.following.telling.start, gateway.following.settling.run)),
         Work("asking for consents", 30, (gateway.asking.inviting.run,)),
         Work("running referrals", 5, (gateway.referrals.running.run,)),
+        Work("forgetting referrals", 600, (gateway.referrals.running.forget,)),
         Work("counting common customers", 5, (gateway.overlapping.runs.run,)),
         Work("pushing", 2, (partial(_push, gateway),)),
     ]

@@ -21,9 +21,10 @@ _MOST = 1000
 @referrals.command("run")
 @told
 def run() -> None:
-    """Register, match, return, cancel and tell what has come due. Safe to repeat, and beside servers that do it too."""
+    """Register, match, return, cancel, forget and tell what is due. Safe to repeat, and beside servers."""
 
     async def work(gateway: Gateway) -> Ran:
+        await gateway.referrals.running.forget()
         return await gateway.referrals.running.run()
 
     done = act(work)

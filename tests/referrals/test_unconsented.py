@@ -31,6 +31,7 @@ def somebody() -> tuple[int, dict[str, str]]:
 async def run(shared: Shared) -> None:
     """What has come due is done."""
     await shared.gateway.referrals.running.run()
+    await shared.gateway.referrals.running.forget()
 
 
 async def words(shared: Shared, referral: str) -> str:
