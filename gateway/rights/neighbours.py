@@ -86,6 +86,9 @@ class Disclosures(Protocol):
     async def of_person(self, owner: str, pseudonym: str) -> Sequence[Disclosed]:
         """Every disclosure of one person's data, oldest first."""
 
+    async def records_of(self, owner: str, dataset_no: int, pseudonym: str, recipient: str) -> Sequence[str]:
+        """The ids of a person's records that a recipient received."""
+
 
 class Forgetting(Protocol):
     """How whoever keeps something else of a person under its pseudonym, such as how to reach it, deletes that."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, select
 
-from gateway.catalog.tables import dataset, record
+from gateway.catalog.tables import dataset
 from gateway.consents.same_person import subjects_at
 from gateway.consents.tables import consent
 from gateway.database import Query, Reading
+from gateway.rights.neighbours import Disclosures
 from gateway.rights.request import Person
 
 _RECEIVED = Query(
@@ -22,11 +23,6 @@ _RECEIVED = Query(
         consent.c.disclosed_at.is_not(None),
     )
     .order_by(consent.c.recipient_id, consent.c.id)
-)
-_RECORDS = Query(
-    select(record.c.id)
-    .where(record.c.dataset_no == bindparam("dataset_no"), record.c.pseudonym == bindparam("pseudonym"))
-    .order_by(record.c.id)
 )
 
 
@@ -50,14 +46,15 @@ async def receivers_of(reading: Reading, person: Person) -> Mapping[str, Receive
     return found
 
 
-async def records_of(reading: Reading, person: Person, of: Received) -> Mapping[str, Sequence[str]]:
-    """Dataset -> the ids of the person's records there, as the member knows them from reading."""
-    subjects = await subjects_at(reading, *person)
+async def records_of(
+    disclosures: Disclosures, person: Person, subjects: Sequence[str], of: Received
+) -> Mapping[str, Sequence[str]]:
+    """Dataset -> the ids of the records there of a person's subjects, of those alone that the member received."""
     return {
         name: [
-            bytes(row["id"]).hex()
+            record
             for subject in subjects
-            for row in await reading.all(_RECORDS, dataset_no=no, pseudonym=subject)
+            for record in await disclosures.records_of(person.owner, no, subject, of.member)
         ]
         for no, name in of.datasets.items()
     }

@@ -51,7 +51,7 @@ class Rights:
     ) -> Self:
         """`forgetting`: how everybody else who keeps something of a person deletes it with the key."""
         requests = Requests(database, ledger, keyring, datasets)
-        tasks = Tasks(database, ledger, keyring)
+        tasks = Tasks(database, ledger, keyring, disclosures)
         granting = Granting(records, receipts, following, forgetting)
         return cls(
             requests,

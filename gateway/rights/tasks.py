@@ -14,11 +14,13 @@ from sqlalchemy import BigInteger, Text, bindparam, insert, select, update
 from gateway.agreements.fields import own_words
 from gateway.canonical import canonical, parse_canonical
 from gateway.cases.case import told
+from gateway.consents.same_person import subjects_at
 from gateway.database import Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
+from gateway.rights.neighbours import Disclosures
 from gateway.rights.receivers import Received, receivers_of, records_of
 from gateway.rights.request import Request, entry, existing
 from gateway.rights.tables import rights_task
@@ -91,10 +93,11 @@ async def end_tasks(change: Change, of: Request) -> None:
 class Tasks:
     """Shows members what they are asked, and takes their answers. Nobody sees another's."""
 
-    def __init__(self, database: Database, ledger: Ledger, keyring: KeyRing) -> None:
+    def __init__(self, database: Database, ledger: Ledger, keyring: KeyRing, disclosures: Disclosures) -> None:
         self._database = database
         self._ledger = ledger
         self._keyring = keyring
+        self._disclosures = disclosures
 
     async def page(self, subject: Subject, *, after: str, limit: int) -> Sequence[dict[str, Any]]:
         """Up to `limit` tasks of the subject's member, by id, behind `after`."""
@@ -102,7 +105,7 @@ class Tasks:
         return [describe(row) for row in rows]
 
     async def show(self, subject: Subject, task_id: str) -> dict[str, Any]:
-        """One task of one's own: the consents and records that it is about, as the member knows them by reading.
+        """One task of one's own: the consents and the records that the member received, as the disclosure log has them.
 
         Of what is no longer asked, none.
         """
@@ -111,7 +114,8 @@ class Tasks:
             is_asked = row["outcome"] != NO_LONGER_ASKED
             received = await receivers_of(reading, request.person) if is_asked else {}
             about = received.get(subject.member, Received(subject.member))
-            records = await records_of(reading, request.person, about)
+            subjects = await subjects_at(reading, *request.person)
+        records = await records_of(self._disclosures, request.person, subjects, about)
         of_whom = {"owner": request.owner, "right": request.kind.value, "law": request.profile.law[request.kind]}
         return describe(row) | of_whom | {"consents": about.consents, "records": records}
 

@@ -220,6 +220,16 @@ async def test_every_member_that_received_is_asked_once_and_answers_with_ids_tha
     assert (again.status_code, again.json()["code"]) == (409, "already_answered")
 
 
+async def test_a_task_names_no_record_of_an_upload_that_its_member_never_read(counter: Counter) -> None:
+    await counter.received(82)
+    before = (await counter.passed_on(82, "access"))["records"][counter.deal.dataset]
+    await counter.bank.withdraw(counter.deal.dataset, "C00082")
+    await counter.uploaded()
+    after = (await counter.passed_on(82, "access"))["records"][counter.deal.dataset]
+    assert len(before) == 1
+    assert after == before
+
+
 async def test_a_member_says_no_outcome_but_those_there_are(counter: Counter) -> None:
     await counter.received(68)
     request, hotel = await counter.asked(68, "access"), counter.shared.hotel

@@ -83,10 +83,14 @@ async def test_an_objection_ends_both_and_stands_against_what_either_gave_before
 
 async def test_whoever_received_either_is_asked_once_about_the_records_of_both(counter: Counter) -> None:
     await _two(counter, 22, 23)
-    request = await counter.asked(22, "access")
-    [task] = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == request]
-    shown = (await counter.call("GET", f"/tasks/{task['id']}", counter.shared.hotel)).json()
+    shown = await counter.passed_on(22, "access")
     assert len(shown["consents"]) == len(shown["records"][counter.deal.dataset]) == 2
+
+
+async def test_a_task_names_no_record_of_the_other_that_was_never_received(counter: Counter) -> None:
+    await counter.received(83)
+    await counter.merged(83, 84)
+    assert len((await counter.passed_on(83, "access"))["records"][counter.deal.dataset]) == 1
 
 
 async def test_a_person_is_one_over_the_datasets_of_one_owner_and_over_links_of_links(counter: Counter) -> None:

@@ -147,6 +147,12 @@ class Counter:
         """What a member is asked."""
         return list(await self.rights.tasks.page(await self.subject(member), after="", limit=100))
 
+    async def passed_on(self, number: int, kind: str) -> dict[str, Any]:
+        """A customer asks, and what the hotel is shown of it."""
+        request = await self.asked(number, kind)
+        [task] = [one for one in await self.tasks(self.shared.hotel) if one["request"] == request]
+        return dict((await self.call("GET", f"/tasks/{task['id']}", self.shared.hotel)).json())
+
     async def acts(self, request: str) -> list[str]:
         """What the bank's log says was done about a request."""
         return [one["act"] for one in await self.shared.entries(self.bank.id) if one.get("request") == request]
