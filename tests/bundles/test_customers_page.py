@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,16 +13,17 @@ from gateway.consents.contacts import Channel, Holder, Role
 from gateway.console.customer.pdf import _sections
 from gateway.console.customer.suggesting import Suggesting
 from gateway.errors import NotFound
+from tests.alliance import instant
 from tests.bundles.world import Offering, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def _visit(world: Offering, person: str) -> Visit:
-    """A customer of the bank's, over the page's own entry."""
+async def _visit(world: Offering, person: str, role: Role = Role.OWN) -> Visit:
+    """A customer of the bank's, or its guardian, over the page's own entry."""
     bank = world.shared.bank.id
     keys = await world.shared.gateway.keyring.unlock(bank)
-    holder = Holder(bank, keys.pseudonym(person), Role.OWN)
+    holder = Holder(bank, keys.pseudonym(person), role)
     return Visit("a" * 32, Kind.SELF_SERVICE, (holder,), None, Channel.SMS, "en", b"term", 1, code_key=b"")
 
 
@@ -77,5 +79,28 @@ async def test_a_link_for_one_question_shows_no_suggestion(world: Offering) -> N
     await world.made("C1", personal=False)
     visit = await _visit(world, "C1")
     assert (await world.shared.gateway.counter.record(visit, "en")).suggestions
-    suggesting = Suggesting(world.shared.gateway.bundling.persons)
-    assert await suggesting.told(replace(visit, request_id="r")) == []
+    suggesting = Suggesting(world.shared.gateway.bundling.persons, world.shared.clock)
+    assert await suggesting.told(replace(visit, request_id="r"), []) == []
+
+
+async def test_a_guardian_sees_suggestions_and_turns_the_switch_only_while_a_childs_consent_holds(
+    world: Offering,
+) -> None:
+    shared, bank = world.shared, world.shared.bank
+    counter, visit = shared.gateway.counter, await _visit(world, "C3", Role.GUARDIAN)
+    young = {"age_band": "under_14", "turns_14_at": instant(datetime.fromtimestamp(bank.now + 60, UTC))}
+    parent = {"guardian": {"relation": "parent", "verified": "document"}}
+    await bank.consent(world.people.dataset, shared.hotel, "C3", fields=["likes"], **young, **parent)
+    await world.made("C3", personal=False)
+    await counter.switch(visit, bank.id, off=False)
+    seen = await counter.record(visit, "en")
+    assert len(seen.suggestions) > 0
+    assert [one.is_off for one in seen.switches] == [False]
+    shared.clock.pass_seconds(61)
+    seen = await counter.record(visit, "en")
+    assert (seen.suggestions, seen.switches) == ((), ())
+    copy = await counter.copy(visit)
+    assert (copy["suggestions"], copy["suggestion_switches"]) == ([], [])
+    with pytest.raises(NotFound):
+        await counter.switch(visit, bank.id, off=True)
+    assert (await counter.record(await _visit(world, "C3"), "en")).suggestions

@@ -52,7 +52,7 @@ class Counter:
     ) -> Self:
         """`kinds` of requests can be made on the page; without `requests`, none."""
         wishes = Wishes(database, requests, kinds)
-        suggesting = Suggesting(bundles)
+        suggesting = Suggesting(bundles, clock)
         gathering = Gathering(
             database,
             clock,
@@ -125,7 +125,7 @@ class Counter:
 
     async def switch(self, visit: Visit, company: str, *, off: bool) -> None:
         """See `Desk`."""
-        await self._suggesting.turn(visit, company, off=off)
+        await self._suggesting.turn(visit, await self._asking.about(visit), company, off=off)
 
     async def decide(self, visit: Visit, decision: views.Decision, language: str) -> None:
         """See `Desk`."""

@@ -58,8 +58,8 @@ class Gathering:
         """Everything, newest first."""
         progress = await self._progress(visit, about)
         passed = await self._disclosed(visit, about)
-        suggested = await self._suggesting.told(visit)
-        switches = await self._suggesting.switches(visit)
+        suggested = await self._suggesting.told(visit, about)
+        switches = await self._suggesting.switches(visit, about)
         others = [step.recipient for step in _flat(progress)] + [one.recipient for one in passed]
         others += [one["member"] for one in suggested]
         told = await told_of(self._database, about, [*others, *visit.owners])
@@ -108,9 +108,10 @@ class Gathering:
             "disclosures": [one._asdict() for one in await self._disclosed(visit, about)],
             "follow_ups": [_as_json(step) for step in await self._progress(visit, about)],
             "requests": [asdict(one) for one in await self._wishes.of(visit, told.name)],
-            "suggestions": await self._suggesting.told(visit),
+            "suggestions": await self._suggesting.told(visit, about),
             "suggestion_switches": [
-                {"company": company, "is_off": off} for company, off in (await self._suggesting.switches(visit)).items()
+                {"company": company, "is_off": off}
+                for company, off in (await self._suggesting.switches(visit, about)).items()
             ],
         }
 

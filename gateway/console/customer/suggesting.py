@@ -7,46 +7,62 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway.bundles.persons import BundlePersons
-from gateway.clock import MILLISECONDS
+from gateway.clock import MILLISECONDS, Clock, seconds
 from gateway.consents.asking import Visit
+from gateway.consents.contacts import Holder, Role
 from gateway.consents.notice_text import PERSONALISATION
 from gateway.consents.record import Record
+from gateway.consents.states import State
 from gateway.console.customer import views
 from gateway.console.customer.shown import LANGUAGE_TAGS
 from gateway.console.customer.told import Told
 from gateway.errors import NotFound
 
 _PERSONAL: Final = "consented"
+_HOLDING: Final = (State.GIVEN, State.ON_HOLD)
+"""What holds of a consent that is a child's: on the 14th birthday it is stale."""
 
 
 class Suggesting:
-    """Reads suggestions, and turns switches."""
+    """Reads suggestions, and turns switches. `about` are the records that a visit is about.
 
-    def __init__(self, persons: BundlePersons) -> None:
+    A guardian does both for a child alone: once no consent that is a child's holds, it is the person's own.
+    """
+
+    def __init__(self, persons: BundlePersons, clock: Clock) -> None:
         self._persons = persons
+        self._clock = clock
 
-    async def told(self, visit: Visit) -> list[dict[str, Any]]:
+    async def told(self, visit: Visit, about: Iterable[Record]) -> list[dict[str, Any]]:
         """Every suggestion, newest first; over a request's link none, for that was opened for its question alone."""
         if visit.request_id is not None:
             return []
-        found = [one for person in visit.persons for one in await self._persons.told(person.owner, person.pseudonym)]
+        persons = self._answered_for(visit, about)
+        found = [one for person in persons for one in await self._persons.told(person.owner, person.pseudonym)]
         return sorted(found, key=lambda one: str(one["made_at"]), reverse=True)
 
-    async def switches(self, visit: Visit) -> Mapping[str, bool]:
+    async def switches(self, visit: Visit, about: Iterable[Record]) -> Mapping[str, bool]:
         """Company that holds the customer's data -> whether suggestions from it are switched off."""
-        is_off = dict.fromkeys(visit.owners, True)
-        for person in visit.persons:
-            is_off[person.owner] &= await self._persons.is_off(person.owner, person.pseudonym)
+        is_off: dict[str, bool] = {}
+        for person in sorted(self._answered_for(visit, about)):
+            is_one_off = await self._persons.is_off(person.owner, person.pseudonym)
+            is_off[person.owner] = is_off.get(person.owner, True) and is_one_off
         return is_off
 
-    async def turn(self, visit: Visit, company: str, *, off: bool) -> None:
-        """Turn the switch at a company; `NotFound` for one that does not hold the visitor's data."""
-        persons = [one for one in visit.persons if one.owner == company]
+    async def turn(self, visit: Visit, about: Iterable[Record], company: str, *, off: bool) -> None:
+        """Turn the switch at a company; `NotFound` for one at which the visitor has none."""
+        persons = [one for one in self._answered_for(visit, about) if one.owner == company]
         if not persons:
             raise NotFound
         actor = {"visit": visit.named_to(company)}
         for person in persons:
             await self._persons.turn(person.owner, person.pseudonym, off=off, actor=actor)
+
+    def _answered_for(self, visit: Visit, about: Iterable[Record]) -> list[Holder]:
+        """The visitor itself, and the children whose guardian it is."""
+        now_s = seconds(self._clock())
+        children = {(one.owner, one.pseudonym) for one in about if one.is_a_childs and one.effective(now_s) in _HOLDING}
+        return [one for one in visit.persons if one.role is Role.OWN or (one.owner, one.pseudonym) in children]
 
 
 def shown(found: Iterable[Mapping[str, Any]], about: Sequence[Record], told: Told, language: str) -> views.Suggestions:
