@@ -17,10 +17,10 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 from gateway.members.members import admission
 from gateway.rights.profiles import Profile, profile_of
-from gateway.rights.request import OF_OWNER, OF_PERSON, WAITING_IN, Person, Request, decide, entry, existing, seal_asked
-from gateway.rights.states import ASKED_WHEN_OPEN, WAITING, RequestState, RightKind, Step
+from gateway.rights.request import OF_OWNER, OF_PERSON, WAITING_IN, Person, Request, entry, existing, seal_asked
+from gateway.rights.states import ASKED_WHEN_OPEN, WAITING, RequestState, RightKind
 from gateway.rights.tables import rights_request
-from gateway.rights.tasks import ask_recipients, end_tasks
+from gateway.rights.tasks import ask_recipients
 from gateway.vault.keyring import KeyRing
 
 MOST_WAITING: Final = 8
@@ -143,17 +143,6 @@ class Requests:
             if identity and kind in ASKED_WHEN_OPEN:
                 await ask_recipients(change, made)
         return request_id
-
-    async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
-        """Ask no more, as the person, in a confirmed visit; `NotFound` for another person's request."""
-        found = await existing(self._database, request_id)
-        if found.person != person:
-            raise NotFound
-        async with self._ledger.changing(found.owner) as change:
-            standing = await existing(change.tx, request_id)
-            await decide(change.tx, standing, Step.RETRACT, {}, "", change.now_ms)
-            await end_tasks(change, standing)
-            change.enter(entry(standing, "right_retracted", {"visit": visit}))
 
     async def of_person(self, reading: Reading, person: Person) -> list[dict[str, Any]]:
         """Every request of a person at one owner, with what was written on both sides, for that person alone."""

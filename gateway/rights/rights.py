@@ -18,6 +18,7 @@ from gateway.rights.granting import Granting
 from gateway.rights.neighbours import Disclosures, Following, Forgetting
 from gateway.rights.request import Person
 from gateway.rights.requests import Requests
+from gateway.rights.retracting import Retracting
 from gateway.rights.run import RightsRun
 from gateway.rights.states import kind_of
 from gateway.rights.tasks import Tasks
@@ -26,10 +27,11 @@ from gateway.vault.keyring import KeyRing
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What opens requests, answers them, passes them on, exports, and looks at clocks."""
+    """What opens requests, answers them, takes them back, passes them on, exports, and looks at clocks."""
 
     requests: Requests
     answering: Answering
+    retracting: Retracting
     tasks: Tasks
     exporting: Exporting
     settling: RightsRun
@@ -56,6 +58,7 @@ class Rights:
         return cls(
             requests,
             Answering(ledger, keyring, requests, granting),
+            Retracting(database, ledger, records),
             tasks,
             Exporting(
                 database,
@@ -87,8 +90,8 @@ class Rights:
         )
 
     async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
-        """The person asks no more."""
-        await self.requests.retract(person, request_id, visit=visit)
+        """The person asks no more, or ends a restriction: what it held stands again."""
+        await self.retracting.retract(person, request_id, visit=visit)
 
     async def export(self, person: Person, request_id: str, *, visit: str) -> bytes:
         """What an answered request gives the person to take along, over a link of its own that is fetched at once."""

@@ -35,7 +35,7 @@ class RequestState(StrEnum):
     RESTRICTED = "restricted"
     """What is to be deleted is kept for a case, stored and protected only (PIPL 47), until the case is decided."""
     RETRACTED = "retracted"
-    """Whoever asked asks no more."""
+    """Whoever asked asks no more: what it held stands again."""
 
 
 class Step(StrEnum):
@@ -47,6 +47,8 @@ class Step(StrEnum):
     REFUSE = "refuse"
     RESTRICT = "restrict"
     RETRACT = "retract"
+    END = "end"
+    """The person ends a restriction that it was granted."""
 
 
 _R, _S = RequestState, Step
@@ -60,9 +62,12 @@ STEPS: Final[Mapping[RequestState, Mapping[Step, RequestState]]] = MappingProxyT
             _S.RESTRICT: _R.RESTRICTED,
             _S.RETRACT: _R.RETRACTED,
         },
-        _R.RESTRICTED: {_S.ANSWER: _R.ANSWERED},
+        _R.RESTRICTED: {_S.ANSWER: _R.ANSWERED, _S.RETRACT: _R.RETRACTED},
+        _R.ANSWERED: {_S.END: _R.RETRACTED},
     }
 )
+HOLDING: Final = frozenset({(RightKind.RESTRICTION, _R.ANSWERED), (RightKind.DELETION, _R.RESTRICTED)})
+"""The kinds and states in which a request keeps the person's consents on hold."""
 WAITING: Final = (_R.RECEIVED, _R.OPEN)
 """The states in which a clock runs."""
 
@@ -98,6 +103,16 @@ def after(state: RequestState, step: Step) -> RequestState:
     if following is None:
         raise Conflicting("wrong_state", f"A request that is {state} cannot take the step {step}.", field="/state")
     return following
+
+
+def taken_back_by(kind: RightKind, state: RequestState) -> Step:
+    """The step by which a request is taken back, if there is one from this state: what restricts is ended."""
+    return Step.END if (kind, state) == (RightKind.RESTRICTION, RequestState.ANSWERED) else Step.RETRACT
+
+
+def can_be_taken_back(kind: RightKind, state: RequestState) -> bool:
+    """Whether whoever asked can still ask no more."""
+    return taken_back_by(kind, state) in STEPS.get(state, {})
 
 
 def kind_of(given: object) -> RightKind:

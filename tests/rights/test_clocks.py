@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import Conflicting, Invalid
 from gateway.rights.profiles import profile_of, profiles
-from gateway.rights.states import STEPS, RequestState, RightKind, Step, after, kind_of
+from gateway.rights.states import STEPS, RequestState, RightKind, Step, after, can_be_taken_back, kind_of
 
 
 def ms(text: str) -> int:
@@ -60,12 +60,16 @@ def test_a_profile_or_kind_that_is_not_known_is_refused() -> None:
 
 
 def test_no_step_leads_out_of_a_state_that_has_ended() -> None:
-    ended = {RequestState.ANSWERED, RequestState.REFUSED, RequestState.RETRACTED}
+    ended = {RequestState.REFUSED, RequestState.RETRACTED}
     assert ended == {state for state in RequestState if state not in STEPS}
     for state in ended:
         for step in Step:
             with pytest.raises(Conflicting):
                 after(state, step)
+
+
+def test_of_what_was_answered_a_restriction_alone_is_ended() -> None:
+    assert [kind for kind in RightKind if can_be_taken_back(kind, RequestState.ANSWERED)] == [RightKind.RESTRICTION]
 
 
 def test_nobody_is_answered_who_has_not_shown_who_asks() -> None:

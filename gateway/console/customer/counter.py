@@ -119,6 +119,10 @@ class Counter:
         """See `Desk`."""
         return await self._wishes.ask(visit, wish)
 
+    async def retract(self, visit: Visit, request: str) -> None:
+        """See `Desk`."""
+        await self._wishes.retract(visit, request)
+
     async def export(self, visit: Visit, request: str) -> bytes:
         """See `Desk`."""
         return await self._wishes.export(visit, request)

@@ -75,6 +75,9 @@ class Desk(Protocol):
     async def ask(self, visit: Visit, wish: Wish) -> str:
         """Hand a request or a complaint over to a company, sealed; the number that it goes by."""
 
+    async def retract(self, visit: Visit, request: str) -> None:
+        """Ask no more; `NotFound` for what is not the visitor's, `Conflicting` for what is over."""
+
     async def export(self, visit: Visit, request: str) -> bytes:
         """The file that a granted request gives, to take along; `NotFound` for any other, `Conflicting` for none."""
 

@@ -172,7 +172,10 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the customer asked a company for, by when it has to answer, and what it answered: a file, if exported."""
+    """What the customer asked a company for, by when it has to answer, and what it answered: a file, if exported.
+
+    It can be taken back while it waits or is in force; what is answered and `can_be_retracted` is in force.
+    """
 
     id: str
     kind: str
@@ -182,6 +185,7 @@ class Asked:
     due_at: int
     answer: str
     is_exported: bool = False
+    can_be_retracted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

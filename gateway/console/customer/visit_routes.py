@@ -21,6 +21,7 @@ COMPLAINT: Final = "complaint"
 LONGEST_TEXT: Final = 2_000
 _DONE: Final = {Answer.GIVE: "given", Answer.REFUSE: "refused", Answer.LATER: "later"}
 _SWITCHED: Final = {"off": "switched_off", "on": "switched_on"}
+_RETRACTED: Final = "retracted"
 _NOT_CHOSEN: Final = "choose_channel"
 _NOT_ANSWERED: Final = "choose_answer"
 
@@ -40,6 +41,7 @@ def handlers() -> list[tuple[str, str, Handler]]:
         ("POST", "/suggestions", _switch),
         ("GET", "/rights", _rights),
         ("POST", "/ask", _ask),
+        ("POST", "/retract", _retract),
         ("POST", "/export", _export),
         ("GET", "/record.json", _copy),
         ("GET", "/record.pdf", _pdf),
@@ -167,7 +169,13 @@ async def _ask(guest: Guest) -> Response:
 
 
 def _rights_page(guest: Guest, visit: Visit, record: Record, number: str = "") -> Response:
-    shown = {"complaint": COMPLAINT, "number": number, "pdf": _pdf_is_installed(), "longest": LONGEST_TEXT}
+    shown = {
+        "complaint": COMPLAINT,
+        "number": number,
+        "done": said(guest, _RETRACTED),
+        "pdf": _pdf_is_installed(),
+        "longest": LONGEST_TEXT,
+    }
     return page(guest, "rights.html", HTTPStatus.OK, visit=visit, record=record, **shown)
 
 
@@ -180,6 +188,12 @@ def _wish(form: Mapping[str, str], record: Record) -> Wish:
     if kind not in record.kinds or company not in [one.id for one in record.companies]:
         raise Invalid("invalid_wish", "This cannot be asked for here.", field="kind")
     return Wish(kind, company, text)
+
+
+async def _retract(guest: Guest) -> Response:
+    form = await guest.form_of_visit()
+    await guest.desk.retract(await guest.visit(), form.get("request", ""))
+    return onward("rights", _RETRACTED)
 
 
 async def _export(guest: Guest) -> Response:

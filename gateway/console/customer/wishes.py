@@ -15,9 +15,10 @@ from gateway.console.customer.shown import Names
 from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.rights.request import Person
-from gateway.rights.states import EXPORTED, RequestState
+from gateway.rights.states import EXPORTED, RequestState, can_be_taken_back
 
 _GUARDIAN: Final = "guardian"
+_NEXT_OF_KIN: Final = "next_of_kin"
 
 
 class Requests(Protocol):
@@ -28,6 +29,9 @@ class Requests(Protocol):
 
     async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
         """A person's at one owner: `id`, `kind`, `state`, `behalf`, `received_at`, `due_at`, and `answer` if any."""
+
+    async def retract(self, person: Any, request_id: str, *, visit: str) -> None:
+        """The person asks no more; `NotFound` for another's, `Conflicting` for what is over."""
 
     async def export(self, person: Any, request_id: str, *, visit: str) -> bytes:
         """The ZIP that a granted request of this person gives; `NotFound` for another's, `Conflicting` for none."""
@@ -66,7 +70,10 @@ class Wishes:
 
     async def of(self, visit: Visit, names: Names) -> tuple[views.Asked, ...]:
         """What was asked for, and what became of it; for a guardian, what guardians asked for."""
-        found = [_asked(one, names(person.owner)) for person, one in await self._made(visit)]
+        alone = {one.owner for one in await single_persons(self._database, visit)}
+        found = [
+            _asked(one, names(person.owner), is_alone=person.owner in alone) for person, one in await self._made(visit)
+        ]
         return tuple(sorted(found, key=lambda one: -one.received_at))
 
     async def export(self, visit: Visit, request_id: str) -> bytes:
@@ -75,12 +82,23 @@ class Wishes:
         Over a request's link `NotFound`: an export holds more than the question that such a link was sent for. So for
         persons who share their number or address: nobody knows who of them asks.
         """
-        alone = {one.owner for one in await single_persons(self._database, visit)}
-        person = next((person for person, one in await self._made(visit) if one["id"] == request_id), None)
-        if person is None or person.owner not in alone:
+        requests, person, _ = await self._own(visit, request_id)
+        return await requests.export(person, request_id, visit=visit.named_to(person.owner))
+
+    async def retract(self, visit: Visit, request_id: str) -> None:
+        """Ask no more; `NotFound` as above, and for what relatives of somebody who died ask."""
+        requests, person, made = await self._own(visit, request_id)
+        if made["behalf"] == _NEXT_OF_KIN:
             raise NotFound
-        assert self._requests is not None
-        return await self._requests.export(person, request_id, visit=visit.named_to(person.owner))
+        await requests.retract(person, request_id, visit=visit.named_to(person.owner))
+
+    async def _own(self, visit: Visit, request_id: str) -> tuple[Requests, Person, dict[str, Any]]:
+        """One of the visit's requests and whose it is, where it is known who asks; else `NotFound`."""
+        alone = {one.owner for one in await single_persons(self._database, visit)}
+        for person, made in await self._made(visit):
+            if made["id"] == request_id and person.owner in alone and self._requests is not None:
+                return self._requests, person, made
+        raise NotFound
 
     async def _made(self, visit: Visit) -> list[tuple[Person, dict[str, Any]]]:
         if self._requests is None or visit.request_id is not None:
@@ -108,7 +126,7 @@ async def single_persons(reading: Reading, visit: Visit) -> list[Holder]:
     return alone
 
 
-def _asked(told: dict[str, Any], company: str) -> views.Asked:
+def _asked(told: dict[str, Any], company: str, *, is_alone: bool) -> views.Asked:
     return views.Asked(
         id=told["id"],
         kind=told["kind"],
@@ -118,6 +136,7 @@ def _asked(told: dict[str, Any], company: str) -> views.Asked:
         due_at=_instant(told["due_at"]),
         answer=told.get("answer", ""),
         is_exported=told["kind"] in EXPORTED and told["state"] == RequestState.ANSWERED,
+        can_be_retracted=is_alone and told["behalf"] != _NEXT_OF_KIN and can_be_taken_back(told["kind"], told["state"]),
     )
 
 

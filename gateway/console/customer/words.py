@@ -180,6 +180,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "已开启。仅会使用您已同意的信息作个性化推荐。",
     ),
     "done_asked": ("It is on its way. Its number: {number}", "已提交，编号：{number}"),
+    "done_retracted": (
+        "Taken back. Consents that were paused for it count again, unless another of your requests pauses them.",
+        "已撤回。您的同意如曾因此暂停，现已恢复生效；如另有请求仍在限制，则继续暂停。",
+    ),
     "done_left": ("You have left. Nobody can go on with this page.", "您已退出，他人无法继续使用此页面。"),
     **RECORD_WORDS,
     "when": ("{day} {month} {year}, {time} (Beijing time)", "{year}年{month}月{day}日 {time}（北京时间）"),

@@ -107,6 +107,7 @@ class FakeDesk:
     put_off: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     told: list[Wish] = field(default_factory=list)
+    retracted: set[str] = field(default_factory=set)
     switched: dict[str, bool] = field(default_factory=lambda: {"bank": False, "air": True})
     waiting: dict[str, int] = field(default_factory=dict)
     visits: dict[str, Visit] = field(default_factory=dict)
@@ -196,7 +197,16 @@ class FakeDesk:
             asked=(
                 Asked("answered", "copy", said["bank"], "answered", AT, AT + 15 * DAY, "OK 已办理", is_exported=True),
                 *(
-                    Asked(str(at), one.kind, said[one.company], "open", AT, AT + 15 * DAY, "")
+                    Asked(
+                        str(at),
+                        one.kind,
+                        said[one.company],
+                        "retracted" if str(at) in self.retracted else "open",
+                        AT,
+                        AT + 15 * DAY,
+                        "",
+                        can_be_retracted=str(at) not in self.retracted,
+                    )
                     for at, one in enumerate(self.told)
                 ),
             ),
@@ -225,6 +235,11 @@ class FakeDesk:
     async def ask(self, visit: Visit, wish: Wish) -> str:
         self.told.append(wish)
         return f"K7-000{len(self.told)}"
+
+    async def retract(self, visit: Visit, request: str) -> None:
+        if request not in {str(at) for at in range(len(self.told))}:
+            raise NotFound
+        self.retracted.add(request)
 
     async def export(self, visit: Visit, request: str) -> bytes:
         if request != "answered":

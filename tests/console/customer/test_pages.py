@@ -415,6 +415,25 @@ async def test_rights_name_the_officers_and_the_authority(someone: Visitor) -> N
     assert "Cyberspace Administration of China" in page
 
 
+@pytest.mark.parametrize(
+    ("language", "button", "tag"),
+    [("en", "Take the request back", "taken back"), ("zh", "撤回请求", "已撤回请求")],
+)
+async def test_a_request_is_taken_back_with_a_button_of_its_own(language: str, button: str, tag: str) -> None:
+    async with visiting(FakeDesk(kind=Kind.SELF_SERVICE), language=language) as someone:
+        await someone.come()
+        await someone.get("/my/rights")
+        page = (await someone.press("/my/ask", kind="deletion", company="air", text="x")).text
+        assert f">{button}</button>" in page
+        assert page.count('action="/my/retract"') == 1
+        assert (await someone.post("/my/retract", {"request": "0"})).status_code == 403
+        page = (await someone.press("/my/retract", request="0")).text
+        assert f'<span class="tag">{tag}</span>' in page
+        assert 'action="/my/retract"' not in page
+        assert 'class="done"' in page
+        assert (await someone.press("/my/retract", request="other")).status_code == 404
+
+
 async def test_a_guardian_is_told_whom_they_answer_for() -> None:
     async with visiting(FakeDesk(kind=Kind.GUARDIAN)) as someone:
         assert "parent or guardian of a child under 14" in (await someone.come()).text

@@ -20,6 +20,7 @@ from gateway.console.customer.views import Wish
 from gateway.console.customer.wishes import Wishes, single_persons
 from gateway.database import Reading
 from gateway.errors import Conflicting, NotFound
+from gateway.rights.request import Person
 from tests.consents.asking.test_asking import child, contacts
 from tests.consents.asking.world import World, opened
 
@@ -67,6 +68,29 @@ async def test_a_request_goes_to_the_company_that_it_names_and_over_a_questions_
     for made in asked:
         with pytest.raises(Conflicting):
             await counter.export(both, made)
+
+
+async def test_what_a_relative_asks_about_somebody_who_died_is_not_taken_back_from_that_persons_number(
+    world: World,
+) -> None:
+    phone, _ = await world.asked()
+    visit, gateway = await _found(world, phone), world.gateway
+    [own] = visit.persons
+    person = Person(own.owner, own.pseudonym)
+    theirs = await gateway.rights.open(person, "access", "Please.", visit=visit.id, behalf="next_of_kin")
+    mine = await gateway.counter.ask(visit, Wish("access", own.owner, "Please."))
+    asked = {one.id: one.can_be_retracted for one in (await gateway.counter.record(visit, "en")).asked}
+    assert asked == {theirs: False, mine: True}
+    with pytest.raises(NotFound):
+        await gateway.counter.retract(visit, theirs)
+    other = Holder(own.owner, "0" * 64, Role.OWN)
+    shared = replace(visit, persons=(own, other))
+    assert not [one for one in await gateway.counter._wishes.of(shared, str) if one.can_be_retracted]
+    with pytest.raises(NotFound):
+        await gateway.counter.retract(shared, mine)
+    await gateway.counter.retract(visit, mine)
+    asked = {one.id: one.can_be_retracted for one in (await gateway.counter.record(visit, "en")).asked}
+    assert asked == {theirs: False, mine: False}
 
 
 async def test_where_nothing_can_be_asked_for_there_is_nothing_to_see_or_take_along(world: World) -> None:

@@ -232,6 +232,38 @@ async def test_requests_are_listed_with_their_state_date_and_answer_and_a_grante
         assert (await other.press("/my/export", request=copy)).status_code == 404
 
 
+async def test_a_person_ends_a_restriction_on_its_page_and_reads_follow_again(world: World, deal: Deal) -> None:
+    phone, _ = await world.asked()
+    row = {"customer_no": f"C{phone[-5:]}", "name": "钱七", "phone": phone, "id_number": ""}
+    assert (await world.bank.upload(deal.dataset, [row])).status_code == 201
+    await world.give(phone)
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        await visitor.get("/my/rights")
+        await visitor.press("/my/ask", kind="restriction", company=world.bank.id, text="Not for now.")
+        request = (await _requests(world, "restriction"))["restriction"]
+        await _grant(world, request)
+        assert await _read(world, deal) == []
+        assert "Paused at your request or for a case" in (await visitor.get("/my/overview")).text
+        page = (await visitor.get("/my/rights")).text
+        assert "End this pause" in page
+        assert "what you agreed to before counts again" in page
+        page = (await visitor.press("/my/retract", request=request)).text
+        assert '<span class="tag">taken back</span>' in page
+        assert '/my/retract"' not in page
+        assert len(await _read(world, deal)) == 1
+        assert (await visitor.press("/my/retract", request=request)).status_code == 409
+        await visitor.get("/my/overview")
+        await visitor.press("/my/withdraw-all")
+    theirs, _ = await world.asked()
+    async with _visitor(world) as other:
+        await _find(world, other, theirs)
+        await _come(world, other, theirs)
+        await other.get("/my/rights")
+        assert (await other.press("/my/retract", request=request)).status_code == 404
+
+
 async def test_over_the_link_of_one_question_no_request_is_listed_made_or_taken_along(world: World) -> None:
     phone, _ = await world.asked()
     async with _visitor(world) as visitor:
@@ -246,12 +278,13 @@ async def test_over_the_link_of_one_question_no_request_is_listed_made_or_taken_
         await _come(world, visitor, phone)
         page = (await visitor.get("/my/rights")).text
         assert "This link was sent for one question" in page
-        assert not [one for one in ("见附件。", "Get a copy", "/my/ask", "/my/export") if one in page]
+        assert not [one for one in ("见附件。", "Get a copy", "/my/ask", "/my/export", "/my/retract") if one in page]
         assert json.loads((await visitor.get("/my/record.json")).content)["requests"] == []
         asked = await visitor.press("/my/ask", kind="deletion", company=world.bank.id, text="Delete it.")
         assert asked.status_code == 400
-        await visitor.get("/my/rights")
-        assert (await visitor.press("/my/export", request=copy)).status_code == 404
+        for path in ("/my/export", "/my/retract"):
+            await visitor.get("/my/rights")
+            assert (await visitor.press(path, request=copy)).status_code == 404
 
 
 async def test_another_customers_consents_and_receipts_are_not_there(world: World) -> None:

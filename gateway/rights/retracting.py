@@ -1,0 +1,69 @@
+"""What is asked no more: nobody is asked for it, and what it held stands again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.clock import seconds
+from gateway.consents.events import events_of, read
+from gateway.consents.records import Records
+from gateway.consents.same_person import subjects_at
+from gateway.consents.states import Event, State
+from gateway.database import Database, Reading
+from gateway.errors import NotFound
+from gateway.ledger import Change, Ledger
+from gateway.rights.request import OF_PERSON, Person, Request, decide, entry, existing
+from gateway.rights.states import HOLDING, taken_back_by
+from gateway.rights.tasks import end_tasks
+
+
+class Retracting:
+    """Takes requests back, in a change that narrows the owner, with its entry. Only who asked can."""
+
+    def __init__(self, database: Database, ledger: Ledger, records: Records) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._records = records
+
+    async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
+        """As the person, in a confirmed visit; `NotFound` for another person's request."""
+        found = await existing(self._database, request_id)
+        if found.person != person:
+            raise NotFound
+        await self._retract(found, {"visit": visit})
+
+    async def _retract(self, of: Request, actor: Mapping[str, str]) -> None:
+        async with self._ledger.changing(of.owner, narrows={of.owner}) as change:
+            standing = await existing(change.tx, of.id)
+            step = taken_back_by(standing.kind, standing.state)
+            outcome: dict[str, Any] = json.loads(standing.outcome) if standing.outcome else {}
+            await decide(change.tx, standing, step, outcome, standing.answer, change.now_ms)
+            await end_tasks(change, standing)
+            lifted = await self._lift(change, standing, actor) if _holds(standing) else 0
+            change.enter(entry(standing, "right_retracted", actor, lifted=lifted))
+
+    async def _lift(self, change: Change, of: Request, actor: Mapping[str, str]) -> int:
+        """Let stand again what requests of this person held, unless another of them still holds; how many."""
+        subjects = await subjects_at(change.tx, *of.person)
+        for subject in subjects:
+            rows = await change.tx.all(OF_PERSON, owner=of.owner, pseudonym=subject)
+            if any(map(_holds, map(Request.of, rows))):
+                return 0
+        now_s = seconds(change.now_ms)
+        records = [one for subject in subjects for one in await self._records.of_person(change.tx, of.owner, subject)]
+        on_hold = [one.id for one in records if one.effective(now_s) is State.ON_HOLD]
+        held = [one for one in on_hold if await _is_held_by_a_request(change.tx, one)]
+        for one in held:
+            await self._records.act(change, one, Event.LIFT, actor=actor, details={"request": of.id})
+        return len(held)
+
+
+def _holds(of: Request) -> bool:
+    return (of.kind, of.state) in HOLDING
+
+
+async def _is_held_by_a_request(reading: Reading, record: str) -> bool:
+    """Whether the newest step of a record on hold was a request's."""
+    return "request" in read((await events_of(reading, record))[-1]["details"])

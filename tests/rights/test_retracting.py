@@ -1,0 +1,102 @@
+"""What was asked is taken back: what it held stands again, and nothing is done about it any more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.consents.states import Event
+from gateway.errors import Conflicting
+from tests.alliance import instant
+from tests.rights.world import Counter
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+VISIT = "a" * 32
+
+
+async def _retract(counter: Counter, number: int, request: str) -> None:
+    await counter.rights.retract(await counter.person(number), request, visit=VISIT)
+
+
+async def test_a_person_ends_its_restriction_and_what_it_agreed_to_stands_again(counter: Counter) -> None:
+    await counter.received(85)
+    told = await counter.granted(85, "restriction")
+    assert "Person 85" not in await counter.names()
+    await _retract(counter, 85, told["id"])
+    assert await counter.states(85) == ["given"]
+    assert "Person 85" in await counter.names()
+    found = await counter.rights.requests.owned(await counter.subject(), told["id"])
+    assert (found.state, found.describe()["outcome"]) == ("retracted", told["outcome"])
+    assert (await counter.acts(told["id"]))[-2:] == ["right_tasks_ended", "right_retracted"]
+    entries = await counter.shared.entries(counter.bank.id)
+    [entry] = [one for one in entries if (one.get("act"), one.get("request")) == ("right_retracted", told["id"])]
+    assert (entry["lifted"], entry["actor"]) == (1, {"visit": VISIT})
+    with pytest.raises(Conflicting, match="wrong_state"):
+        await _retract(counter, 85, told["id"])
+
+
+async def test_a_deletion_that_waits_for_a_case_is_taken_back_and_is_not_carried_out_after_it(counter: Counter) -> None:
+    await counter.received(86)
+    case = await counter.dispute()
+    told = await counter.granted(86, "deletion")
+    assert await counter.states(86) == ["on_hold"]
+    await _retract(counter, 86, told["id"])
+    assert await counter.states(86) == ["given"]
+    await counter.decide(case)
+    await counter.rights.settling.run()
+    assert await counter.states(86) == ["given"]
+    [task] = [one for one in await counter.tasks(counter.shared.hotel) if one["request"] == told["id"]]
+    assert task["outcome"] == "no_longer_asked"
+
+
+async def test_what_another_request_of_the_person_holds_stays_on_hold_until_that_is_taken_back_too(
+    counter: Counter,
+) -> None:
+    await counter.received(87)
+    await counter.received(88)
+    await counter.merged(87, 88)
+    case = await counter.dispute()
+    restriction, deletion = await counter.granted(88, "restriction"), await counter.granted(87, "deletion")
+    assert (restriction["outcome"]["held"], deletion["outcome"]["held"]) == (2, 0)
+    await _retract(counter, 88, restriction["id"])
+    assert [*await counter.states(87), *await counter.states(88)] == ["on_hold", "on_hold"]
+    await _retract(counter, 87, deletion["id"])
+    assert [*await counter.states(87), *await counter.states(88)] == ["given", "given"]
+    await counter.decide(case)
+
+
+async def test_taking_back_lifts_nothing_that_no_request_holds(counter: Counter) -> None:
+    await counter.received(89)
+    [held] = await _records(counter, 89)
+    async with counter.shared.gateway.ledger.changing(counter.bank.id, narrows={counter.bank.id}) as change:
+        await counter.shared.gateway.consents.records.act(change, held, Event.HOLD, actor={"client": "x"})
+    await _retract(counter, 89, (await counter.granted(89, "restriction"))["id"])
+    assert await counter.states(89) == ["on_hold"]
+
+
+async def test_taking_back_what_holds_nothing_lifts_nothing(counter: Counter) -> None:
+    await counter.received(92)
+    await counter.merged(92, 93)
+    await counter.granted(93, "restriction")
+    parted = {"subject": "C00092", "duplicate": "C00093"}
+    separations = f"/v1/datasets/{counter.deal.dataset}/separations"
+    assert (await counter.bank.post(separations, await counter.bank.token(), parted)).status_code == 204
+    await _retract(counter, 92, await counter.asked(92, "complaint"))
+    assert await counter.states(92) == ["on_hold"]
+
+
+async def test_what_ended_while_it_was_on_hold_does_not_stand_again(counter: Counter) -> None:
+    soon = instant(datetime.fromtimestamp(counter.bank.now + 60, UTC))
+    await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00090", expires_at=soon)
+    told = await counter.granted(90, "restriction")
+    counter.shared.clock.pass_seconds(61)
+    await _retract(counter, 90, told["id"])
+    assert "Person 90" not in await counter.names()
+
+
+async def _records(counter: Counter, number: int) -> list[str]:
+    person = await counter.person(number)
+    async with counter.shared.gateway.database.reading() as reading:
+        found = await counter.shared.gateway.consents.records.of_person(reading, *person)
+    return [one.id for one in found]
