@@ -12,9 +12,11 @@ from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_at
 from gateway.consents.states import Event, State
 from gateway.database import Database, Reading
-from gateway.errors import NotFound
+from gateway.errors import Conflicting, NotFound
+from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.rights.request import OF_PERSON, Person, Request, decide, entry, existing
+from gateway.rights.requests import Requests
 from gateway.rights.states import HOLDING, taken_back_by
 from gateway.rights.tasks import end_tasks
 
@@ -22,9 +24,10 @@ from gateway.rights.tasks import end_tasks
 class Retracting:
     """Takes requests back, in a change that narrows the owner, with its entry. Only who asked can."""
 
-    def __init__(self, database: Database, ledger: Ledger, records: Records) -> None:
+    def __init__(self, database: Database, ledger: Ledger, requests: Requests, records: Records) -> None:
         self._database = database
         self._ledger = ledger
+        self._requests = requests
         self._records = records
 
     async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
@@ -33,6 +36,20 @@ class Retracting:
         if found.person != person:
             raise NotFound
         await self._retract(found, {"visit": visit})
+
+    async def retract_for(self, subject: Subject, request_id: str) -> Request:
+        """As the owner, by the word of a person who asked by letter or at a counter; needs `withdraw`.
+
+        `Conflicting` for what was asked on the person's page: it is taken back there.
+        """
+        subject.require("withdraw")
+        found = await self._requests.owned(subject, request_id)
+        if found.origin != "owner":
+            raise Conflicting(
+                "asked_on_the_page", "Only the person takes this back.", remedy="The person does so on its page."
+            )
+        await self._retract(found, {"member": subject.member, "client": subject.client})
+        return await existing(self._database, request_id)
 
     async def _retract(self, of: Request, actor: Mapping[str, str]) -> None:
         async with self._ledger.changing(of.owner, narrows={of.owner}) as change:

@@ -58,7 +58,7 @@ class Rights:
         return cls(
             requests,
             Answering(ledger, keyring, requests, granting),
-            Retracting(database, ledger, records),
+            Retracting(database, ledger, requests, records),
             tasks,
             Exporting(
                 database,

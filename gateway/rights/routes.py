@@ -114,6 +114,11 @@ def routes(authenticate_withdrawing: Authenticate, rights: Rights) -> APIRouter:
         body = await read_object(request, ("reasons", "text"), longest=LONGEST_BODY)
         return _told((await rights.answering.refuse(subject, request_id, body)).describe())
 
+    @router.post("/{request_id}/retraction", summary="Take back what was asked by letter or at a counter")
+    async def retract(subject: Annotated[Subject, caller], request_id: _Id) -> Response:
+        """By the person's word. What a restriction held stands again. Needs `withdraw`."""
+        return _told((await rights.retracting.retract_for(subject, request_id)).describe())
+
     @router.post("/{request_id}/export", status_code=status.HTTP_201_CREATED, summary="A link to the export")
     async def link(subject: Annotated[Subject, caller], request_id: _Id) -> Response:
         """For a granted access, copy or transfer; three days, five fetches. Needs `withdraw`."""

@@ -56,6 +56,7 @@ async def test_every_operation_that_reads_a_body_describes_it(shared: Shared) ->
         "/v1/notices/{notice_id}/retirement",
         "/v1/offline-consents/{batch_id}/invalidation",
         "/v1/rights/{request_id}/export",
+        "/v1/rights/{request_id}/retraction",
         "/v1/overlaps/{overlap}/acceptance",
         "/v1/signing-keys/{fingerprint}/confirmation",
         "/v1/withdrawals/{withdrawal}/verification",

@@ -95,6 +95,23 @@ async def test_what_ended_while_it_was_on_hold_does_not_stand_again(counter: Cou
     assert "Person 90" not in await counter.names()
 
 
+async def test_an_owner_takes_back_by_the_persons_word_only_what_did_not_come_from_the_page(counter: Counter) -> None:
+    await counter.received(91)
+    asked = {"dataset": counter.deal.dataset, "subject": "C00091", "kind": "restriction", "text": "Please."}
+    by_letter = (await counter.post("", asked)).json()["id"]
+    shown = {"method": "counter", "staff": "1"}
+    assert (await counter.post(f"/{by_letter}/identity", shown)).status_code == 200
+    assert (await counter.post(f"/{by_letter}/answer", {"text": "Done."})).status_code == 200
+    assert await counter.states(91) == ["on_hold"]
+    assert (await counter.post(f"/{by_letter}/retraction", {}, counter.shared.hotel)).status_code == 404
+    done = await counter.post(f"/{by_letter}/retraction", {})
+    assert (done.status_code, done.json().get("state")) == (200, "retracted"), done.text
+    assert await counter.states(91) == ["given"]
+    on_the_page = await counter.asked(91, "deletion")
+    refused = await counter.post(f"/{on_the_page}/retraction", {})
+    assert (refused.status_code, refused.json()["code"]) == (409, "asked_on_the_page")
+
+
 async def _records(counter: Counter, number: int) -> list[str]:
     person = await counter.person(number)
     async with counter.shared.gateway.database.reading() as reading:
