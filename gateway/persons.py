@@ -11,6 +11,7 @@ from gateway.access.enforcement import EnforcementPoint
 from gateway.agreements import Agreements
 from gateway.approvals.act import Act
 from gateway.bundles import forgetting as bundles
+from gateway.bundles import switches
 from gateway.bundles.bundling import Bundling
 from gateway.bundles.rule_sets import RuleSets
 from gateway.catalog import Datasets
@@ -94,6 +95,7 @@ async def persons_of(
         receipts=consents.receipts,
         following=following,
         disclosures=disclosures,
+        switching=switches.turn,
         forgetting=[asking.forget, bundles.forget, referrals.forget],
     )
     letters = Letters(database, asking.contacts, senders)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, exists, select
@@ -20,7 +21,7 @@ from gateway.database import Query, Reading
 from gateway.errors import Invalid
 from gateway.ledger import Change
 from gateway.rights.erasing import Erasing
-from gateway.rights.neighbours import Following, Forgetting
+from gateway.rights.neighbours import Following, Forgetting, Switching
 from gateway.rights.receivers import receivers_of
 from gateway.rights.request import Person, Request
 from gateway.rights.states import ASKED_WHEN_GRANTED, TRANSFER_CHECKS, RightKind, Step
@@ -80,12 +81,13 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Granting:
-    """Does what was asked. `forgetting` are those who keep something else of a person."""
+    """Does what was asked. `forgetting` are those who keep something else of a person, `switching` its off switch."""
 
     records: Records
     receipts: ConsentReceipts
     following: Following
     forgetting: Sequence[Forgetting]
+    switching: Switching
 
     async def grant(self, change: Change, of: Request, given: Mapping[str, Any], actor: Mapping[str, str]) -> Granted:
         """Grant a request; `given` are the members that its kind asks for beside `text`. `Invalid` names what lacks."""
@@ -159,21 +161,23 @@ class Granting:
     async def _object(self, change: Change, of: Request, upheld: Any, actor: Mapping[str, str]) -> Granted:
         if not isinstance(upheld, bool):
             raise Invalid("invalid_body", "It is true or false.", field="/upheld")
-        ended = 0
-        if upheld:
-            await self._bar(change, of)
-            ended = await self._take(change, of, Event.REVOKE, _ENDING, actor)
-        return Granted(Step.ANSWER, {"upheld": upheld, "ended": ended})
+        if not upheld:
+            return Granted(Step.ANSWER, {"upheld": False, "ended": 0})
+        purposes = of.profile.objection_ends
+        await self.switching(change, *of.person, off=True, actor=actor)
+        await self._bar(change, of, purposes)
+        ended = await self._take(change, of, Event.REVOKE, _ENDING, actor, purposes=purposes)
+        return Granted(Step.ANSWER, {"upheld": True, "ended": ended})
 
-    async def _bar(self, change: Change, of: Request) -> None:
-        """Keep that the person withdrew all that it ever gave: what was used up or ran out cannot be revoked, and what
-        goes on by it ends too.
+    async def _bar(self, change: Change, of: Request, purposes: Collection[str] | None = None) -> None:
+        """Keep that the person withdrew all that it ever gave, or all for these purposes: what was used up or ran out
+        cannot be revoked, and what goes on by it ends too.
         """
         subjects = await subjects_at(change.tx, *of.person)
         found = [one for subject in subjects for one in await self.records.of_person(change.tx, of.owner, subject)]
         for no in sorted({one.dataset_no for one in found}):
-            for subject in subjects:
-                await keep_withdrawal(change, no, subject, ANY, ANY)
+            for subject, purpose in product(subjects, (ANY,) if purposes is None else purposes):
+                await keep_withdrawal(change, no, subject, ANY, purpose)
 
     async def _hold(self, change: Change, of: Request, actor: Mapping[str, str]) -> int:
         """Hold what permits, and say how many; paper that waits for its sample would permit later, so it ends."""
@@ -188,8 +192,11 @@ class Granting:
         states: Sequence[State],
         actor: Mapping[str, str],
         records: Records | None = None,
+        *,
+        purposes: Collection[str] | None = None,
     ) -> int:
-        """The same step for every consent of the person at this owner that is in one of these states by the clock.
+        """The same step for every consent of the person at this owner that is in one of these states by the clock, or
+        for those alone that are for one of these purposes.
 
         What it revokes was the person's wish: a consent given before does not stand again, whoever brings it later, as
         whichever of its subjects.
@@ -197,7 +204,8 @@ class Granting:
         records = records or self.records
         now_s, subjects = seconds(change.now_ms), await subjects_at(change.tx, *of.person)
         found = [one for subject in subjects for one in await records.of_person(change.tx, of.owner, subject)]
-        taken = [one for one in found if one.effective(now_s) in states]
+        of_purpose = [one for one in found if purposes is None or one.purpose in purposes]
+        taken = [one for one in of_purpose if one.effective(now_s) in states]
         for one in taken:
             if event is Event.REVOKE:
                 for subject in subjects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from gateway.consents.followers import Ended
@@ -88,6 +88,15 @@ class Disclosures(Protocol):
 
     async def records_of(self, owner: str, dataset_no: int, pseudonym: str, recipient: str) -> Sequence[str]:
         """The ids of a person's records that a recipient received."""
+
+
+class Switching(Protocol):
+    """The person's off switch of suggestions made from its data."""
+
+    async def __call__(
+        self, change: Change, owner: str, pseudonym: str, *, off: bool, actor: Mapping[str, str]
+    ) -> object:
+        """Turn it, as every subject that is the person, in this change, which narrows the owner."""
 
 
 class Forgetting(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -31,7 +31,10 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One jurisdiction. A span is `{"business_days": n}`, `{"days": n}` or `{"months": n}`."""
+    """One jurisdiction. A span is `{"business_days": n}`, `{"days": n}` or `{"months": n}`.
+
+    `objection_ends`: the purposes whose consents an upheld objection ends; None for all of them.
+    """
 
     name: str
     time_zone: str
@@ -41,6 +44,7 @@ class Profile:
     members: Mapping[str, int]
     law: Mapping[str, str]
     next_of_kin: tuple[str, ...]
+    objection_ends: Sequence[str] | None
     remedies: Mapping[str, str]
 
     def due(self, since_ms: int, span: Mapping[str, int]) -> Due:

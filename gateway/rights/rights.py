@@ -15,7 +15,7 @@ from gateway.ledger import Ledger
 from gateway.rights.answering import Answering
 from gateway.rights.exporting import Exporting
 from gateway.rights.granting import Granting
-from gateway.rights.neighbours import Disclosures, Following, Forgetting
+from gateway.rights.neighbours import Disclosures, Following, Forgetting, Switching
 from gateway.rights.request import Person
 from gateway.rights.requests import Requests
 from gateway.rights.retracting import Retracting
@@ -49,12 +49,15 @@ class Rights:
         receipts: ConsentReceipts,
         following: Following,
         disclosures: Disclosures,
+        switching: Switching,
         forgetting: Sequence[Forgetting] = (),
     ) -> Self:
-        """`forgetting`: how everybody else who keeps something of a person deletes it with the key."""
+        """`forgetting`: how everybody else who keeps something of a person deletes it with the key. `switching`: how
+        the person's suggestions are switched off.
+        """
         requests = Requests(database, ledger, keyring, datasets)
         tasks = Tasks(database, ledger, keyring, disclosures)
-        granting = Granting(records, receipts, following, forgetting)
+        granting = Granting(records, receipts, following, forgetting, switching)
         return cls(
             requests,
             Answering(ledger, keyring, requests, granting),

@@ -136,7 +136,7 @@ async def test_a_consent_of_before_is_not_recorded_again_after_a_deletion_or_an_
     for number, kind, given in ((50, "deletion", {}), (51, "objection", {"upheld": True})):
         await counter.received(number)
         counter.shared.clock.pass_seconds(2)
-        await counter.granted(number, kind, **given)
+        await counter.granted(number, kind, "eu", **given)
         assert await counter.stated(number, ago=2) == "outdated"
         assert await counter.states(number) == ["revoked"]
 
@@ -153,10 +153,24 @@ async def test_an_objection_ends_consents_only_where_it_is_upheld(counter: Count
     request = await counter.asked(5, "objection")
     with pytest.raises(Invalid):
         await counter.rights.answering.grant(await counter.subject(), request, {"text": "x", "upheld": "yes"})
-    assert (await counter.granted(5, "objection", upheld=False))["outcome"] == {"upheld": False, "ended": 0}
+    assert (await counter.granted(5, "objection", "eu", upheld=False))["outcome"] == {"upheld": False, "ended": 0}
     assert await counter.states(5) == ["given"]
-    assert (await counter.granted(5, "objection", upheld=True))["outcome"]["ended"] == 1
+    assert (await counter.granted(5, "objection", "eu", upheld=True))["outcome"]["ended"] == 1
     assert await counter.states(5) == ["revoked"]
+
+
+async def test_an_objection_to_automated_decisions_ends_what_personalises_and_switches_suggestions_off(
+    counter: Counter,
+) -> None:
+    here, hotel, persons = counter.deal.dataset, counter.shared.hotel, counter.shared.gateway.bundling.persons
+    await counter.received(94)
+    await counter.bank.consent(here, hotel, "C00094", purpose="personalisation")
+    assert (await counter.granted(94, "objection", upheld=False))["outcome"]["ended"] == 0
+    assert not await persons.is_off(*await counter.person(94))
+    assert (await counter.granted(94, "objection", upheld=True))["outcome"]["ended"] == 1
+    assert sorted(await counter.states(94)) == ["given", "revoked"]
+    assert "Person 94" in await counter.names()
+    assert await persons.is_off(*await counter.person(94))
 
 
 async def test_a_correction_names_an_upload_of_the_owner_after_the_request_and_is_followed(counter: Counter) -> None:

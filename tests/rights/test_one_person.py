@@ -76,7 +76,7 @@ async def test_an_objection_ends_both_and_stands_against_what_either_gave_before
     await counter.received(20)
     await counter.merged(20, 21)
     counter.shared.clock.pass_seconds(2)
-    assert (await counter.granted(21, "objection", upheld=True))["outcome"]["ended"] == 1
+    assert (await counter.granted(21, "objection", "eu", upheld=True))["outcome"]["ended"] == 1
     assert await counter.states(20) == ["revoked"]
     assert [await counter.stated(one, ago=2) for one in (20, 21)] == ["outdated", "outdated"]
 

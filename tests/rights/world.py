@@ -74,9 +74,9 @@ class Counter:
         with ZipFile(BytesIO(await self.rights.exporting.fetch(link["token"]))) as archive:
             return dict(json.loads(archive.read("data.json")))
 
-    async def granted(self, number: int, kind: str, **given: Any) -> dict[str, Any]:
+    async def granted(self, number: int, kind: str, profile: str = "cn", **given: Any) -> dict[str, Any]:
         """A request that is granted; returns it as it stands then."""
-        request = await self.asked(number, kind)
+        request = await self.asked(number, kind, profile=profile)
         found = await self.rights.answering.grant(await self.subject(), request, {"text": "已办理。", **given})
         return found.describe()
 

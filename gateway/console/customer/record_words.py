@@ -42,7 +42,7 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "state_given": ("You agreed", "已同意"),
     "state_on_hold": ("Paused", "已暂停"),
     "state_withdrawn": ("You withdrew it", "您已撤回"),
-    "state_revoked": ("Ended by somebody else", "已被终止"),
+    "state_revoked": ("Ended", "已终止"),
     "state_expired": ("Its time is over", "已到期"),
     "state_invalidated": ("It was not valid", "已作废"),
     "state_consumed": ("Used up", "已用完"),
