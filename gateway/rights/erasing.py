@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import bindparam, select
 
@@ -23,7 +24,8 @@ _RECEIVED = Query(
         consent.c.disclosed_at.is_not(None),
     )
 )
-_CAUSE = "erased"
+ERASED: Final = "erased"
+"""The cause of what is followed of a deletion."""
 
 
 class Erasing:
@@ -35,7 +37,7 @@ class Erasing:
 
     async def ended(self, change: Change, ended: Sequence[Ended]) -> None:
         """Follow each consent that ended to its recipient, as erased."""
-        erased = [one._replace(cause=_CAUSE) for one in ended]
+        erased = [one._replace(cause=ERASED) for one in ended]
         self._ended += erased
         await self._following.ended(change, erased)
 
@@ -48,4 +50,4 @@ class Erasing:
             ended = [one for one in self._ended if (one.dataset_no, one.pseudonym) == (no, subject)]
             told = {one.recipient for one in ended if (one.recipient, one.purpose) in under}
             others = {recipient for recipient, _ in under} - told
-            await self._following.queue(change, owner, no, subject, cause=_CAUSE, recipients=others)
+            await self._following.queue(change, owner, no, subject, cause=ERASED, recipients=others)

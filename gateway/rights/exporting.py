@@ -32,7 +32,7 @@ from gateway.errors import Conflicting, NotFound
 from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 from gateway.rights.exported_page import page_of
-from gateway.rights.neighbours import Disclosed, Disclosures, Followed, Following
+from gateway.rights.neighbours import Disclosed, Disclosures, Following, followed
 from gateway.rights.request import Person, Request, entry, existing
 from gateway.rights.requests import Requests
 from gateway.rights.states import EXPORTED, RequestState
@@ -149,7 +149,7 @@ class Exporting:
                     assert row is not None
                     files[f"notices/{one.notice_sha256}.json"] = row["document"].encode()
                 consents.append(_consent(one, datasets[one.dataset_no], now_ms))
-            followed = [one for each in subjects for one in await self._following.of_person(reading, *each)]
+            steps = [one for each in subjects for one in await self._following.of_person(reading, *each)]
             made = [one for each in subjects for one in await self._requests.of_person(reading, each)]
             requests = [one for one in made if of.behalf in ("self", one["behalf"])]
             tasks = await self._tasks_of(reading, requests)
@@ -159,7 +159,7 @@ class Exporting:
             "owner": of.owner,
             "consents": consents,
             "disclosures": [_disclosed(one) for one in disclosed if one.consent not in hidden],
-            "followed": [_followed(one) for one in followed if one.consent not in hidden],
+            "followed": [followed(one) for one in steps if one.consent not in hidden],
             "requests": requests,
             "tasks": tasks,
         }
@@ -201,10 +201,6 @@ def _disclosed(one: Disclosed) -> dict[str, Any]:
         "purpose": one.purpose,
         "fields": list(one.fields),
     }
-
-
-def _followed(one: Followed) -> dict[str, Any]:
-    return {"recipient": one.recipient, "cause": one.cause, "state": one.state}
 
 
 def _zipped(document: Mapping[str, Any], files: Mapping[str, bytes], language: str) -> bytes:

@@ -30,6 +30,11 @@ class Followed(Protocol):
         """How far it is."""
 
 
+def followed(one: Followed) -> dict[str, str]:
+    """How far a recipient is, as the owner and the person are told."""
+    return {"recipient": one.recipient, "cause": one.cause, "state": one.state}
+
+
 class Following(Protocol):
     """Follows corrections and erasures to everybody who ever received."""
 

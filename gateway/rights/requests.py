@@ -10,12 +10,15 @@ from sqlalchemy import bindparam, func, insert, or_, select
 from gateway.agreements.fields import own_words
 from gateway.canonical import canonical
 from gateway.catalog.datasets import Datasets
+from gateway.consents.same_person import subjects_at
 from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
 from gateway.ledger import Ledger
 from gateway.members.members import admission
+from gateway.rights.erasing import ERASED
+from gateway.rights.neighbours import Following, followed
 from gateway.rights.profiles import Profile, profile_of
 from gateway.rights.request import OF_OWNER, OF_PERSON, WAITING_IN, Person, Request, entry, existing, seal_asked
 from gateway.rights.states import ASKED_WHEN_OPEN, WAITING, RequestState, RightKind
@@ -40,11 +43,14 @@ _WAITING = Query(
 class Requests:
     """Opens requests, for the person's page and for owners, and shows them to both."""
 
-    def __init__(self, database: Database, ledger: Ledger, keyring: KeyRing, datasets: Datasets) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, keyring: KeyRing, datasets: Datasets, following: Following
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._keyring = keyring
         self._datasets = datasets
+        self._following = following
 
     async def open(
         self,
@@ -167,13 +173,24 @@ class Requests:
         return found
 
     async def read(self, subject: Subject, request_id: str) -> dict[str, Any]:
-        """A request with what was asked, after the entry that says who read it. Needs `withdraw`."""
+        """A request with what was asked and answered, after the entry that says who read it. Needs `withdraw`.
+
+        Of a deletion also how far each recipient is: the person has no page any more, and hears it from the owner.
+        """
         subject.require("withdraw")
         found = await self.owned(subject, request_id)
         keys = await self._keyring.unlock(found.owner)
         async with self._ledger.changing(found.owner) as change:
             change.enter(entry(found, "right_read", {"member": subject.member, "client": subject.client}))
-        return found.describe() | found.opened(keys)
+        return found.describe() | found.opened(keys) | await self._erased(found)
+
+    async def _erased(self, of: Request) -> dict[str, Any]:
+        if of.kind is not RightKind.DELETION:
+            return {}
+        async with self._database.reading() as reading:
+            subjects = await subjects_at(reading, *of.person)
+            found = [one for each in subjects for one in await self._following.of_person(reading, of.owner, each)]
+        return {"followed": [followed(one) for one in found if one.cause == ERASED]}
 
 
 def _require_known(profile: Profile, kind: RightKind, behalf: str, language: str) -> None:

@@ -55,7 +55,7 @@ class Rights:
         """`forgetting`: how everybody else who keeps something of a person deletes it with the key. `switching`: how
         the person's suggestions are switched off.
         """
-        requests = Requests(database, ledger, keyring, datasets)
+        requests = Requests(database, ledger, keyring, datasets, following)
         tasks = Tasks(database, ledger, keyring, disclosures)
         granting = Granting(records, receipts, following, forgetting, switching)
         return cls(

@@ -35,6 +35,20 @@ async def test_a_deletion_shreds_the_key_ends_consents_and_is_followed_to_whoeve
     assert "Person 1" not in await counter.names()
 
 
+async def test_of_a_deletion_the_owner_reads_what_the_person_without_a_page_has_to_be_told(counter: Counter) -> None:
+    await counter.received(95)
+    await counter.received(96)
+    await counter.bank.withdraw(counter.deal.dataset, "C00095")
+    await counter.merged(95, 96)
+    told = await counter.granted(95, "deletion")
+    read = (await counter.call("GET", f"/{told['id']}")).json()
+    assert read["answer"] == "已办理。"
+    assert read["remedies"] == told["remedies"]
+    erased = {"recipient": counter.shared.hotel.id, "cause": "erased", "state": "queued"}
+    assert read["followed"] == [erased, erased]
+    assert "followed" not in (await counter.call("GET", f"/{await counter.asked(97, 'copy')}")).json()
+
+
 async def test_a_deletion_for_which_nobody_received_is_followed_to_nobody(counter: Counter) -> None:
     assert (await counter.granted(2, "deletion"))["outcome"]["recipients"] == 0
     assert await counter.followed(2) == []

@@ -130,6 +130,14 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "To see, copy, correct, delete, restrict or move what a company has about you, or to have something explained.",
         "您可以要求查阅、复制、更正、删除、限制处理或转移您的个人信息，也可以要求说明处理规则。",
     ),
+    "ask_deletion": (
+        "Deleting includes your number or address, so you cannot open this page for that company afterwards.",
+        "删除范围包括您的手机号或邮箱，此后您无法再为该企业打开本页。",
+    ),
+    "ask_deletion_before": (
+        "So download your records first, and keep the number of the request: ask the company by it how far it is.",
+        "请先下载全部记录，并保留请求编号：该企业将凭此编号向您告知答复内容以及各接收方的删除进展。",
+    ),
     "ask_elsewhere": (
         "This link was sent for one question. For requests, enter your number on the first page.",
         "此链接仅用于一项征询。如需提出请求或查看已提交的请求，请在首页输入手机号或邮箱。",

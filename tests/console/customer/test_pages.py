@@ -416,6 +416,16 @@ async def test_rights_name_the_officers_and_the_authority(someone: Visitor) -> N
 
 
 @pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "you cannot open this page for that company afterwards"), ("zh", "此后您无法再为该企业打开本页")],
+)
+async def test_whoever_can_ask_for_a_deletion_reads_that_it_ends_the_way_to_this_page(language: str, said: str) -> None:
+    async with visiting(FakeDesk(kind=Kind.SELF_SERVICE), language=language) as someone:
+        await someone.come()
+        assert said in (await someone.get("/my/rights")).text
+
+
+@pytest.mark.parametrize(
     ("language", "button", "tag"),
     [("en", "Take the request back", "taken back"), ("zh", "撤回请求", "已撤回请求")],
 )
