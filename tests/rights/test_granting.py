@@ -289,6 +289,18 @@ async def test_a_member_that_answers_nothing_in_time_is_a_breach_candidate_once(
     assert (case.respondent, case.claimant) == (counter.shared.hotel.id, counter.bank.id)
 
 
+async def test_a_member_is_not_late_in_the_last_instant_of_its_time_but_after_it(counter: Counter) -> None:
+    await counter.received(98)
+    shown = await counter.passed_on(98, "access")
+    clock, task = counter.shared.clock, f"/tasks/{shown['id']}"
+    clock.ms = int(datetime.fromisoformat(shown["due_at"]).timestamp()) * 1000
+    await counter.rights.settling.run()
+    assert (await counter.call("GET", task, counter.shared.hotel)).json()["case"] is None
+    clock.ms += 1
+    await counter.rights.settling.run()
+    assert (await counter.call("GET", task, counter.shared.hotel)).json()["case"] is not None
+
+
 @pytest.mark.parametrize(("number", "ends"), [(57, "refused"), (58, "retracted")])
 async def test_what_is_refused_or_taken_back_asks_nobody_any_more(counter: Counter, number: int, ends: str) -> None:
     await counter.received(number)
