@@ -28,7 +28,8 @@ from gateway.vault.keyring import KeyRing
 
 MOST_WAITING: Final = 8
 """Requests of one person that wait at one owner; one more would hide the others."""
-BEHALF: Final = ("self", "guardian", "next_of_kin")
+GUARDIAN: Final = "guardian"
+BEHALF: Final = ("self", GUARDIAN, "next_of_kin")
 LANGUAGES: Final = ("zh-CN", "en")
 _ADD = Query(insert(rights_request))
 _WAITING = Query(

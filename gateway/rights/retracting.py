@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.clock import seconds
 from gateway.consents.events import events_of, read
+from gateway.consents.record import Record
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_at
 from gateway.consents.states import Event, State
@@ -16,7 +17,7 @@ from gateway.errors import Conflicting, NotFound
 from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.rights.request import OF_PERSON, Person, Request, decide, entry, existing
-from gateway.rights.requests import Requests
+from gateway.rights.requests import GUARDIAN, Requests
 from gateway.rights.states import HOLDING, taken_back_by
 from gateway.rights.tasks import end_tasks
 
@@ -30,12 +31,15 @@ class Retracting:
         self._requests = requests
         self._records = records
 
-    async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
-        """As the person, in a confirmed visit; `NotFound` for another person's request."""
+    async def retract(self, person: Person, request_id: str, *, visit: str, behalf: str = "self") -> None:
+        """As the person or its guardian, in a confirmed visit; `NotFound` for another person's request.
+
+        `Conflicting` for a guardian where consents would stand again that the person gave itself.
+        """
         found = await existing(self._database, request_id)
         if found.person != person:
             raise NotFound
-        await self._retract(found, {"visit": visit})
+        await self._retract(found, {"visit": visit}, childs_only=behalf == GUARDIAN)
 
     async def retract_for(self, subject: Subject, request_id: str) -> Request:
         """As the owner, by the word of a person who asked by letter or at a counter; needs `withdraw`.
@@ -51,30 +55,31 @@ class Retracting:
         await self._retract(found, {"member": subject.member, "client": subject.client})
         return await existing(self._database, request_id)
 
-    async def _retract(self, of: Request, actor: Mapping[str, str]) -> None:
+    async def _retract(self, of: Request, actor: Mapping[str, str], *, childs_only: bool = False) -> None:
         async with self._ledger.changing(of.owner, narrows={of.owner}) as change:
             standing = await existing(change.tx, of.id)
             step = taken_back_by(standing.kind, standing.state)
             outcome: dict[str, Any] = json.loads(standing.outcome) if standing.outcome else {}
             await decide(change.tx, standing, step, outcome, standing.answer, change.now_ms)
             await end_tasks(change, standing)
-            lifted = await self._lift(change, standing, actor) if _holds(standing) else 0
-            change.enter(entry(standing, "right_retracted", actor, lifted=lifted))
+            held = await self._held(change, standing) if _holds(standing) else []
+            if childs_only and not all(one.is_a_childs for one in held):
+                raise Conflicting("not_a_childs", "It holds what the person agreed to itself.", field="/request")
+            for one in held:
+                await self._records.act(change, one.id, Event.LIFT, actor=actor, details={"request": of.id})
+            change.enter(entry(standing, "right_retracted", actor, lifted=len(held)))
 
-    async def _lift(self, change: Change, of: Request, actor: Mapping[str, str]) -> int:
-        """Let stand again what requests of this person held, unless another of them still holds; how many."""
+    async def _held(self, change: Change, of: Request) -> list[Record]:
+        """What requests of this person hold, unless one of them is still to hold it."""
         subjects = await subjects_at(change.tx, *of.person)
         for subject in subjects:
             rows = await change.tx.all(OF_PERSON, owner=of.owner, pseudonym=subject)
             if any(map(_holds, map(Request.of, rows))):
-                return 0
+                return []
         now_s = seconds(change.now_ms)
         records = [one for subject in subjects for one in await self._records.of_person(change.tx, of.owner, subject)]
-        on_hold = [one.id for one in records if one.effective(now_s) is State.ON_HOLD]
-        held = [one for one in on_hold if await _is_held_by_a_request(change.tx, one)]
-        for one in held:
-            await self._records.act(change, one, Event.LIFT, actor=actor, details={"request": of.id})
-        return len(held)
+        on_hold = [one for one in records if one.effective(now_s) is State.ON_HOLD]
+        return [one for one in on_hold if await _is_held_by_a_request(change.tx, one.id)]
 
 
 def _holds(of: Request) -> bool:

@@ -92,9 +92,9 @@ class Rights:
             person, kind_of(kind), text, visit=visit, language=language, behalf=behalf, profile=profile
         )
 
-    async def retract(self, person: Person, request_id: str, *, visit: str) -> None:
-        """The person asks no more, or ends a restriction: what it held stands again."""
-        await self.retracting.retract(person, request_id, visit=visit)
+    async def retract(self, person: Person, request_id: str, *, visit: str, behalf: str = "self") -> None:
+        """The person asks no more, or ends a restriction: what it held stands again (see `Retracting.retract`)."""
+        await self.retracting.retract(person, request_id, visit=visit, behalf=behalf)
 
     async def export(self, person: Person, request_id: str, *, visit: str) -> bytes:
         """What an answered request gives the person to take along, over a link of its own that is fetched at once."""

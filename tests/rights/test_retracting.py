@@ -86,6 +86,29 @@ async def test_taking_back_what_holds_nothing_lifts_nothing(counter: Counter) ->
     assert await counter.states(92) == ["on_hold"]
 
 
+async def test_a_guardian_ends_no_pause_of_what_the_person_agreed_to_itself_and_the_person_does(
+    counter: Counter,
+) -> None:
+    person, parent = await counter.person(99), {"guardian": {"relation": "parent", "verified": "document"}}
+    here, hotel, answering = counter.deal.dataset, counter.shared.hotel, counter.rights.answering
+    shown = {"method": "document", "staff": "1", "evidence_sha256": "a" * 64}
+    await counter.bank.consent(here, hotel, "C00099", age_band="unknown", **parent)
+    for own in (False, True):
+        if own:
+            await counter.bank.consent(here, hotel, "C00099", age_band="14_to_17", purpose="service_delivery")
+        request = await counter.asked(99, "restriction", behalf="guardian")
+        await answering.identify(await counter.subject(), request, shown)
+        await answering.grant(await counter.subject(), request, {"text": "已办理。"})
+        if own:
+            with pytest.raises(Conflicting, match="not_a_childs"):
+                await counter.rights.retract(person, request, visit=VISIT, behalf="guardian")
+            assert await counter.states(99) == ["on_hold", "on_hold"]
+            await counter.rights.retract(person, request, visit=VISIT)
+        else:
+            await counter.rights.retract(person, request, visit=VISIT, behalf="guardian")
+        assert set(await counter.states(99)) == {"given"}
+
+
 async def test_what_ended_while_it_was_on_hold_does_not_stand_again(counter: Counter) -> None:
     soon = instant(datetime.fromtimestamp(counter.bank.now + 60, UTC))
     await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00090", expires_at=soon)

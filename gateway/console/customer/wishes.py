@@ -30,7 +30,7 @@ class Requests(Protocol):
     async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
         """A person's at one owner: `id`, `kind`, `state`, `behalf`, `received_at`, `due_at`, and `answer` if any."""
 
-    async def retract(self, person: Any, request_id: str, *, visit: str) -> None:
+    async def retract(self, person: Any, request_id: str, *, visit: str, behalf: str) -> None:
         """The person asks no more; `NotFound` for another's, `Conflicting` for what is over."""
 
     async def export(self, person: Any, request_id: str, *, visit: str) -> bytes:
@@ -65,7 +65,7 @@ class Wishes:
             wish.text,
             visit=visit.named_to(person.owner),
             language=visit.language,
-            behalf=_GUARDIAN if person.role is Role.GUARDIAN else "self",
+            behalf=_behalf(person),
         )
 
     async def of(self, visit: Visit, names: Names) -> tuple[views.Asked, ...]:
@@ -90,7 +90,9 @@ class Wishes:
         requests, person, made = await self._own(visit, request_id)
         if made["behalf"] == _NEXT_OF_KIN:
             raise NotFound
-        await requests.retract(person, request_id, visit=visit.named_to(person.owner))
+        visitor = next(one for one in visit.persons if one.owner == person.owner)
+        named = visit.named_to(person.owner)
+        await requests.retract(person, request_id, visit=named, behalf=_behalf(visitor))
 
     async def _own(self, visit: Visit, request_id: str) -> tuple[Requests, Person, dict[str, Any]]:
         """One of the visit's requests and whose it is, where it is known who asks; else `NotFound`."""
@@ -124,6 +126,10 @@ async def single_persons(reading: Reading, visit: Visit) -> list[Holder]:
         if all(one.pseudonym in subjects and one.role is first.role for one in others):
             alone.append(first)
     return alone
+
+
+def _behalf(visitor: Holder) -> str:
+    return _GUARDIAN if visitor.role is Role.GUARDIAN else "self"
 
 
 def _asked(told: dict[str, Any], company: str, *, is_alone: bool) -> views.Asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
@@ -91,6 +92,15 @@ async def test_what_a_relative_asks_about_somebody_who_died_is_not_taken_back_fr
     await gateway.counter.retract(visit, mine)
     asked = {one.id: one.can_be_retracted for one in (await gateway.counter.record(visit, "en")).asked}
     assert asked == {theirs: False, mine: False}
+
+
+@pytest.mark.parametrize(("role", "behalf"), [(Role.OWN, "self"), (Role.GUARDIAN, "guardian")])
+async def test_who_takes_a_request_back_is_told_with_it(world: World, role: Role, behalf: str) -> None:
+    requests, person = AsyncMock(), Holder(world.bank.id, "0" * 64, role)
+    requests.of_person.return_value = [{"id": "r", "behalf": "guardian"}]
+    visit = Visit("visit", Kind.SELF_SERVICE, (person,), None, Channel.SMS, "en", b"term", 1, code_key=b"")
+    await Wishes(world.gateway.database, requests, []).retract(visit, "r")
+    requests.retract.assert_awaited_once_with(Person(person.owner, person.pseudonym), "r", visit="visit", behalf=behalf)
 
 
 async def test_where_nothing_can_be_asked_for_there_is_nothing_to_see_or_take_along(world: World) -> None:
