@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
@@ -19,7 +18,6 @@ from gateway.console.customer.suggesting import _titles
 from gateway.console.customer.told import told_of
 from gateway.console.customer.views import Wish
 from gateway.console.customer.wishes import Wishes, single_persons
-from gateway.database import Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.rights.request import Person
 from tests.consents.asking.test_asking import child, contacts
@@ -100,7 +98,8 @@ async def test_who_takes_a_request_back_is_told_with_it(world: World, role: Role
     requests.of_person.return_value = [{"id": "r", "behalf": "guardian"}]
     visit = Visit("visit", Kind.SELF_SERVICE, (person,), None, Channel.SMS, "en", b"term", 1, code_key=b"")
     await Wishes(world.gateway.database, requests, []).retract(visit, "r")
-    requests.retract.assert_awaited_once_with(Person(person.owner, person.pseudonym), "r", visit="visit", behalf=behalf)
+    named, taken = visit.named_to(person.owner), requests.retract
+    taken.assert_awaited_once_with(Person(person.owner, person.pseudonym), "r", visit=named, behalf=behalf)
 
 
 async def test_where_nothing_can_be_asked_for_there_is_nothing_to_see_or_take_along(world: World) -> None:
@@ -113,23 +112,13 @@ async def test_where_nothing_can_be_asked_for_there_is_nothing_to_see_or_take_al
         await wishes.export(visit, "0" * 32)
 
 
-class Granted:
-    """One request of everybody, granted; its file holds what the owner is told of the visit."""
-
-    async def open(self, person: Any, kind: str, text: str, *, visit: str, language: str, behalf: str) -> str:
-        return "granted"
-
-    async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
-        return [{"id": "granted", "behalf": "self"}]
-
-    async def export(self, person: Any, request_id: str, *, visit: str) -> bytes:
-        return visit.encode()
-
-
 async def test_the_owner_of_an_export_is_told_its_own_name_of_the_visit(world: World) -> None:
     phone, _ = await world.asked()
-    visit, wishes = await _found(world, phone), Wishes(world.gateway.database, Granted(), ["copy"])
-    assert await wishes.export(visit, "granted") == visit.named_to(world.bank.id).encode() != visit.id.encode()
+    visit, requests = await _found(world, phone), AsyncMock()
+    requests.of_person.return_value = [{"id": "r", "behalf": "self"}]
+    await Wishes(world.gateway.database, requests, []).export(visit, "r")
+    [told] = requests.export.await_args_list
+    assert told.kwargs["visit"] == visit.named_to(world.bank.id) != visit.id
 
 
 @pytest.mark.parametrize(
