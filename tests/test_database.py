@@ -152,6 +152,7 @@ class Silent:
 
     def __init__(self) -> None:
         self.closed = False
+        self.committing = asyncio.Event()
 
     def is_closed(self) -> bool:
         return self.closed
@@ -159,7 +160,18 @@ class Silent:
     def terminate(self) -> None:
         self.closed = True
 
+    def transaction(self) -> Self:
+        return self
+
+    async def start(self) -> None:
+        """It answered then."""
+
     async def rollback(self) -> None:
+        raise TimeoutError
+
+    async def commit(self) -> None:
+        self.committing.set()
+        await asyncio.sleep(0.05)
         raise TimeoutError
 
     async def acquire(self, timeout: float) -> Self:
@@ -183,6 +195,22 @@ async def test_a_cancellation_is_none_but_itself_though_the_server_does_not_answ
     holding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await holding
+
+
+async def test_a_connection_whose_commit_nobody_answers_is_closed_though_its_caller_is_gone() -> None:
+    silent: Any = Silent()
+    database = PostgreSQLDatabase(silent, "")
+
+    async def write() -> None:
+        async with database.transaction():
+            pass
+
+    writing = asyncio.create_task(write())
+    await silent.committing.wait()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert silent.closed
 
 
 async def test_a_connection_that_cannot_roll_back_is_closed_for_a_transaction_may_be_open_in_it() -> None:

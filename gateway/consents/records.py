@@ -162,8 +162,8 @@ class Records:
                 elif caught_up.state in ends:
                     await self.follow_used_up(change, caught_up)
 
-    async def withdraw_used_up(self, change: Change, record: Record, *, actor: Mapping[str, str]) -> None:
-        """Withdraw the item of what was used up, as by what stands: recipients still hold what they got by it."""
+    async def withdraw_what_is_over(self, change: Change, record: Record, *, actor: Mapping[str, str]) -> None:
+        """Withdraw the item of what was used up or ran out, as by what stands: recipients may hold it still."""
         await self._keep_withdrawal(change, record)
         await self._withdraw_beside(change, record, await self._dataset(change.tx, record.dataset_no), actor)
 

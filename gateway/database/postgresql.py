@@ -74,9 +74,9 @@ class _Session:
 
 
 async def _commit(connection: Any, transaction: Any) -> None:
-    """Wait for the answer even when the caller is cancelled: the connection is not free before."""
+    """Where nothing is answered, the connection is closed: whoever has it next would find what is open in it."""
     try:
-        await finished(transaction.commit())
+        await transaction.commit()
     except _LOST as error:
         connection.terminate()
         raise CommitUnknown("The connection was lost around COMMIT.") from error
@@ -156,7 +156,7 @@ class PostgreSQLDatabase:
             except BaseException:
                 await _roll_back(connection, transaction)
                 raise
-            await _commit(connection, transaction)
+            await finished(_commit(connection, transaction))
 
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[Any]:

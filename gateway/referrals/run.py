@@ -32,7 +32,6 @@ from gateway.referrals.writing import move
 
 _PAGE: Final = 500
 _MOST: Final = bindparam("most", type_=BigInteger)
-_STAYED: Final = bindparam("stayed", type_=BigInteger)
 _ENDING: Final = {State.WITHDRAWN: Event.WITHDRAW, State.EXPIRED: Event.EXPIRE}
 
 
@@ -52,7 +51,6 @@ def _standing_consents() -> Select[tuple[str]]:
         .where(referral.c.state == State.CONSENT_PENDING.value)
         .order_by(consent.c.recorded_at, referral.c.submitted_at, referral.c.id)
         .limit(_MOST)
-        .offset(_STAYED)
     )
 
 
@@ -62,7 +60,6 @@ _REGISTERED = Query(
     .where(referral.c.state == State.READY.value)
     .order_by(referral.c.recipient_id, referral.c.sequence)
     .limit(_MOST)
-    .offset(_STAYED)
 )
 _OPEN = Query(
     as_it_stands()
@@ -133,12 +130,18 @@ class ReferralRun:
             return await self._all(OUTLIVING, self._unconsented.forget, each)
 
     async def _all(self, query: Query, work: Callable[[str], Awaitable[bool]], each: Apart) -> int:
-        """How many of those that are found the work was done for. The others stay, and are passed over."""
-        done = stayed = 0
-        while rows := await self._database.all(query, now=seconds(self._clock()), most=_PAGE, stayed=stayed):
-            moved = sum([await each(work(row["id"])) for row in rows])
-            done, stayed = done + moved, stayed + len(rows) - moved
-        return done
+        """How many of those that are found the work was done for, in their order; each is tried once."""
+        done, stayed = 0, set[str]()
+        while True:
+            rows = await self._database.all(query, **at(self._clock()), most=_PAGE + len(stayed))
+            fresh = dict.fromkeys(row["id"] for row in rows if row["id"] not in stayed)
+            if not fresh:
+                return done
+            for one in fresh:
+                if await each(work(one)):
+                    done += 1
+                else:
+                    stayed.add(one)
 
     async def _register(self, ran: Ran, referral_id: str) -> bool:
         seen = await existing(self._database, referral_id, self._clock())

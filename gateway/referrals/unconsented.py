@@ -11,14 +11,15 @@ from typing import Final
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, delete, exists, or_, select, update
 from sqlalchemy import Text as SQLText
 
-from gateway.clock import MILLISECONDS, Clock, seconds
+from gateway.clock import MILLISECONDS, Clock
 from gateway.consents.notice_text import DISCLOSURE
 from gateway.consents.states import State as ConsentState
 from gateway.consents.tables import consent, consent_record, live
 from gateway.database import Database, Query
 from gateway.ledger import Change, Ledger
 from gateway.referrals.entries import GATEWAY, enter_both
-from gateway.referrals.referral import Referral, ended_since, existing, of_the_person
+from gateway.referrals.holding import held_for
+from gateway.referrals.referral import Referral, at, ended_since, existing, of_the_person
 from gateway.referrals.states import Event, State, follow
 from gateway.referrals.tables import referral, referral_term
 from gateway.referrals.writing import move
@@ -28,7 +29,7 @@ WAITING_S: Final = 30 * 24 * 3600
 NO_CONSENT: Final = "no_consent"
 """Why it was cancelled. The entry and the referrer's view say no more than that."""
 _NOW = bindparam("now", type_=BigInteger)
-_PAGE = {"most": bindparam("most", type_=BigInteger), "stayed": bindparam("stayed", type_=BigInteger)}
+_MOST = bindparam("most", type_=BigInteger)
 
 
 def _is_answered_no() -> ColumnElement[bool]:
@@ -52,10 +53,11 @@ def _is_answered_no() -> ColumnElement[bool]:
 def _in_vain() -> Select[tuple[str]]:
     is_over = or_(ended_since(), referral.c.preview == "")  # an erasure leaves no words, and needs no consent to end
     waited = referral.c.submitted_at <= (_NOW - WAITING_S) * MILLISECONDS
+    ends_free = and_(held_for().is_(None), or_(waited, _is_answered_no()))  # a case stops the clock, and no withdrawal
     return select(referral.c.id).where(
         or_(
             and_(referral.c.state == State.DRAFT.value, is_over),
-            and_(referral.c.state == State.CONSENT_PENDING.value, or_(is_over, waited, _is_answered_no())),
+            and_(referral.c.state == State.CONSENT_PENDING.value, or_(is_over, ends_free)),
         )
     )
 
@@ -66,7 +68,7 @@ def _outliving() -> Select[tuple[str]]:
 
 
 def _page(of: Select[tuple[str]]) -> Query:
-    return Query(of.order_by(referral.c.id).limit(_PAGE["most"]).offset(_PAGE["stayed"]))
+    return Query(of.order_by(referral.c.id).limit(_MOST))
 
 
 def _this(of: Select[tuple[str]]) -> Query:
@@ -117,4 +119,4 @@ class Unconsented:
 
 
 async def _is(such: Query, change: Change, referral_id: str) -> bool:
-    return await change.tx.one(such, id=referral_id, now=seconds(change.now_ms)) is not None
+    return await change.tx.one(such, id=referral_id, **at(change.now_ms)) is not None

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, exists, select
 from gateway.agreements.fields import matching, members
 from gateway.catalog.tables import dataset, legal_hold, record, record_term, upload
 from gateway.clock import seconds
-from gateway.consents.past import ANY, keep_withdrawal
+from gateway.consents.past import ANY, keep_withdrawal, keep_withdrawal_at
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_at
@@ -199,7 +199,7 @@ class Granting:
         for those alone that are for one of these purposes.
 
         What it revokes was the person's wish: a consent given before does not stand again, whoever brings it later, as
-        whichever of its subjects.
+        whichever of its subjects. Paper that only waits stands in nobody's way: it is itself that does not come again.
         """
         records = records or self.records
         now_s, subjects = seconds(change.now_ms), await subjects_at(change.tx, *of.person)
@@ -208,8 +208,9 @@ class Granting:
         taken = [one for one in of_purpose if one.effective(now_s) in states]
         for one in taken:
             if event is Event.REVOKE:
+                at_s = now_s if one.given_at is None or one.state is not State.IMPORTED else one.given_at
                 for subject in subjects:
-                    await keep_withdrawal(change, one.dataset_no, subject, one.recipient, one.purpose)
+                    await keep_withdrawal_at(change, one.dataset_no, subject, one.recipient, one.purpose, at_s)
             await records.act(change, one.id, event, actor=actor, details={"request": of.id})
         return len(taken)
 

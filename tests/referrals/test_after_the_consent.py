@@ -71,8 +71,8 @@ async def deleted(bank: Referring, of: Worked) -> None:
 
 
 async def objected(bank: Referring, of: Worked) -> None:
-    """The person objects, and is upheld."""
-    await granted(bank, of.number, "objection", upheld=True)
+    """The person objects to any processing, and is upheld."""
+    await granted(bank, of.number, "objection", profile="eu", upheld=True)
 
 
 @pytest.mark.parametrize("ended", [used_up, run_out])
@@ -94,11 +94,12 @@ async def test_nothing_is_worked_on_after_the_person_decided_against_it(
 
 
 @pytest.mark.parametrize("ended", [used_up, run_out])
-async def test_an_objection_that_is_not_upheld_ends_nothing(
-    bank: Referring, ended: Callable[[Referring], Awaitable[Worked]]
+@pytest.mark.parametrize(("profile", "upheld"), [("eu", False), ("cn", True)])
+async def test_an_objection_that_is_not_upheld_or_is_to_decisions_by_machines_ends_no_referral(
+    bank: Referring, ended: Callable[[Referring], Awaitable[Worked]], profile: str, upheld: bool
 ) -> None:
     worked = await ended(bank)
-    await granted(bank, worked.number, "objection", upheld=False)
+    await granted(bank, worked.number, "objection", profile=profile, upheld=upheld)
     assert await state(bank.hotel, worked.referral) == "contacted"
 
 

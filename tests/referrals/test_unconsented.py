@@ -257,6 +257,18 @@ async def test_nobody_is_waited_for_longer_than_thirty_days(shared: Shared, bank
     assert await is_cancelled(bank, referral)
 
 
+async def test_a_case_stops_the_wait_and_no_withdrawal(shared: Shared, bank: Referring) -> None:
+    (_, kept), (number, given_up) = await waiting(bank), await waiting(bank)
+    for referral in (kept, given_up):
+        await bank.dispute(bank.referrer, referral)
+    shared.clock.pass_seconds(2 * WAITING_S)
+    await bank.withdraw(number)
+    await run(shared)
+    assert await words(shared, kept)
+    assert done(await see(bank.referrer, kept))["state"] == "consent_pending"
+    assert await is_cancelled(bank, given_up)
+
+
 async def test_what_waits_and_what_nobody_withdrew_is_left_alone(shared: Shared, bank: Referring) -> None:
     unconsented, (_, referral) = shared.gateway.referrals.running._unconsented, await waiting(bank)
     before = await entries_of(shared, bank.referrer.id, referral)

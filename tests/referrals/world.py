@@ -142,11 +142,11 @@ async def decided(shared: Shared, cases: Sequence[str]) -> None:
         await shared.alliance.by_two("decide_case", **arguments)
 
 
-async def granted(of: Referring, number: int, kind: str, **given: Any) -> None:
-    """A person asks the referrer for what it has a right to, which is granted."""
+async def granted(of: Referring, number: int, kind: str, *, profile: str = "cn", **given: Any) -> None:
+    """A person asks the referrer for what it has a right to, by the law of a profile, which is granted."""
     gateway, token = of.shared.gateway, await of.referrer.token()
     person = Person(of.referrer.id, (await gateway.keyring.unlock(of.referrer.id)).pseudonym(f"C{number:05}"))
-    request = await gateway.rights.open(person, kind, "请处理。", visit="a" * 32)
+    request = await gateway.rights.open(person, kind, "请处理。", visit="a" * 32, profile=profile)
     await of.referrer.get("/v1/rights", token)  # for a fresh nonce
     subject = await of.shared.subject(of.referrer, token)
     await gateway.rights.answering.grant(subject, request, {"text": "已办理。", **given})

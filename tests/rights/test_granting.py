@@ -144,6 +144,7 @@ async def test_paper_that_waits_for_its_sample_is_not_given_after_a_restriction(
     await desk.accept(batch)
     assert "Person 53" not in await counter.names()
     assert await counter.states(53) == ["revoked"]
+    assert await counter.stated(53, ago=0) == "recorded", "the person decided against that paper alone"
 
 
 async def test_a_consent_of_before_is_not_recorded_again_after_a_deletion_or_an_objection(counter: Counter) -> None:

@@ -21,7 +21,7 @@ from gateway.consents.past import ANY, keep_withdrawal
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_of
-from gateway.consents.states import STEPS, Event, State
+from gateway.consents.states import STANDING, STEPS, Event, State
 from gateway.database import Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.ledger import Change, Draft
@@ -101,15 +101,16 @@ class Deciding:
     ) -> dict[str, State]:
         """Withdraw these items, or everything; `NotFound` for an item that the visit is not about.
 
-        Everything is also what waits on paper, what was used up but is still held by its recipient, what was given as
-        another subject that the person is, and, on a person's own visit, what was given before and is brought later.
+        Everything is also what waits on paper, what was used up or ran out (its recipient may hold it still), what was
+        given as another subject that the person is, and, on a person's own visit, what was given before and is brought
+        later.
         """
         about = await self.of(change.tx, visit)
         if only is None:
             if visit.kind is Kind.SELF_SERVICE:
                 about = await self._as_others(change.tx, visit) | about
                 await self._withdraw_ahead(change, visit, told)
-            await self._withdraw_used_up(change, about, told)
+            await self._withdraw_what_is_over(change, about, told)
             now_s = seconds(change.now_ms)
             only = {one.id for one, _ in about.values() if Event.WITHDRAW in STEPS.get(one.effective(now_s), {})}
         outcome: dict[str, State] = {}
@@ -135,18 +136,31 @@ class Deciding:
                         found[one.id] = (one, holder)
         return found
 
-    async def _withdraw_used_up(
+    async def _withdraw_what_is_over(
         self, change: Change, about: Mapping[str, tuple[Record, Holder]], told: Mapping[str, Any]
     ) -> None:
-        """Each item once: that reaches every record of it."""
+        """Each item once: that reaches every record of it. A guardian reaches none that the person gave itself."""
         now_s = seconds(change.now_ms)
         items = {
             (one.dataset_no, one.pseudonym, one.key): (one, holder)
             for one, holder in about.values()
-            if one.effective(now_s) is State.CONSUMED
+            if one.effective(now_s) in (State.CONSUMED, State.EXPIRED)
         }
         for one, holder in items.values():
-            await self._records.withdraw_used_up(change, one, actor=_actor(holder, told))
+            if holder.role is Role.GUARDIAN and await self._is_the_persons_own(change.tx, one):
+                await self._records.follow_used_up(change, await self._records.catch_up(change, one))
+            else:
+                await self._records.withdraw_what_is_over(change, one, actor=_actor(holder, told))
+
+    async def _is_the_persons_own(self, reading: Reading, record: Record) -> bool:
+        """Whether a consent to the record's item stands that the person gave itself, as any of its subjects."""
+        beside = [
+            one
+            for subject in await subjects_of(reading, record.dataset_no, record.pseudonym)
+            for one in await self._records.of_person(reading, record.owner, subject)
+            if (one.dataset_no, one.key) == (record.dataset_no, record.key)
+        ]
+        return any(one.state in STANDING and not one.is_a_childs for one in beside)
 
     async def _withdraw_ahead(self, change: Change, visit: Visit, told: Mapping[str, Any]) -> None:
         """What the visitors gave before and nobody has brought yet does not stand either."""

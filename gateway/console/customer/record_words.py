@@ -135,8 +135,8 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "删除范围包括您的手机号或邮箱，此后您无法再为该企业打开本页。",
     ),
     "ask_deletion_before": (
-        "So download your records first, and keep the number of the request: ask the company by it how far it is.",
-        "请先下载全部记录，并保留请求编号：该企业将凭此编号向您告知答复内容以及各接收方的删除进展。",
+        "So download your records first, and keep the request’s number: by it, ask what came of it and how far it is.",
+        "请先下载全部记录，并保留请求编号：您可凭此编号向该企业查询答复内容及各接收方的删除进展。",
     ),
     "ask_elsewhere": (
         "This link was sent for one question. For requests, enter your number on the first page.",
@@ -176,8 +176,8 @@ RECORD_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "asked_end": ("End this pause", "结束限制处理"),
     "asked_named": ("{what}: {kind}, {company}, asked {when}", "{what}：{kind}，{company}，{when}提交"),
     "asked_holds": (
-        "Your consents are paused for this. Once you press here, what you agreed to before counts again.",
-        "您的同意因此暂停。点击后，您此前作出的同意将恢复生效。",
+        "Your consents are paused for this. Once you press here, they count again, unless another request pauses them.",
+        "您的同意因此暂停。点击后，您此前作出的同意将恢复生效；如另有请求仍在限制，则继续暂停。",
     ),
     "complain": ("Complain", "投诉"),
     "complain_label": ("What happened?", "请说明情况"),

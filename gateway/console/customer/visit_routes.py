@@ -120,11 +120,13 @@ async def _withdraw_all(guest: Guest) -> Response:
 
 
 async def _at_every_company(guest: Guest, act: Callable[[Visit], Awaitable[None]], done: str) -> Response:
-    """To the overview; where one company cannot be served, the page says that not everything could be done."""
+    """To the overview; where one company of several cannot be served, the page says that not everything was done."""
     visit = await guest.visit()
     try:
         await act(visit)
     except GatewayError as error:
+        if len(visit.owners) == 1:
+            raise
         return refusal(guest, error, "refused_partly", visit)
     return onward("overview", done)
 

@@ -275,12 +275,13 @@ async def test_a_child_is_asked_through_its_guardian_who_decides_with_a_code_of_
     assert (kept.guardian.relation, kept.guardian.verified) == ("parent", "link_and_code")
 
 
-async def child(world: World, guardian: str, subject: str = "") -> Any:
+async def child(world: World, guardian: str, subject: str = "", **about: Any) -> Any:
+    """A child's guardian is asked for its phone number; `about`: more of the item."""
     said = {
         "subject": subject or f"K{guardian[-5:]}",
         "notice_sha256": world.notice,
         "language": "zh-CN",
-        "items": [world.item()],
+        "items": [world.item(**about)],
         "age_band": "under_14",
         "turns_14_at": "2030-01-01T00:00:00Z",
         "guardian": {"relation": "parent", "channel": "sms", "address": guardian},

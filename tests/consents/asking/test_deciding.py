@@ -178,6 +178,45 @@ async def test_a_guardian_who_withdraws_everything_withdraws_nothing_that_the_pe
     assert len(await withdrawn_ahead(world)) == before
 
 
+async def own_too(world: World, guardian: str) -> str:
+    """The child, older now, has consented itself to what its guardian consented to; its consent."""
+    item = {"recipient": world.hotel.id, "purpose": "customer_referral", "fields": ["phone"], "age_band": "14_to_17"}
+    said = item | {"subject": f"K{guardian[-5:]}", "evidence_sha256": "e" * 64, "notice_sha256": world.notice}
+    said["given_at"] = instant(datetime.fromtimestamp(world.bank.now, UTC))
+    answer = await world.bank.post(f"/v1/datasets/{world.dataset}/consents", await world.bank.token(), said)
+    [made] = answer.json()["consents"]
+    assert made["result"] == "recorded", made
+    return str(made["id"])
+
+
+async def test_a_guardian_who_withdraws_what_was_used_up_withdraws_nothing_that_the_person_gave_itself_since(
+    world: World,
+) -> None:
+    guardian = world.phone()
+    [through_guardian] = (await child(world, guardian, max_uses=1)).json()["records"]
+    await world.give(guardian)
+    await use_up(world, through_guardian)
+    world.clock.pass_seconds(60)
+    own = await own_too(world, guardian)
+    world.clock.pass_seconds(60)
+    await world.found(guardian)
+    assert await world.asking.withdraw_all(await world.confirmed(guardian)) == {}
+    shown = await world.bank.get(f"/v1/consents/{own}", await world.bank.token())
+    assert shown.json()["state"] == "given"
+    assert await followed(world, through_guardian) == [through_guardian]
+
+
+async def test_what_ran_out_and_a_guardian_withdrew_is_not_brought_later(world: World) -> None:
+    guardian = world.phone()
+    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
+    await child(world, guardian, expires_after_days=1)
+    await world.give(guardian)
+    world.clock.pass_seconds(2 * DAY_S)
+    await world.found(guardian)
+    assert await world.asking.withdraw_all(await world.confirmed(guardian)) == {}
+    assert await brought(world, f"K{guardian[-5:]}", given_at) == "outdated"
+
+
 async def test_a_request_is_put_off_once_each_of_its_items_is(world: World) -> None:
     phone, made = await world.asked(world.item(), world.contact("sms"))
     visit = await world.visit(phone)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.consents.asking import Kind, Visit
+from gateway.consents.contacts import Holder, Role
 from gateway.console import customer
 from gateway.console.customer import visit_routes
 from gateway.console.customer.pdf import _sections
@@ -281,7 +282,14 @@ async def test_withdrawing_one_or_all_takes_no_more_steps_than_giving() -> None:
 
 
 class OneIsDeaf(FakeDesk):
-    """At one company nothing can be entered now."""
+    """Somebody is known to two companies, and at one of them nothing can be entered now."""
+
+    companies = 2
+
+    async def visit(self, ticket: str) -> Visit | None:
+        found = await super().visit(ticket)
+        others = [Holder(f"company {number}", "pseudonym", Role.OWN) for number in range(1, self.companies)]
+        return found and replace(found, persons=(*found.persons, *others))
 
     async def withdraw_all(self, visit: Visit) -> None:
         self._end("old-1")
@@ -304,6 +312,17 @@ async def test_where_not_everything_could_be_done_the_page_says_so_and_leads_to_
         assert (page.status_code, say("en", "refused_partly") in page.text) == (503, True)
         assert 'href="/my/overview"' in page.text
         assert left in (await someone.get("/my/overview")).text
+
+
+@pytest.mark.parametrize("path", ["/my/withdraw-all", "/my/refuse-all"])
+async def test_where_the_only_company_cannot_be_served_nothing_is_said_to_be_done(path: str) -> None:
+    desk = OneIsDeaf()
+    desk.companies = 1
+    async with visiting(desk) as someone:
+        await someone.come()
+        page = await someone.press(path)
+        assert (page.status_code, say("en", "refused_unavailable") in page.text) == (503, True)
+        assert say("en", "refused_partly") not in page.text
 
 
 async def test_withdrawn_is_shown_with_everybody_who_has_to_stop_and_who_is_late(someone: Visitor) -> None:

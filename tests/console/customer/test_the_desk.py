@@ -248,7 +248,7 @@ async def test_a_person_ends_a_restriction_on_its_page_and_reads_follow_again(wo
         assert "Paused at your request or for a case" in (await visitor.get("/my/overview")).text
         page = (await visitor.get("/my/rights")).text
         assert "End this pause" in page
-        assert "what you agreed to before counts again" in page
+        assert "they count again, unless another request pauses them" in page
         page = (await visitor.press("/my/retract", request=request)).text
         assert '<span class="tag">taken back</span>' in page
         assert '/my/retract"' not in page
