@@ -208,9 +208,10 @@ async def test_a_guardian_who_withdraws_what_was_used_up_withdraws_nothing_that_
 
 async def test_what_ran_out_and_a_guardian_withdrew_is_not_brought_later(world: World) -> None:
     guardian = world.phone()
-    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
     await child(world, guardian, expires_after_days=1)
     await world.give(guardian)
+    world.clock.pass_seconds(60)
+    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
     world.clock.pass_seconds(2 * DAY_S)
     await world.found(guardian)
     assert await world.asking.withdraw_all(await world.confirmed(guardian)) == {}
