@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from tests.access.served import PLACES, Served
+from tests.services import node
+from tests.services.or_skip import or_skip
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NODE = EXAMPLES / "oauth4webapi"
@@ -69,23 +71,8 @@ def test_the_script_says_how_it_is_used_and_what_went_wrong(served: Served, tmp_
     assert run([sys.executable, script, str(served.alliance_file), "stranger"], tmp_path).returncode == 1
 
 
-def installed(example: Path, copy: Path) -> Path:
-    """A Node.js example with its dependencies installed, in a copy."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip(f"Node.js is absent: {example.name} is not run.")
-    if int(run([node, "--version"], EXAMPLES).stdout.lstrip("v").split(".")[0]) < 20:
-        pytest.skip(f"Node.js 20 or newer is absent: {example.name} is not run.")
-    shutil.copytree(example, copy, ignore=shutil.ignore_patterns("node_modules"))
-    said = run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], copy)
-    wanted = json.loads((example / "package.json").read_text())["dependencies"]
-    if any(not (copy / "node_modules" / name).is_dir() for name in wanted):
-        pytest.skip(f"{example.name} could not be installed: {said.stderr.strip()[-300:]}")
-    return copy
-
-
-def test_a_script_with_oauth4webapi_reads_a_page(served: Served, tmp_path: Path) -> None:
-    folder = installed(NODE, tmp_path / "example")
+def test_a_script_with_oauth4webapi_reads_a_page(served: Served) -> None:
+    folder = or_skip(node.installed, NODE)
     check(pages(run(["node", "read_a_page.mjs", str(served.alliance_file), "hotel"], folder)))
 
 
@@ -94,10 +81,8 @@ def test_a_script_with_http_message_signatures_signs_and_checks_the_answers(serv
     check(pages(run([sys.executable, str(script), str(served.alliance_file), "hotel"], tmp_path)))
 
 
-def test_a_script_with_npms_http_message_signatures_signs_and_checks_the_answers(
-    served: Served, tmp_path: Path
-) -> None:
-    folder = installed(NODE_SIGNED, tmp_path / "example")
+def test_a_script_with_npms_http_message_signatures_signs_and_checks_the_answers(served: Served) -> None:
+    folder = or_skip(node.installed, NODE_SIGNED)
     check(pages(run(["node", "read_signed.mjs", str(served.alliance_file), "hotel"], folder)))
 
 

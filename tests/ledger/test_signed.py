@@ -523,7 +523,7 @@ async def test_go_reference_verifies_checkpoint_inclusion_and_consistency(
 ) -> None:
     go = shutil.which("go")
     if go is None:
-        pytest.skip("go is not installed: the reference verifier cannot run")
+        pytest.skip("Go is not installed (Debian: apt-get install golang-go): the reference verifier is not run.")
     ledger, _ = await filled(sqlite_database, 200)
     integrator = new_integrator(sqlite_database, tmp_path / "heads")
     old = await integrator.integrate(OWNER)
@@ -550,7 +550,7 @@ async def test_go_reference_verifies_checkpoint_inclusion_and_consistency(
     )
     _, complaint = await built.communicate()
     if built.returncode and b"proxy" in complaint:
-        pytest.skip("the Go module proxy cannot be reached: the reference verifier cannot be built")
+        pytest.skip("The Go module proxy cannot be reached: the reference verifier is not built.")
     assert built.returncode == 0, complaint.decode()
     pipe = asyncio.subprocess.PIPE
     ran = await asyncio.create_subprocess_exec(program, stdin=pipe, stdout=pipe, stderr=pipe)

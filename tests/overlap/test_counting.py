@@ -11,7 +11,6 @@ import pytest
 
 from gateway.overlap import counting as counting_module
 from gateway.overlap.counting import Counting, KeyedJoin, PrivateSets, WorkerFailed, counting
-from tests.services import ComponentMissing
 
 _PLAIN = [secrets.token_bytes(32) for _ in range(300)]
 
@@ -21,7 +20,7 @@ def means(request: pytest.FixtureRequest) -> Counting:
     if request.param == "keyed_join":
         return KeyedJoin()
     if find_spec("private_set_intersection") is None:
-        pytest.skip(str(ComponentMissing("openmined-psi is not installed (`make psi`)")))
+        pytest.skip("openmined-psi is not installed (`make psi`).")
     return PrivateSets()
 
 

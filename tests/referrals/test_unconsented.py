@@ -72,6 +72,13 @@ async def notice_of_contact(bank: Referring) -> str:
     return await bank.referrer.publish(bank.deal.dataset, "being written to", document)
 
 
+async def leave_unanswered(bank: Referring, number: int) -> None:
+    """A person is asked, and lets the question lapse."""
+    await ask(bank, number)
+    bank.shared.clock.pass_seconds(4 * DAY_S)
+    await bank.shared.gateway.asking.inviting.run()
+
+
 async def refuse(bank: Referring, box: Box, address: str) -> None:
     """The person refuses what it was asked last."""
     asking = bank.shared.gateway.asking
@@ -197,18 +204,14 @@ async def test_what_the_person_refuses_waits_no_longer(shared: Shared, bank: Ref
 
 async def test_what_the_person_leaves_unanswered_waits_no_longer(shared: Shared, bank: Referring, box: Box) -> None:
     number, referral = await waiting(bank)
-    await ask(bank, number)
-    shared.clock.pass_seconds(4 * DAY_S)
-    await shared.gateway.asking.inviting.run()
+    await leave_unanswered(bank, number)
     await run(shared)
     assert await is_cancelled(bank, referral)
 
 
 async def test_what_the_person_is_asked_anew_waits_for_that_answer(shared: Shared, bank: Referring, box: Box) -> None:
     number, referral = await waiting(bank)
-    await ask(bank, number)
-    shared.clock.pass_seconds(4 * DAY_S)
-    await shared.gateway.asking.inviting.run()
+    await leave_unanswered(bank, number)
     await ask(bank, number)
     await run(shared)
     assert await state(bank.referrer, referral) == "consent_pending"
@@ -239,9 +242,7 @@ async def test_a_consent_that_stands_registers_it_whatever_question_lapsed(
     number, referral = await waiting(bank)
     await bank.consent(number)
     shared.clock.pass_seconds(1)
-    await ask(bank, number)
-    shared.clock.pass_seconds(4 * DAY_S)
-    await shared.gateway.asking.inviting.run()
+    await leave_unanswered(bank, number)
     await run(shared)
     assert await state(bank.hotel, referral) == "offered"
 
