@@ -22,7 +22,7 @@ from gateway.database import Database, Query
 from gateway.ledger import Ledger
 from gateway.referrals.entries import GATEWAY, enter_both
 from gateway.referrals.offering import Offering
-from gateway.referrals.referral import Referral, as_it_stands, at, existing
+from gateway.referrals.referral import Referral, as_it_stands, at, existing, of_the_person
 from gateway.referrals.registering import register
 from gateway.referrals.states import OPEN, Event, Standing, State, follow
 from gateway.referrals.tables import referral
@@ -38,16 +38,7 @@ _ENDING: Final = {State.WITHDRAWN: Event.WITHDRAW, State.EXPIRED: Event.EXPIRE}
 def _standing_consents() -> Select[tuple[str]]:
     return (
         select(referral.c.id)
-        .join(
-            consent,
-            and_(
-                consent.c.dataset_no == referral.c.dataset_no,
-                consent.c.recipient_id == referral.c.recipient_id,
-                consent.c.purpose == referral.c.purpose,
-                consent.c.pseudonym == referral.c.pseudonym,
-                live(consent, bindparam("now", type_=BigInteger)),
-            ),
-        )
+        .join(consent, and_(of_the_person(consent), live(consent, bindparam("now", type_=BigInteger))))
         .where(referral.c.state == State.CONSENT_PENDING.value)
         .order_by(consent.c.recorded_at, referral.c.submitted_at, referral.c.id)
         .limit(_MOST)
@@ -131,17 +122,14 @@ class ReferralRun:
 
     async def _all(self, query: Query, work: Callable[[str], Awaitable[bool]], each: Apart) -> int:
         """How many of those that are found the work was done for, in their order; each is tried once."""
-        done, stayed = 0, set[str]()
+        done, tried = 0, set[str]()
         while True:
-            rows = await self._database.all(query, **at(self._clock()), most=_PAGE + len(stayed))
-            fresh = dict.fromkeys(row["id"] for row in rows if row["id"] not in stayed)
+            rows = await self._database.all(query, **at(self._clock()), most=_PAGE + len(tried) - done)
+            fresh = [one for one in dict.fromkeys(row["id"] for row in rows) if one not in tried]
             if not fresh:
                 return done
-            for one in fresh:
-                if await each(work(one)):
-                    done += 1
-                else:
-                    stayed.add(one)
+            tried.update(fresh)
+            done += sum([await each(work(one)) for one in fresh])
 
     async def _register(self, ran: Ran, referral_id: str) -> bool:
         seen = await existing(self._database, referral_id, self._clock())

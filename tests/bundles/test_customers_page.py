@@ -87,6 +87,7 @@ async def test_a_guardian_sees_suggestions_and_turns_the_switch_only_while_a_chi
     world: Offering,
 ) -> None:
     shared, bank = world.shared, world.shared.bank
+    shared.clock.pass_seconds(120)  # the consent is as of a minute ago, and a withdrawal since then wins
     counter, visit = shared.gateway.counter, await _visit(world, "C3", Role.GUARDIAN)
     young = {"age_band": "under_14", "turns_14_at": instant(datetime.fromtimestamp(bank.now + 60, UTC))}
     parent = {"guardian": {"relation": "parent", "verified": "document"}}

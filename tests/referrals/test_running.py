@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -61,6 +63,20 @@ async def test_as_many_as_a_page_holds_that_cannot_be_offered_keep_no_later_one_
     assert await state(bank.hotel, other) == "offered"
     await bank.shared.gateway.referrals.running.run()
     assert await state(bank.hotel, stuck) == "offered"
+
+
+async def test_what_is_found_again_though_it_was_done_is_tried_once(
+    bank: Referring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    referral, running = await bank.refer(next(_numbers)), bank.shared.gateway.referrals.running
+    with monkeypatch.context() as patched:
+        match = AsyncMock(return_value=True)
+        patched.setattr(running, "_offering", Mock(match=match))
+        async with asyncio.timeout(30):
+            assert (await running.run()).matched == 1
+        match.assert_awaited_once_with(referral)
+    await running.run()
+    assert await state(bank.hotel, referral) == "offered"
 
 
 async def test_one_that_cannot_be_returned_keeps_no_other_one_waiting(
