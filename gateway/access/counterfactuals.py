@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from gateway.policy import DecisionPoint, PolicyBundle
+from gateway.policy import CIRCUMSTANCES, DecisionPoint, PolicyBundle
 
 OPEN_END: Final = 253_402_300_799
 _WORD: Final = re.compile(r'"([a-z][a-z0-9_]*)"')
@@ -57,6 +57,7 @@ class Counterfactuals:
         return await self._first(case, None, lambda unmet: unmet)
 
     async def _first(self, case: Mapping[str, Any], codes: Sequence[str] | None, decided: Any) -> list[Change]:
+        case = _with_what_is_absent(case)
         found: dict[str, Change] = {}
         decisive: set[Path] = set()
         for path, value in self._candidates(case):
@@ -116,6 +117,12 @@ class Counterfactuals:
             yield "other"
 
 
+def _with_what_is_absent(case: Mapping[str, Any]) -> dict[str, Any]:
+    """The same case with an empty interval for each circumstance that does not stand: that is a fact, too."""
+    nothing = {name: {"from": 0, "until": 0} for name in CIRCUMSTANCES}
+    return {**case, "circumstances": {**nothing, **case["circumstances"]}}
+
+
 def _in_full(lines: Sequence[str]) -> Iterator[str]:
     """The lines with each part of the input by its whole name, whatever the rules call it."""
     parts = {part[1]: part[2] for line in lines if (part := _PART.fullmatch(line))}
@@ -129,7 +136,7 @@ def _additions(case: Mapping[str, Any], path: Path, value: list[Any]) -> Iterato
     if path == ("subject", "grants"):
         made = {"agreement": case["agreement"]["id"], "datasets": [case["resource"]["dataset"]], "purposes": [purpose]}
         yield [*value, made | {"actions": [action["name"]]}]
-    elif path[-1] == "onward":
+    elif path == ("onward_consents",):
         yield [*value, {"purpose": purpose, "from": 0, "until": OPEN_END}]
     elif path == ("agreement", "granted_fields"):
         yield list(dict.fromkeys([*value, *action["fields"]]))
@@ -140,7 +147,7 @@ def _additions(case: Mapping[str, Any], path: Path, value: list[Any]) -> Iterato
 
 def _likely(path: Path) -> tuple[int, int]:
     """Which facts are looked at first: those that people decide on, then the terms, then the request itself."""
-    order = ("holds", "circumstances", "subject", "resource", "agreement", "action", "context")
+    order = ("holds", "circumstances", "onward_consents", "subject", "resource", "agreement", "action", "context")
     return order.index(str(path[0])), len(path)
 
 

@@ -162,8 +162,8 @@ class Governing:
     """The `agreement` object of the policy's input, sliced to the dataset."""
     dataset: Dataset | None
     """None where the agreement's owner has none of that id."""
-    circumstances: Mapping[str, Any]
-    """What stands beside the terms, as the policy's input has it."""
+    beside: Mapping[str, Any]
+    """What stands beside the terms: `circumstances` and `onward_consents` of the policy's input."""
     released: Collection[str]
     """The fields that the owner has released from secrecy under the agreement (clause 8.3)."""
     person: str
@@ -238,7 +238,7 @@ class Governing:
             },
             "context": {"now": now_s, "purpose": request.purpose},
             "agreement": dict(self.terms),
-            "circumstances": self.circumstances,
+            **self.beside,
             "holds": [dict(hold) for hold in self.holds if self.terms["granted_fields"]],
         }
 
@@ -258,7 +258,7 @@ class Circumstances(Protocol):
     """Where what stands beside the terms comes from."""
 
     async def of(self, reading: Reading, *, agreement: str, dataset: str, member: str, person: str) -> dict[str, Any]:
-        """The `circumstances` object of the policy's input."""
+        """The `circumstances` and `onward_consents` of the policy's input."""
 
     async def released(self, reading: Reading, *, agreement: str, dataset: str, owner: str) -> Collection[str]:
         """The fields that are no secret under the agreement any more, because the owner said so."""
@@ -325,7 +325,7 @@ class GoverningFacts:
             last_time=row["last_time"],
             terms=terms.case,
             dataset=dataset,
-            circumstances=await self._circumstances.of(
+            beside=await self._circumstances.of(
                 self._database,
                 agreement=request.agreement,
                 dataset=request.dataset,

@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, select
 
 from gateway.agreements.tables import agreement as agreements
 from gateway.confidentiality.classes import CONFIDENTIAL, ConfidentialClasses
-from gateway.confidentiality.intervals import Interval, interval, none
+from gateway.confidentiality.intervals import Interval, interval, lasting
 from gateway.confidentiality.ndas import Undertaking, standing_ndas, undertaking_of
 from gateway.confidentiality.onward import Grant, grant_statement, onward, standing_grants
 from gateway.confidentiality.releases import released_fields
@@ -84,7 +84,7 @@ _FACTS = Query(
 
 
 class Circumstances:
-    """The `circumstances` of the policy's input. An interval of 0 and 0 says that there is nothing."""
+    """The `circumstances` and `onward_consents` of the policy's input; what does not stand is not there."""
 
     def __init__(self, classes: ConfidentialClasses, *, remembered: int = 4096) -> None:
         self._classes = classes
@@ -95,16 +95,20 @@ class Circumstances:
         """For one member (and one of its persons, or `none`) that asks for a dataset under an agreement."""
         row = await reading.one(_FACTS, agreement=agreement, dataset=dataset, member=member, person=person)
         if row is None:
-            return _nothing()
+            return {"circumstances": {}, "onward_consents": []}
         given = await self._undertakings(reading, row, dataset, member)
-        return {
-            "participation": {"owner": interval(row["owner_in"]), "recipient": interval(row["recipient_in"])},
+        intervals = {
+            "owner_participation": interval(row["owner_in"]),
+            "recipient_participation": interval(row["recipient_in"]),
             "organisation_nda": _longest([one for one in given if one.kind == "organisation"]),
             "person_nda": _longest([one for one in given if one.kind == "person"]),
             "roster": interval(row["listed_at"], row["listed_until"]),
             "assessment": interval(row["assessed_from"], row["assessed_until"]),
             "transfer": interval(row["accepted_at"], row["accepted_until"]),
-            "onward": await self._onward(reading, row, agreement, member),
+        }
+        return {
+            "circumstances": {name: one for name, one in intervals.items() if one is not None},
+            "onward_consents": await self._onward(reading, row, agreement, member),
         }
 
     async def released(self, reading: Reading, *, agreement: str, dataset: str, owner: str) -> frozenset[str]:
@@ -134,7 +138,7 @@ class Circumstances:
         for row in await standing_grants(reading, agreement, member):
             said = await self._proved_grant(reading, row, facts["owner_id"])
             if said is not None and (said.agreement, said.recipient) == (agreement, member):
-                grants += [{"purpose": one, **interval(said.begins, said.ends)} for one in said.purposes]
+                grants += [{"purpose": one, **lasting(said.begins, said.ends)} for one in said.purposes]
         return grants
 
     async def _proved_nda(self, reading: Reading, row: Row) -> Undertaking | None:
@@ -170,18 +174,9 @@ class Circumstances:
         return True
 
 
-def _longest(given: list[Undertaking]) -> Interval:
+def _longest(given: list[Undertaking]) -> Interval | None:
     """Of undertakings that all began before they were filed, the one that lasts longest covers what the others do."""
     if not given:
-        return none()
+        return None
     last = max(given, key=lambda one: one.ends)
-    return interval(last.begins, last.ends)
-
-
-def _nothing() -> dict[str, Any]:
-    names = ("organisation_nda", "person_nda", "roster", "assessment", "transfer")
-    return {
-        "participation": {"owner": none(), "recipient": none()},
-        **{name: none() for name in names},
-        "onward": [],
-    }
+    return lasting(last.begins, last.ends)

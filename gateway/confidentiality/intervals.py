@@ -16,16 +16,14 @@ Interval = dict[str, int]
 """As the policy's input has it: `from` and `until` in epoch seconds."""
 
 
-def none() -> Interval:
-    """The interval of what is not there."""
-    return {"from": 0, "until": 0}
-
-
-def interval(from_ms: int | None, until_ms: int | None = None) -> Interval:
-    """From an instant to another, in milliseconds; without a beginning none, without an end open."""
-    if from_ms is None:
-        return none()
+def lasting(from_ms: int, until_ms: int | None) -> Interval:
+    """From an instant to another, in milliseconds; without an end open."""
     return {"from": seconds(from_ms), "until": OPEN if until_ms is None else seconds(until_ms)}
+
+
+def interval(from_ms: int | None, until_ms: int | None = None) -> Interval | None:
+    """As `lasting`; without a beginning there is none."""
+    return None if from_ms is None else lasting(from_ms, until_ms)
 
 
 def stated(said: dict[str, Any], at: str = "") -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """May they? One policy, two engines, one answer that never fails open."""
 
 from gateway.policy.bundle import PolicyBundle, load_bundle
-from gateway.policy.case import NAME_PATTERN
+from gateway.policy.case import CIRCUMSTANCES, NAME_PATTERN
 from gateway.policy.decisions import DecisionPoint, SelfTestFailed
 from gateway.policy.engine import Engine, EngineUnavailable
 from gateway.policy.model import (
@@ -16,6 +16,7 @@ from gateway.policy.model import (
 )
 
 __all__ = [
+    "CIRCUMSTANCES",
     "NAME_PATTERN",
     "Confidentiality",
     "Decision",

@@ -1,7 +1,8 @@
 """The door to the engines: only a document that matches this schema exactly is ever evaluated.
 
-Every member is there, none is unknown, integers are integers, and strings are names from a safe character
-set: no engine sees a quote, a control character or free text. See docs/decisions/0002-policy-engines.md.
+Every member is there (of the circumstances those that stand), none is unknown, integers are integers, and strings
+are names from a safe character set: no engine sees a quote, a control character or free text. See
+docs/decisions/0002-policy-engines.md.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ NAME_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,127}"
 
 _NAME = re.compile(NAME_PATTERN)
 _MOST_ITEMS: Final = 512
+CIRCUMSTANCES: Final = (
+    "owner_participation",
+    "recipient_participation",
+    "organisation_nda",
+    "person_nda",
+    "roster",
+    "assessment",
+    "transfer",
+)
+"""What may stand beside the terms, each for an interval. One that does not stand is not in the case."""
+
 _SECRETS: Final = ("public", "business_secret", "technical_secret", "customer", "financial")
 _MOST_BYTES: Final = 128 * 1024
 
@@ -103,6 +115,16 @@ def _record(members: Mapping[str, _Check]) -> _Check:
             raise _refuse(path, "exactly the members " + ", ".join(names))
         for name, check_member in members.items():
             check_member(value[name], f"{path}/{name}")
+
+    return check
+
+
+def _any_of(members: Mapping[str, _Check]) -> _Check:
+    def check(value: Any, path: str) -> None:
+        if not isinstance(value, dict) or not value.keys() <= members.keys():
+            raise _refuse(path, "no members but " + ", ".join(members))
+        for name, member in value.items():
+            members[name](member, f"{path}/{name}")
 
     return check
 
@@ -195,17 +217,8 @@ _CASE = _record(
                 "third_parties": _NAMES,
             }
         ),
-        "circumstances": _record(
-            {
-                "participation": _record({"owner": _INTERVAL, "recipient": _INTERVAL}),
-                "organisation_nda": _INTERVAL,
-                "person_nda": _INTERVAL,
-                "roster": _INTERVAL,
-                "assessment": _INTERVAL,
-                "transfer": _INTERVAL,
-                "onward": _list_of(_record({"purpose": _name, "from": _whole, "until": _whole})),
-            }
-        ),
+        "circumstances": _any_of(dict.fromkeys(CIRCUMSTANCES, _INTERVAL)),
+        "onward_consents": _list_of(_record({"purpose": _name, "from": _whole, "until": _whole})),
         "holds": _list_of(_record({"case": _name, "subject": _name, "state": _name, "from": _whole, "until": _whole})),
     }
 )

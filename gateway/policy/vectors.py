@@ -14,7 +14,7 @@ from gateway.ledger import Effect
 
 _NOW: Final = 1_767_225_600
 _ALWAYS: Final = {"from": 0, "until": 253_402_300_799}
-_NEVER: Final = {"from": 0, "until": 0}
+_ABSENT: Final = object()
 _PAST: Final = {"from": 0, "until": _NOW}
 _PLAIN: Final[Mapping[str, Any]] = {
     "subject": {
@@ -71,14 +71,14 @@ _PLAIN: Final[Mapping[str, Any]] = {
         "third_parties": ["member-d"],
     },
     "circumstances": {
-        "participation": {"owner": _ALWAYS, "recipient": _ALWAYS},
+        "owner_participation": _ALWAYS,
+        "recipient_participation": _ALWAYS,
         "organisation_nda": _ALWAYS,
         "person_nda": _ALWAYS,
         "roster": _ALWAYS,
         "assessment": _ALWAYS,
-        "transfer": _NEVER,
-        "onward": [{"purpose": "settlement", **_ALWAYS}],
     },
+    "onward_consents": [{"purpose": "settlement", **_ALWAYS}],
     "holds": [],
 }
 _HOLD: Final = {"case": "case-1", "subject": "dataset-1", "state": "active", **_ALWAYS}
@@ -112,15 +112,15 @@ _EDITS: Final[tuple[tuple[str, str, Any, Effect], ...]] = (
     ("papers that have run out", "subject.qualified_until", _NOW, Effect.DENY),
     ("an owner's papers that have run out", "resource.owner_qualified_until", _NOW, Effect.DENY),
     ("no frequency agreed", "agreement.frequency", {"reads": 0, "per_seconds": 1}, Effect.DENY),
-    ("an owner that left", "circumstances.participation.owner", _PAST, Effect.DENY),
-    ("a recipient that never joined", "circumstances.participation.recipient", _NEVER, Effect.DENY),
+    ("an owner that left", "circumstances.owner_participation", _PAST, Effect.DENY),
+    ("a recipient that never joined", "circumstances.recipient_participation", _ABSENT, Effect.DENY),
     ("no lawful basis", "agreement.lawful_basis", "none", Effect.DENY),
     ("a basis that is none for persons", "agreement.lawful_basis", "non_personal", Effect.DENY),
     ("a person off the roster", "circumstances.roster", _PAST, Effect.DENY),
-    ("a person without an NDA reads what is public", "circumstances.person_nda", _NEVER, Effect.PERMIT),
+    ("a person without an NDA reads what is public", "circumstances.person_nda", _ABSENT, Effect.PERMIT),
     ("a grade above the clearance", "subject.clearance", 2, Effect.DENY),
     ("important data", "resource.grades", {"amount": 5, "due_on": 1, "name": 4}, Effect.DENY),
-    ("no impact assessment", "circumstances.assessment", _NEVER, Effect.DENY),
+    ("no impact assessment", "circumstances.assessment", _ABSENT, Effect.DENY),
     ("across a border", "subject.country", "SG", Effect.DENY),
     ("a third party with the owner's consent", "subject.member", "member-d", Effect.PERMIT),
     ("somebody whom the terms do not name", "subject.member", "member-e", Effect.DENY),
@@ -130,17 +130,17 @@ _EDITS: Final[tuple[tuple[str, str, Any, Effect], ...]] = (
 _PAIRS_OF_EDITS: Final[tuple[tuple[str, Mapping[str, Any], Effect], ...]] = (
     (
         "a third party for a purpose that the owner has not consented to",
-        {"subject.member": "member-d", "circumstances.onward": [{"purpose": "risk_control", **_ALWAYS}]},
+        {"subject.member": "member-d", "onward_consents": [{"purpose": "risk_control", **_ALWAYS}]},
         Effect.DENY,
     ),
     (
         "a third party whose consent has ended",
-        {"subject.member": "member-d", "circumstances.onward": [{"purpose": "settlement", **_PAST}]},
+        {"subject.member": "member-d", "onward_consents": [{"purpose": "settlement", **_PAST}]},
         Effect.DENY,
     ),
     (
         "nothing but what is confidential, without an NDA",
-        {"circumstances.person_nda": _NEVER, "action.fields": ["amount"]},
+        {"circumstances.person_nda": _ABSENT, "action.fields": ["amount"]},
         Effect.DENY,
     ),
     (
@@ -172,5 +172,8 @@ def _edited(edits: Mapping[str, Any]) -> dict[str, Any]:
         part = document
         for member in outer:
             part = part[member]
-        part[last] = value
+        if value is _ABSENT:
+            del part[last]
+        else:
+            part[last] = value
     return document

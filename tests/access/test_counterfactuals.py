@@ -10,7 +10,7 @@ from gateway.access.counterfactuals import Change, Counterfactuals
 from gateway.policy import DecisionPoint, load_bundle
 from gateway.policy.rego import EmbeddedRego
 from tests.alliance import POLICIES
-from tests.policy.cases import agreed_case, put
+from tests.policy.cases import ALWAYS, NEVER, agreed_case, put
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,11 @@ from tests.policy.cases import agreed_case, put
             ("agreement", "state"),
             "draft",
             [Change("AGREEMENT_NOT_IN_FORCE", "agreement.state", "draft", "signed")],
+        ),
+        (
+            ("circumstances",),
+            {name: one for name, one in agreed_case()["circumstances"].items() if name != "roster"},
+            [Change("NOT_NEED_TO_KNOW", "circumstances.roster", NEVER, ALWAYS)],
         ),
     ],
 )

@@ -49,7 +49,8 @@ class Stated(Circumstances):
         self.stated = stated
 
     async def of(self, reading: Reading, **named: str) -> dict[str, Any]:
-        return {**await super().of(reading, **named), **self.stated}
+        beside = await super().of(reading, **named)
+        return {**beside, "circumstances": {**beside["circumstances"], **self.stated}}
 
 
 def _with(shared: Shared, circumstances: Circumstances) -> EnforcementPoint:
@@ -154,9 +155,8 @@ async def test_touching_an_agreement_leaves_its_version_and_its_proof_alone(shar
 async def test_a_side_that_takes_no_part_any_more_refuses_both(shared: Shared) -> None:
     deal = await shared.market()
     wish = await _wish(shared, deal)
-    always = {"from": 0, "until": 253_402_300_799}
-    for sides in ({"owner": _NEVER, "recipient": always}, {"owner": always, "recipient": _NEVER}):
-        assert await _refused(_with(shared, Stated(participation=sides)), wish) == ["NOT_OPTED_IN"]
+    for side in ("owner_participation", "recipient_participation"):
+        assert await _refused(_with(shared, Stated(**{side: _NEVER})), wish) == ["NOT_OPTED_IN"]
 
 
 async def test_a_table_that_names_a_third_party_grants_it_nothing(shared: Shared) -> None:

@@ -8,6 +8,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.policy import CIRCUMSTANCES
+
 NOW = 1_767_225_600
 PURPOSES = ["market_analysis", "settlement", "risk_control", "curiosity"]
 FIELDS = ["amount", "due_on", "name", "origin", "remark"]
@@ -81,14 +83,14 @@ def agreed_case() -> dict[str, Any]:
             "third_parties": ["processor"],
         },
         "circumstances": {
-            "participation": {"owner": {"from": 1, "until": NOW + 5000}, "recipient": {"from": 1, "until": NOW + 5000}},
+            "owner_participation": {"from": 1, "until": NOW + 5000},
+            "recipient_participation": {"from": 1, "until": NOW + 5000},
             "organisation_nda": {"from": 1, "until": NOW + 5000},
             "person_nda": {"from": 1, "until": NOW + 5000},
             "roster": {"from": 1, "until": NOW + 5000},
             "assessment": {"from": 1, "until": NOW + 5000},
-            "transfer": {"from": 0, "until": 0},
-            "onward": [],
         },
+        "onward_consents": [],
         "holds": [{"case": "c1", "subject": "flights", "state": "lifted", "from": 1, "until": NOW + 5000}],
     }
 
@@ -157,6 +159,8 @@ def _well_typed(draw: random.Random) -> dict[str, Any]:
     case["subject"]["clearance"] = draw.choice([2, 3, 4, 4, 4])
     case["subject"]["person"] = draw.choice(["none", "p1", "p1", "p1"])
     case["circumstances"] = _circumstances(draw)
+    onward = range(draw.choice([0, 1, 2]))
+    case["onward_consents"] = [{"purpose": draw.choice(PURPOSES[:2]), **_interval(draw)} for _ in onward]
     case["resource"]["kind"] = draw.choice(["market", "product", "personal"])
     case["context"]["purpose"] = draw.choice(PURPOSES[:2])
     case["context"]["now"] = NOW + draw.choice([-2000, -1000, -999, 0, 0, 1, 999, 1000, draw.randint(-3000, 3000)])
@@ -190,11 +194,8 @@ def _interval(draw: random.Random) -> dict[str, int]:
 
 
 def _circumstances(draw: random.Random) -> dict[str, Any]:
-    names = ("organisation_nda", "person_nda", "roster", "assessment", "transfer")
-    mostly = {name: dict(ALWAYS) if draw.random() < 0.8 else _interval(draw) for name in names}
-    sides = {side: dict(ALWAYS) if draw.random() < 0.9 else _interval(draw) for side in ("owner", "recipient")}
-    onward = [{"purpose": draw.choice(PURPOSES[:2]), **_interval(draw)} for _ in range(draw.choice([0, 1, 2]))]
-    return {**mostly, "participation": sides, "onward": onward}
+    standing = [name for name in CIRCUMSTANCES if draw.random() < 0.97]
+    return {name: dict(ALWAYS) if draw.random() < 0.85 else _interval(draw) for name in standing}
 
 
 _TURNS: list[tuple[tuple[Any, ...], Any]] = [
@@ -211,7 +212,7 @@ _TURNS: list[tuple[tuple[Any, ...], Any]] = [
     (("circumstances", "transfer"), {"from": 0, "until": NOW + 1}),
     (("circumstances", "roster"), {"from": 0, "until": 0}),
     (("circumstances", "assessment"), {"from": 0, "until": 0}),
-    (("circumstances", "participation", "owner"), {"from": 0, "until": NOW - 1}),
+    (("circumstances", "owner_participation"), {"from": 0, "until": NOW - 1}),
     (("agreement", "frequency"), {"reads": 0, "per_seconds": 1}),
     (("agreement", "third_parties"), ["hotel", "bank"]),
     (("resource", "owner_qualified_until"), 0),

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.ledger import Effect
+from gateway.policy import CIRCUMSTANCES
 from gateway.policy.case import NAME_PATTERN, read_case
 from gateway.policy.decisions import DecisionPoint
 from gateway.policy.model import Decision, believe
@@ -62,14 +63,26 @@ def test_whatever_is_no_case_is_denied(rules: Any, document: Any) -> None:
 @_examples
 @given(_cases, st.integers(0))
 def test_leaving_a_member_out_never_turns_a_refusal_into_a_permit(rules: Any, case: dict[str, Any], pick: int) -> None:
-    members = [path for path in places(case) if isinstance(path[-1], str) and (path in _MAPS or path[:2] not in _MAPS)]
+    members = [path for path in places(case) if isinstance(path[-1], str) and not _may_be_absent(path)]
     assert decide(rules, without(case, members[pick % len(members)]))["effect"] == "deny"
 
 
+@_examples
+@given(_cases, st.sampled_from(CIRCUMSTANCES))
+def test_a_circumstance_that_is_absent_is_one_that_never_was(rules: Any, case: dict[str, Any], name: str) -> None:
+    path = ("circumstances", name)
+    never = put(case, path, {"from": 0, "until": 0})
+    assert decide(rules, without(never, path)) == decide(rules, never)
+
+
 def test_the_agreed_case_needs_every_one_of_its_members(rules: Any) -> None:
-    named = [path for path in places(agreed_case()) if isinstance(path[-1], str)]
+    named = [path for path in places(agreed_case()) if isinstance(path[-1], str) and path[:-1] != ("circumstances",)]
     needless = [path for path in named if decide(rules, without(agreed_case(), path))["effect"] == "permit"]
     assert needless == [("resource", "fields", "due_on"), ("resource", "fields", "name")]
+
+
+def _may_be_absent(path: tuple[Any, ...]) -> bool:
+    return path[:-1] in {*_MAPS, ("circumstances",)}
 
 
 _MAPS = {("resource", "fields"), ("resource", "grades"), ("resource", "confidential")}
@@ -88,7 +101,7 @@ _MAY_BE_EMPTY = {
     ("holds",),
     ("action", "filters"),
     ("agreement", "third_parties"),
-    ("circumstances", "onward"),
+    ("onward_consents",),
     ("action", "includes"),  # a signature by the agreed profile is enough, whatever it was demanded for
     ("agreement", "signed_messages", "actions"),
 }

@@ -22,7 +22,7 @@ from tests.policy.smt.shape import INPUT
 from tests.policy.smt.syntax import Untranslatable, read_rules
 from tests.policy.smt.translate import Translation
 from tests.policy.smt.unknown import Bounded
-from tests.policy.smt.values import Number, Record, Text, Value, members_of, resolved, stated
+from tests.policy.smt.values import Number, Optional, Record, Text, Value, members_of, resolved, stated
 
 MOST = 3
 COUNT = 45
@@ -128,6 +128,9 @@ def _all_present(value: Value) -> Iterator[Any]:
         case Record(members):
             for member in members.values():
                 yield from _all_present(member)
+        case Optional(present, member):
+            yield present
+            yield from _all_present(member)
         case _ if getattr(value, "slots", ()):
             for present, *_, member in value.slots:  # type: ignore[union-attr]
                 yield present

@@ -8,7 +8,8 @@ package gateway.access
 #   Asked first, and of all words or numbers together: the embedded engine pays for each question by what it knows.
 well_typed if {
 	every instant in instants { whole(instant) }
-	every interval in of_circumstances { begins_and_ends(interval) }
+	is_object(input.circumstances)
+	every interval in circumstances { begins_and_ends(interval) }
 	every interval in of_terms { begins_and_ends(interval) }
 	every number in numbers { whole(number) }
 	strings(words)
@@ -128,8 +129,8 @@ kinds_of_secrets := {"public", "business_secret", "technical_secret", "customer"
 # METADATA
 # title: The consents and the holds, each with its interval
 beside_well_typed if {
-	is_array(input.circumstances.onward)
-	every consent in input.circumstances.onward {
+	is_array(input.onward_consents)
+	every consent in input.onward_consents {
 		is_string(consent.purpose)
 		begins_and_ends(consent)
 	}

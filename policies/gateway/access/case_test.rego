@@ -10,7 +10,7 @@ malformed(decision) if {
 
 of_one_hold := json.patch(plain, [
 	{"op": "replace", "path": "/holds", "value": [hold]},
-	{"op": "replace", "path": "/circumstances/onward", "value": [object.union(always, {"purpose": "settlement"})]},
+	{"op": "replace", "path": "/onward_consents", "value": [object.union(always, {"purpose": "settlement"})]},
 ])
 
 words := [
@@ -38,7 +38,7 @@ words := [
 	"/agreement/recipient",
 	"/agreement/onward",
 	"/agreement/lawful_basis",
-	"/circumstances/onward/0/purpose",
+	"/onward_consents/0/purpose",
 	"/agreement/signed_messages/profile",
 	"/holds/0/case",
 	"/holds/0/subject",
@@ -60,10 +60,10 @@ numbers := [
 	"/subject/clearance",
 	"/resource/owner_qualified_until",
 	"/resource/grades/tailnum",
-	"/circumstances/participation/owner/from",
-	"/circumstances/participation/owner/until",
-	"/circumstances/participation/recipient/from",
-	"/circumstances/participation/recipient/until",
+	"/circumstances/owner_participation/from",
+	"/circumstances/owner_participation/until",
+	"/circumstances/recipient_participation/from",
+	"/circumstances/recipient_participation/until",
 	"/circumstances/organisation_nda/from",
 	"/circumstances/organisation_nda/until",
 	"/circumstances/person_nda/from",
@@ -74,8 +74,8 @@ numbers := [
 	"/circumstances/assessment/until",
 	"/circumstances/transfer/from",
 	"/circumstances/transfer/until",
-	"/circumstances/onward/0/from",
-	"/circumstances/onward/0/until",
+	"/onward_consents/0/from",
+	"/onward_consents/0/until",
 	"/holds/0/from",
 	"/holds/0/until",
 ]
@@ -93,7 +93,7 @@ lists := [
 	"/agreement/methods",
 	"/agreement/signed_messages/actions",
 	"/agreement/third_parties",
-	"/circumstances/onward",
+	"/onward_consents",
 	"/holds",
 ]
 
@@ -109,15 +109,17 @@ objects := [
 	"/agreement/frequency",
 	"/agreement/volume",
 	"/circumstances",
-	"/circumstances/participation",
-	"/circumstances/participation/owner",
-	"/circumstances/participation/recipient",
+	"/agreement/signed_messages",
+]
+
+circumstances := [
+	"/circumstances/owner_participation",
+	"/circumstances/recipient_participation",
 	"/circumstances/organisation_nda",
 	"/circumstances/person_nda",
 	"/circumstances/roster",
 	"/circumstances/assessment",
 	"/circumstances/transfer",
-	"/agreement/signed_messages",
 ]
 
 refused(place, value) if {
@@ -151,7 +153,7 @@ test_a_list_is_an_array_of_what_it_lists if {
 }
 
 test_an_object_is_an_object if {
-	every place in objects {
+	every place in array.concat(objects, circumstances) {
 		every value in [null, true, 1, "read", [], ["read"]] { refused(place, value) }
 	}
 }

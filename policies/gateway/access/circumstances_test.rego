@@ -75,7 +75,7 @@ test_a_country_that_nobody_stated_equals_none if {
 onward(mode, consents) := json.patch(plain, [
 	{"op": "replace", "path": "/subject/member", "value": "processor"},
 	{"op": "replace", "path": "/agreement/onward", "value": mode},
-	{"op": "replace", "path": "/circumstances/onward", "value": consents},
+	{"op": "replace", "path": "/onward_consents", "value": consents},
 ])
 
 test_a_third_party_needs_the_owners_consent_to_this_purpose if {
@@ -94,6 +94,18 @@ test_a_third_party_needs_the_owners_consent_to_this_purpose if {
 test_somebody_whom_the_terms_do_not_name_is_refused if {
 	reasons_of(edited("/subject/member", "hotel")) == ["AGREEMENT_NOT_IN_FORCE", "ONWARD_CONSENT_MISSING"]
 	reasons_of(edited("/agreement/recipient", "hotel")) == ["AGREEMENT_NOT_IN_FORCE", "ONWARD_CONSENT_MISSING"]
+}
+
+without(case, circumstance) := json.patch(case, [{"op": "remove", "path": concat("/", ["/circumstances", circumstance])}])
+
+test_what_does_not_stand_is_not_in_force if {
+	every side in ["owner_participation", "recipient_participation"] {
+		reasons_of(without(plain, side)) == ["NOT_OPTED_IN"]
+	}
+	reasons_of(without(plain, "roster")) == ["NOT_NEED_TO_KNOW"]
+	reasons_of(without(personal, "assessment")) == ["PIA_MISSING"]
+	reasons_of(json.patch(without(plain, "transfer"), abroad)) == ["CROSS_BORDER_BLOCKED"]
+	every nda in ["organisation_nda", "person_nda"] { masked_of(without(plain, nda)) == {"origin"} }
 }
 
 test_a_hold_ends_by_itself if {
@@ -115,8 +127,8 @@ test_the_answer_holds_until_each_compared_instant if {
 	every place in [
 		"/subject/qualified_until",
 		"/resource/owner_qualified_until",
-		"/circumstances/participation/owner/until",
-		"/circumstances/participation/recipient/until",
+		"/circumstances/owner_participation/until",
+		"/circumstances/recipient_participation/until",
 		"/circumstances/organisation_nda/until",
 		"/circumstances/person_nda/until",
 		"/circumstances/roster/until",
@@ -129,6 +141,6 @@ test_the_answer_holds_until_each_compared_instant if {
 }
 
 test_about_what_is_not_granted_nothing_is_said_but_its_scope if {
-	case := json.patch(edited("/agreement/granted_fields", []), [{"op": "replace", "path": "/circumstances/participation/owner", "value": never}])
+	case := json.patch(edited("/agreement/granted_fields", []), [{"op": "replace", "path": "/circumstances/owner_participation", "value": never}])
 	reasons_of(case) == ["OUT_OF_SCOPE"]
 }

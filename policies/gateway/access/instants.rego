@@ -4,18 +4,8 @@ package gateway.access
 # title: Every interval that a rule of this policy asks about
 # description: An interval that is missing would let the gateway remember an answer for too long.
 intervals := [interval |
-	some several in [of_circumstances, of_terms, circumstances.onward, holds]
+	some several in [circumstances, of_terms, onward_consents, holds]
 	some interval in several
-]
-
-of_circumstances := [
-	circumstances.participation.owner,
-	circumstances.participation.recipient,
-	circumstances.organisation_nda,
-	circumstances.person_nda,
-	circumstances.roster,
-	circumstances.assessment,
-	circumstances.transfer,
 ]
 
 # METADATA
@@ -50,7 +40,8 @@ valid_until := instant if {
 }
 
 # METADATA
-# title: An interval that has begun and not ended; 0 to 0 is none
+# title: An interval that has begun and not ended
+# description: One that is not there is undefined, and so not in force; so is what asks about it.
 in_force(interval) if {
 	interval.from <= now
 	now < interval.until

@@ -8,7 +8,7 @@ requirement.ONWARD_CONSENT_MISSING.met if subject.member in parties
 
 requirement.ONWARD_CONSENT_MISSING.met if {
 	agreement.onward == "written_consent"
-	some consent in circumstances.onward
+	some consent in onward_consents
 	consent.purpose == purpose
 	in_force(consent)
 }

@@ -5,8 +5,8 @@ package gateway.access
 # custom:
 #   clause: "1.3.1"
 requirement.NOT_OPTED_IN.met if {
-	in_force(circumstances.participation.owner)
-	in_force(circumstances.participation.recipient)
+	in_force(circumstances.owner_participation)
+	in_force(circumstances.recipient_participation)
 }
 
 # METADATA

@@ -13,6 +13,8 @@ agreement := input.agreement
 
 circumstances := input.circumstances
 
+onward_consents := input.onward_consents
+
 holds := input.holds
 
 now := input.context.now

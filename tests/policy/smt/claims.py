@@ -29,6 +29,7 @@ from tests.policy.smt.values import (
     keys_of,
     members_of,
     no,
+    resolved,
 )
 from tests.policy.smt.variations import another_instant, nothing_varies, withdrawals
 
@@ -135,7 +136,7 @@ def _by_another(asked: Sequence[Asked]) -> Formula:
     granted = z3.And(
         contains(members_of(one.at("agreement.third_parties")), asking),
         one.is_one_of("agreement.onward", "written_consent"),
-        members_of(one.at("circumstances.onward")).exists(grants),
+        members_of(one.at("onward_consents")).exists(grants),
     )
     is_party = z3.Or(equal(asking, one.at("agreement.recipient")), equal(asking, one.at("agreement.owner")))
     return z3.And(one.answers("permit"), no(is_party), no(granted))
@@ -143,7 +144,7 @@ def _by_another(asked: Sequence[Asked]) -> Formula:
 
 def _was_granted(cases: Documents, answers: Documents) -> bool:
     case, agreement, asking = cases[0], cases[0]["agreement"], cases[0]["subject"]["member"]
-    consents = [one for one in case["circumstances"]["onward"] if one["purpose"] == case["context"]["purpose"]]
+    consents = [one for one in case["onward_consents"] if one["purpose"] == case["context"]["purpose"]]
     granted = (
         asking in agreement["third_parties"]
         and agreement["onward"] == "written_consent"
@@ -165,14 +166,17 @@ def _beyond(asked: Sequence[Asked]) -> Formula:
 
 
 def _lasts(interval: Value, now: Any) -> Formula:
-    begins, ends = member_at(interval, "from"), member_at(interval, "until")
-    assert isinstance(begins, Number)
-    assert isinstance(ends, Number)
-    return z3.And(begins.expression <= now, now < ends.expression)
+    def is_there(known: Value) -> Formula:
+        begins, ends = member_at(known, "from"), member_at(known, "until")
+        assert isinstance(begins, Number)
+        assert isinstance(ends, Number)
+        return z3.And(begins.expression <= now, now < ends.expression)
+
+    return resolved(interval, is_there)
 
 
-def _lasted(interval: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
-    return bool(interval["from"] <= case["context"]["now"] < interval["until"])
+def _lasted(interval: Mapping[str, Any] | None, case: Mapping[str, Any]) -> bool:
+    return interval is not None and bool(interval["from"] <= case["context"]["now"] < interval["until"])
 
 
 def _under_both_ndas(one: Asked) -> Formula:
@@ -189,7 +193,7 @@ def _has(one: Asked, path: str, name: Text, value: Value) -> Formula:
 def _was_within(cases: Documents, answers: Documents) -> bool:
     case = cases[0]
     allowed = {*case["action"]["fields"]} & {*case["agreement"]["granted_fields"]} & case["resource"]["fields"].keys()
-    if not all(_lasted(case["circumstances"][nda], case) for nda in ("organisation_nda", "person_nda")):
+    if not all(_lasted(case["circumstances"].get(nda), case) for nda in ("organisation_nda", "person_nda")):
         allowed = {name for name in allowed if case["resource"]["confidential"].get(name) == "public"}
     return bool(allowed.issuperset(answers[0]["fields"]))
 

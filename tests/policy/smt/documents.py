@@ -8,7 +8,7 @@ from typing import Any
 import z3
 
 from tests.policy.smt.unknown import Bounded
-from tests.policy.smt.values import Collection, Dictionary, Number, Record, Text, Value
+from tests.policy.smt.values import Collection, Dictionary, Number, Optional, Record, Text, Value
 
 
 def document_of(value: Value, model: Any, names: Bounded) -> Any:
@@ -19,7 +19,13 @@ def document_of(value: Value, model: Any, names: Bounded) -> Any:
         case Number(expression):
             return _number(model, expression)
         case Record(members):
-            return {name: document_of(member, model, names) for name, member in members.items()}
+            return {
+                name: document_of(member, model, names)
+                for name, member in members.items()
+                if not isinstance(member, Optional) or _is_true(model, member.present)
+            }
+        case Optional(_, member):
+            return document_of(member, model, names)
         case Collection(_, _, slots):
             return [document_of(member, model, names) for present, member in slots if _is_true(model, present)]
         case Dictionary(_, slots):
@@ -52,7 +58,12 @@ def substitution(value: Value, document: Any, names: Bounded) -> Iterator[tuple[
             yield expression, z3.IntVal(document)
         case Record(members):
             for name, member in members.items():
-                yield from substitution(member, document[name], names)
+                if isinstance(member, Optional):
+                    yield member.present, z3.BoolVal(name in document)
+                if name in document:
+                    yield from substitution(member, document[name], names)
+        case Optional(_, member):
+            yield from substitution(member, document, names)
         case Collection(_, _, slots):
             _fits(document, slots)
             for number, (present, member) in enumerate(slots):

@@ -18,7 +18,7 @@ from tests.policy.smt.unknown import Bounded, Unbounded, Unknown
 
 _SIZES: Final = (1, 2)
 _LARGER: Final = 3
-_TIMEOUT_MS: Final = 60_000
+_TIMEOUT_MS: Final = 300_000
 
 
 @dataclass(frozen=True)

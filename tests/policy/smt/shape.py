@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from gateway.policy import CIRCUMSTANCES
+
 NAME: Final = "name"
 WHOLE: Final = "whole"
 Leaf = Literal["name", "whole"]
@@ -29,7 +31,14 @@ class MapOf:
     item: Shape
 
 
-Shape = Leaf | ListOf | MapOf | Mapping[str, "Shape"]
+@dataclass(frozen=True)
+class Maybe:
+    """A member that may be absent."""
+
+    item: Shape
+
+
+Shape = Leaf | ListOf | MapOf | Maybe | Mapping[str, "Shape"]
 
 _NAMES: Final = ListOf(NAME)
 _INTERVAL: Final[Mapping[str, Shape]] = {"from": WHOLE, "until": WHOLE}
@@ -86,14 +95,7 @@ INPUT: Final[Shape] = {
         "retention_days": WHOLE,
         "third_parties": _NAMES,
     },
-    "circumstances": {
-        "participation": {"owner": _INTERVAL, "recipient": _INTERVAL},
-        "organisation_nda": _INTERVAL,
-        "person_nda": _INTERVAL,
-        "roster": _INTERVAL,
-        "assessment": _INTERVAL,
-        "transfer": _INTERVAL,
-        "onward": ListOf({"purpose": NAME, **_INTERVAL}),
-    },
+    "circumstances": dict.fromkeys(CIRCUMSTANCES, Maybe(_INTERVAL)),
+    "onward_consents": ListOf({"purpose": NAME, **_INTERVAL}),
     "holds": ListOf({"case": NAME, "subject": NAME, "state": NAME, **_INTERVAL}),
 }

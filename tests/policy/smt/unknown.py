@@ -20,7 +20,7 @@ from typing import Any, Final
 import z3
 
 from gateway.policy import NAME_PATTERN
-from tests.policy.smt.shape import NAME, WHOLE, ListOf, MapOf, Shape
+from tests.policy.smt.shape import NAME, WHOLE, ListOf, MapOf, Maybe, Shape
 from tests.policy.smt.values import (
     TRUE,
     Collection,
@@ -28,6 +28,7 @@ from tests.policy.smt.values import (
     Dictionary,
     Formula,
     Number,
+    Optional,
     Record,
     Text,
     Value,
@@ -85,6 +86,9 @@ class Unknown(ABC):
                 return self._list(item, path, place, variation)
             case MapOf(item):
                 return self._map(item, path, place, variation)
+            case Maybe(item):
+                present = self._symbol(path, place, z3.BoolSort(), variation)
+                return Optional(present, self._value(item, path, place, variation))
             case Mapping():
                 inner = {name: self._value(one, _joined(path, name), place, variation) for name, one in shape.items()}
                 return Record(inner, path or "input")

@@ -116,13 +116,26 @@ class Deferred:
     holds: Callable[[Continuation], Formula]
 
 
-Value = Text | Number | Truth | Record | Collection | Dictionary | Counted | Deferred
+@dataclass(frozen=True, eq=False)
+class Optional:
+    """A member of an object that may be absent; what asks about it is undefined then."""
+
+    present: Formula
+    value: Value
+
+
+Value = Text | Number | Truth | Record | Collection | Dictionary | Counted | Deferred | Optional
 Continuation = Callable[[Value], Formula]
 
 
 def resolved(value: Value, k: Continuation) -> Formula:
     """That `k` holds of the value itself."""
-    return value.holds(k) if isinstance(value, Deferred) else k(value)
+    match value:
+        case Deferred(holds):
+            return holds(k)
+        case Optional(present, member):
+            return both(present, lambda: k(member))
+    return k(value)
 
 
 def listed(members: Iterable[Value], *, is_set: bool) -> Collection:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import z3
 
+from gateway.policy import CIRCUMSTANCES
 from tests.policy.smt.unknown import LARGEST, Change, Unknown, Variation
 
 
@@ -50,18 +51,15 @@ def withdrawals(names: Unknown) -> Variation:
         "agreement.third_parties": _fewer,
         "agreement.onward": _turned_to(names, "forbidden"),
         "agreement.signed_messages.actions": _more,
-        **_shorter(*(f"circumstances.participation.{side}" for side in ("owner", "recipient"))),
-        **_shorter(*(f"circumstances.{name}" for name in _MECHANISMS)),
-        "circumstances.onward": _fewer,
-        **_shorter("circumstances.onward"),
+        **{f"circumstances.{name}": _fewer for name in CIRCUMSTANCES},
+        **_shorter(*(f"circumstances.{name}" for name in CIRCUMSTANCES)),
+        "onward_consents": _fewer,
+        **_shorter("onward_consents"),
         "holds": _more,
         "holds.state": lambda old, new: z3.If(old == names.text("lifted").expression, new, old),
         "holds.from": _lower,
         "holds.until": _higher,
     }
-
-
-_MECHANISMS: Final = ("organisation_nda", "person_nda", "roster", "assessment", "transfer")
 
 
 def _shorter(*intervals: str) -> Variation:
