@@ -14,6 +14,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import (
@@ -141,7 +142,10 @@ class Unexpected:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 500 if nothing was answered yet; else the server cuts the unfinished answer off."""
+        """Answer 500 if nothing was answered yet; else the server cuts the unfinished answer off.
+
+        A client that goes away before its body has ended is no fault of the gateway, and nobody is left to answer.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -154,6 +158,8 @@ class Unexpected:
 
         try:
             await self._app(scope, receive, noticed)
+        except ClientDisconnect:
+            return
         except Exception as error:
             log_unexpected(error, f"in {scope['method']} {getattr(scope.get('route'), 'path', 'no route')}")
             if not started:

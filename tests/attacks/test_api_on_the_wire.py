@@ -62,6 +62,9 @@ REQUESTS = {
     "an unknown method": get(b"/v1/members").replace(b"GET", b"BREW"),
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64,
     "half a request": b"POST /v1/datasets HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\n{",
+    "half a form": b"POST /token HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant_type=",
 }
 
 
