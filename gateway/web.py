@@ -51,6 +51,7 @@ from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
 from gateway.overlap.routes import routes as overlap_routes
+from gateway.parameters import require_declared
 from gateway.referrals.routes import routes as referral_routes
 from gateway.rights.routes import routes as rights_routes
 
@@ -71,15 +72,17 @@ def web(gateway: Gateway) -> FastAPI:
         )
 
     async def authenticate_active(request: Request) -> Subject:
-        """As above, and client, member and token stand; for every route that is not the seam."""
+        """As above; client, member and token stand, and every parameter is known. For all routes but the seam."""
         subject = await authenticate(request)
         await identity.require_active(subject)
+        require_declared(request)
         return subject
 
     async def authenticate_withdrawing(request: Request) -> Subject:
         """As above, and the member may be suspended; for withdrawals of consent, and for what it owes."""
         subject = await authenticate(request)
         await identity.require_active(subject, withdrawing=True)
+        require_declared(request)
         return subject
 
     @asynccontextmanager

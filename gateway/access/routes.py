@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import hexlify
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -21,6 +21,7 @@ from gateway.catalog.declaration import MOST_FIELDS
 from gateway.errors import GatewayError, Invalid, NotAuthenticated, NotFound, Refused, Unavailable
 from gateway.identifiers import PURPOSE_PATTERN
 from gateway.identity import SignedRequest, Subject
+from gateway.parameters import parameters
 from gateway.problems import problem_of
 
 Authenticate = Callable[[Request], Awaitable[Subject]]
@@ -32,6 +33,7 @@ _ID_LENGTH = 32
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _PAGE_PARAMETERS = frozenset({"purpose", "fields", "limit", "cursor"})
 _RECORD_PARAMETERS = frozenset({"purpose", "fields"})
+_NONE: frozenset[str] = frozenset()
 _JSON = "application/json"
 
 Query = TypeVar("Query", bound=BaseModel)
@@ -117,7 +119,7 @@ def routes(
 
 
 async def _page(request: Request, subject: Subject) -> AccessRequest:
-    asked = _asked(request, _PAGE_PARAMETERS)
+    asked = parameters(request, _PAGE_PARAMETERS)
     return AccessRequest(
         subject=subject,
         agreement=identifier(request, "agreement"),
@@ -130,7 +132,7 @@ async def _page(request: Request, subject: Subject) -> AccessRequest:
 
 
 async def _one(request: Request, subject: Subject) -> AccessRequest:
-    asked = _asked(request, _RECORD_PARAMETERS)
+    asked = parameters(request, _RECORD_PARAMETERS)
     return AccessRequest(
         subject=subject,
         agreement=identifier(request, "agreement"),
@@ -169,22 +171,9 @@ def _answer(release: Release) -> Response:
     return Response(b'{"records":[' + records + b"]," + tail[1:], 200, headers, _JSON)
 
 
-def _asked(request: Request, known: frozenset[str]) -> Mapping[str, str]:
-    """The query parameters, each known and given once."""
-    if not request.scope["query_string"]:
-        return {}
-    asked: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if name not in known:
-            raise Invalid("unknown_parameter", "There is no such parameter here.", field=name[:64])
-        if name in asked:
-            raise Invalid("repeated_parameter", "The parameter is given twice.", field=name)
-        asked[name] = value
-    return asked
-
-
 async def body_of(request: Request, model: type[Query]) -> Query:
-    """The body, parsed strictly; `Invalid` names the first member that is wrong."""
+    """The body, parsed strictly; `Invalid` names the first member that is wrong, or a parameter beside the body."""
+    parameters(request, _NONE)
     try:
         return model.model_validate(parse(await request.body()))
     except ValidationError as error:
@@ -239,7 +228,7 @@ def _limit(text: str | None) -> int:
 def described(model: type[BaseModel]) -> dict[str, Any]:
     """A body below agreement and dataset, for OpenAPI: it is parsed by hand so that ambiguous JSON is refused."""
     body = {"required": True, "content": {_JSON: {"schema": model.model_json_schema()}}}
-    return {"requestBody": body, **_parameters(frozenset())}
+    return {"requestBody": body, **_parameters(_NONE)}
 
 
 def _parameters(names: frozenset[str], *more_parts: str) -> dict[str, Any]:

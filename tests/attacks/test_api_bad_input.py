@@ -217,6 +217,27 @@ async def test_bad_parameters_are_told_by_name(shared: Shared, real: dict[str, s
     assert asked > 100
 
 
+async def test_a_parameter_that_an_operation_does_not_have_is_told_by_name(
+    shared: Shared, real: dict[str, str]
+) -> None:
+    token = await shared.bank.token()
+    for operation in operations(shared):
+        answer = await as_bank(shared, operation, operation.at(**real), token, params={"all_or_nothng": "true"})
+        assert answer.status_code == 400, (operation, answer.text)
+        assert "all_or_nothng" in answer.text
+        assert operation.path.startswith(REGISTRATION) or told(answer)["code"] == "unknown_parameter"
+
+
+async def test_a_parameter_that_is_given_twice_is_told_by_name(shared: Shared, real: dict[str, str]) -> None:
+    token = await shared.bank.token()
+    path = f"/v1/datasets/{real['dataset']}/uploads"
+    for name, values in (("mode", ["append", "replace"]), ("all_or_nothing", ["true", "false"])):
+        answer = await shared.bank.call(
+            "POST", path, token, params={name: values}, headers={"Content-Type": "text/csv"}
+        )
+        assert (answer.status_code, told(answer)["field"]) == (400, name)
+
+
 async def test_limits_of_pages_hold_everywhere(shared: Shared) -> None:
     token = await shared.bank.token()
     for path in ("/v1/members", "/v1/agreements", "/v1/datasets"):

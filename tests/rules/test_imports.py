@@ -27,7 +27,7 @@ _DOORS = {
         "gateway/app.py",
         "gateway/web.py",
         "gateway/problems.py",
-        "gateway/strict.py",
+        "gateway/parameters.py",
     ),
     "aiohttp": ("gateway/identity/key_set_client.py", "gateway/identity/outward.py"),
     "asyncpg": ("gateway/database/*",),
