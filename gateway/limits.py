@@ -1,4 +1,4 @@
-"""Caps on what a request may be, before anything reads it."""
+"""Caps on what a request may be, and on how its body may come, before anything reads it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_LENGTH = 20
 
 
 class Limits:
-    """ASGI middleware: headers over 32 KiB are 431, targets over 8 KiB 414, bodies over 4 MiB 413.
+    """ASGI middleware: headers over 32 KiB are 431, targets over 8 KiB 414, bodies over 4 MiB 413, compressed ones 415.
 
     Uploads may have 4 GiB, archives of offline consents 64 MiB.
     """
@@ -41,6 +41,17 @@ class Limits:
             return
         if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
             answer = problem(HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", f"Over {TARGET_BYTES} bytes.")
+            await answer(scope, receive, send)
+            return
+        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"]):
+            answer = problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "encoded_body",
+                "A body is read as it comes, and never decompressed.",
+                field="Content-Encoding",
+                remedy="Send the body without a content coding.",
+            )
+            answer.headers["Accept-Encoding"] = "identity"  # RFC 9110 section 15.5.16
             await answer(scope, receive, send)
             return
         most = _LARGER.get(scope["path"].rpartition("/")[2], BODY_BYTES) if scope["method"] == "POST" else BODY_BYTES

@@ -14,9 +14,10 @@ import orjson
 from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, case, insert, or_, select, update
 
 from gateway.catalog.blocks import blocks_of
+from gateway.catalog.columns import MESSAGES
 from gateway.catalog.customers import CLAUSE, CODE, CustomerRows, Customers
 from gateway.catalog.dataset import Dataset
-from gateway.catalog.reading import Batch, reader_of
+from gateway.catalog.reading import Batch, RefusedRow, reader_of
 from gateway.catalog.report import Report
 from gateway.catalog.sealing import Prepared, TermMemory, prepare, seal
 from gateway.catalog.spool import TermSpool
@@ -100,10 +101,16 @@ class Upload:
 
 
 class UploadFailed(Invalid):
-    """Nothing was published. The upload's report says which rows were refused."""
+    """Nothing was published. It names the first row that was refused; the upload's report names the others too."""
 
-    def __init__(self, code: str, detail: str, upload_id: str) -> None:
-        super().__init__(code, detail, remedy=f"Read the report of upload {upload_id}, correct the rows, upload again.")
+    def __init__(self, refused: int, first: RefusedRow, upload_id: str) -> None:
+        where = f"line {first.line}" + (f", field {first.field}" if first.field else "")
+        super().__init__(
+            "rows_refused",
+            f"Nothing was published. Rows refused: {refused}, the first at {where}: {MESSAGES[first.code]}",
+            field=f"line {first.line}",
+            remedy=f"Read the report of upload {upload_id}, correct the rows, upload again.",
+        )
         self.upload_id = upload_id
 
 
@@ -268,8 +275,8 @@ class Receiving:
 
     async def _publish(self) -> bytes:
         report = self._report
-        if report.refused and (self._asked.all_or_nothing or not report.accepted):
-            raise UploadFailed("rows_refused", f"{report.refused} rows were refused; nothing was published.", self._id)
+        if report.first is not None and (self._asked.all_or_nothing or not report.accepted):
+            raise UploadFailed(report.refused, report.first, self._id)
         owner = self._subject.member
         narrows = {owner} if self._asked.mode == "replace" else ()  # no permit for superseded records follows
         try:

@@ -33,6 +33,11 @@ class Report:
             if len(self._first) < MOST_REFUSALS:
                 self._first.append(row)
 
+    @property
+    def first(self) -> RefusedRow | None:
+        """The first row that was refused."""
+        return self._first[0] if self._first else None
+
     def as_json(self) -> dict[str, Any]:
         """Counts by code and the first refusals, each with line, field, code and message."""
         named: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Datasets and uploads over HTTP. A member sees its own; all others are `NotFound`, alike."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from email.message import Message
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -18,6 +19,8 @@ Authenticate = Callable[[Request], Awaitable[Subject]]
 
 LONGEST_DECLARATION = 256 * 1024
 _JSON = "application/json"
+_UTF8 = ("utf-8", "utf8", "us-ascii")
+"""UTF-8 by its names, and what is UTF-8 too."""
 _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 _DECLARATION = {
     "type": "object",
@@ -95,7 +98,7 @@ def routes(authenticate: Authenticate, datasets: Datasets, uploads: Uploads) -> 
         """
         asked = Upload(
             dataset_id=dataset_id,
-            media_type=request.headers.get("content-type", "").partition(";")[0].strip().lower(),
+            media_type=_media_type(request.headers.get("content-type", "")),
             mode=mode,
             all_or_nothing=all_or_nothing,
             delimiter="\t" if delimiter == "tab" else delimiter,
@@ -132,6 +135,23 @@ async def read_body(request: Request, longest: int) -> bytes:
         if len(body) > longest:
             raise TooLarge("body_too_large", f"The body has more than {longest} bytes.", field="/")
     return bytes(body)
+
+
+def _media_type(header: str) -> str:
+    """What an upload is declared to be; `Invalid` for another charset than UTF-8 (RFC 7111 section 5.1).
+
+    Many a text in GB18030 is valid UTF-8 by chance, and would be stored as other characters.
+    """
+    declared = Message()
+    declared["Content-Type"] = header
+    if declared.get_content_charset("utf-8") not in _UTF8:
+        raise Invalid(
+            "unsupported_charset",
+            "An upload is UTF-8.",
+            field="Content-Type",
+            remedy="Convert the file to UTF-8, and send charset=utf-8 or none.",
+        )
+    return header.partition(";")[0].strip().lower()
 
 
 async def _streamed(request: Request) -> AsyncIterator[bytes]:

@@ -165,6 +165,33 @@ async def test_a_body_of_another_kind_is_told(shared: Shared, real: dict[str, st
             assert (answer.status_code, told(answer)["field"]) == (400, "Content-Type"), (path, media, answer.text)
 
 
+@pytest.mark.parametrize("charset", ["gbk", '"GB18030"', "utf-16", "iso-8859-1", "nonsense", "utf-8''gbk", ""])
+async def test_an_upload_in_another_charset_is_told_whatever_its_bytes_are(
+    shared: Shared, real: dict[str, str], charset: str
+) -> None:
+    path, token = f"/v1/datasets/{real['dataset']}/uploads", await shared.bank.token()
+    chance = "customer_no,name,phone,id_number\nC9,每,1,2\n".encode("gbk")
+    assert chance.decode("utf-8")
+    before = await shared.entries(shared.bank.id)
+    for media in ("text/csv", "application/x-ndjson"):
+        headers = {"Content-Type": f"{media}; charset={charset}"}
+        answer = await shared.bank.call("POST", path, token, content=chance, headers=headers)
+        assert (answer.status_code, told(answer)["code"]) == (400, "unsupported_charset")
+        assert answer.json()["field"] == "Content-Type"
+    assert await shared.entries(shared.bank.id) == before
+
+
+async def test_a_compressed_body_is_told_for_what_it_is(shared: Shared, bodied: list[Operation]) -> None:
+    token = await shared.bank.token()
+    for operation in bodied:
+        for coding in ("gzip", "deflate", "identity, br"):
+            headers = {**JSON, "Content-Encoding": coding}
+            answer = await as_bank(shared, operation, operation.at(), token, content=b"{}", headers=headers)
+            assert (answer.status_code, told(answer)["code"]) == (415, "encoded_body")
+            assert answer.json()["field"] == "Content-Encoding"
+            assert answer.headers["accept-encoding"] == "identity"
+
+
 PARTS = (
     "",
     "x",

@@ -126,11 +126,15 @@ async def test_personal_rows_share_one_key_per_subject_across_uploads(shop_on_bo
     assert {(row["id"], row["scope"]) for row in keys} == {(row["subject_key_id"], row["pseudonym"]) for row in found}
 
 
-async def test_all_or_nothing_publishes_nothing_after_a_refusal(shop: Shop, sqlite_path: Path) -> None:
+async def test_all_or_nothing_publishes_nothing_after_a_refusal_and_names_its_row(
+    shop: Shop, sqlite_path: Path
+) -> None:
     dataset = await shop.declare(PLANE)
     with pytest.raises(UploadFailed) as failed:
         await shop.upload(dataset, b"tail,seats,note\nN1,1,\nN2,x,\n", all_or_nothing=True)
     assert count(sqlite_path) == 0
+    assert failed.value.field == "line 3"
+    assert "line 3, field seats: The value is not of the field's type." in failed.value.detail
     told = orjson.loads(await shop.uploads.report(shop.owner, dataset.id, failed.value.upload_id))
     assert (told["state"], told["refused"], told["refusals"][0]["line"]) == ("failed", 1, 3)
     assert await shop.uploads.sweep() == 1
