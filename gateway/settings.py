@@ -5,17 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from gateway.addresses import is_loopback, is_url
 from gateway.errors import Invalid
 
 _PREFIX = "GATEWAY_"
 _SECRETS = ("GATEWAY_PASSPHRASE",)
 _LONGEST_PERIOD = 3660
 _LONGEST_DECISION_MS = 10_000
+_LONGEST_NUMBER = 9
+_HIGHEST_PORT = 65535
+_URLS: Mapping[str, tuple[str, ...]] = {
+    "issuer": (),
+    "mtls_issuer": (),
+    "oidc_issuer": (),
+    "sms_url": (),
+    "opa_url": ("http", "https"),
+    "valkey_url": ("valkey", "valkeys", "redis", "rediss", "unix"),
+}
+"""The settings that are URLs, and the schemes of those whose scheme is not looked at elsewhere."""
 _OIDC_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
 
@@ -148,7 +160,8 @@ class Settings:
     @property
     def base_url(self) -> str:
         """The issuer identifier, without a trailing slash (RFC 8414 section 2)."""
-        return self.issuer or f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.issuer or f"http://{host}:{self.port}"
 
     @property
     def sqlite_path(self) -> Path:
@@ -182,7 +195,7 @@ class Settings:
     @property
     def is_local(self) -> bool:
         """Whether nobody but this machine reaches the gateway, directly or by its public address."""
-        return _loopback(self.host) and _loopback(urlsplit(self.base_url).hostname or "")
+        return is_loopback(self.host) and is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def sms_by(self) -> str:
@@ -221,7 +234,7 @@ class Settings:
             raise Invalid("no_smtp_from", "The address that mail comes from.", field="GATEWAY_SMTP_FROM")
         if self.smtp_tls not in ("starttls", "implicit", "none"):
             raise Invalid("unknown_smtp_tls", "One of starttls, implicit, none.", field="GATEWAY_SMTP_TLS")
-        if self.smtp_tls == "none" and not _loopback(self.smtp_host):
+        if self.smtp_tls == "none" and not is_loopback(self.smtp_host):
             raise Invalid(
                 "insecure_smtp",
                 "Without TLS mail goes to a server on this machine only.",
@@ -247,11 +260,22 @@ class Settings:
             if not 1 <= getattr(self, name) <= _LONGEST_PERIOD:
                 raise Invalid("invalid_period", f"From 1 to {_LONGEST_PERIOD}.", field=f"{_PREFIX}{name.upper()}")
 
+    def _check_addresses(self) -> None:
+        """Host and port stand where they must. No URL is quoted, for it may hold a password."""
+        for name in ("port", "smtp_port"):
+            if not 1 <= getattr(self, name) <= _HIGHEST_PORT:
+                raise Invalid("invalid_port", f"From 1 to {_HIGHEST_PORT}.", field=f"{_PREFIX}{name.upper()}")
+        for name, schemes in _URLS.items():
+            if not is_url(getattr(self, name), schemes):
+                named = f", with {', '.join(schemes)}" if schemes else ""
+                raise Invalid("invalid_url", f"Not a URL{named}.", field=f"{_PREFIX}{name.upper()}")
+
     def _check(self) -> None:
+        self._check_addresses()
         self._check_duties()
         self._check_opa()
         self._check_senders()
-        if not _loopback(self.host) and not self.tls_terminated:
+        if not is_loopback(self.host) and not self.tls_terminated:
             raise Invalid(
                 "insecure_listener",
                 "Without TLS the gateway listens on loopback only.",
@@ -261,18 +285,18 @@ class Settings:
         url = urlsplit(self.base_url)
         if url.username or url.query or url.fragment or url.path.endswith("/") or not url.hostname:
             raise Invalid("invalid_issuer", "The issuer is not a plain URL.", field="GATEWAY_ISSUER")
-        if url.scheme != "https" and not (url.scheme == "http" and _loopback(url.hostname)):
+        if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname)):
             raise Invalid(
                 "insecure_issuer", "The issuer must be https outside loopback (RFC 8414).", field="GATEWAY_ISSUER"
             )
-        if self.open_logs and not (_loopback(self.host) and _loopback(url.hostname)):
+        if self.open_logs and not (is_loopback(self.host) and is_loopback(url.hostname)):
             raise Invalid(
                 "open_logs_not_loopback",
                 "Logs are open to everybody on loopback only.",
                 field="GATEWAY_OPEN_LOGS",
                 remedy="Leave it unset: members read their logs with the action audit.",
             )
-        if self.jwks_loopback and not (_loopback(self.host) and _loopback(url.hostname)):
+        if self.jwks_loopback and not (is_loopback(self.host) and is_loopback(url.hostname)):
             raise Invalid(
                 "jwks_loopback_not_loopback",
                 "Key sets may lie on this machine for tests on loopback only.",
@@ -325,7 +349,7 @@ class Settings:
         if not self.oidc_issuer:
             return
         url = urlsplit(self.oidc_issuer)
-        plain = url.scheme == "http" and _loopback(url.hostname or "")
+        plain = url.scheme == "http" and is_loopback(url.hostname or "")
         if not (url.scheme == "https" or plain) or not url.hostname or "@" in url.netloc or url.query or url.fragment:
             raise Invalid(
                 "insecure_oidc_issuer", "The provider's issuer must be a plain https URL.", field="GATEWAY_OIDC_ISSUER"
@@ -347,21 +371,12 @@ class Settings:
             )
 
 
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _convert(variable: str, kind: str, text: str) -> object:
     if "Path" in kind:
         return Path(text)
     if "int" in kind:
-        if not text.isascii() or not text.isdigit():
-            raise Invalid("invalid_setting", "Not a whole number.", field=variable)
+        if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
+            raise Invalid("invalid_setting", f"Not a whole number of at most {_LONGEST_NUMBER} digits.", field=variable)
         return int(text)
     if "bool" in kind:
         if text not in {"true", "false"}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,19 @@ def test_a_secret_in_the_environment_is_refused_and_not_quoted() -> None:
         ("invalid_opa_timeout", {"GATEWAY_OPA_TIMEOUT_MS": "0"}),
         ("invalid_opa_timeout", {"GATEWAY_OPA_TIMEOUT_MS": "10001"}),
         ("invalid_rate", {"GATEWAY_STRANGER_BURST": "0"}),
+        ("invalid_setting", {"GATEWAY_PORT": "9" * 5000}),
+        ("invalid_port", {"GATEWAY_PORT": "0"}),
+        ("invalid_port", {"GATEWAY_PORT": "65536"}),
+        ("invalid_port", {"GATEWAY_SMTP_PORT": "70000"}),
+        ("invalid_url", {"GATEWAY_ISSUER": "http://[::1"}),
+        ("invalid_url", {"GATEWAY_ISSUER": "http://127.0.0.1:99999999"}),
+        ("invalid_url", {"GATEWAY_MTLS_ISSUER": "https://gateway.example:port"}),
+        ("invalid_url", {"GATEWAY_OIDC_ISSUER": "https://[company"}),
+        ("invalid_url", {"GATEWAY_SMS_URL": "https://[sms"}),
+        ("invalid_url", {"GATEWAY_OPA_URL": "opa:8181"}),
+        ("invalid_url", {"GATEWAY_OPA_URL": "http://127.0.0.1:port"}),
+        ("invalid_url", {"GATEWAY_VALKEY_URL": "valkey"}),
+        ("invalid_url", {"GATEWAY_VALKEY_URL": "https://valkey"}),
     ],
 )
 def test_an_insecure_or_mistaken_setting_is_refused(code: str, environment: dict[str, str]) -> None:
@@ -98,12 +112,25 @@ def test_an_insecure_or_mistaken_setting_is_refused(code: str, environment: dict
     assert error.field.startswith("GATEWAY_")
 
 
+def test_the_password_in_an_address_is_not_quoted() -> None:
+    error = _refused({"GATEWAY_VALKEY_URL": "valkey://:correct:horse@valkey:port"})
+    assert error.field == "GATEWAY_VALKEY_URL"
+    assert not {"correct", "horse"} & set(re.findall("[a-z]+", f"{error} {error.detail} {error.remedy}"))
+    assert error.__cause__ is None
+
+
+def test_the_address_of_ipv6_is_a_url() -> None:
+    assert Settings.from_environment({"GATEWAY_HOST": "::1"}).base_url == "http://[::1]:8700"
+
+
 @pytest.mark.parametrize(
     "environment",
     [
         {"GATEWAY_HOST": "0.0.0.0", **_TLS, **_PROXY},
         {**_PROXY, "GATEWAY_MTLS_ISSUER": _MTLS},
         {**_DATABASE, "GATEWAY_VALKEY_URL": "valkey://v:6379/0"},
+        {"GATEWAY_VALKEY_URL": "unix:///run/valkey.sock", "GATEWAY_OPA_URL": "http://opa:8181"},
+        {"GATEWAY_HOST": "::1"},
         {"GATEWAY_OPEN_LOGS": "true"},
         {"GATEWAY_OPEN_LOGS": "true", "GATEWAY_HOST": "::1", "GATEWAY_ISSUER": "http://localhost:8700"},
         {"GATEWAY_DATA_DIR": "data", "GATEWAY_PASSPHRASE_FILE": "secrets/passphrase"},
