@@ -46,7 +46,8 @@ def verify_command(
     bundle: Annotated[Path, typer.Argument(help="The bundle to check.", exists=True, dir_okay=False)],
     vkey: Annotated[str, typer.Option(help="The log's verifier key, received out of band.")],
     seen: Annotated[
-        list[Path] | None, typer.Option(help="A checkpoint that you hold from earlier; may be repeated.", exists=True)
+        list[Path] | None,
+        typer.Option(help="A checkpoint that you hold from earlier; may be repeated.", exists=True, dir_okay=False),
     ] = None,
 ) -> None:
     """Check a bundle offline. Exit code 0: it holds. 1: tampered. 2: incomplete, or the key is not trusted."""

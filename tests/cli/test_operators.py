@@ -99,6 +99,9 @@ def test_verify_tells_ok_tampered_and_incomplete_by_its_exit_code(gateway: Gatew
     untrusted = gateway("verify", str(bundle), "--vkey", other)
     assert (untrusted.exit_code, "incomplete" in untrusted.stdout) == (2, True), untrusted.output
 
+    unread = gateway("verify", str(bundle), "--vkey", vkey, "--seen", str(tmp_path))
+    assert unread.exit_code == 2, "a checkpoint that cannot be read says nothing of the bundle"
+
 
 def _forged(bundle: Path) -> Path:
     """The bundle with one name in its entries changed, as a zip that is sound in itself."""
