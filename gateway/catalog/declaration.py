@@ -31,6 +31,7 @@ PATTERN_OPTIONS = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=
 """Patterns run in linear time; look-around and back-references do not compile."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PERSONAL_CLASS = re.compile(r"(personal|sensitive)(_.*)?")
 _TOP = frozenset(
     (
@@ -116,12 +117,22 @@ def _check_property(name: str, keywords: Any) -> None:
         raise _wrong(f"{at}/format", "A format is date or date-time.")
     if keywords.get("x-format", "phone") != "phone":
         raise _wrong(f"{at}/x-format", "The only x-format is phone.")
-    for bound in ("minimum", "maximum", "minLength", "maxLength"):
-        if not _is_integer(keywords.get(bound, 0)):
-            raise _wrong(f"{at}/{bound}", "A bound is an integer below 2**53.")
+    _check_bounds(keywords, at)
     _check_pattern(keywords, at)
     _check_enum(keywords, scalar, at)
     _check_filter(keywords, scalar, at)
+
+
+def _check_bounds(keywords: Mapping[str, Any], at: str) -> None:
+    for bound in ("minimum", "maximum", "minLength", "maxLength"):
+        if not _is_integer(keywords.get(bound, 0)):
+            raise _wrong(f"{at}/{bound}", "A bound is an integer below 2**53.")
+    for least, most in (("minimum", "maximum"), ("minLength", "maxLength")):
+        if least in keywords and most in keywords and keywords[least] > keywords[most]:
+            raise _wrong(f"{at}/{most}", f"No value could be within {least} and {most}.")
+    for length in ("minLength", "maxLength"):
+        if keywords.get(length, 0) < 0:
+            raise _wrong(f"{at}/{length}", "A length is not negative.")
 
 
 def _scalar(declared: Any, at: str) -> str:
@@ -152,7 +163,7 @@ def _check_enum(keywords: Mapping[str, Any], scalar: str, at: str) -> None:
     if not isinstance(values, list) or not 1 <= len(values) <= _LONGEST_ENUM or scalar not in ("string", "integer"):
         raise _wrong(f"{at}/enum", f"An enum lists 1 to {_LONGEST_ENUM} strings or integers.")
     for value in values:
-        fits = isinstance(value, str) if scalar == "string" else _is_integer(value)
+        fits = _is_text(value) if scalar == "string" else _is_integer(value)
         if not fits and not (value is None and "null" in keywords["type"]):
             raise _wrong(f"{at}/enum", "A value in the enum is not of the field's type.")
 
@@ -200,12 +211,12 @@ def _check_kind(schema: Schema) -> None:
             raise _wrong(at, "The subject's class is personal or sensitive, or begins with personal_ or sensitive_.")
         return
     told = [(one.name, _personal(one)) for one in schema.fields.values()]
-    personal = [f"/properties/{name}/{why}" for name, why in told if why is not None]
+    personal = [f"/schema/properties/{name}/{why}" for name, why in told if why is not None]
     if schema.subject_field is not None or personal:
         raise Invalid(
             "CLASS_NOT_SHAREABLE",
             f"A {schema.kind} dataset holds no personal information (clause 4.1.1).",
-            field="/x-subject-field" if schema.subject_field is not None else personal[0].removesuffix("/"),
+            field="/schema/x-subject-field" if schema.subject_field is not None else personal[0].removesuffix("/"),
             remedy="Declare the dataset personal, or name the field for what it is if no person is meant.",
         )
 
@@ -236,9 +247,13 @@ def _check_texts(given: Mapping[str, Any], at: str) -> None:
 
 
 def _text(value: Any, at: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
-        raise _wrong(at, f"It is a string of 1 to {_LONGEST_TEXT} characters.")
-    return value
+    if not _is_text(value) or not 0 < len(value) <= _LONGEST_TEXT:
+        raise _wrong(at, f"It is a string of 1 to {_LONGEST_TEXT} characters of Unicode.")
+    return str(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not _SURROGATE.search(value)
 
 
 def _is_integer(value: Any) -> bool:
