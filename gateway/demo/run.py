@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from jwskate import Jwk
 from rich.console import Console
 
 from gateway.app import compose, initialise
@@ -31,6 +30,7 @@ from gateway.demo.referral import ReferralStory
 from gateway.demo.story import Story
 from gateway.demo.telling import Teller, World
 from gateway.errors import Invalid
+from gateway.identity.operators.site import Site
 from gateway.settings import Settings
 from gateway.vault.providers import LocalKeyring
 
@@ -119,9 +119,7 @@ def _folder(out: Path | None) -> Iterator[Path]:
     try:
         for name in ("data", "messages"):
             (folder / name).mkdir(mode=0o700)
-        descriptor = os.open(folder / "passphrase", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+        _write_private(folder / "passphrase", secrets.token_urlsafe(32) + "\n")
         yield folder
     finally:
         if out is None:
@@ -239,7 +237,7 @@ def _write_alliance(folder: Path, settings: Settings, world: World, logs: list[d
     members = []
     for name, partner in world.partners.items():
         jwk_file = f"{name}.jwk.json"
-        _write_private(folder / jwk_file, partner.client_key)
+        _write_private(folder / jwk_file, json.dumps(dict(partner.client_key)))
         details, reads = _reads(name, world, base)
         members.append(
             {
@@ -254,11 +252,22 @@ def _write_alliance(folder: Path, settings: Settings, world: World, logs: list[d
     document = {
         "issuer": base,
         "api": f"{base}/v1",
-        "console": None,
+        "console": _console(settings, world.alliance),
         "logs": [{"origin": log["origin"], "url": f"{base}/v1/logs/{log['log']}", "vkey": log["vkey"]} for log in logs],
         "members": members,
     }
-    (folder / "alliance.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    _write_private(folder / "alliance.json", json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _console(settings: Settings, alliance: str) -> dict[str, Any]:
+    """Where operators sign in, and a code for one of each kind with which a first passkey is made."""
+    sign_in = []
+    for role, called in (("admin", "administrator"), ("officer", "compliance officer")):
+        asked = ("admin", "operator", alliance, "--name", f"Demo {called}", "--role", role)
+        operator, code = _said(settings, *asked, by=FIRST_OPERATOR).splitlines()
+        how = f"Make a passkey with {code}, and sign in with it. Another code: gateway admin operator-code {operator}"
+        sign_in.append({"role": called, "how": how})
+    return {"url": f"{Site.of(settings.base_url).origin}/console", "sign_in": sign_in}
 
 
 def _reads(name: str, world: World, base: str) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
@@ -286,10 +295,10 @@ def _reads(name: str, world: World, base: str) -> tuple[list[dict[str, Any]], li
     return details, reads
 
 
-def _write_private(path: Path, key: Jwk) -> None:
+def _write_private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(dict(key), file)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _wait_for_interrupt() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gateway.demo.story import Story
 from tests.services import free_port
 
 TOWN, CONSENTING = 900, 120
+CODE = re.compile(r"code ((?:[A-Z2-9]{4}-){7}[A-Z2-9]{4}), for one hour, at http://localhost:[0-9]+/console/enrol")
 
 
 def test_a_customer_is_referred_let_go_and_followed(
@@ -35,4 +37,9 @@ def test_a_customer_is_referred_let_go_and_followed(
         assert line in told
     assert [path.name for path in (folder / "data").glob("gateway.db")] == ["gateway.db"]
     assert (folder / "termination-receipt.jws").read_text().count(".") == 2
-    assert len(json.loads((folder / "alliance.json").read_text())["members"]) == 4
+    alliance = json.loads((folder / "alliance.json").read_text())
+    assert len(alliance["members"]) == 4
+    assert alliance["console"]["url"] == alliance["issuer"].replace("127.0.0.1", "localhost") + "/console"
+    assert [one["role"] for one in alliance["console"]["sign_in"]] == ["administrator", "compliance officer"]
+    assert all(CODE.search(one["how"]) for one in alliance["console"]["sign_in"])
+    assert (folder / "alliance.json").stat().st_mode & 0o077 == 0, "it holds codes"
