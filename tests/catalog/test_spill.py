@@ -12,6 +12,7 @@ import pytest
 from gateway.catalog.spill import Spill
 from gateway.catalog.spool import TermSpool
 from gateway.catalog.uniqueness import Seen
+from gateway.errors import Unavailable
 
 
 class Slow:
@@ -60,3 +61,12 @@ def test_a_failed_statement_leaves_it_to_the_next_thread() -> None:
         kept.execute("INSERT INTO nothing VALUES (1)")
     with ThreadPoolExecutor(1) as threads:
         threads.submit(spill.close).result(30)
+
+
+def test_a_full_disk_is_told_as_such_and_what_was_kept_can_be_forgotten() -> None:
+    spill = Spill("kept (n BLOB)")
+    with spill as kept:
+        kept.execute("PRAGMA max_page_count=4")
+    with pytest.raises(Unavailable, match="no_room"), spill as kept:
+        kept.execute("INSERT INTO kept VALUES (zeroblob(1000000))")
+    spill.close()

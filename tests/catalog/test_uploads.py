@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.catalog import Upload, UploadFailed
+from gateway.catalog import Upload, UploadFailed, receiving
 from gateway.catalog.blocks import UploadStalled
 from gateway.catalog.declaration import declare
 from gateway.catalog.reading import reader_of
 from gateway.catalog.spool import TermSpool
 from gateway.catalog.uploads import ABANDONED_AFTER_MS
-from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused
+from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused, Unavailable
 from gateway.ledger import Draft, Effect, Kind, StaleJudgement
 from tests.catalog.conftest import AIRLINE, BANK, Shop, pieces, subject_of
 
@@ -204,6 +204,28 @@ async def test_what_an_upload_kept_aside_is_given_up_while_others_are_served(
     monkeypatch.setattr(TermSpool, "close", closing)
     await shop.upload(dataset, b"tail,seats,note\nN1,1,\n")
     assert served == [True]
+
+
+class SmallDisk(TermSpool):
+    """A spool on a disk of a few pages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self._kept as kept:
+            kept.execute("PRAGMA max_page_count=4")
+
+
+async def test_an_upload_that_a_full_disk_ends_is_unavailable_and_publishes_nothing(
+    shop: Shop, sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = await shop.declare(PLANE)
+    content = b"tail,seats,note\n" + b"".join(b"N%d,1,\n" % number for number in range(2000))
+    with monkeypatch.context() as full:
+        full.setattr(receiving, "TermSpool", SmallDisk)
+        with pytest.raises(Unavailable, match="no_room"):
+            await shop.upload(dataset, content)
+    assert count(sqlite_path) == 0
+    assert (await shop.upload(dataset, content))["accepted"] == 2000
 
 
 async def test_what_a_killed_process_staged_is_swept_at_the_next_start(shop: Shop, sqlite_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_the_gateway_understands_its_settings() -> None:
     assert [str(network) for network in settings.proxy_networks] == [network["subnet"] for network in front]
 
 
+@pytest.mark.parametrize("name", ["gateway-1", "gateway-2"])
+def test_what_uploads_keep_aside_lies_on_a_volume(name: str) -> None:
+    """300,000 rows with one filter keep 30 MB aside; a folder in memory would fill up."""
+    service = _SERVICES[name]
+    mounted = [volume.split(":")[1] for volume in service["volumes"]]
+    assert service["environment"]["SQLITE_TMPDIR"] in mounted
+
+
 def test_the_image_is_locked_and_runs_without_root() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["python:3.11-slim-bookworm"] * 2
