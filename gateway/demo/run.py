@@ -40,10 +40,10 @@ _OK, _TAMPERED = 0, 1
 
 
 def run_demo(*, serve: bool, out: Path | None, port: int, picture: Path | None) -> None:
-    """Tell the story and end; with `serve`, write `alliance.json` and stay until Ctrl-C."""
+    """Tell the story and end; with `serve`, write `alliance.json` and stay until Ctrl-C or SIGTERM."""
     console = Console(record=picture is not None, width=118 if picture else None)
     started = time.monotonic()
-    with _folder(out) as folder:
+    with _interruptible(), _folder(out) as folder:
         settings = _settings(folder, port)
         inbox = Inbox(folder, settings.base_url)
         world = World(_partners(settings.base_url), folder)
@@ -106,6 +106,17 @@ async def _found(settings: Settings, partners: Mapping[str, Partner]) -> list[di
     await initialise(settings, provider)
     async with compose(settings, provider, process="demo") as gateway:
         return await found(gateway, partners)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, and either one where a shell started it behind `&`: no server stays."""
+    before = {one: signal.signal(one, signal.default_int_handler) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @contextmanager
