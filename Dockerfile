@@ -11,7 +11,7 @@ RUN /opt/gateway/bin/pip install --no-cache-dir --disable-pip-version-check --no
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin gateway \
- && install -d -o gateway -g gateway -m 0700 /var/lib/gateway
+ && install -d -o gateway -g gateway -m 0700 /var/lib/gateway /var/lib/gateway-heads
 COPY --from=build /opt/gateway /opt/gateway
 COPY policies /opt/policies
 ENV PATH=/opt/gateway/bin:$PATH \

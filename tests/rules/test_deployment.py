@@ -83,6 +83,14 @@ def test_what_uploads_keep_aside_lies_on_a_volume(name: str) -> None:
     assert service["environment"]["SQLITE_TMPDIR"] in mounted
 
 
+@pytest.mark.parametrize("name", ["gateway-1", "gateway-2"])
+def test_the_gateway_may_write_to_its_volumes(name: str) -> None:
+    """A new volume has the owner that its folder has in the image; one that is not there would be root's."""
+    made = re.search(r"install -d -o gateway -g gateway -m 0700 (.+)", (ROOT / "Dockerfile").read_text())
+    assert made is not None
+    assert {volume.split(":")[1] for volume in _SERVICES[name]["volumes"]} == set(made[1].split())
+
+
 def test_the_image_is_locked_and_runs_without_root() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["python:3.11-slim-bookworm"] * 2
