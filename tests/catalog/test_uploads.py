@@ -140,6 +140,36 @@ async def test_all_or_nothing_publishes_nothing_after_a_refusal_and_names_its_ro
     assert await shop.uploads.sweep() == 1
 
 
+@pytest.mark.parametrize("mode", ["append", "replace"])
+async def test_a_file_of_refused_rows_alone_is_told_and_replaces_nothing(
+    shop: Shop, sqlite_path: Path, mode: str
+) -> None:
+    dataset = await shop.declare(PLANE)
+    await shop.upload(dataset, b"tail,seats,note\nN1,1,\n")
+    with pytest.raises(UploadFailed) as failed:
+        await shop.upload(dataset, b"tail,seats,note\nN2,x,\nN3,-1,\n", mode=mode)
+    assert failed.value.field == "line 2"
+    assert count(sqlite_path) == 1
+
+
+async def test_an_upload_that_is_swept_before_it_is_published_is_not(
+    shop: Shop, sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = await shop.declare(PLANE)
+    publish = receiving.Receiving._publish
+
+    async def late(one: receiving.Receiving) -> bytes:
+        shop.clock.now += ABANDONED_AFTER_MS + 1
+        await shop.uploads.sweep()
+        return await publish(one)
+
+    monkeypatch.setattr(receiving.Receiving, "_publish", late)
+    for mode in ("append", "replace"):
+        with pytest.raises(Conflicting, match="upload_abandoned"):
+            await shop.upload(dataset, b"tail,seats,note\nN1,1,\n", mode=mode)
+    assert count(sqlite_path) == 0
+
+
 async def test_staged_rows_are_unseen_until_the_upload_ends(shop: Shop, sqlite_path: Path) -> None:
     dataset = await shop.declare(PLANE)
     goes_on = asyncio.Event()
