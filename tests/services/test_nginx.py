@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -81,6 +82,28 @@ def test_old_tls_is_refused(proxy: Nginx) -> None:
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         _get(proxy, old, {})
+
+
+def _accepts(proxy: Nginx, suite: str) -> bool:
+    """Whether the proxy speaks TLS 1.2 with a client that offers this suite alone."""
+    client = proxy.trust()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(f"{suite}:@SECLEVEL=0")
+    try:
+        return _get(proxy, client, {})[0] == HTTPStatus.OK
+    except ssl.SSLError:
+        return False
+
+
+def test_tls_1_2_is_spoken_with_the_recommended_suites_alone(proxy: Nginx) -> None:
+    """RFC 9325 section 4.2, as the happy flow of FAPI's conformance suite asks; the certificate's key is an EC key."""
+    offered = ssl.create_default_context()
+    offered.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+    suites = [suite["name"] for suite in offered.get_ciphers() if suite["protocol"] != "TLSv1.3"]
+    assert {suite for suite in suites if _accepts(proxy, suite)} == {
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+    }
 
 
 def test_the_certificate_is_trusted_by_who_was_given_it_and_nobody_else(proxy: Nginx) -> None:
