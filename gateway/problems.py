@@ -135,7 +135,8 @@ def install(app: FastAPI) -> None:
 class Unexpected:
     """ASGI middleware, to be the outermost: what nobody foresaw is the 500 document, and ends here.
 
-    Passed on, the server would print it with its message, which may quote what a request carried.
+    Passed on, the server would print it with its message, which may quote what a request carried. Whoever leaves before
+    the request has ended gets no answer and no line in a log, which strangers could fill so.
     """
 
     def __init__(self, app: ASGIApp) -> None:

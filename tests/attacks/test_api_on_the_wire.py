@@ -84,3 +84,12 @@ def test_the_server_logs_no_failure_and_no_value_that_it_was_sent(served: Served
     logged = served.log_tail()
     assert "Traceback" not in logged
     assert secret.decode() not in logged
+
+
+@pytest.mark.parametrize("path", [b"/token", b"/revoke", b"/introspect"])
+def test_whoever_leaves_in_the_middle_of_a_request_fills_no_log(served: Served, path: bytes) -> None:
+    half = b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\ngrant_type="
+    before = served.log_tail()
+    assert sent(served, half) == (0, b"")
+    assert sent(served, get(b"/healthz", b"Connection: close")) == (200, b"ok\n")
+    assert served.log_tail() == before
