@@ -17,9 +17,10 @@ from gateway.console.answers import (
     set_ticket,
 )
 from gateway.console.browser import Browser
-from gateway.errors import NotFound
+from gateway.errors import Invalid, NotFound
 from gateway.identity.operators.company import CompanySignIn
 from gateway.identity.operators.operators import Operators
+from gateway.identity.operators.refusals import SignInRefused
 
 _RETURNED: Final = ("state", "code", "iss", "error")
 
@@ -68,7 +69,7 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
     async def company_sign_in(browser: Browser) -> Response:
         await browser.form()
         operators.attempts.count(browser.address)
-        ticket, url = await _company(operators).begin()
+        ticket, url = await _company(operators).begin(former=browser.cookie("session"))
         answer = onward(browser, url, reason="onward_company")
         set_ticket(answer, ticket, browser.site, returns=True)
         return answer
@@ -85,8 +86,14 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
         return _signed_in(browser, answer, cookie)
 
     async def company_logout(browser: Browser) -> Response:
-        """Called by the provider and not by a browser: the token in the form is what authenticates it."""
-        await _company(operators).logged_out((await browser.fields()).get("logout_token", ""))
+        """Called by the provider and not by a browser: the token in the form is what authenticates it.
+
+        One that does not hold is a bad request (OpenID Connect Back-Channel Logout 1.0, section 2.8).
+        """
+        try:
+            await _company(operators).logged_out((await browser.fields()).get("logout_token", ""))
+        except SignInRefused:
+            raise Invalid("logout_token_refused", "The logout token does not hold.", field="logout_token") from None
         return document({})
 
     async def company_keys(_: Browser) -> Response:
