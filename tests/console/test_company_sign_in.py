@@ -230,6 +230,29 @@ async def test_a_callback_is_good_for_the_browser_that_began_and_for_once(compan
         assert (await mallory.get(url)).status_code == 401
 
 
+async def test_a_sign_in_at_the_company_ends_the_browsers_former_session(company: Company) -> None:
+    """ASVS 5.0, 7.2.4."""
+    await company.employ("Ann", "ann")
+    company.provider.authenticate("ann")
+    home = f"{company.console.origin}/console"
+    async with httpx.AsyncClient() as ann, httpx.AsyncClient() as thief:
+        await ann.get(await _callback(company, ann))
+        thief.cookies.set("session", ann.cookies["session"])
+        assert (await thief.get(home)).status_code == 200
+        await ann.get(await _callback(company, ann))
+        assert (await thief.get(home)).headers["location"] == "/console/sign-in"
+        assert (await ann.get(home)).status_code == 200
+
+
+@pytest.mark.parametrize("form", [{"token": "a.b.c"}, {"logout_token": ""}, {"logout_token": "a.b.c"}])
+async def test_what_is_no_logout_token_is_a_bad_request(company: Company, form: dict[str, str]) -> None:
+    """OpenID Connect Back-Channel Logout 1.0, section 2.8."""
+    async with httpx.AsyncClient(headers={"accept": "application/json"}) as provider:
+        answer = await provider.post(f"{company.console.origin}/console/oidc/logout", data=form)
+    assert (answer.status_code, answer.headers["cache-control"]) == (400, "no-store")
+    assert answer.json()["field"] == "logout_token"
+
+
 async def test_a_stolen_state_is_refused_in_another_flow(company: Company) -> None:
     await company.employ("Mallory", "mallory")
     company.provider.authenticate("mallory")

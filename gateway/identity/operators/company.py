@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from gateway.clock import MILLISECONDS, Clock, seconds
 from gateway.database import Database, Query
 from gateway.identity.operators import directory
-from gateway.identity.operators.ceremonies import LIFE_MS, Ceremonies, Ceremony, CeremonyKind
+from gateway.identity.operators.ceremonies import LIFE_MS, Ceremonies, Ceremony, CeremonyKind, hashed
 from gateway.identity.operators.entries import Refusals, entry
 from gateway.identity.operators.id_token import (
     LEEWAY_S,
@@ -76,9 +76,13 @@ class CompanySignIn:
         self._sessions = sessions
         self._refusals = refusals
 
-    async def begin(self) -> tuple[str, str]:
-        """A ticket for the browser, and the URL of the provider to send it to."""
-        return await self._send(CeremonyKind.OIDC_SIGN_IN, max_age=FRESH_S)
+    async def begin(self, *, former: str = "") -> tuple[str, str]:
+        """A ticket for the browser, and the URL of the provider to send it to.
+
+        The `former` session of the browser, if its cookie says that it has one, ends with the sign-in. That cookie does
+        not come along when the provider sends the browser back.
+        """
+        return await self._send(CeremonyKind.OIDC_SIGN_IN, max_age=FRESH_S, session=hashed(former))
 
     async def begin_step_up(self, signed_in: SignedIn, act: Act, *, back: str) -> tuple[str, str]:
         """As above, to authenticate once more for exactly this act; `back` is the page that goes on with it."""
@@ -114,6 +118,7 @@ class CompanySignIn:
                     amr=claims.amr,
                     auth_time=claims.auth_time * MILLISECONDS,
                     provider_session=claims.provider_session,
+                    former=ceremony.session,
                 )
                 return cookie, ""
         raise await self._refusals.refuse("OPERATOR_DISABLED", who)

@@ -12,7 +12,7 @@ import secrets
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import Text, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Text, and_, bindparam, delete, insert, or_, select, update
 
 from gateway.clock import Clock
 from gateway.database import Database, Query, Row
@@ -66,6 +66,7 @@ _OF_PROVIDER = Query(
         or_(
             _session.provider_session == bindparam("provider_session"),
             bindparam("provider_session", type_=Text) == "",
+            and_(_session.provider_session == "", bindparam("subject", type_=Text) != ""),
         ),
     )
 )
@@ -96,9 +97,12 @@ class Sessions:
         provider_session: str = "",
         former: str = "",
     ) -> str:
-        """A new session in the transaction that records the sign-in; returns the value of its cookie."""
+        """A new session in the transaction that records the sign-in; returns the value of its cookie.
+
+        It takes the place of the `former` one of the browser, named by its hash (ASVS 5.0, 7.2.4).
+        """
         secret, now = secrets.token_urlsafe(32), self._clock()
-        await change.tx.run(_REPLACE, session=hashed(former))
+        await change.tx.run(_REPLACE, session=former)
         await change.tx.run(_FORGET, idle_since=now - IDLE_MS, begun_before=now - LONGEST_MS)
         await change.tx.run(
             _START,
@@ -168,7 +172,8 @@ class Sessions:
     async def end_at_provider(self, subject: str, provider_session: str, *, until_ms: int) -> None:
         """End what a subject, or one session of it at the provider, began here up to an instant; '' stands for any.
 
-        What began later is left alone, so a logout that is told twice harms nobody.
+        A session whose provider never named its own is the subject's, whichever is named now. What began later is left
+        alone, so a logout that is told twice harms nobody.
         """
         rows = await self._database.all(
             _OF_PROVIDER, subject=subject, provider_session=provider_session, until=until_ms

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.clock import Clock
 from gateway.database import Database
 from gateway.identity.operators import credentials, directory
-from gateway.identity.operators.ceremonies import CHALLENGE_BYTES, Ceremonies, CeremonyKind
+from gateway.identity.operators.ceremonies import CHALLENGE_BYTES, Ceremonies, CeremonyKind, hashed
 from gateway.identity.operators.credentials import Credential
 from gateway.identity.operators.entries import Refusals, entry
 from gateway.identity.operators.operator import Act, Operator, SignedIn
@@ -65,7 +65,7 @@ class PasskeySignIn:
                     credential=credential.id,
                     amr=_AMR,
                     auth_time=self._clock(),
-                    former=former,
+                    former=hashed(former),
                 )
         raise await self._refusals.refuse("PASSKEY_MOVED", who)
 

@@ -102,6 +102,19 @@ async def test_a_provider_ends_only_what_had_begun(staff: Staff) -> None:
     assert await sessions.find(begun["s2"]) is None
 
 
+async def test_a_logout_ends_what_its_subject_began_while_the_provider_named_no_session(staff: Staff) -> None:
+    operator, _, _ = await staff.signed_in("Ann")
+    sessions, now = staff.operators.sessions, staff.world.clock()
+    who = Operator(operator, staff.world.alliance, "Ann", Role.ADMIN)
+    async with staff.world.ledger.changing(staff.world.alliance) as change:
+        begun = await sessions.start(change, who, method="oidc", credential="ann", amr=(), auth_time=0)
+    await sessions.end_at_provider("bob", "s1", until_ms=now)
+    await sessions.end_at_provider("", "s1", until_ms=now)
+    assert await sessions.find(begun) is not None, "neither names her"
+    await sessions.end_at_provider("ann", "s1", until_ms=now)
+    assert await sessions.find(begun) is None
+
+
 async def test_an_account_is_one_operators(staff: Staff) -> None:
     ann, _, _ = await staff.signed_in("Ann")
     bob, _, _ = await staff.signed_in("Bob")
