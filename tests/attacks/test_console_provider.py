@@ -1,0 +1,105 @@
+"""Attacks on what the company's provider says of itself: mix-up, downgrade, redirection, floods of bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.clock import system_clock
+from gateway.identity.operators.provider import Provider, ProviderSettings, ProviderUnavailable
+from tests.identity.key_site import KeySite, new_site
+
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[KeySite]:
+    async with new_site(tmp_path).open() as running:
+        yield running
+
+
+def issuer(site: KeySite) -> str:
+    return f"https://localhost:{site.port}"
+
+
+def provider(site: KeySite) -> Provider:
+    """A gateway's view of the provider at this site."""
+    settings = ProviderSettings(
+        issuer=issuer(site),
+        client_id="gateway",
+        algorithm="ES256",
+        redirect_uri="https://gateway.example/console/oidc/callback",
+        ca_file=site.certificate,
+    )
+    return Provider(settings, system_clock)
+
+
+def publish(site: KeySite, **over: Any) -> None:
+    """Metadata as an honest provider's, but for what is said otherwise; None takes a member out."""
+    usual = {"issuer": issuer(site), **{name: f"{issuer(site)}/{name}" for name in _ENDPOINTS}}
+    site.headers["Content-Type"] = "application/json"
+    site.body = json.dumps({name: value for name, value in (usual | over).items() if value is not None}).encode()
+
+
+async def test_an_honest_provider_is_understood(site: KeySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past any proxy that the environment names."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    publish(site)
+    assert (await provider(site).metadata())["token_endpoint"] == f"{issuer(site)}/token_endpoint"
+
+
+@pytest.mark.parametrize("said", [None, "", "https://localhost", "https://evil.example", ["https://localhost"]])
+async def test_metadata_of_another_issuer_are_nobodys(site: KeySite, said: object) -> None:
+    """Mix-up (OIDC Discovery section 4.3, CVE-2026-104056)."""
+    publish(site, issuer=said)
+    with pytest.raises(ProviderUnavailable):
+        await provider(site).metadata()
+
+
+@pytest.mark.parametrize("name", _ENDPOINTS)
+@pytest.mark.parametrize(
+    "url",
+    [None, 7, "", "/token", "http://localhost/token", "https://localhost@evil.example/token", "https:///token",
+     "https://localhost/token#x", "file:///etc/passwd"],
+)  # fmt: skip
+async def test_an_endpoint_that_is_no_plain_https_address_is_not_spoken_to(
+    site: KeySite, name: str, url: object
+) -> None:
+    publish(site, **{name: url})
+    with pytest.raises(ProviderUnavailable):
+        await provider(site).metadata()
+
+
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
+async def test_a_provider_that_sends_us_elsewhere_is_not_followed(site: KeySite, status: str) -> None:
+    publish(site)
+    site.status, site.headers["Location"] = status, f"{issuer(site)}/elsewhere"
+    with pytest.raises(ProviderUnavailable):
+        await provider(site).metadata()
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"<html>"])
+async def test_what_is_no_metadata_is_told_as_unavailable(site: KeySite, body: bytes) -> None:
+    site.body = body
+    with pytest.raises(ProviderUnavailable):
+        await provider(site).metadata()
+
+
+async def test_a_longer_answer_than_any_provider_has_is_not_read(site: KeySite) -> None:
+    publish(site)
+    site.body += b" " * 300_000
+    with pytest.raises(ProviderUnavailable):
+        await provider(site).metadata()
+
+
+@pytest.mark.parametrize("keys", [None, {}, "x", [1], [None]])
+async def test_what_is_no_key_set_of_the_provider_is_told_as_unavailable(site: KeySite, keys: object) -> None:
+    publish(site, keys=keys)
+    with pytest.raises(ProviderUnavailable):
+        await provider(site).keys()
