@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import Invalid, TooLarge
@@ -18,50 +22,33 @@ _LARGER = {"uploads": UPLOAD_BYTES, "offline-consents": ARCHIVE_BYTES}
 """What may be larger where it is posted, by the last part of its path."""
 _LONGEST_LENGTH = 20
 
+Wording = Mapping[str, Callable[[], Response]]
+"""By path: the answer of an endpoint whose errors are no problem documents."""
+
+_PROBLEMS: Final[Wording] = MappingProxyType({})
+
 
 class Limits:
     """ASGI middleware: headers over 32 KiB are 431, targets over 8 KiB 414, bodies over 4 MiB 413, compressed ones 415.
 
-    Uploads may have 4 GiB, archives of offline consents 64 MiB.
+    Uploads may have 4 GiB, archives of offline consents 64 MiB. What breaks a cap on its way to a path of `worded` is
+    refused in the words of that.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, worded: Wording = _PROBLEMS) -> None:
         self._app = app
+        self._worded = worded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with the cap it broke."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
-            answer = problem(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", f"Over {HEADER_BYTES} bytes."
-            )
-            await answer(scope, receive, send)
-            return
-        if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
-            answer = problem(HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", f"Over {TARGET_BYTES} bytes.")
-            await answer(scope, receive, send)
-            return
-        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"]):
-            answer = problem(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "encoded_body",
-                "A body is read as it comes, and never decompressed.",
-                field="Content-Encoding",
-                remedy="Send the body without a content coding.",
-            )
-            answer.headers["Accept-Encoding"] = "identity"  # RFC 9110 section 15.5.16
-            await answer(scope, receive, send)
-            return
         most = _LARGER.get(scope["path"].rpartition("/")[2], BODY_BYTES) if scope["method"] == "POST" else BODY_BYTES
-        try:
-            received = _declared(scope)
-        except Invalid as error:
-            await problem_of(error)(scope, receive, send)
-            return
-        if received > most:
-            await problem_of(_too_large(most))(scope, receive, send)
+        refusal = _refusal(scope, most)
+        if refusal is not None:
+            answer = self._worded[scope["path"]]() if scope["path"] in self._worded else refusal
+            await answer(scope, receive, send)
             return
         received = 0
 
@@ -74,6 +61,32 @@ class Limits:
             return message
 
         await self._app(scope, counted, send)
+
+
+def _refusal(scope: Scope, most: int) -> Response | None:
+    """The problem of a request that breaks a cap already by what it announces."""
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+        return problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", f"Over {HEADER_BYTES} bytes.")
+    if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
+        return problem(HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", f"Over {TARGET_BYTES} bytes.")
+    if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"]):
+        return _encoded_body()
+    try:
+        return problem_of(_too_large(most)) if _declared(scope) > most else None
+    except Invalid as error:
+        return problem_of(error)
+
+
+def _encoded_body() -> Response:
+    answer = problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "encoded_body",
+        "A body is read as it comes, and never decompressed.",
+        field="Content-Encoding",
+        remedy="Send the body without a content coding.",
+    )
+    answer.headers["Accept-Encoding"] = "identity"  # RFC 9110 section 15.5.16
+    return answer
 
 
 def _declared(scope: Scope) -> int:

@@ -43,7 +43,8 @@ from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.operators.site import Site
 from gateway.identity.proxy import peer_of
-from gateway.identity.routes import JWK_SET, KEY_SET
+from gateway.identity.routes import JWK_SET, KEY_SET, oversized
+from gateway.identity.routes import PATHS as OAUTH_PATHS
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
 from gateway.limits import Limits
@@ -161,7 +162,8 @@ class Application(FastAPI):
 
     def __init__(self, lane: Sequence[APIRouter], *, next_nonce: Callable[[], str], **given: Any) -> None:
         super().__init__(**given)
-        self._layers = problems.Unexpected(Limits(FreshNonce(Lane(lane, super().__call__), next_nonce)))
+        inner = FreshNonce(Lane(lane, super().__call__), next_nonce)
+        self._layers = problems.Unexpected(Limits(inner, dict.fromkeys(OAUTH_PATHS, oversized)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the outermost layer first."""

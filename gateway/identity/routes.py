@@ -22,6 +22,8 @@ from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+PATHS = (TOKEN_PATH, REVOCATION_PATH, INTROSPECTION_PATH)
+
 JWK_SET = "application/jwk-set+json"
 _JSON = "application/json"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -78,6 +80,11 @@ def endpoints(identity: Identity) -> APIRouter:
     for path, endpoint in ((TOKEN_PATH, token), (REVOCATION_PATH, revoke), (INTROSPECTION_PATH, introspect)):
         router.add_api_route(path, _refusing(endpoint), methods=["POST"], name=path, include_in_schema=False)
     return router
+
+
+def oversized() -> Response:
+    """What is told of a request to `PATHS` that was too large to reach them: the same as of every malformed one."""
+    return _refusal(TokenRefused("invalid_request", "REQUEST_TOO_LARGE"))
 
 
 def _refusing(endpoint: Endpoint) -> Endpoint:

@@ -86,7 +86,22 @@ def test_the_server_logs_no_failure_and_no_value_that_it_was_sent(served: Served
     assert secret.decode() not in logged
 
 
-@pytest.mark.parametrize("path", [b"/token", b"/revoke", b"/introspect"])
+OAUTH = pytest.mark.parametrize("path", [b"/token", b"/revoke", b"/introspect"])
+
+
+@OAUTH
+@pytest.mark.parametrize("target", [b"", b"?x=" + b"y" * 9000])
+@pytest.mark.parametrize("header", [b"Content-Length: 0", b"Content-Length: 5000000", b"DPoP: " + b"x" * 40_000])
+def test_an_oauth_endpoint_tells_of_a_malformed_request_whatever_is_too_large(
+    served: Served, path: bytes, target: bytes, header: bytes
+) -> None:
+    request = b"POST " + path + target + b" HTTP/1.1\r\n" + HOST + header + b"\r\nConnection: close\r\n\r\n"
+    status, body = sent(served, request)
+    malformed = {"error": "invalid_request", "error_description": "The request is malformed."}
+    assert (status, json.loads(body)) == (400, malformed)
+
+
+@OAUTH
 def test_whoever_leaves_in_the_middle_of_a_request_fills_no_log(served: Served, path: bytes) -> None:
     half = b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\ngrant_type="
     before = served.log_tail()
