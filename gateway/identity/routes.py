@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import orjson
@@ -30,6 +32,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _AN_HOUR = {"Cache-Control": "public, max-age=3600"}
 KEY_SET = {"Cache-Control": f"public, max-age={KEY_SET_CACHE_SECONDS}"}
 _VARIES = {"Vary": "Accept"}
+_SCHEME = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
 def routes(identity: Identity) -> APIRouter:
@@ -88,13 +91,20 @@ def oversized() -> Response:
 
 
 def _refusing(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, answering its refusals as RFC 6749 section 5.2 words them."""
+    """The endpoint, answering its refusals as RFC 6749 section 5.2 words them.
+
+    Who tried to authenticate by `Authorization`, which nobody can here, is challenged under that very scheme.
+    """
 
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
         except TokenRefused as refused:
-            return _refusal(refused)
+            answer = _refusal(refused)
+            scheme = request.headers.get("authorization", "").partition(" ")[0]
+            if answer.status_code == HTTPStatus.UNAUTHORIZED and _SCHEME.fullmatch(scheme):
+                answer.headers["WWW-Authenticate"] = f'{scheme} realm="clients"'
+            return answer
 
     return answer
 

@@ -81,6 +81,17 @@ async def test_each_endpoint_that_is_named_is_there(world: World) -> None:
     assert (await client.get(document["jwks_uri"])).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
+async def test_who_tries_by_authorization_is_challenged_under_the_same_scheme(world: World, path: str) -> None:
+    """RFC 6749 section 5.2. Everybody else gets no challenge: there is no scheme to try."""
+    challenges = []
+    for tried in ({"Authorization": "Basic YTpi"}, {"Authorization": "Bearer x"}, {"Authorization": '"'}, {}):
+        answer = await client_of(world).post(path, data={"client_id": "nobody"}, headers=tried)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        challenges.append(answer.headers.get("www-authenticate"))
+    assert challenges == ['Basic realm="clients"', 'Bearer realm="clients"', None, None]
+
+
 async def test_endpoints_answer_over_http(world: World) -> None:
     client, token = client_of(world), await world.token()
     headers = {"content-type": "application/x-www-form-urlencoded"}
