@@ -8,7 +8,7 @@ from gateway.console.answers import Handler, document, forget, page, redirect, s
 from gateway.console.browser import Browser, local_page
 from gateway.console.confirmed import Confirmed
 from gateway.console.words import LANGUAGES
-from gateway.errors import Conflicting, NotFound
+from gateway.errors import Conflicting
 from gateway.identity.operators.operator import Act, SignedIn
 from gateway.identity.operators.operators import Operators
 from gateway.identity.operators.roles import Permission
@@ -69,11 +69,7 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
 
     async def revocation(browser: Browser, signed_in: SignedIn, _: dict[str, str]) -> Act:
         credential = str(browser.request.path_params["credential"])
-        own = [one.id for one in await enrolment.passkeys_of(signed_in.operator)]
-        if credential not in own:
-            raise NotFound
-        if len(own) == 1:
-            raise Conflicting("last_passkey", "This is your last passkey.", remedy="Add another one first.")
+        await enrolment.require_another(signed_in.operator, credential)
         return Act(signed_in.operator.alliance, "revoke_passkey", {"credential": credential})
 
     async def revoke_passkey(_: Browser, signed_in: SignedIn, act: Act, __: dict[str, str]) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -355,6 +356,20 @@ async def test_the_last_passkey_stays(visitor: Visitor) -> None:
     path = f"/passkeys/{encode(visitor.passkey.id)}/revoke"
     refused = await visitor.post(f"{path}/options", {"form_token": await visitor.form_token()})
     assert refused.status_code == 409
+
+
+async def test_of_two_passkeys_that_are_revoked_at_once_one_stays(visitor: Visitor, other: Visitor) -> None:
+    """Each of two browsers was told that there is another one."""
+    await visitor.join("Ann")
+    form = {"form_token": await visitor.form_token()}
+    options = (await visitor.confirm("/passkeys/new")).json()
+    assert (await visitor.post("/passkeys", {**form, "answer": other.passkey.make(options)})).status_code == 303
+    assert (await other.sign_in()).status_code == 303
+    revoked = await asyncio.gather(
+        *(one.confirm(f"/passkeys/{encode(one.passkey.id)}/revoke") for one in (visitor, other))
+    )
+    assert sorted(answer.status_code for answer in revoked) == [303, 409]
+    assert sorted([(await one.sign_in()).status_code for one in (visitor, other)]) == [303, 401]
 
 
 async def test_a_stolen_session_adds_no_passkey(visitor: Visitor) -> None:

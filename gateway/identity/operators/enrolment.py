@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gateway.clock import Clock
 from gateway.database import AlreadyExists, Database, Reading
-from gateway.errors import Invalid, NotFound
+from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity.operators import codes, credentials, directory
 from gateway.identity.operators.ceremonies import Ceremonies, CeremonyKind
 from gateway.identity.operators.entries import Refusals, entry
@@ -103,12 +103,16 @@ class Enrolment:
         except AlreadyExists:
             raise await self._refusals.refuse("PASSKEY_TAKEN", who) from None
 
+    async def require_another(self, who: Operator, credential_id: str) -> None:
+        """Raise unless the passkey is the operator's own, and not the last one."""
+        await _require_another(self._database, who, credential_id)
+
     async def revoke(self, signed_in: SignedIn, credential_id: str) -> None:
-        """End one of the operator's own passkeys, and the sessions that it began, but for this one."""
+        """End a passkey of the operator's own that is not the last, and the sessions it began, but for this one."""
         who = signed_in.operator
         async with self._ledger.changing(who.alliance) as change:
-            if not await credentials.revoke(change.tx, who.id, credential_id):
-                raise NotFound
+            await _require_another(change.tx, who, credential_id)
+            await credentials.revoke(change.tx, who.id, credential_id)
             change.enter(entry(who.alliance, "operator_passkey_revoked", who.id, credential=credential_id))
             await self._sessions.end_others(change, signed_in, credential_id)
 
@@ -145,6 +149,14 @@ class Enrolment:
 
 class _Spent(Exception):
     """The code was spent, or its operator disabled, in between."""
+
+
+async def _require_another(reading: Reading, who: Operator, credential_id: str) -> None:
+    own = [one.id for one in await credentials.of_operator(reading, who.id)]
+    if credential_id not in own:
+        raise NotFound
+    if len(own) == 1:
+        raise Conflicting("last_passkey", "This is your last passkey.", remedy="Add another one first.")
 
 
 def _label(text: str) -> str:
