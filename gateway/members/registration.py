@@ -21,6 +21,7 @@ from gateway.members.client_acts import registration
 from gateway.members.client_record import ClientRecord, client_record
 from gateway.members.clients import Clients
 from gateway.members.key_source import KeySource
+from gateway.members.members import checked_name
 
 BODY_BYTES: Final = 64 * 1024
 _PROFILE: Final[dict[str, Any]] = {
@@ -82,6 +83,7 @@ class Registration:
         name = given.get("client_name")
         if not isinstance(name, str):
             raise Invalid("invalid_client_metadata", "client_name is required.", field="client_name")
+        checked_name(name, "client_name")
         source = KeySource.of(given, loopback=self._loopback)
         environment = (await client_record(self._database, subject.client)).environment
         arguments = registration(subject.member, environment, name, source)

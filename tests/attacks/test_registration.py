@@ -217,11 +217,12 @@ async def test_another_media_type_is_refused(shared: Shared) -> None:
 
 
 async def test_a_bad_name_is_refused(shared: Shared) -> None:
-    names: list[object] = ["", " ", "x" * 201, "a\nb", None, 7, ["x"]]
+    names: list[object] = ["", " ", "x" * 201, "a\nb", "a\0b", None, 7, ["x"]]
     for name in names:
         wanted = {"client_name": name, "jwks": {"keys": [_NEW]}}
         answer = await shared.hotel.post("/v1/clients", await shared.hotel.token(_REGISTER), wanted)
         _refused(answer, 400, "invalid_client_metadata")
+        assert answer.json()["error_description"].endswith("(client_name)")
 
 
 async def test_redirects_are_not_for_these_clients(shared: Shared) -> None:
