@@ -66,6 +66,20 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
         forget(answer, "ceremony", browser.site)
         return answer
 
+    return [
+        ("GET", "/sign-in", sign_in_page),
+        ("POST", "/sign-in/options", sign_in_options),
+        ("POST", "/sign-in", sign_in),
+        ("GET", "/enrol", enrol_page),
+        ("POST", "/enrol/options", enrol_options),
+        ("POST", "/enrol", enrol),
+        *_at_the_company(operators),
+    ]
+
+
+def _at_the_company(operators: Operators) -> list[tuple[str, str, Handler]]:
+    """What is between the browser, the company's provider and us."""
+
     async def company_sign_in(browser: Browser) -> Response:
         await browser.form()
         operators.attempts.count(browser.address)
@@ -75,10 +89,14 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
         return answer
 
     async def company_callback(browser: Browser) -> Response:
+        """Other sites may lead here. Without the ticket, which none of them has, it is nobody's attempt."""
+        ticket = browser.cookie("ceremony")
+        if not ticket:
+            raise await operators.refusals.refuse("CEREMONY_UNKNOWN")
         operators.attempts.count(browser.address)
         query = browser.request.query_params
         returned = {name: query[name] for name in _RETURNED if len(query.getlist(name)) == 1}
-        cookie, back = await _company(operators).finish(browser.cookie("ceremony"), returned)
+        cookie, back = await _company(operators).finish(ticket, returned)
         answer = onward(browser, back or "/console", reason="onward_console")
         if cookie is None:
             forget(answer, "ceremony", browser.site)
@@ -100,12 +118,6 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
         return document(_company(operators).provider.jwks())
 
     return [
-        ("GET", "/sign-in", sign_in_page),
-        ("POST", "/sign-in/options", sign_in_options),
-        ("POST", "/sign-in", sign_in),
-        ("GET", "/enrol", enrol_page),
-        ("POST", "/enrol/options", enrol_options),
-        ("POST", "/enrol", enrol),
         ("POST", "/oidc/sign-in", company_sign_in),
         ("GET", "/oidc/callback", company_callback),
         ("POST", "/oidc/logout", company_logout),

@@ -86,6 +86,16 @@ async def test_nothing_in_the_database_is_a_cookie(visitor: Visitor) -> None:
     assert not any(cookie.encode() in file.read_bytes() for file in data.glob("gateway.db*"))
 
 
+async def test_a_page_of_another_site_uses_no_attempts_of_its_visitor_up(visitor: Visitor) -> None:
+    """Any page can have a picture that is fetched from the callback; an office shares its address."""
+    await visitor.join("Ann")
+    for _ in range(31):
+        await visitor.get(
+            "/oidc/callback?state=x&code=y", **{"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"}
+        )
+    assert (await visitor.sign_in()).status_code == 303
+
+
 FORGED = [
     {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
     {"sec-fetch-site": "same-site", "origin": "http://localhost:1"},
