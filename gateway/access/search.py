@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.access.judgement import Judgement
 from gateway.access.request import AccessRequest
 from gateway.access.selection import BEFORE_ALL, Sought, select_records
+from gateway.agreements.dataset_terms import RowPredicate
 from gateway.canonical import canonical
+from gateway.catalog import Dataset
 from gateway.database import Database
 from gateway.errors import GatewayError, Invalid
 from gateway.vault.keyring import KeyRing, MemberKeys
@@ -33,11 +35,12 @@ class Search:
         assert obligations is not None
         fitting = request._replace(limit=min(request.limit, obligations.volume.records))
         keys = await self._keyring.unlock(judgement.governing.owner)
+        agreed = judgement.governing.rows
         sought = Sought(
             terms=dataset.filter_terms(request.filters, keys),
-            rows=[dataset.row_terms(one.field, one.values, keys) for one in judgement.governing.rows],
+            rows=[dataset.row_terms(one.field, one.values, keys) for one in agreed],
             granted=dataset.bits(granted),
-            filtered=dataset.bits(tuple(request.filters)),
+            matched=dataset.bits(_matched(request, dataset, agreed)),
             after=_position(request, keys),
         )
         selection = await select_records(self._database, fitting, dataset, sought, judgement.now_s)
@@ -47,6 +50,11 @@ class Search:
             cursor=_cursor(request, keys, selection.records[-1].sealed.id) if more else None,
             sealed_query=_sealed_filters(request, keys) if request.filters else None,
         )
+
+
+def _matched(request: AccessRequest, dataset: Dataset, agreed: Sequence[RowPredicate]) -> tuple[str, ...]:
+    """The fields whose values a row tells by being shown at all; one that the dataset lacks matches no row."""
+    return tuple(dict.fromkeys([*request.filters, *[one.field for one in agreed if one.field in dataset.fields]]))
 
 
 def _query_of(request: AccessRequest, use: str) -> bytes:

@@ -84,8 +84,8 @@ class Sought(NamedTuple):
     """Per agreed row predicate its field and the terms of its values, of which the row has one, or it is absent."""
     granted: int
     """Bits of the fields that the decision permits."""
-    filtered: int
-    """Bits of the fields that are filtered on: consented in that row, or the row is absent."""
+    matched: int
+    """Bits of the fields that are filtered on or agreed rows are chosen by: consented in that row, or it is absent."""
     after: bytes = BEFORE_ALL
 
 
@@ -108,7 +108,7 @@ def _statement(shape: Shape) -> Query:
     if shape.personal:
         now = bindparam("now", type_=BigInteger)
         granted = bindparam("granted", type_=BigInteger)
-        filtered = bindparam("filtered", type_=BigInteger)
+        matched = bindparam("matched", type_=BigInteger)
         chosen = chosen.join(
             consent,
             and_(
@@ -118,7 +118,7 @@ def _statement(shape: Shape) -> Query:
                 consent.c.pseudonym == record.c.pseudonym,
                 live(consent, now),
                 consent.c.fields.bitwise_and(granted) != 0,
-                consent.c.fields.bitwise_and(filtered) == filtered,
+                consent.c.fields.bitwise_and(matched) == matched,
             ),
         ).add_columns(
             subject_key.c.id.label("key_id"),
@@ -203,7 +203,7 @@ async def select_records(
         "purpose": request.purpose,
         "now": now_s,
         "granted": sought.granted,
-        "filtered": sought.filtered,
+        "matched": sought.matched,
         "after": bytes.fromhex(request.record) if request.record is not None else sought.after,
         "most": request.limit + 1,
     }

@@ -96,6 +96,22 @@ async def test_a_person_who_did_not_consent_to_the_filtered_field_is_not_found_b
     assert (same[0]["records"], same[0]["next"]) == ([], None)
 
 
+async def test_a_person_who_did_not_consent_to_the_field_that_rows_are_agreed_by_does_not_leave(shared: Shared) -> None:
+    """Whoever is shown would have the value told by being shown at all."""
+    agreed = {"rows": [{"field": "phone", "in": [person(1)["phone"], person(2)["phone"]]}]}
+    deal = await shared.personal([1, 2, 3], term=agreed)
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00001", fields=["name", "phone"])
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00002", fields=["name"])
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00003", fields=["name", "phone"])
+    token = await shared.referral_token(deal)
+    for answer in (
+        await shared.hotel.get(deal.path, token),
+        await shared.hotel.get(deal.path, token, fields="name"),
+        await query(shared, deal, token, filters={"phone": person(1)["phone"]}),
+    ):
+        assert [fields["name"] for fields in records(answer).values()] == ["Person 1"]
+
+
 async def test_a_withdrawn_consent_ends_being_found_too(shared: Shared) -> None:
     deal = await shared.personal([1])
     await shared.bank.consent(deal.dataset, shared.hotel, "C00001")
