@@ -11,8 +11,10 @@ from typing import Any
 
 from gateway.agreements.odrl_reading import (
     Json,
+    constrained,
     constraints,
     inexpressible,
+    is_term,
     malformed,
     members,
     missing,
@@ -48,6 +50,8 @@ _OF_USE = (
     ("ag:records", "lteq"),
     ("ag:lawfulBasis", "eq"),
 )
+_ROW = ("ag:row", "isAnyOf")
+_OF_COLLECTION = (("ag:field", "isAnyOf"), _ROW)
 _DAYS = re.compile("P([1-9][0-9]{0,5})D")
 
 
@@ -102,24 +106,29 @@ def _whole(value: Any, at: str, name: str) -> Any:
 
 
 def _read_permissions(given: Any, value: Json) -> None:
+    """Uses first, then handing on, which is of all that is used: in JSON-LD the order of permissions says nothing."""
     value["datasets"] = []
-    for at, permission in several(given, "/permission"):
+    permissions = list(several(given, "/permission"))
+    for at, permission in permissions:
         members(permission, at, ("target", "action"), ("constraint", "duty"))
-        if _plain_action(permission["action"]) == "distribute":
-            _read_distribution(permission, at, value)
-        else:
+        if not _is_distribution(permission):
             _read_use(permission, at, value)
     if not value["datasets"]:
         raise missing("/permission", "the use of a dataset")
+    for at, permission in permissions:
+        if _is_distribution(permission):
+            _read_distribution(permission, at, value)
 
 
-def _plain_action(action: Any) -> str | None:
-    return action.removeprefix("odrl:") if isinstance(action, str) else None
+def _is_distribution(rule: Json) -> bool:
+    """Whether the one action of a rule is to hand on, however it is written."""
+    found = [one for _, one in several(rule["action"], "")]
+    return len(found) == 1 and is_term(found[0]) and term(found[0], "") == "distribute"
 
 
 def _read_use(permission: Json, at: str, value: Json) -> None:
-    part = _collection(permission["target"], f"{at}/target")
-    part["methods"] = _methods(permission["action"], f"{at}/action")
+    methods = _methods(permission["action"], f"{at}/action")
+    part = {**_collection(permission["target"], f"{at}/target"), "methods": methods}
     found = constraints(permission.get("constraint", []), f"{at}/constraint", _OF_USE)
     for needed in _OF_USE[:3]:
         if needed not in found:
@@ -159,8 +168,7 @@ def _collection(target: Any, at: str) -> Json:
     part: Json = {"dataset": named(target["source"], f"{at}/source", DATASET)}
     rows: list[Json] = []
     for here, one in several(target["refinement"], f"{at}/refinement"):
-        [(left, _)] = constraints([one], here.rpartition("/")[0], (("ag:field", "isAnyOf"), ("ag:row", "isAnyOf")))
-        if left == "ag:row":
+        if constrained(one, here, _OF_COLLECTION) == _ROW:
             rows.append({"field": one.get("ag:of"), "in": only(one, here, "ag:of")})
         elif "fields" in part:
             raise inexpressible(here, "fields a second time")
@@ -234,7 +242,7 @@ def _read_distribution(permission: Json, at: str, value: Json) -> None:
 def _read_prohibitions(given: Any, value: Json) -> None:
     for at, one in several(given, "/prohibition"):
         members(one, at, ("target", "action"))
-        if _plain_action(one["action"]) != "distribute":
+        if not _is_distribution(one):
             raise inexpressible(f"{at}/action", "a prohibition of anything but distribute: what is not granted is not")
         if "onward" in value:
             raise inexpressible(at, "handing on, a second time")

@@ -67,13 +67,17 @@ def several(value: Any, at: str) -> Iterator[tuple[str, Any]]:
         yield f"{at}/{place}", item
 
 
+def is_term(value: Any) -> bool:
+    """Whether this is the name of a term, alone or as an `@id`."""
+    return isinstance(value["@id"] if isinstance(value, dict) and value.keys() == {"@id"} else value, str)
+
+
 def term(value: Any, at: str) -> str:
     """A term of the vocabulary in its short form: `use` for `odrl:use` and for its full address."""
-    if isinstance(value, dict) and value.keys() == {"@id"}:
-        value = value["@id"]
-    if not isinstance(value, str):
+    if not is_term(value):
         raise malformed(at, "a term")
-    return value.removeprefix("odrl:").removeprefix(ODRL)
+    name: str = value["@id"] if isinstance(value, dict) else value
+    return name.removeprefix("odrl:").removeprefix(ODRL)
 
 
 def named(value: Any, at: str, prefix: str) -> str:
@@ -96,14 +100,15 @@ def constraints(value: Any, at: str, known: Sequence[tuple[str, str]]) -> dict[t
     """Each constraint with its pointer, by left operand and operator; unknown ones and second ones are refused."""
     found: dict[tuple[str, str], tuple[str, Json]] = {}
     for here, one in several(value, at):
-        key = _key(one, here, known)
+        key = constrained(one, here, known)
         if key in found:
             raise inexpressible(here, f"a second constraint on {key[0]} {key[1]}")
         found[key] = (here, one)
     return found
 
 
-def _key(one: Any, at: str, known: Sequence[tuple[str, str]]) -> tuple[str, str]:
+def constrained(one: Any, at: str, known: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """A constraint's left operand and operator, which are among the known ones."""
     if isinstance(one, dict):
         for logic in ("or", "xone", "and", "andSequence"):
             if logic in one:

@@ -67,6 +67,22 @@ def test_long_names_and_single_values_mean_the_same() -> None:
     assert imported(policy) == canonical(TERMS)
 
 
+@pytest.mark.parametrize("action", ["odrl:distribute", f"{ODRL}distribute", {"@id": "odrl:distribute"}, ["distribute"]])
+def test_handing_on_is_known_by_each_of_its_names_and_in_any_place(action: Any) -> None:
+    """The permissions of a policy are a set: another system may give them back in another order."""
+    policy = exported(FULL)
+    policy["permission"][-1]["action"] = action
+    policy["permission"].insert(0, policy["permission"].pop())
+    assert imported(policy) == canonical(FULL)
+
+
+def test_the_prohibition_to_hand_on_is_known_by_each_of_its_names() -> None:
+    forbidding = {name: value for name, value in FULL.items() if name != "third_parties"} | {"onward": "forbidden"}
+    policy = exported(forbidding)
+    policy["prohibition"][0]["action"] = {"@id": ODRL + "distribute"}
+    assert imported(policy) == canonical(forbidding)
+
+
 Change = Callable[[Json], object]
 
 
@@ -104,6 +120,11 @@ REFUSED: list[tuple[str, str, str, Change]] = [
     (INEXPRESSIBLE, f"{USE}/constraint/6", "second", add(f"{USE}/constraint", that("purpose", "isAnyOf", ["x"]))),
     (INEXPRESSIBLE, f"{USE}/action/0/rdf:value", "sell", put(f"{USE}/action/0/rdf:value", {"@id": "odrl:sell"})),
     (INEXPRESSIBLE, f"{USE}/action/0", "play", put(f"{USE}/action", ["play"])),
+    (INEXPRESSIBLE, f"{USE}/action", "sell", put(USE, {"target": "urn:x", "action": "sell"})),
+    (INEXPRESSIBLE, f"{USE}/target/refinement/3/leftOperand", "spatial",
+     add(f"{USE}/target/refinement", that("spatial", "eq", "DE"))),
+    (INEXPRESSIBLE, f"{USE}/target/refinement/1/operator", "isNoneOf",
+     put(f"{USE}/target/refinement/1/operator", "isNoneOf")),
     (MISSING, f"{USE}/action/refinement", "ag:method", put(f"{USE}/action", "use")),
     (INEXPRESSIBLE, f"{USE}/remedy", "remedy", put(f"{USE}/remedy", [])),
     (INEXPRESSIBLE, f"{USE}/duty/1", "second duty", add(f"{USE}/duty", {"action": "attribute"})),
