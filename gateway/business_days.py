@@ -34,13 +34,20 @@ class BeyondCalendar(Invalid):
         super().__init__("date_out_of_range", "The calendar ends with the year 9999.")
 
 
+def has_calendar(country: str) -> bool:
+    """Whether the business days of a country are known, by its ISO 3166 alpha-2 code."""
+    import holidays  # noqa: PLC0415 - takes long to import, and a server may never ask
+
+    return country in holidays.list_supported_countries()
+
+
 class BusinessDays:
     """One country's business days. Days are calendar dates, without a time zone."""
 
     def __init__(self, country: str) -> None:
-        import holidays  # noqa: PLC0415 - takes long to import, and a server may never ask
+        import holidays  # noqa: PLC0415 - as above
 
-        if country not in holidays.list_supported_countries():
+        if not has_calendar(country):
             raise Invalid(
                 "calendar_unknown",
                 "No calendar of this country is known.",

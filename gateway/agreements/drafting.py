@@ -1,4 +1,4 @@
-"""What the world says about proposed terms: their members, datasets, fields, purposes, time zones and template.
+"""What the world says about proposed terms: members, datasets, fields, purposes, time zones, calendars and template.
 
 Asked when terms are proposed, and not again: what both have signed does not become unreadable because a field, a
 purpose or a time zone is gone. It then grants nothing there.
@@ -15,6 +15,7 @@ from gateway.agreements.dataset_terms import Cadence, DatasetTerm
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.templates import refuse_incomplete
 from gateway.agreements.terms import Terms
+from gateway.business_days import has_calendar
 from gateway.canonical import parse
 from gateway.database import Reading
 from gateway.errors import Invalid
@@ -91,6 +92,13 @@ def _check_cadence(cadence: Cadence, terms: Terms, at: str) -> None:
             "There is no such time zone.",
             field=f"{at}/time_zone",
             remedy="Use a name of the IANA database, such as Asia/Shanghai.",
+        )
+    if not has_calendar(cadence.calendar):
+        raise Invalid(
+            "terms_calendar_unknown",
+            "No calendar of this country is known.",
+            field=f"{at}/calendar",
+            remedy="Name a country whose business days are known, such as CN.",
         )
     due = first_due_s(cadence)
     if not terms.starts_at <= due < terms.ends_at:

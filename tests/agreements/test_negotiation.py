@@ -206,6 +206,11 @@ async def test_what_the_world_does_not_know_is_refused_at_drafting(sqlite_world:
             {"datasets": [part(world, cadence=CADENCE | {"time_zone": "Asia/Atlantis"})]},
         ),
         (
+            "terms_calendar_unknown",
+            "/datasets/0/cadence/calendar",
+            {"datasets": [part(world, cadence=CADENCE | {"calendar": "ZZ"})]},
+        ),
+        (
             "terms_first_outside_term",
             "/datasets/0/cadence/first",
             {"datasets": [part(world, cadence=CADENCE | {"first": "2027-01-04"})]},
