@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Protocol
 
 from sqlalchemy import BigInteger, bindparam, or_, select
@@ -12,7 +12,7 @@ from gateway.agreements.tables import agreement
 from gateway.cases.case import told
 from gateway.clock import MILLISECONDS, Clock
 from gateway.database import Database, Query, Row
-from gateway.duties.deliveries import Window, windows_from
+from gateway.duties.deliveries import Window, fulfilled, windows_from
 from gateway.duties.returns import describe_return
 from gateway.duties.tables import duty, return_duty
 from gateway.errors import Invalid
@@ -90,31 +90,32 @@ class Agenda:
         settled = {(row["dataset_id"], row["period"]): row for row in rows}
         told_of = []
         for term in of.terms.datasets:
+            uploaded = await fulfilled(self._database, of, term, self._clock())
             for window in windows_from(of, term, first_s):
                 if window.due.at > last_s:
                     break
                 row = settled.get((term.dataset, window.due.period))
-                told_of.append(await self._described(window, row, member))
+                state = str(row["state"]) if row is not None else self._ahead(window, uploaded)
+                told_of.append(_described(window, row, member, state))
         return told_of
 
-    async def _described(self, window: Window, row: Row | None, member: str) -> dict[str, Any]:
-        return {
-            "kind": "delivery",
-            "role": "owner" if member == window.agreement.owner else "recipient",
-            "agreement": window.agreement.id,
-            "dataset": window.dataset,
-            "period": window.due.period,
-            "due_at": told(window.due_at),
-            "grace_until": told(window.closes_at),
-            "provisional": window.due.provisional,
-            "state": str(row["state"]) if row is not None else await self._ahead(window),
-            "case": None if row is None else row["case_id"],
-        }
-
-    async def _ahead(self, window: Window) -> str:
+    def _ahead(self, window: Window, uploaded: Collection[str]) -> str:
         """The state of what is not settled: `delivered` early, `late` within its grace, else `due`."""
-        if window.opens_at >= self._clock():
-            return "due"
-        if await window.delivery(self._database) is not None:
+        if window.due.period in uploaded:
             return "delivered"
         return "late" if self._clock() > window.due_at else "due"
+
+
+def _described(window: Window, row: Row | None, member: str, state: str) -> dict[str, Any]:
+    return {
+        "kind": "delivery",
+        "role": "owner" if member == window.agreement.owner else "recipient",
+        "agreement": window.agreement.id,
+        "dataset": window.dataset,
+        "period": window.due.period,
+        "due_at": told(window.due_at),
+        "grace_until": told(window.closes_at),
+        "provisional": window.due.provisional,
+        "state": state,
+        "case": None if row is None else row["case_id"],
+    }

@@ -5,7 +5,7 @@ An upload fulfils one due date. It counts from the moment it was published, also
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ _LAST = Query(
     .order_by(duty.c.period.desc())
     .limit(1)
 )
-_DELIVERY = Query(
+_DELIVERIES = Query(
     select(upload.c.id)
     .join(dataset, dataset.c.no == upload.c.dataset_no)
     .where(
@@ -40,7 +40,7 @@ _DELIVERY = Query(
         ),
     )
     .order_by(upload.c.published_at, upload.c.id)
-    .limit(1)
+    .limit(bindparam("most", type_=BigInteger))
 )
 _LOOK_BACK = timedelta(days=62)
 
@@ -64,16 +64,17 @@ class Window:
         """Milliseconds; up to and with it, an upload is on time."""
         return self.due.grace_until * MILLISECONDS
 
-    async def delivery(self, reading: Reading) -> str | None:
-        """The upload that fulfils it, or None as yet."""
-        row = await reading.one(
-            _DELIVERY,
+    async def delivery(self, reading: Reading, *, taken: Collection[str] = ()) -> str | None:
+        """The upload that fulfils it, or None as yet; those that are `taken` fulfil dates before it."""
+        rows = await reading.all(
+            _DELIVERIES,
             agreement=self.agreement.id,
             dataset=self.dataset,
             behind=self.opens_at,
             until=self.closes_at,
+            most=len(taken) + 1,
         )
-        return None if row is None else str(row["id"])
+        return next((str(row["id"]) for row in rows if row["id"] not in taken), None)
 
 
 def in_force(agreement: Agreement) -> tuple[int, int] | None:
@@ -91,6 +92,18 @@ async def unsettled(reading: Reading, agreement: Agreement, term: DatasetTerm) -
     if row is None:
         return windows(agreement, term)
     return windows(agreement, term, after=row["period"], opens_at=row["due_at"])
+
+
+async def fulfilled(reading: Reading, agreement: Agreement, term: DatasetTerm, now_ms: int) -> Mapping[str, str]:
+    """The uploads that fulfil due dates without a row yet, each by its period, as they will be settled."""
+    found: dict[str, str] = {}
+    for window in await unsettled(reading, agreement, term):
+        if window.opens_at >= now_ms:
+            break
+        upload_id = await window.delivery(reading, taken=found.values())
+        if upload_id is not None:
+            found[window.due.period] = upload_id
+    return found
 
 
 def windows(agreement: Agreement, term: DatasetTerm, *, after: str = "", opens_at: int = 0) -> Iterator[Window]:

@@ -28,6 +28,24 @@ async def test_both_sides_see_what_is_due_and_nobody_else_does(world: DutyWorld)
         assert await world.agenda.of(company.id, first, last) == []
 
 
+async def test_an_upload_is_shown_as_delivery_of_one_date_and_is_settled_as_that(world: DutyWorld) -> None:
+    """While one date is in its grace and the next one is open, an upload belongs to the former alone."""
+    await world.due(every="business_day", grace_days=2)
+    world.at("2026-01-06T02:00:00Z")
+    await world.published()
+    first, last = world.clock.now_s - DAY_S, world.clock.now_s + 2 * DAY_S
+    shown = [(one["period"], one["state"]) for one in await world.agenda.of(world.airline.id, first, last)]
+    assert shown == [("2026-01-05", "delivered"), ("2026-01-06", "due"), ("2026-01-07", "due")]
+    ahead = await world.agenda.of(world.bank.id, world.clock.now_s, last)
+    assert [one["state"] for one in ahead] == ["due", "due"]
+    await world.published()
+    assert [one["state"] for one in await world.agenda.of(world.airline.id, first, last)][:2] == ["delivered"] * 2
+    world.at("2026-01-09T10:00:01Z")
+    await world.duty_run.run()
+    settled = [one["state"] for one in await world.agenda.of(world.airline.id, first, last)]
+    assert settled == ["delivered", "delivered", "missed"]
+
+
 async def test_a_range_has_an_end(sqlite_world: DutyWorld) -> None:
     world = sqlite_world
     with pytest.raises(Invalid, match="invalid_range"):
