@@ -143,6 +143,18 @@ async def test_2_1_1_a_document_that_breaks_a_rule_is_refused_by_name(
     assert refused.value.code == code
 
 
+async def test_2_1_1_the_last_day_of_the_calendar_is_no_end(sqlite_world: World) -> None:
+    """Registers write 9999-12-31 for a licence without one (长期)."""
+    prospect = await Prospect.named(sqlite_world, sqlite_world.alliance)
+    kind, number = DocumentKind.BUSINESS_LICENCE, prospect.uscc
+    ends = []
+    for valid_to in ("9999-12-31", None):
+        await prospect.file(NewDocument(kind=kind, number=number, valid_to=valid_to, content=b"x"))
+        [licence], _ = await sqlite_world.admissions.dossier.current(prospect.id)
+        ends.append(licence.valid_until)
+    assert ends[0] == ends[1]
+
+
 async def test_2_1_1_a_licence_of_another_company_is_refused(sqlite_world: World) -> None:
     prospect = await Prospect.named(sqlite_world, sqlite_world.alliance)
     other = (await Prospect.named(sqlite_world, sqlite_world.other_alliance, 901)).uscc

@@ -134,7 +134,10 @@ def qualified_until(current: Sequence[Document], grace_days: int) -> int:
 
 
 def day_end(day: str, time_zone: str, field: str) -> int:
-    """The first instant, in milliseconds, after a day in a time zone; `Invalid` for no day or no zone."""
+    """The first instant, in milliseconds, after a day in a time zone; `Invalid` for no day or no zone.
+
+    The last day of the calendar, 9999-12-31, is how registers write that there is no end: it ends as the open end does.
+    """
     try:
         zone = ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -142,15 +145,17 @@ def day_end(day: str, time_zone: str, field: str) -> int:
     try:
         if not _DAY.fullmatch(day):
             raise ValueError
-        following = date.fromisoformat(day) + timedelta(days=1)
-    except (ValueError, OverflowError):
-        raise Invalid("date_malformed", "A day is written YYYY-MM-DD.", field=field) from None
-    return int(datetime.combine(following, time_of_day(), zone).timestamp()) * MILLISECONDS
+        last = date.fromisoformat(day)
+    except ValueError:
+        raise Invalid("date_malformed", "This is no day, written YYYY-MM-DD.", field=field) from None
+    if last == date.max:
+        return OPEN_END_MS
+    return int(datetime.combine(last + timedelta(days=1), time_of_day(), zone).timestamp()) * MILLISECONDS
 
 
 def _valid_until(kind: DocumentKind, valid_to: str | None, time_zone: str) -> int:
     if valid_to is not None:
-        return min(day_end(valid_to, time_zone, "valid_to"), OPEN_END_MS)
+        return day_end(valid_to, time_zone, "valid_to")
     if kind not in ENDLESS:
         raise Invalid("valid_to_missing", "A document of this kind has a last day.", field="valid_to")
     day_end("2000-01-01", time_zone, "valid_to")
