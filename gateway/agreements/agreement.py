@@ -14,6 +14,8 @@ from gateway.clock import seconds
 MOST = 2**53 - 1
 """The largest integer of a policy's input: a number of records that nobody reaches."""
 
+_ENDED = ("terminated", "superseded")
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -57,6 +59,11 @@ class Agreement:
     def parties(self) -> tuple[str, str]:
         """The owner and the recipient."""
         return self.owner, self.recipient
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was terminated, or superseded by another: no agreement comes back from there."""
+        return self.state in _ENDED
 
     @property
     def sha256(self) -> str:

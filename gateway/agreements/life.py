@@ -43,10 +43,6 @@ _SIGNED_BY_BOTH = Query(
 )
 
 
-ENDED = ("terminated", "superseded")
-"""The states from which no agreement comes back."""
-
-
 class AgreementLife:
     """Every change of an agreement; what is refused changes nothing and leaves no entry."""
 
@@ -122,7 +118,7 @@ class AgreementLife:
         narrows = [seen.owner] if _amends(seen) else []
         async with self._ledger.changing(seen.owner, narrows=narrows) as change:
             current = await current_agreement(change.tx, agreement_id)
-            if current.state in ENDED:
+            if current.has_ended:
                 raise Conflicting("agreement_terminated", "This agreement has ended.", remedy="Draft a new one.")
             await self._check_parties_stay(change.tx, current.alliance, current.parties)
             key = await _key_for(change.tx, current, subject.member, fingerprint)
@@ -148,7 +144,7 @@ class AgreementLife:
         """
         subject.require("sign")
         seen = await self._agreements.visible(subject.member, agreement_id)
-        if seen.state in ENDED:
+        if seen.has_ended:
             return seen
         async with self._ledger.changing(narrows=[seen.owner]) as change:
             await end(change, agreement_id, _actor(subject))

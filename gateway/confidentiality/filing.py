@@ -110,10 +110,10 @@ class Places:
         return place
 
     async def standing(self, subject: Subject, agreement_id: str, dataset_id: str) -> Place:
-        """As `of`; `Conflicting` once the agreement was terminated, because nothing can be given under it."""
+        """As `of`; `Conflicting` once the agreement was terminated or superseded: nothing can be given under it."""
         place = await self.of(subject, agreement_id, dataset_id)
-        if place.agreement.state == "terminated":
-            raise Conflicting("agreement_terminated", "This agreement was terminated.")
+        if place.agreement.has_ended:
+            raise Conflicting("agreement_terminated", "This agreement has ended.", remedy="File it under the one in force.")
         return place
 
 

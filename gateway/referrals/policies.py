@@ -78,8 +78,8 @@ class Policies:
         subject.require("sign")
         policy = ReferralPolicy.read(given)
         found = await self._agreements.visible(subject.member, agreement_id)
-        if found.state == "terminated":
-            raise Conflicting("agreement_terminated", "This agreement was terminated.")
+        if found.has_ended:
+            raise Conflicting("agreement_terminated", "This agreement has ended.")
         text = policy.text()
         sha256 = hashlib.sha256(text.encode()).hexdigest()
 

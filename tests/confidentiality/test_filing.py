@@ -50,6 +50,22 @@ async def test_nothing_is_given_under_an_agreement_that_was_terminated_and_leavi
     assert (back.status_code, back.json()["code"]) == (409, "agreement_terminated")
 
 
+async def test_nothing_is_given_under_an_agreement_that_another_has_replaced(shared: Shared) -> None:
+    """What was meant for the amendment would be taken, and help nobody."""
+    old = await shared.personal([1])
+    new = await shared.bank.agree(
+        shared.hotel, old.dataset, ["name"], amends=old.agreement, purposes=["customer_referral"]
+    )
+    place = f"/v1/agreements/{old.agreement}/datasets/{old.dataset}"
+    for answer in (
+        await opt_in(shared.hotel, old.agreement, old.dataset),
+        await file(shared.bank, f"{place}/assessments", assessment(shared.bank)),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (409, "agreement_terminated"), answer.text
+    done(await opt_out(shared.hotel, old.agreement, old.dataset))
+    done(await opt_in(shared.hotel, new, old.dataset))
+
+
 async def test_a_token_without_the_action_files_nothing(shared: Shared) -> None:
     deal = await shared.market()
     token = await shared.hotel.token({"type": "alliance_member", "actions": ["audit"]})
