@@ -30,6 +30,7 @@ _TIME_ZONE = re.compile("[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,
 _COUNTRY = re.compile("[A-Z]{2}")
 _LONGEST_TIME_ZONE = 64
 _EARLIEST_YEAR = 1970
+_IDEOGRAPHIC_SPACE = "\u3000"
 _BLANKS = {"Zs": " ", "Zl": "\n", "Zp": "\n"}
 _UNREADABLE = ("Cc", "Cs", "Cn")  # controls, surrogates, and what is no character
 _TURNED = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -89,16 +90,20 @@ def sentence(value: Any, at: str) -> str:
 
 
 def prose(value: Any, at: str) -> str:
-    """The value is 1 to 8000 printable characters in at most 400 lines ended by LF, with no blank at either end."""
+    """The value is 1 to 8000 printable characters in at most 400 lines ended by LF, with no blank at either end.
+
+    The ideographic space (U+3000) is printed like any other character: a Chinese paragraph begins with two of them.
+    """
     found = text(value, at)
-    lines = found.split("\n")
+    words = found.lstrip(_IDEOGRAPHIC_SPACE)
+    lines = found.replace(_IDEOGRAPHIC_SPACE, " ").split("\n")
     readable = len(lines) <= MOST_LINES and all(line.isprintable() for line in lines)
-    if not 0 < len(found) <= LONGEST_PROSE or not readable or found != found.strip():
+    if not words or len(found) > LONGEST_PROSE or not readable or words != words.strip():
         raise Invalid(
             "terms_text_malformed",
-            f"This must be 1 to {LONGEST_PROSE} printable characters in at most {MOST_LINES} lines.",
+            f"This must be 1 to {LONGEST_PROSE} printable characters in at most {MOST_LINES} lines, ended by LF.",
             field=at,
-            remedy="End lines with LF alone.",
+            remedy="Leave out controls, blanks other than spaces, and blanks at either end.",
         )
     return found
 

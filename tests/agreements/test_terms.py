@@ -181,6 +181,10 @@ CONTRADICTING: list[tuple[str, str, Change]] = [
     ("terms_text_malformed", "/dispute/body", _set("dispute", "body", "")),
     ("terms_member_missing", "/remedies/cure_days", _set("remedies", {})),
     ("terms_text_malformed", "/liability", _set("liability", "a\r\nb")),
+    ("terms_text_malformed", "/liability", _set("liability", "\u3000\u3000")),
+    ("terms_text_malformed", "/liability", _set("liability", "a\u3000")),
+    ("terms_text_malformed", "/liability", _set("liability", " \u3000a")),
+    ("terms_text_malformed", "/liability", _set("liability", "a\u00a0b")),
     ("terms_text_malformed", "/rights_and_duties", _set("rights_and_duties", "a" * 8001)),
     ("terms_amends_itself", "/amends", _set("amends", "ag")),
     ("terms_name_malformed", "/template", _set("template", "No Such")),
@@ -196,6 +200,12 @@ def test_terms_that_contradict_each_other_are_refused_by_name(code: str, field: 
     with pytest.raises(Invalid) as refused:
         parse_terms(canonical(terms) if code != "terms_wrong_type" else json.dumps(terms).encode())
     assert (refused.value.code, refused.value.field) == (code, field)
+
+
+def test_a_chinese_paragraph_is_indented_as_it_is_printed() -> None:
+    said = "\u3000\u3000第一条\u3000甲方按约定提供数据。\n\u3000\u3000第二条\u3000乙方按约定使用数据。"
+    terms = parse_terms(canonical(FULL | {"liability": said}))
+    assert terms.liability == said
 
 
 def test_a_month_that_is_shorter_than_the_agreed_day_ends_the_cadences_month() -> None:
