@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.access.file_proof import prove
+from gateway.canonical import parse
 from gateway.cli.host import console, told
 
 
@@ -19,7 +19,7 @@ def verify_file_command(
     out: Annotated[Path | None, typer.Option(help="Write the file here once it holds.")] = None,
 ) -> None:
     """Check a file offline against its manifest and the gateway's receipts. Exit code 0 or 1."""
-    proven = prove(answer.read_bytes(), json.loads(keys.read_bytes()))
+    proven = prove(answer.read_bytes(), parse(keys.read_bytes()))
     if out is not None:
         out.touch(0o600)
         out.write_bytes(proven.content)

@@ -235,6 +235,11 @@ def forged(got: Download) -> bytes:
     return head + json.dumps(manifest).encode() + b"\r\n" + boundary + b"--\r\n"
 
 
+def kid_of(receipt: str) -> str:
+    header = receipt.partition(".")[0]
+    return str(json.loads(b64decode(header + "=="))["kid"])
+
+
 async def test_4_1_2_a_file_is_proven_offline_and_one_changed_byte_is_noticed(shared: Shared, tmp_path: Path) -> None:
     deal = await shops(shared, 120, methods=["file"])
     got = await download(shared, deal, "csv")
@@ -267,6 +272,12 @@ async def test_4_1_2_a_file_is_proven_offline_and_one_changed_byte_is_noticed(sh
     told = ["verify-file", str(tmp_path / "answer"), "--keys", str(tmp_path / "keys"), "--out", str(tmp_path / "out")]
     assert CliRunner().invoke(app, told).exit_code == 0
     assert (tmp_path / "out").read_bytes() == got.content
+    [of_receipts] = [key for key in jwks["keys"] if key["kid"] == kid_of(receipts[0])]
+    ill = [json.dumps({"keys": [of_receipts | {"x": x}]}) for x in ("", "!", "AAAA", "A" * 43, 1)]
+    for text in ("", "no key set", "[]", "{}", '{"keys":[1]}', *ill):
+        (tmp_path / "keys").write_text(text)
+        refused = CliRunner().invoke(app, told)
+        assert (refused.exit_code, type(refused.exception)) == (1, SystemExit), text
 
 
 async def test_4_1_2_a_csv_file_says_the_same_as_the_api(shared: Shared) -> None:
