@@ -101,7 +101,7 @@ class Pushes:
 
     async def _send(self, delivery: Delivery) -> Delivery | None:
         released = await self._enforcement.release(_request(delivery, self._clock()))
-        if released.records:
+        if released.records or delivery.page > 1:  # who was sent a page that is not the last is sent the last one
             content = _content(delivery, released)
             fields = {"content-type": _JSON, "idempotency-key": f'"{delivery.message}"'}
             signed = self._signer.sign_push(delivery.uri, content, fields)

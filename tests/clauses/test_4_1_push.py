@@ -219,6 +219,24 @@ async def test_4_1_2_a_page_that_is_not_acknowledged_is_sent_again_under_its_own
     assert [one["attempt"] for one in await posted.entries(push, "push_sent")] == [1, 1, 2, 3]
 
 
+async def test_4_1_2_an_upload_that_is_replaced_while_it_is_sent_has_a_last_page_all_the_same(posted: Posted) -> None:
+    """Or its recipient would wait for one, while the gateway calls the upload delivered."""
+    deal = await posted.deal()
+    push = await posted.register(deal)
+    await posted.publish(deal, 250)
+    posted.inbox.statuses = ["204 No Content", "503 Service Unavailable"]
+    await posted.send()
+    posted.shared.clock.pass_seconds(1)
+    await posted.publish(deal, 3, "replace")
+    await posted.later(1)
+    first, _, closing, other = posted.inbox.pages()
+    assert (len(first["records"]), first["last"]) == (100, False)
+    assert (closing["upload"], closing["page"], closing["records"], closing["last"]) == (first["upload"], 2, [], True)
+    assert (other["upload"] != first["upload"], len(other["records"]), other["last"]) == (True, 3, True)
+    told = {one["upload"]: one for one in (await posted.told(push))["deliveries"]}
+    assert (told[first["upload"]]["state"], told[first["upload"]]["records"]) == ("done", 100)
+
+
 async def test_4_1_2_a_deaf_recipient_stops_no_other_and_is_given_up_at_last(posted: Posted) -> None:
     deaf, heard = await posted.deal(), await posted.deal()
     nowhere = await posted.register(deaf, "https://localhost:1/nothing")
