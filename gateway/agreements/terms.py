@@ -89,7 +89,9 @@ class Terms:
 
 def parse_terms(text: bytes) -> Terms:
     """Read terms from their canonical text; `Invalid` names the field, `TooLarge` says how long they may be."""
-    value = _parsed(text)
+    if len(text) > LONGEST_TEXT:
+        raise TooLarge("terms_too_large", f"Terms have at most {LONGEST_TEXT} bytes.", remedy="Split the agreement.")
+    value = parse(text)
     members(value, _MEMBERS, "", optional=OPTIONAL)
     if whole(value["v"], "/v", 1, VERSION) != VERSION:
         raise Invalid("terms_version_unknown", "This version of terms is not known.", field="/v")
@@ -136,17 +138,11 @@ def complete_proposal(text: bytes, *, alliance: str, agreement: str) -> Terms:
     """Terms from what a member proposes: JSON with the members of terms but `v`, `alliance` and `agreement`.
 
     Those three are the gateway's to fill, so that nobody chooses an agreement's id. The proposal need not be
-    canonical; the returned `Terms.text` is, and is what the parties sign.
+    canonical, and its escapes and blanks do not count; the returned `Terms.text` is, and is what the parties sign.
     """
-    value = _parsed(text)
+    value = parse(text)
     members(value, PROPOSED, "", optional=OPTIONAL)
     return parse_terms(_canonical_text({**value, "v": VERSION, "alliance": alliance, "agreement": agreement}))
-
-
-def _parsed(text: bytes) -> Any:
-    if len(text) > LONGEST_TEXT:
-        raise TooLarge("terms_too_large", f"Terms have at most {LONGEST_TEXT} bytes.", remedy="Split the agreement.")
-    return parse(text)
 
 
 def _canonical_text(value: dict[str, Any]) -> bytes:

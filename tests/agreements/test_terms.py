@@ -348,8 +348,14 @@ def test_an_unknown_member_is_named_in_a_form_that_can_be_shown() -> None:
 def test_terms_have_a_longest_length() -> None:
     with pytest.raises(TooLarge, match="terms_too_large"):
         parse_terms(b" " * (LONGEST_TEXT + 1))
+    wordy = FULL | {name: "权" * 8000 for name in ("rights_and_duties", "liability")}
+    proposal = {name: value for name, value in wordy.items() if name not in ("v", "alliance", "agreement")}
+    escaped = json.dumps(proposal, indent=1).encode()
+    assert len(escaped) > LONGEST_TEXT  # as it is written; what is signed is shorter
+    assert complete_proposal(escaped, alliance="al", agreement="ag").text == canonical(wordy)
+    many = [FULL["datasets"][0] | {"dataset": f"flights-{number}"} for number in range(100)]
     with pytest.raises(TooLarge, match="terms_too_large"):
-        complete_proposal(b" " * (LONGEST_TEXT + 1), alliance="al", agreement="ag")
+        complete_proposal(json.dumps(proposal | {"datasets": many}).encode(), alliance="al", agreement="ag")
 
 
 def test_a_proposal_nested_too_deeply_is_refused() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.admission import day
+from gateway.demo.admission import day, papers
 from gateway.errors import Conflicting, Invalid
 from gateway.ledger.stored import entries, state
 from gateway.members import UsccInvalid
@@ -153,6 +153,19 @@ async def test_2_1_1_the_last_day_of_the_calendar_is_no_end(sqlite_world: World)
         [licence], _ = await sqlite_world.admissions.dossier.current(prospect.id)
         ends.append(licence.valid_until)
     assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("lacking", [DocumentKind.BUSINESS_LICENCE, DocumentKind.CREDIT_RECORD])
+async def test_2_1_1_a_dossier_that_lacks_a_document_is_not_reviewed(
+    sqlite_world: World, lacking: DocumentKind
+) -> None:
+    prospect = await Prospect.named(sqlite_world, sqlite_world.alliance)
+    shown = papers(prospect.uscc, sqlite_world.clock(), days=30)
+    await prospect.file(*(one for one in shown if one.kind is not lacking))
+    for review in (prospect.legal, prospect.finance):
+        with pytest.raises(Conflicting, match="document_missing") as refused:
+            await review()
+        assert refused.value.field == lacking
 
 
 async def test_2_1_1_a_licence_of_another_company_is_refused(sqlite_world: World) -> None:
