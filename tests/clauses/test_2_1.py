@@ -77,6 +77,19 @@ async def test_2_1_1_a_certificate_expiring_tonight_blocks_tomorrows_token(allia
     assert withdrawing.json()["authorization_details"] == [{"type": "alliance_member", "actions": ["withdraw"]}]
 
 
+async def test_2_1_1_an_expired_document_counts_for_the_configured_grace_and_no_longer(tmp_path: Path) -> None:
+    async with founded(tmp_path, Hand(), qualification_grace_days=2) as alliance:
+        clock, bank = alliance.gateway.clock, alliance.members["bank"]
+        assert isinstance(clock, Hand)
+        prospect = _of(alliance, bank.id, 0)
+        await prospect.renewed(prospect.certificate(0))
+        clock.now_ms = NOON_MS + 60 * HOUR_MS - 1000  # 23:59:59 in Shanghai, two days after the last one
+        assert (await bank.ask_token()).json()["expires_in"] == 1
+        clock.now_ms += 1000
+        refused = await bank.ask_token({"type": "alliance_member", "actions": ["upload"]})
+        assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
+
+
 async def test_2_1_1_an_expired_owners_data_is_refused_from_the_same_second_on(alliance: Alliance) -> None:
     clock, bank, hotel = alliance.gateway.clock, alliance.members["bank"], alliance.members["hotel"]
     assert isinstance(clock, Hand)

@@ -41,6 +41,18 @@ async def test_2_2_2_a_report_that_a_department_did_not_sign_off_cannot_be_submi
     assert refused.value.field == absent.value
 
 
+async def test_2_2_2_a_department_signs_off_the_report_that_it_read_and_no_other(sqlite_world: World) -> None:
+    prospect = await Prospect.named(sqlite_world, sqlite_world.alliance)
+    await prospect.reviewed()
+    reports = prospect.admissions.reports
+    read, other = await reports.find(await prospect.written()), await reports.find(await prospect.written())
+    assert read.sha256 != other.sha256
+    with pytest.raises(Conflicting, match="report_differs"):
+        await reports.sign_off(other.id, Department.LEGAL, sha256=read.sha256, operator="legal")
+    with pytest.raises(Invalid, match="sign-offs: market, business, legal, finance"):
+        await reports.submit(other.id, operator="business")
+
+
 async def test_2_2_2_every_missing_part_is_named_at_once(sqlite_world: World) -> None:
     prospect = await Prospect.named(sqlite_world, sqlite_world.alliance)
     await prospect.reviewed()
