@@ -44,6 +44,7 @@ def show(
     """A member's calendar: what it owes and what it is owed. ~ marks dates of years not yet published."""
 
     async def work(gateway: Gateway) -> tuple[Sequence[Mapping[str, Any]], int]:
+        await gateway.members.home_of(member)
         now = gateway.clock()
         first = seconds(now) - back * _DAY_S
         return await gateway.duties.agenda.of(member, first, seconds(now) + days * _DAY_S), now

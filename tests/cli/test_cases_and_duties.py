@@ -47,6 +47,7 @@ def test_a_time_boxed_hold_is_placed_and_extended(hosts: Hosts) -> None:
 def test_duties_are_run_and_shown(hosts: Hosts, gateway: Gateway, tmp_path: Path) -> None:
     ran = gateway("duties", "run")
     assert (ran.exit_code, "0 breach candidates" in ran.output) == (0, True), ran.output
+    assert "not_found" in gateway("duties", "show", "nobody").output
     shown = gateway("duties", "show", hosts.member)
     assert (shown.exit_code, "due_at" in shown.output) == (0, True), shown.output
     calendar = tmp_path / "duties.ics"

@@ -90,6 +90,7 @@ def test_a_company_is_admitted_command_by_command(departments: Departments) -> N
     assert said("max", "approve", proposal) == member
     assert said("ann", "client", member, key, "--name", "systems")
     assert said("ann", "dossier", "tasks", alliance) == ""
+    departments.refused("ann", "not_found", "dossier", "tasks", "nobody")
     renewed = said("mia", "dossier", "add", member, "credit_record", scan, "--number", "2", "--valid-to", _soon())
     assert [one["id"] for one in json.loads(said("leo", "dossier", "show", member))["waiting"]] == [renewed]
     assert said("leo", "approve", said("mia", "dossier", "renew", renewed)) == renewed

@@ -11,13 +11,16 @@ from sqlalchemy import bindparam, exists, select
 
 from gateway.clock import Clock
 from gateway.database import Database, Query
+from gateway.errors import NotFound
 from gateway.members.admission.documents import COUNTED, DAY_MS
 from gateway.members.admission.tables import document, review
+from gateway.members.tables import alliance as alliances
 from gateway.members.tables import member
 
 NOTICE_DAYS: Final = 30
 """So long before its end a document is a task."""
 
+_ALLIANCE = Query(select(alliances.c.id).where(alliances.c.id == bindparam("id")))
 _later = review.alias("later")
 _REVIEWS = Query(
     select(review.c.id, review.c.member_id, review.c.next_review)
@@ -71,7 +74,12 @@ class Tasks:
         self._clock = clock
 
     async def of(self, alliance: str) -> Sequence[Task]:
-        """Overdue finance reviews, and documents that end within 30 days or have ended; the earliest first."""
+        """Overdue finance reviews, and documents that end within 30 days or have ended; the earliest first.
+
+        `NotFound` for an alliance that there is not: it is not one with nothing to do.
+        """
+        if await self._database.one(_ALLIANCE, id=alliance) is None:
+            raise NotFound
         now = self._clock()
         reviews = await self._database.all(_REVIEWS, alliance=alliance, now=now)
         documents = await self._database.all(_DOCUMENTS, alliance=alliance, soon=now + NOTICE_DAYS * DAY_MS)
