@@ -150,7 +150,7 @@ def _quotas(request: AccessRequest, judgement: Judgement) -> tuple[Quota, ...]:
     frequency, volume = obligations.frequency, obligations.volume
     reads = Quota(
         f"{request.agreement}:reads",
-        _window(judgement.now_s, frequency.per_seconds),
+        window_of(judgement.now_s, frequency.per_seconds),
         frequency.reads,
         1,
         FREQUENCY_EXCEEDED,
@@ -159,7 +159,7 @@ def _quotas(request: AccessRequest, judgement: Judgement) -> tuple[Quota, ...]:
         return (reads,)
     records = Quota(
         f"{request.agreement}:{request.dataset}:records",
-        _window(judgement.now_s, volume.per_seconds),
+        window_of(judgement.now_s, volume.per_seconds),
         volume.records,
         len(judgement.selection.records),
         VOLUME_EXCEEDED,
@@ -167,6 +167,6 @@ def _quotas(request: AccessRequest, judgement: Judgement) -> tuple[Quota, ...]:
     return reads, records
 
 
-def _window(now_s: int, per_seconds: int) -> int:
+def window_of(now_s: int, per_seconds: int) -> int:
     """When the window began that an instant lies in: windows begin at multiples of their length."""
     return now_s - now_s % per_seconds

@@ -6,13 +6,14 @@ What is shown is what was judged: the facts of the case, never a record. Whoever
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, select
 
 from gateway.access.counterfactuals import Change, Counterfactuals
+from gateway.access.entry import FREQUENCY_EXCEEDED, VOLUME_EXCEEDED, window_of
 from gateway.access.tables import decided_case
 from gateway.database import Database, Query
 from gateway.errors import NotFound
@@ -37,7 +38,8 @@ class Explanation:
     the loaded one gives, with its `otherwise_reasons`: what a change of rules would change. `reasons` have code,
     clause, the rule's title, and title and remedy in both languages. `changes` name, per requirement, the fact that
     alone would have met it (a refusal) or would end it (a permit). `ends_at` is the next instant (epoch seconds) at
-    which the answer could change, `ends_by` the facts that are this instant.
+    which the answer could change, `ends_by` the facts that are this instant. What the policy permitted and the ledger
+    refused, because it had counted too much, is met by the next window.
     """
 
     log: str
@@ -55,11 +57,16 @@ class Explanation:
     ends_by: tuple[str, ...]
 
     @property
+    def overdrawn(self) -> bool:
+        """Whether the ledger refused, by its counts, what the policy permitted."""
+        return bool(_overdrawn(self.entry))
+
+    @property
     def agrees(self) -> bool | None:
         """Whether the replay gives what the policy gave then; None where it could not be replayed."""
         if not self.replayed:
             return None
-        judged = {reason["code"] for reason in self.entry.get("reasons", ())} - _BY_THE_LEDGER
+        judged = _codes_of(self.entry) - _BY_THE_LEDGER.keys()
         effect = self.entry["effect"] if judged or self.entry["effect"] != "deny" else "permit"
         return self.replayed == effect and judged == set(self.replayed_reasons)
 
@@ -69,8 +76,9 @@ class Explanation:
         return said | {"agrees": self.agrees, "changes": [change._asdict() for change in self.changes]}
 
 
-_BY_THE_LEDGER = frozenset({"FREQUENCY_EXCEEDED", "VOLUME_EXCEEDED"})
-"""Refusals that the policy did not give: it permitted, and the ledger had counted too many."""
+_BY_THE_LEDGER = {FREQUENCY_EXCEEDED.code: "frequency", VOLUME_EXCEEDED.code: "volume"}
+"""Refusals that the policy did not give: it permitted, and the ledger had counted too many of what the term says."""
+_COUNTED = "No more leaves in a window than is agreed, counted in the transaction of the entry"
 
 
 class Explanations:
@@ -95,6 +103,7 @@ class Explanations:
         facts = {"act": "entry_explained", "actor": {"operator": operator}, "event": row["event_id"]}
         await self._ledger.record(Draft(log=row["log_id"], kind=Kind.QUERY, facts=facts))
         case = await self._case(entry)
+        reopening = _reopening(case, entry)
         asked = None if case is None else await self._decisions.decide(case)
         loaded = entry.get("policy", {}).get("digest") == self._decisions.digest
         decision, other = (asked, None) if loaded else (None, asked)
@@ -109,9 +118,8 @@ class Explanations:
             otherwise="" if other is None else other.effect.value,
             otherwise_reasons=_codes(other),
             reasons=tuple(self._reason(reason) for reason in entry.get("reasons", ())),
-            changes=tuple(await self._changes(case, decision)),
-            ends_at=0 if decision is None else decision.valid_until,
-            ends_by=() if case is None or decision is None else tuple(_at_instant(case, decision.valid_until)),
+            changes=tuple(reopening or await self._changes(case, decision)),
+            **_end(case, decision, reopening),
         )
 
     async def _row(self, name: str) -> Any:
@@ -141,8 +149,38 @@ class Explanations:
 
     def _reason(self, reason: Mapping[str, Any]) -> dict[str, Any]:
         code = reason["code"]
-        rule = self._rules.get(code, Rule("", reason.get("clause", ""), ""))
+        unruled = Rule(_COUNTED if code in _BY_THE_LEDGER else "", reason.get("clause", ""), "")
+        rule = self._rules.get(code, unruled)
         return {**reason, "rule": rule.title, "file": rule.file, **explained(code)}
+
+
+def _codes_of(entry: Mapping[str, Any]) -> set[str]:
+    return {reason["code"] for reason in entry.get("reasons", ())}
+
+
+def _overdrawn(entry: Mapping[str, Any]) -> list[str]:
+    """The codes of the ledger's own refusals, where there is no other."""
+    codes = _codes_of(entry)
+    return sorted(codes) if codes <= _BY_THE_LEDGER.keys() else []
+
+
+def _reopening(case: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> list[Change]:
+    """When the windows that were full are over: for each, the instant that alone would have met what was refused."""
+    if case is None:
+        return []
+    now, found = case["context"]["now"], []
+    for code in _overdrawn(entry):
+        length = case["agreement"][_BY_THE_LEDGER[code]]["per_seconds"]
+        found.append(Change(code, "context.now", now, window_of(now, length) + length))
+    return found
+
+
+def _end(case: Mapping[str, Any] | None, decision: Decision | None, reopening: Sequence[Change]) -> dict[str, Any]:
+    if reopening:
+        return {"ends_at": min(one.would_be for one in reopening), "ends_by": ()}
+    if case is None or decision is None:
+        return {"ends_at": 0, "ends_by": ()}
+    return {"ends_at": decision.valid_until, "ends_by": tuple(_at_instant(case, decision.valid_until))}
 
 
 def _codes(decision: Decision | None) -> tuple[str, ...]:

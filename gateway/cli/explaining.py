@@ -86,7 +86,8 @@ def _replay(one: Explanation) -> str:
         said = ", ".join((one.otherwise, *one.otherwise_reasons))
         return f"[yellow]?[/] judged by policy {judged}; load that one to replay. Loaded is {one.loaded_policy}: {said}"
     if one.agrees:
-        return f"[green]✔[/] replayed by the policy that judged, {judged}: {one.replayed}, as then"
+        counted = "; the ledger had counted too much, and refused" if one.overdrawn else ""
+        return f"[green]✔[/] replayed by the policy that judged, {judged}: {one.replayed}, as then{counted}"
     return f"[red]✘[/] replayed by the policy that judged, {judged}: {one.replayed}, and not as then"
 
 
@@ -111,7 +112,7 @@ def _facts(case: Any) -> Table:
 
 
 def _changes(one: Explanation) -> Table:
-    permitted = one.replayed == "permit"
+    permitted = one.replayed == "permit" and not one.overdrawn
     title = "Each of these alone would end it" if permitted else "What would have met it, each by one fact"
     table = Table("requirement", "fact", "is", "would be", title=title, title_justify="left")
     for change in one.changes:

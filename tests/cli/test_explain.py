@@ -87,6 +87,37 @@ def test_an_access_is_explained_on_one_screen(gateway: Gateway, history: dict[st
     assert (looked.exit_code, "not_found" in looked.output) == (1, True)
 
 
+async def _overdrawn(folder: Path) -> str:
+    """The refusal of one read more than was agreed, and of one record more; its name."""
+    async with founded(folder) as alliance:
+        bank, hotel = alliance.members["bank"], alliance.members["hotel"]
+        dataset = await bank.declare(MARKET_SCHEMA)
+        await bank.upload(dataset, PLACES)
+        often, much = {"reads": 1, "per_seconds": 3600}, {"volume": {"records": 3, "per_seconds": 86_400}}
+        deal = Deal(await bank.agree(hotel, dataset, ["code"], frequency=often, term=much), dataset)
+        token = await hotel.token(hotel.under(deal.agreement, deal.dataset))
+        assert [(await hotel.get(deal.path, token)).status_code for _ in range(2)] == [200, 403]
+        return (await _accesses(alliance, bank.id))[-1]
+
+
+def test_a_refusal_by_the_ledgers_counts_is_met_by_the_next_window(
+    gateway: Gateway, settings: object, tmp_path: Path
+) -> None:
+    refused = asyncio.run(_overdrawn(tmp_path))
+    told = _told(gateway, refused)
+    judged_at = told["entry"]["judged_at"]
+    window = {"FREQUENCY_EXCEEDED": 3600, "VOLUME_EXCEEDED": 86_400}
+    assert told["changes"] == [
+        {"code": code, "fact": "context.now", "was": judged_at, "would_be": judged_at - judged_at % length + length}
+        for code, length in window.items()
+    ]
+    assert all(reason["rule"] for reason in told["reasons"])
+    assert (told["ends_at"], told["agrees"]) == (told["changes"][0]["would_be"], True)
+    screen = gateway("explain", refused).output
+    assert "as then; the ledger had counted too much, and refused" in screen
+    assert "alone would end it" not in screen
+
+
 def test_other_rules_say_what_they_would_have_decided(
     gateway: Gateway, history: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
