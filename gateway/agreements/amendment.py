@@ -55,10 +55,17 @@ async def supersede(change: Change, terms: Terms, actor: Mapping[str, str]) -> N
             field="/start",
             remedy="Sign when it begins, or let it begin earlier.",
         )
+    if terms.ends_at <= now_s:
+        raise Conflicting(
+            "amendment_over",
+            "This agreement has ended by its terms: nothing would stand in the place of the one that it replaces.",
+            field="/end",
+            remedy="Draft it with a later end.",
+        )
     row = await change.tx.one(AGREEMENT_ROW, id=terms.amends)
     assert row is not None
     replaced = await prove(change.tx, row)
-    if not replaced.in_force_at(now_s) or terms.ends_at <= now_s:
+    if not replaced.in_force_at(now_s):
         raise _not_in_force()
     if not await change.tx.run(_SUPERSEDE, the_id=terms.amends, at=change.now_ms, by=terms.agreement):
         raise _not_in_force()

@@ -283,9 +283,7 @@ async def test_an_amendment_replaces_the_old_agreement_at_its_second_signature(w
     assert (entry["agreement"], entry["superseded_by"]) == (old, new)
     assert (await world.life.terminate(world.bank.subject, old)).state == "superseded"
     with pytest.raises(Conflicting, match="agreement_terminated"):
-        await world.life.sign(
-            world.hotel.subject if False else world.bank.subject, old, await world.jws(world.bank, old)
-        )
+        await world.sign(world.bank, old)
 
 
 async def test_of_two_amendments_of_one_agreement_the_second_is_refused_for_it_would_overlap(world: World) -> None:
@@ -313,6 +311,50 @@ async def test_an_amendment_that_would_leave_a_gap_is_refused_until_it_begins(wo
     world.clock.forward(60)
     await world.sign(world.airline, new)
     assert (await world.in_force(old), await world.in_force(new)) == (False, True)
+
+
+async def test_an_amendment_that_has_ended_itself_replaces_nothing(sqlite_world: World) -> None:
+    world = sqlite_world
+    old = await world.signed()
+    new = await world.drafted(amends=old, end="2026-01-01T00:01:00Z")
+    await world.sign(world.bank, new)
+    world.clock.forward(60)
+    with pytest.raises(Conflicting, match="amendment_over") as refused:
+        await world.sign(world.airline, new)
+    assert refused.value.field == "/end"
+    assert await world.in_force(old)
+
+
+async def test_a_draft_is_not_revised_into_an_amendment_of_what_there_is_not(sqlite_world: World) -> None:
+    world = sqlite_world
+    draft, other = await world.drafted(), await world.drafted(recipient=world.hotel.id)
+    for amended in ("none", other):
+        with pytest.raises(Invalid, match="amended_unknown"):
+            await revise(world, world.bank, draft, amends=amended)
+    with pytest.raises(Conflicting, match="amended_not_in_force"):
+        await revise(world, world.bank, draft, amends=await world.drafted())
+
+
+async def test_a_draft_that_became_an_amendment_meanwhile_ends_nothing_before_its_owner_is_narrowed(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever signs has looked at a text that amended nothing, and locks what that one needs."""
+    world = sqlite_world
+    old, draft = await world.signed(), await world.drafted()
+    seen = await world.agreements.load(draft)
+    await revise(world, world.bank, draft, amends=old)
+    await world.sign(world.bank, draft)
+
+    async def before_the_revision(*_: str) -> Any:
+        return seen
+
+    with monkeypatch.context() as stale:
+        stale.setattr(world.agreements, "visible", before_the_revision)
+        with pytest.raises(Conflicting, match="revision_stale"):
+            await world.sign(world.airline, draft)
+    assert (await world.in_force(old), await world.in_force(draft)) == (True, False)
+    await world.sign(world.airline, draft)
+    assert (await world.in_force(old), await world.in_force(draft)) == (False, True)
 
 
 async def test_what_has_ended_is_not_amended(sqlite_world: World) -> None:
