@@ -55,6 +55,15 @@ async def test_1_3_3_a_false_attestation_opens_a_breach_with_the_original_signed
         await shared.alliance.by_two("mark_attestation_false", **terms)
 
 
+async def test_1_3_3_operators_mark_the_words_that_they_read_and_no_others(shared: Shared) -> None:
+    read = (await attest(shared.bank, signed(shared.bank))).json()
+    other = (await attest(shared.bank, signed(shared.bank, statement="One lawsuit pends."))).json()
+    _, terms = await shared.gateway.attestations.marking(other["id"], grounds="The register says otherwise.")
+    with pytest.raises(Conflicting, match="attestation_differs"):
+        await shared.alliance.by_two("mark_attestation_false", **terms | {"sha256": read["sha256"]})
+    assert [one["state"] for one in await listed(shared.bank)] == ["standing", "standing"]
+
+
 async def test_1_3_3_a_correction_takes_the_place_and_the_history_stays(shared: Shared) -> None:
     first = (await attest(shared.bank, signed(shared.bank))).json()
     jws = signed(shared.bank, statement="One lawsuit pends.", corrects=first["id"])

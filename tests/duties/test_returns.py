@@ -10,9 +10,10 @@ from tests.duties.world import DutyWorld
 
 
 async def ended(world: DutyWorld) -> str:
-    """An agreement under which the bank received, and which has ended."""
+    """An agreement under which the bank received, and which ended before its time, after the calendar was looked at."""
     agreement = await world.agreed()
     await world.received(agreement, world.bank)
+    await world.duty_run.run()
     await world.life.terminate(world.airline.acting("sign"), agreement)
     await world.duty_run.run()
     return agreement
