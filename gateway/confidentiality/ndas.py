@@ -222,11 +222,21 @@ def _row(change: Change, statement: Statement, said: Undertaking, standing: Row 
 
 
 def _check_classes(standing: Row, said: Undertaking, now_ms: int) -> None:
-    """What follows an undertaking that still runs covers what that covers: less is agreed by ending it first."""
+    """What follows an undertaking that still runs covers what that covers, and more only if it has begun.
+
+    One interval says when all of its classes are covered: those that it adds would be covered before it says so.
+    """
     if standing["until_at"] <= now_ms:
         return
     _, before = undertaking_of(standing)
     if not set(before.classes) <= set(said.classes):
         raise Conflicting(
             "nda_covers_less", "It covers fewer classes than what stands.", field="/classes", remedy="End that first."
+        )
+    if said.begins > now_ms and set(before.classes) != set(said.classes):
+        raise Conflicting(
+            "nda_covers_more_later",
+            "It has not begun, and covers more classes than what stands.",
+            field="/from",
+            remedy="File it when it begins, or let it begin now.",
         )

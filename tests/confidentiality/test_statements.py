@@ -138,6 +138,16 @@ async def test_an_nda_follows_another_without_a_gap_and_covers_no_less(shared: S
     assert later["covers_from"] == at(hotel.now - 5)
 
 
+async def test_a_class_is_covered_no_earlier_than_an_undertaking_to_cover_it_begins(shared: Shared) -> None:
+    bank, hotel = await confirmed(shared)
+    done(await undertake(hotel, bank.id, classes=["customer"], **lasting(hotel, ends=1000)))
+    more = {"classes": ["customer", "financial"]}
+    early = await undertake(hotel, bank.id, **more, **lasting(hotel, begins=1, ends=2000))
+    assert (early.status_code, early.json()["code"], early.json()["field"]) == (409, "nda_covers_more_later", "/from")
+    done(await undertake(hotel, bank.id, classes=["customer"], **lasting(hotel, begins=1000, ends=2000)))
+    done(await undertake(hotel, bank.id, **more, **lasting(hotel, begins=0, ends=2000)))
+
+
 async def test_a_persons_nda_is_for_ones_own_persons_who_have_not_left(shared: Shared) -> None:
     own, other = await person_of(shared.hotel), await person_of(shared.bank)
     assert (await record_nda(shared.hotel, other)).status_code == 404
