@@ -73,17 +73,21 @@ def matching(
 
     What holds the agreement's recipient holds a third party too: it asks for the recipient.
     """
-    of_kind = hold.c.subject_kind
-    accesses = [asker_id + ":" + owner_id, recipient_id + ":" + owner_id]
     return and_(
         hold.c.state == "active",
         or_(
-            and_(of_kind == HoldSubject.AGREEMENT.value, hold.c.subject_id == agreement_id),
-            and_(of_kind == HoldSubject.DATASET.value, hold.c.subject_id == dataset_id),
-            and_(of_kind == HoldSubject.TERM.value, hold.c.subject_id == agreement_id + ":" + dataset_id),
-            and_(of_kind == HoldSubject.RECIPIENT_OF_OWNER.value, hold.c.subject_id.in_(accesses)),
+            on(HoldSubject.AGREEMENT, agreement_id),
+            on(HoldSubject.DATASET, dataset_id),
+            on(HoldSubject.TERM, agreement_id + ":" + dataset_id),
+            on(HoldSubject.RECIPIENT_OF_OWNER, asker_id + ":" + owner_id),
+            on(HoldSubject.RECIPIENT_OF_OWNER, recipient_id + ":" + owner_id),
         ),
     )
+
+
+def on(kind: HoldSubject, subject: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition that a hold, active or not, is on exactly this subject."""
+    return and_(hold.c.subject_kind == kind.value, hold.c.subject_id == subject)
 
 
 def _text(name: str) -> ColumnElement[str]:

@@ -2,15 +2,17 @@
 
 A memo has an owner, the member that told it. What was said, by whom and to whom, is sealed under the owner's key. The
 other side confirms or contests it within the days that it states; silence is neither. Reading it is an entry first.
+What a case holds nobody reads: the memo itself, all of its agreement, or one member's access to its owner's secrets.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, and_, bindparam, exists, insert, select, update
+from sqlalchemy import BigInteger, and_, bindparam, exists, insert, or_, select, update
 from sqlalchemy import Text as SQLText
 
 from gateway.agreements.agreement import Agreement
@@ -25,6 +27,7 @@ from gateway.agreements.fields import (
     sentence,
     whole,
 )
+from gateway.agreements.held import HoldSubject, on
 from gateway.agreements.tables import hold
 from gateway.canonical import canonical, parse_canonical
 from gateway.clock import MILLISECONDS, Clock
@@ -44,20 +47,29 @@ MOST_SEARCHED: Final = 1_000
 _MOST_DAYS: Final = 90
 _DAY_MS: Final = 24 * 60 * 60 * MILLISECONDS
 _ADD = Query(insert(oral_memo))
-_HELD = (
-    hold.c.subject_kind == "memo",
-    hold.c.subject_id == oral_memo.c.id,
+_HELD = and_(
     hold.c.state == "active",
     hold.c.until > bindparam("now", type_=BigInteger),
+    or_(
+        on(HoldSubject.MEMO, oral_memo.c.id),
+        on(HoldSubject.AGREEMENT, oral_memo.c.agreement_id),
+        on(HoldSubject.RECIPIENT_OF_OWNER, bindparam("reader", type_=SQLText) + ":" + oral_memo.c.owner_id),
+    ),
 )
 _BY_ID = Query(select(oral_memo).where(oral_memo.c.id == bindparam("id")))
 _NEWEST = Query(
     select(oral_memo)
-    .where(oral_memo.c.agreement_id == bindparam("agreement"), ~exists().where(*_HELD))
+    .where(oral_memo.c.agreement_id == bindparam("agreement"), ~exists().where(_HELD))
     .order_by(oral_memo.c.recorded_at.desc(), oral_memo.c.id)
     .limit(bindparam("most", type_=BigInteger))
 )
-_CASE = Query(select(hold.c.case_id).join(oral_memo, and_(*_HELD)).where(oral_memo.c.id == bindparam("memo")))
+_CASE = Query(
+    select(hold.c.case_id)
+    .join(oral_memo, _HELD)
+    .where(oral_memo.c.id == bindparam("memo"))
+    .order_by(hold.c.until.desc(), hold.c.case_id)
+    .limit(1)
+)
 _ANSWER = Query(
     update(oral_memo)
     .where(oral_memo.c.id == bindparam("the_id"), oral_memo.c.answer.is_(None))
@@ -66,7 +78,10 @@ _ANSWER = Query(
 
 
 class Memos:
-    """Recording, answering, reading and searching memos, for the two parties alone."""
+    """Recording, answering, reading and searching memos, for the two parties alone.
+
+    Reading locks both parties' logs: whatever holds a memo narrows one of them, so no reading follows it there.
+    """
 
     def __init__(self, database: Database, ledger: Ledger, keyring: KeyRing, places: Places, clock: Clock) -> None:
         self._database = database
@@ -138,15 +153,18 @@ class Memos:
         subject.require("confide")
         found = await self._party(subject, agreement)
         row = await self._existing(found, memo)
-        if (case := await self._case_holding(memo)) is not None:
-            raise OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), case)
-        return (await self._opened(subject, found, [row]))[0]
+        async with self._ledger.changing(*found.parties) as change:
+            held = await change.tx.one(_CASE, memo=memo, reader=subject.member, now=change.now_ms)
+            if held is not None:
+                raise OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), held["case_id"])
+            _enter_reading(change, subject, found, [row])
+        return await self._opened(found, row)
 
     async def of_agreement(self, subject: Subject, agreement: str) -> list[dict[str, Any]]:
         """The newest 1,000 memos of an agreement, without what was said. Those that a case holds are left out."""
         found = await self._party(subject, agreement)
         now = self._clock()
-        rows = await self._database.all(_NEWEST, agreement=found.id, now=now, most=MOST_SEARCHED)
+        rows = await _newest(self._database, subject, found, now)
         return [_described(row, now) for row in rows]
 
     async def search(self, subject: Subject, agreement: str, said: dict[str, Any]) -> list[dict[str, Any]]:
@@ -158,28 +176,18 @@ class Memos:
         members(said, ("text",), "")
         wanted = sentence(said["text"], "/text").casefold()
         found = await self._party(subject, agreement)
-        rows = await self._database.all(_NEWEST, agreement=found.id, now=self._clock(), most=MOST_SEARCHED)
-        opened = await self._opened(subject, found, rows)
+        async with self._ledger.changing(*found.parties) as change:
+            rows = await _newest(change.tx, subject, found, change.now_ms)
+            _enter_reading(change, subject, found, rows)
+        opened = [await self._opened(found, row) for row in rows]
         return [one for one in opened if any(wanted in one[name].casefold() for name in ("said", "by", "to"))]
 
-    async def _case_holding(self, memo: str) -> str | None:
-        row = await self._database.one(_CASE, memo=memo, now=self._clock())
-        return None if row is None else str(row["case_id"])
-
-    async def _opened(self, subject: Subject, found: Agreement, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """What was said, after the entries that say who read it."""
-        owners = sorted({row["owner_id"] for row in rows})
-        if owners:
-            async with self._ledger.changing(*owners) as change:
-                for owner in owners:
-                    count = sum(row["owner_id"] == owner for row in rows)
-                    change.enter(entry(owner, "memos_read", subject, agreement=found.id, count=count))
-        told = []
-        for row in rows:
-            keys = await self._keyring.unlock(row["owner_id"])
-            content = parse_canonical(keys.open_detail(json.loads(row["sealed"]), _bound(row["id"], found.id)))
-            told.append(_described(row, self._clock()) | content)
-        return told
+    async def _opened(self, found: Agreement, row: Row) -> dict[str, Any]:
+        """A memo with what was said, once the entry says who read it."""
+        keys = await self._keyring.unlock(row["owner_id"])
+        sealed = json.loads(row["sealed"])
+        content: dict[str, Any] = parse_canonical(keys.open_detail(sealed, _bound(row["id"], found.id)))
+        return _described(row, self._clock()) | content
 
     async def _party(self, subject: Subject, agreement: str) -> Agreement:
         found = await self._places.agreement(subject, agreement)
@@ -191,6 +199,16 @@ class Memos:
         if row is None or row["agreement_id"] != found.id:
             raise NotFound
         return row
+
+
+async def _newest(reading: Reading, subject: Subject, found: Agreement, now_ms: int) -> Sequence[Row]:
+    return await reading.all(_NEWEST, agreement=found.id, reader=subject.member, now=now_ms, most=MOST_SEARCHED)
+
+
+def _enter_reading(change: Change, subject: Subject, found: Agreement, rows: Sequence[Row]) -> None:
+    """Say in the log of each owner how many of its memos are read."""
+    for owner, count in sorted(Counter(row["owner_id"] for row in rows).items()):
+        change.enter(entry(owner, "memos_read", subject, agreement=found.id, count=count))
 
 
 async def agreement_of(reading: Reading, memo: str) -> str | None:

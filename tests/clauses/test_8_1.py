@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from itertools import product
 from typing import Any
 
+import pytest
+
+from gateway.agreements import HoldSubject
+from gateway.ledger import Change, Ledger
 from tests.access.world import Shared, reasons, records
 from tests.confiding import at, confided, done, enlist, file, person_of
 
@@ -113,3 +120,56 @@ async def test_8_1_2_a_memo_is_disputed_like_a_file_and_frozen_for_both_sides_un
     await shared.alliance.by_two("decide_case", **resolved)
     assert done(await file(shared.bank, f"{memos}/{ids[0]}", method="GET"))["said"] == "said"
     assert len(records(await shared.hotel.get(deal.path, await shared.token(deal)))) == 3
+
+
+@pytest.mark.parametrize("held", ["agreement", "access"])
+async def test_8_1_2_a_memo_is_frozen_with_its_agreement_and_with_its_listeners_access(
+    shared: Shared, held: str
+) -> None:
+    deal, bank, hotel = await shared.market(), shared.bank, shared.hotel
+    memos, query = (f"/v1/agreements/{deal.agreement}/{name}" for name in ("memos", "memo-query"))
+    told = {"said": "said", "by": "b", "to": "t", "said_at": at(bank.now), "answer_within_days": 1}
+    of_bank, of_hotel = [done(await file(hotel, memos, told | {"owner": one.id}))["id"] for one in (bank, hotel)]
+    opening: dict[str, Any] = {"agreement": deal.agreement, "claim": "This was not agreed."}
+    if held == "agreement":
+        opening |= {"kind": "dispute", "subject": {"kind": "agreement", "id": deal.agreement}}
+    else:
+        opening |= {"kind": "leak", "evidence": [{"name": "a copy", "sha256": "ab" * 32}]}
+    case = done(await file(bank, "/v1/cases", opening))["id"]
+    frozen = {(hotel.name, of_bank)} if held == "access" else set(product((bank.name, hotel.name), (of_bank, of_hotel)))
+    for member, memo in product((bank, hotel), (of_bank, of_hotel)):
+        answer = await file(member, f"{memos}/{memo}", method="GET")
+        is_frozen = (member.name, memo) in frozen
+        assert (answer.status_code, answer.json().get("case")) == ((423, case) if is_frozen else (200, None))
+        for listing in (
+            done(await file(member, memos, method="GET")),
+            done(await file(member, query, {"text": "said"})),
+        ):
+            assert (memo not in [one["id"] for one in listing["items"]]) is is_frozen
+    shared.clock.pass_seconds(72 * 3600)
+    assert (await file(hotel, f"{memos}/{of_bank}", method="GET")).status_code == (200 if held == "access" else 423)
+
+
+@pytest.mark.parametrize("way", ["read", "search"])
+async def test_8_1_2_no_reading_of_a_memo_follows_the_hold_in_the_log(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    deal, bank, hotel, place = await shared.market(), shared.bank, shared.hotel, shared.gateway.holds.place
+    told = {"owner": bank.id, "said": "said", "by": "b", "to": "t", "said_at": at(bank.now), "answer_within_days": 1}
+    memo = done(await file(bank, f"/v1/agreements/{deal.agreement}/memos", told))["id"]
+    changing, cases = Ledger.changing, ["case-1"]
+
+    @asynccontextmanager
+    async def after_a_hold(ledger: Ledger, *logs: str, narrows: Collection[str] = ()) -> AsyncIterator[Change]:
+        while cases:
+            await place(shared.alliance.id, HoldSubject.MEMO, memo, case=cases.pop(), owner=bank.id, operator="test")
+        async with changing(ledger, *logs, narrows=narrows) as change:
+            yield change
+
+    monkeypatch.setattr(Ledger, "changing", after_a_hold)
+    if way == "read":
+        held = await file(hotel, f"/v1/agreements/{deal.agreement}/memos/{memo}", method="GET")
+        assert (held.status_code, held.json()["case"]) == (423, "case-1")
+    else:
+        assert done(await file(hotel, f"/v1/agreements/{deal.agreement}/memo-query", {"text": "said"}))["items"] == []
+    assert [one["act"] for one in await shared.entries(bank.id)][-1] == "hold_placed"
