@@ -19,7 +19,7 @@ from gateway.apart import Apart
 from gateway.clock import Clock, seconds
 from gateway.consents.tables import consent, live
 from gateway.database import Database, Query
-from gateway.ledger import Ledger
+from gateway.ledger import Change, Ledger
 from gateway.referrals.entries import GATEWAY, enter_both
 from gateway.referrals.offering import Offering
 from gateway.referrals.referral import Referral, as_it_stands, at, existing, of_the_person
@@ -108,7 +108,7 @@ class ReferralRun:
             await self._end(ran, each)
             ran.cancelled = await self._all(IN_VAIN, self._unconsented.cancel, each)
             await self._all(_CONSENTED, partial(self._register, ran), each)
-            ran.matched = await self._all(_REGISTERED, self._offering.match, each)
+            ran.matched = await self._all(_REGISTERED, self._match, each)
             ran.told = await self._tellings.run()
         return ran
 
@@ -133,18 +133,30 @@ class ReferralRun:
 
     async def _register(self, ran: Ran, referral_id: str) -> bool:
         seen = await existing(self._database, referral_id, self._clock())
-        is_agreed = await self._agreements.in_force(seen.row["agreement_id"], seconds(seen.now_ms)) is not None
+        is_agreed = await self._is_agreed(seen)
         async with self._ledger.changing(seen.owner, seen.recipient) as change:
             found = await existing(change.tx, referral_id, change.now_ms)
             if found.state is not State.CONSENT_PENDING or found.standing is not Standing.GIVEN:
                 return False
             if not is_agreed:
-                ended = await move(change, found, follow(found.state, Event.CANCEL), reason="agreement_ended")
-                enter_both(change, "referral_cancelled", GATEWAY, ended, reason="agreement_ended")
+                await _cancel(change, found)
                 return True
             enter_both(change, "referral_registered", GATEWAY, await register(change, found))
         ran.registered += 1
         return True
+
+    async def _match(self, referral_id: str) -> bool:
+        seen = await existing(self._database, referral_id, self._clock())
+        if await self._is_agreed(seen):
+            return await self._offering.match(referral_id)
+        async with self._ledger.changing(seen.owner, seen.recipient) as change:
+            found = await existing(change.tx, referral_id, change.now_ms)
+            if found.state is State.READY:
+                await _cancel(change, found)
+        return False
+
+    async def _is_agreed(self, seen: Referral) -> bool:
+        return await self._agreements.in_force(seen.row["agreement_id"], seconds(seen.now_ms)) is not None
 
     async def _end(self, ran: Ran, each: Apart) -> None:
         """Write down what consent and clock have ended, and let a clock run again that a case had stopped."""
@@ -167,3 +179,9 @@ class ReferralRun:
             enter_both(change, "referral_withdrawn" if is_withdrawn else "referral_returned", GATEWAY, ended)
         ran.withdrawn += is_withdrawn
         ran.returned += not is_withdrawn
+
+
+async def _cancel(change: Change, found: Referral) -> None:
+    """Its agreement has ended: without one nobody is offered anything."""
+    ended = await move(change, found, follow(found.state, Event.CANCEL), reason="agreement_ended")
+    enter_both(change, "referral_cancelled", GATEWAY, ended, reason="agreement_ended")

@@ -215,10 +215,10 @@ async def test_a_policy_needs_both_words_and_moves_nothing_that_was_registered(s
     assert done(await shared.bank.get(path, await shared.bank.token()))["policy"]["k"] == 5
 
 
-async def test_nothing_is_submitted_or_accepted_after_the_agreement_has_ended(shared: Shared) -> None:
-    ending = await referring(shared, shared.bank, [1, 2, 3])
+async def test_nothing_is_submitted_offered_or_accepted_after_the_agreement_has_ended(shared: Shared) -> None:
+    ending = await referring(shared, shared.bank, [1, 2, 3, 4])
     offered, drafted = await ending.offer(1), await ending.draft(2)
-    waiting = await ending.refer(3, consented=False)
+    waiting, registered = await ending.refer(3, consented=False), await ending.refer(4)
     done(await post(shared.bank, f"/v1/agreements/{ending.deal.agreement}/termination", {}))
     for member, referral, name in ((shared.hotel, offered, "accept"), (shared.bank, drafted, "submit")):
         refused = await act(member, referral, name)
@@ -227,7 +227,9 @@ async def test_nothing_is_submitted_or_accepted_after_the_agreement_has_ended(sh
     assert (await ending.ask_draft(2)).status_code == 409
     await ending.consent(3)
     await shared.gateway.referrals.running.run()
-    assert done(await see(shared.bank, waiting))["reason"] == "agreement_ended"
+    for referral in (waiting, registered):
+        assert done(await see(shared.bank, referral))["reason"] == "agreement_ended"
+        assert (await see(shared.hotel, referral)).status_code == 404
 
 
 async def test_the_message_names_both_companies_and_reaches_whom_the_owner_stated(bank: Referring) -> None:
