@@ -77,6 +77,7 @@ async def _cancel(doing: Doing) -> Referral:
 
 
 async def _accept(doing: Doing) -> Referral:
+    doing.found.require_unfrozen()
     await set_aside_the_others(doing.change, doing.found, doing.filing.subject)
     return await _moved(doing, "referral_accepted", follow(doing.found.state, Event.ACCEPT))
 
@@ -196,7 +197,8 @@ class Acts:
         """One act; needs the action `refer`. Answers with the referral as this side sees it.
 
         A recipient may add a `note`, which is sealed under its own key and which it alone reads. `OnHold` while a case
-        holds the referral; `Conflicting` in a state that the act does not follow from.
+        holds the referral, or what one that is accepted was made under; `Conflicting` in a state that the act does not
+        follow from.
         """
         subject = filing.subject
         subject.require("refer")

@@ -1,5 +1,8 @@
 """The cases that hold a referral, in SQL: which one holds it now, and for how long its clock has stood still.
 
+A case about what it was made under (the agreement, the dataset, the recipient's access) stops no clock: while it
+lasts, nothing more is given by the referral, and whoever waits for it refers again.
+
 A contested referral can be accepted only when no case holds any of those contested with it: so its clock stands still
 for every one of their cases. Nothing here is written down; whoever reads compares the instants with the deadline.
 """
@@ -11,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, or_, select
 
 from gateway.agreements import HoldSubject
+from gateway.agreements.held import matching
 from gateway.agreements.tables import hold
 from gateway.referrals.states import State
 from gateway.referrals.tables import referral
@@ -30,6 +34,20 @@ def held_for() -> ColumnElement[str]:
             hold.c.subject_id == referral.c.id,
             hold.c.owner_id == referral.c.owner_id,
             hold.c.state == "active",
+            hold.c.until > bindparam("now_ms", type_=BigInteger),
+        )
+        .correlate(referral)
+        .scalar_subquery()
+    )
+
+
+def frozen_for() -> ColumnElement[str]:
+    """The case that holds a read of the referral's person at :now_ms, or null."""
+    of = referral.c
+    return (
+        select(func.min(hold.c.case_id))
+        .where(
+            matching(of.agreement_id, of.dataset_id, of.recipient_id, of.recipient_id, of.owner_id),
             hold.c.until > bindparam("now_ms", type_=BigInteger),
         )
         .correlate(referral)

@@ -35,7 +35,10 @@ class Offering:
         self._clock = clock
 
     async def match(self, referral_id: str) -> bool:
-        """Offer a registered referral, set it aside, or open the dispute about it; False where that was done."""
+        """Offer a registered referral, set it aside, or open the dispute about it.
+
+        False where that was done, and while a case holds what it was made under: it is looked at again.
+        """
         seen = await existing(self._database, referral_id, self._clock())
         rivals = await _earlier(self._database, seen, self._clock())
         owners = {seen.owner, *(one.owner for one in rivals)}
@@ -43,7 +46,7 @@ class Offering:
         contested = decide(_claim(seen), [_claim(one) for one in rivals]).outcome is Outcome.CONTESTED
         async with self._ledger.changing(*logs, narrows=owners if contested else ()) as change:
             found = await existing(change.tx, referral_id, change.now_ms)
-            if found.state is not State.READY:
+            if found.state is not State.READY or found.frozen_for:
                 return False
             earlier = await _earlier(change.tx, found, change.now_ms)
             if not owners >= {one.owner for one in earlier}:

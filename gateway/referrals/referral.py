@@ -18,7 +18,7 @@ from gateway.database import Query, Reading, Row
 from gateway.errors import NotFound, OnHold, Reason
 from gateway.referrals.deadlines import due_anew
 from gateway.referrals.finance import Finance, Value
-from gateway.referrals.holding import freed_at, held_for, stopped_at
+from gateway.referrals.holding import freed_at, frozen_for, held_for, stopped_at
 from gateway.referrals.policy import ReferralPolicy
 from gateway.referrals.states import Standing, State, effective
 from gateway.referrals.tables import referral
@@ -83,6 +83,7 @@ def as_it_stands() -> Select[Any]:
         ended.scalar_subquery().label("consent_end"),
         ended_since().label("ended_since"),
         held_for().label("held_for"),
+        frozen_for().label("frozen_for"),
         stopped_at().label("stopped_at"),
         freed_at().label("freed_at"),
     ).outerjoin_from(referral, subject_key, subject_key.c.id == referral.c.subject_key_id)
@@ -176,6 +177,11 @@ class Referral:
         """The case that holds it."""
         return None if self.row["held_for"] is None else str(self.row["held_for"])
 
+    @property
+    def frozen_for(self) -> str | None:
+        """The case that holds what it was made under: the recipient is given nothing more by it."""
+        return None if self.row["frozen_for"] is None else str(self.row["frozen_for"])
+
     @cached_property
     def due_at(self) -> int | None:
         """Until when somebody has to act; None while its clock stands still, which begins anew when it is freed.
@@ -209,11 +215,19 @@ class Referral:
 
     def require_free(self) -> None:
         """`OnHold` while a case holds it (clause 7.2.3): this line stands still, and no other."""
-        if self.held_for is not None:
-            raise OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), self.held_for)
+        _require_none(self.held_for)
+
+    def require_unfrozen(self) -> None:
+        """`OnHold` while a case holds what it was made under."""
+        _require_none(self.frozen_for)
 
     def _effective(self, state: State) -> State:
         return effective(state, self.standing, due_at=self.due_at, now_ms=self.now_ms)
+
+
+def _require_none(case: str | None) -> None:
+    if case is not None:
+        raise OnHold((Reason("DISPUTED_ITEM", "7.2.3"),), case)
 
 
 async def existing(reading: Reading, referral_id: str, now_ms: int) -> Referral:

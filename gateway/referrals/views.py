@@ -22,9 +22,16 @@ _REVIEWED: Final = frozenset({State.READY, State.OFFERED})
 
 def told_to(member: str, found: Referral, keys: MemberKeys) -> dict[str, Any]:
     """The referral as this party sees it; `keys` are the referrer's, for the preview."""
-    preview, count = opened(keys, found), len(PARTS) if member == found.owner else found.row["shown"]
-    shown = dict.fromkeys(PARTS) if preview is None else preview.shown(count)
+    preview = opened(keys, found)
+    shown = dict.fromkeys(PARTS) if preview is None else preview.shown(_count(member, found))
     return {**(_for_referrer(found) if member == found.owner else _for_recipient(found)), "preview": shown}
+
+
+def _count(member: str, found: Referral) -> int:
+    """How many words of the preview this party sees; the recipient none while a case holds the referrer's data."""
+    if member == found.owner:
+        return len(PARTS)
+    return 0 if found.frozen_for else int(found.row["shown"])
 
 
 def told_state(found: Referral) -> str:
@@ -63,7 +70,7 @@ def _for_both(found: Referral, state: str) -> dict[str, Any]:
         "purpose": row["purpose"],
         "state": state,
         "due_at": rfc3339(found.due_at) if state != State.EXPIRED.value else None,
-        "case": found.held_for,
+        "case": found.held_for or found.frozen_for,
         "finance": found.finance.value,
         "value": None if value is None else {"minor": value.minor, "currency": value.currency},
         "clawed_back_minor": row["clawed_minor"],

@@ -8,9 +8,22 @@ from typing import Any
 import pytest
 
 from gateway.agreements import HoldSubject
+from gateway.agreements.held import access_of, term_of
 from tests.access.world import Shared
 from tests.confiding import done
-from tests.referrals.world import DAY_S, HOUR_S, Referring, act, both_agree, decided, entries_of, in_hours, see
+from tests.referrals.world import (
+    DAY_S,
+    HOUR_S,
+    PREVIEW,
+    Referring,
+    act,
+    both_agree,
+    decided,
+    entries_of,
+    in_hours,
+    referring,
+    see,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = count(1)
@@ -52,6 +65,32 @@ async def test_a_hold_of_something_else_neither_freezes_it_nor_stops_its_clock(b
             await hold(bank, referral, owner=bank.hotel.id)
     assert await standing(bank, referral) == before
     done(await act(bank.hotel, referral, "accept"))
+
+
+@pytest.mark.parametrize("kind", ["agreement", "dataset", "term", "recipient_of_owner"])
+async def test_while_a_case_holds_what_it_was_made_under_nothing_is_offered_shown_or_accepted(
+    shared: Shared, kind: str
+) -> None:
+    bank = await referring(shared, shared.bank, range(1, 7))
+    offered = [await bank.offer(number) for number in range(1, 6)][-1]
+    assert done(await see(bank.hotel, offered))["preview"]["city"] == PREVIEW["city"]
+    registered = await bank.refer(6)
+    agreement, dataset = bank.deal.agreement, bank.deal.dataset
+    pairs = {"term": term_of(agreement, dataset), "recipient_of_owner": access_of(bank.hotel.id, bank.referrer.id)}
+    held = pairs | {"agreement": agreement, "dataset": dataset}
+    placed = await hold(bank, held[kind], HoldSubject(kind))
+    await shared.gateway.referrals.running.run()
+    assert (await see(bank.hotel, registered)).status_code == 404
+    accepted = await act(bank.hotel, offered, "accept")
+    assert (accepted.status_code, accepted.json()["case"]) == (423, "r-1")
+    seen = done(await see(bank.hotel, offered))
+    assert (seen["case"], seen["preview"]) == ("r-1", dict.fromkeys(PREVIEW))
+    assert done(await see(bank.referrer, offered))["preview"] == PREVIEW
+    await shared.alliance.lift(placed)
+    await shared.gateway.referrals.running.run()
+    for referral in (offered, registered):
+        assert done(await see(bank.hotel, referral))["preview"]["city"] == PREVIEW["city"]
+        done(await act(bank.hotel, referral, "accept"))
 
 
 async def test_a_hold_that_was_lifted_freezes_nothing(shared: Shared, bank: Referring) -> None:
