@@ -5,8 +5,10 @@ import pytest
 from gateway.duties.certificates import certificate_text, sign_certificate
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from gateway.identity.jws import sign_compact, thumbprint
-from tests.agreements.world import Company, new_key, public
+from tests.agreements.world import FLIGHTS, Company, new_key, public
 from tests.duties.world import DutyWorld
+
+DAY_S = 24 * 3600
 
 
 async def ended(world: DutyWorld) -> str:
@@ -26,6 +28,12 @@ async def signed(world: DutyWorld, agreement: str, by: Company, outcome: str = "
 async def owed(world: DutyWorld, by: Company) -> list[tuple[str, str]]:
     duties = await world.agenda.of(by.id, world.clock.now_s, world.clock.now_s + 300 * 24 * 3600)
     return [(one["member"], one["state"]) for one in duties if one["kind"] == "return"]
+
+
+async def owing(world: DutyWorld) -> set[str]:
+    """The agreements under which the bank still owes a certificate."""
+    duties = await world.agenda.of(world.bank.id, world.clock.now_s, world.clock.now_s + 300 * DAY_S)
+    return {one["agreement"] for one in duties if one["kind"] == "return" and one["state"] == "open"}
 
 
 async def test_after_the_end_who_received_returns_or_destroys_and_certifies_with_its_key(world: DutyWorld) -> None:
@@ -108,3 +116,37 @@ async def test_another_certificate_does_not_replace_the_first(sqlite_world: Duty
     await world.returns.certify(bank, agreement, await signed(world, agreement, world.bank))
     with pytest.raises(Conflicting, match="already_certified"):
         await world.returns.certify(bank, agreement, await signed(world, agreement, world.bank, "returned"))
+
+
+async def test_what_an_amendment_goes_on_with_is_returned_at_its_own_end(world: DutyWorld) -> None:
+    first = await world.agreed()
+    await world.received(first, world.bank)
+    second = await world.agreed(amends=first)
+    third = await world.agreed(amends=second)
+    world.clock.forward(40 * DAY_S)
+    await world.duty_run.run()
+    assert (await owed(world, world.bank), await world.candidates()) == ([], [])
+    await world.received(third, world.bank)
+    await world.life.terminate(world.airline.acting("sign"), third)
+    await world.duty_run.run()
+    assert await owing(world) == {first, third}
+    for agreement in (first, third):
+        text = await world.returns.text(world.bank.acting("sign"), agreement, "destroyed")
+        assert f'"agreement":"{agreement}"'.encode() in text
+    world.clock.forward(30 * DAY_S + 1)
+    assert (await world.duty_run.run()).candidates == 2
+    assert (await world.duty_run.run()).candidates == 0
+
+
+async def test_what_an_amendment_drops_is_returned_when_it_begins(world: DutyWorld) -> None:
+    world.own(world.airline, "weather")
+    shared = {"fields": ["year"], "purposes": ["market_analysis"], "methods": ["api"]}
+    first = await world.agreed(datasets=[{"dataset": name, **shared} for name in (FLIGHTS, "weather")])
+    await world.received(first, world.bank)
+    second = await world.agreed(amends=first)
+    await world.duty_run.run()
+    assert await owing(world) == {first}
+    await world.received(second, world.bank)
+    await world.life.terminate(world.airline.acting("sign"), second)
+    await world.duty_run.run()
+    assert await owing(world) == {first, second}
