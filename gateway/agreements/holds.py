@@ -16,8 +16,9 @@ from sqlalchemy import bindparam, insert, select, update
 
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.fields import IDENTIFIER
-from gateway.agreements.held import OPEN_END_MS, HoldSubject, owner_of
+from gateway.agreements.held import OPEN_END_MS, HoldSubject, owner_of, term_of
 from gateway.agreements.tables import hold
+from gateway.agreements.terms import Terms
 from gateway.approvals import Act, Arguments, Mandate
 from gateway.clock import MILLISECONDS
 from gateway.database import Database, Query, Reading, Row
@@ -62,8 +63,7 @@ class Freeze:
 
 async def freeze(change: Change, wanted: Freeze, actor: Mapping[str, str]) -> str:
     """Place a hold in a change that narrows its owner; returns its id. `Conflicting` if the case holds it already."""
-    active = await change.tx.all(_ACTIVE, kind=wanted.kind.value, subject=wanted.subject)
-    if any(row["case_id"] == wanted.case and _runs(row, change.now_ms) for row in active):
+    if wanted.case in {row["case_id"] for row in await _running(change, wanted.kind, wanted.subject)}:
         raise Conflicting("hold_stands", "This case holds it already.", field="case")
     row = {
         "id": random_id(),
@@ -81,6 +81,21 @@ async def freeze(change: Change, wanted: Freeze, actor: Mapping[str, str]) -> st
     until = {} if wanted.until == OPEN_END_MS else {"until": wanted.until}
     change.enter(_entry("hold_placed", row, actor, **until))
     return str(row["id"])
+
+
+async def carry_over(change: Change, replaced: str, terms: Terms, actor: Mapping[str, str]) -> None:
+    """Hold for the same cases, and as long, what these terms go on with of an agreement that they replace.
+
+    Else the two parties could give back by an amendment what takes two operators.
+    """
+    old, new = replaced, terms.agreement
+    of_terms = [(HoldSubject.TERM, term_of(old, one.dataset), term_of(new, one.dataset)) for one in terms.datasets]
+    for kind, before, after in [(HoldSubject.AGREEMENT, old, new), *of_terms]:
+        held_for = {row["case_id"] for row in await _running(change, kind, after)}
+        for row in await _running(change, kind, before):
+            if row["case_id"] not in held_for:
+                of = {"alliance": row["alliance_id"], "owner": row["owner_id"], "until": row["until"]}
+                await freeze(change, Freeze(**of, kind=kind, subject=after, case=row["case_id"]), actor)
 
 
 async def thaw(change: Change, alliance: str, case: str, actor: Mapping[str, Any]) -> int:
@@ -245,6 +260,11 @@ def _require_later(until_ms: int, than_ms: int) -> None:
 
 def _is_lifted() -> Conflicting:
     return Conflicting("hold_lifted", "The hold is lifted already.", field="hold")
+
+
+async def _running(change: Change, kind: HoldSubject, subject: str) -> Sequence[Row]:
+    rows = await change.tx.all(_ACTIVE, kind=kind.value, subject=subject)
+    return [row for row in rows if _runs(row, change.now_ms)]
 
 
 async def _existing(reading: Reading, hold_id: str) -> Row:

@@ -11,7 +11,7 @@ from gateway.cases.case import told
 from gateway.cases.disputes import MANIFEST
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from tests.agreements.world import FLIGHTS
-from tests.cases.world import PROOF, CaseWorld
+from tests.cases.world import DISPUTE, PROOF, CaseWorld
 
 
 async def test_a_dispute_freezes_its_term_alone_and_a_resolution_of_two_lifts_it(world: CaseWorld) -> None:
@@ -36,6 +36,49 @@ async def test_a_dispute_freezes_its_term_alone_and_a_resolution_of_two_lifts_it
     assert acts == ["case_opened", "hold_placed", "hold_lifted", "case_decided"]
     with pytest.raises(Conflicting, match="step_not_possible"):
         await world.decide(case, "resolve")
+
+
+async def test_what_an_amendment_goes_on_with_stays_frozen_until_two_operators_lift_it(world: CaseWorld) -> None:
+    world.own(world.airline, "planes", ("year",))
+    both = [
+        {"dataset": name, "fields": ["year"], "purposes": ["market_analysis"], "methods": ["api"]}
+        for name in (FLIGHTS, "planes")
+    ]
+    agreement = await world.agreed(datasets=both)
+    case = await world.dispute(agreement)
+    amended = await world.agreed(datasets=both, amends=agreement)
+    assert (await world.holding(amended), await world.holding(amended, "planes")) == ([case], [])
+    again = await world.agreed(datasets=both, amends=amended)
+    assert (await world.holding(again), await world.holding(again, "planes")) == ([case], [])
+    assert await world.decide(case, "resolve") == "resolved"
+    assert await world.holding(again) == []
+    assert await world.holding(await world.agreed(amends=again)) == []
+
+
+async def test_a_hold_of_the_whole_agreement_goes_over_to_its_amendment_with_its_end(world: CaseWorld) -> None:
+    agreement, until = await world.agreed(), world.clock() + 60_000
+    for case, end in (("r-1", until), ("r-2", world.clock() + 1000)):
+        held = (world.alliance, HoldSubject.AGREEMENT, agreement)
+        await world.holds.place(*held, case=case, operator="root", until_ms=end)
+    world.clock.forward(30)
+    amended = await world.drafted(amends=agreement, dispute=DISPUTE)
+    await world.sign(world.airline, amended)
+    await world.hold(HoldSubject.AGREEMENT, amended, case="r-3")
+    await world.sign(world.bank, amended)
+    assert sorted(await world.holding(amended)) == ["r-1", "r-3"]
+    world.clock.forward(30)
+    assert await world.holding(amended) == ["r-3"]
+
+
+async def test_a_case_that_holds_the_amendment_already_is_no_hindrance_to_sign_it(sqlite_world: CaseWorld) -> None:
+    world = sqlite_world
+    agreement = await world.agreed()
+    amended = await world.drafted(amends=agreement)
+    for held in (agreement, amended):
+        await world.hold(HoldSubject.AGREEMENT, held, case="r-1")
+    for company in (world.airline, world.bank):
+        await world.sign(company, amended)
+    assert await world.holding(amended) == ["r-1"]
 
 
 async def test_strangers_see_no_case_and_open_none(sqlite_world: CaseWorld) -> None:
