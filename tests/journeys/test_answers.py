@@ -175,6 +175,12 @@ async def test_a_hold_answers_423_with_its_case_and_freezes_nothing_else(shared:
     entry = await refused(shared, answer, ("DISPUTED_ITEM", "7.2.3"), 423)
     assert (answer.json()["case"], len(entry["reasons"])) == ("case-42", 1)
     assert len(records(await shared.hotel.get(other.path, elsewhere))) == 3
+    besides = await shared.hotel.get(deal.path, token, fields="margin")
+    entry = await refused(shared, besides, OUT_OF_SCOPE, 423)
+    assert (besides.json()["case"], [code for code, _ in reasons(entry)]) == (
+        "case-42",
+        ["OUT_OF_SCOPE", "DISPUTED_ITEM"],
+    )
     await shared.alliance.lift(hold)
     assert len(records(await shared.hotel.get(deal.path, token))) == 3
 
