@@ -182,6 +182,11 @@ class Referral:
         """The case that holds what it was made under: the recipient is given nothing more by it."""
         return None if self.row["frozen_for"] is None else str(self.row["frozen_for"])
 
+    @property
+    def case(self) -> str | None:
+        """The case that holds it, or what it was made under: the recipient is shown nothing of the person."""
+        return self.held_for or self.frozen_for
+
     @cached_property
     def due_at(self) -> int | None:
         """Until when somebody has to act; None while its clock stands still, which begins anew when it is freed.

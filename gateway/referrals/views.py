@@ -28,10 +28,10 @@ def told_to(member: str, found: Referral, keys: MemberKeys) -> dict[str, Any]:
 
 
 def _count(member: str, found: Referral) -> int:
-    """How many words of the preview this party sees; the recipient none while a case holds the referrer's data."""
+    """How many words of the preview this party sees; the recipient none while a case holds them."""
     if member == found.owner:
         return len(PARTS)
-    return 0 if found.frozen_for else int(found.row["shown"])
+    return 0 if found.case else int(found.row["shown"])
 
 
 def told_state(found: Referral) -> str:
@@ -70,7 +70,7 @@ def _for_both(found: Referral, state: str) -> dict[str, Any]:
         "purpose": row["purpose"],
         "state": state,
         "due_at": rfc3339(found.due_at) if state != State.EXPIRED.value else None,
-        "case": found.held_for or found.frozen_for,
+        "case": found.case,
         "finance": found.finance.value,
         "value": None if value is None else {"minor": value.minor, "currency": value.currency},
         "clawed_back_minor": row["clawed_minor"],
