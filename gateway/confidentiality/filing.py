@@ -113,7 +113,9 @@ class Places:
         """As `of`; `Conflicting` once the agreement was terminated or superseded: nothing can be given under it."""
         place = await self.of(subject, agreement_id, dataset_id)
         if place.agreement.has_ended:
-            raise Conflicting("agreement_terminated", "This agreement has ended.", remedy="File it under the one in force.")
+            raise Conflicting(
+                "agreement_terminated", "This agreement has ended.", remedy="File it under the one in force."
+            )
         return place
 
 

@@ -23,20 +23,20 @@ class StretchRejected(Invalid):
 
 
 class Stretch:
-    """Reads framed entries and detail lines chunk by chunk; `finish` holds the whole against the manifest."""
+    """Reads framed entries and detail lines chunk by chunk, each held at once against the leaf hashes of the tree.
 
-    def __init__(self, origin: str) -> None:
+    What was read before a bundle ends too early is so known to hold; `finish` holds the whole against the manifest.
+    """
+
+    def __init__(self, origin: str, leaf_hashes: bytes) -> None:
+        self.count = 0
         self._origin = origin
-        self._hashes: list[bytes] = []
+        self._leaf_hashes = leaf_hashes
+        self._first = 0
         self._time = 0
         self._nodes: dict[str, tuple[int, bytes]] = {}
-        self._beside: list[tuple[int, int, str]] = []  # position, count, sha256 as the entry names them
-        self._details: list[tuple[int, int, str]] = []  # index, count, sha256 as they stand in the bundle
-
-    @property
-    def count(self) -> int:
-        """How many entries have been read."""
-        return len(self._hashes)
+        self._beside: list[tuple[int, int, str]] = []  # index, count, sha256 as the entry names them
+        self._details = 0
 
     def read_entries(self, chunks: Iterable[bytes]) -> Iterator[int]:
         """Read the framed entries; yields how many have been read."""
@@ -64,59 +64,68 @@ class Stretch:
         if rest:
             raise StretchRejected("The details end within a line.")
 
-    def finish(self, manifest: Manifest, leaf_hashes: bytes) -> None:
-        """Check counts, positions and hashes.
+    def finish(self, manifest: Manifest) -> None:
+        """Check that nothing is missing.
 
         Raises:
-            StretchRejected: Something is missing, too much, or altered.
+            StretchRejected: The bundle holds other entries, or other lists, than it says.
         """
-        if not manifest.first <= manifest.last < manifest.size or self.count != manifest.last + 1 - manifest.first:
-            raise StretchRejected("The entries are not as many as the manifest says.")
-        if manifest.entries != self.count or manifest.details != len(self._details):
+        if not self.count or (manifest.first, manifest.last) != (self._first, self._first + self.count - 1):
+            raise StretchRejected("The entries are not the ones that the manifest says.")
+        if manifest.entries != self.count or manifest.details != self._details:
             raise StretchRejected("The manifest's counts are wrong.")
-        for index, digest in enumerate(self._hashes, manifest.first):
-            if leaf_hashes[index * HASH_SIZE : (index + 1) * HASH_SIZE] != digest:
-                raise StretchRejected(f"Entry {index} is not the one in the tree.")
-        named = [(manifest.first + place, count, digest) for place, count, digest in self._beside]
-        if named != self._details:
-            raise StretchRejected("The lists beside the entries are not the ones that the entries name.")
+        if self._details != len(self._beside):
+            raise StretchRejected("A list is missing that an entry names.")
 
     def _read_entry(self, body: bytes) -> None:
-        place = self.count
+        digest = leaf_hash(body)
+        index = self._index_of(digest)
         entry = parse_canonical(body)
         if not isinstance(entry, dict) or entry.get("v") != 1 or entry.get("log") != self._origin:
-            raise StretchRejected(f"Entry {place} of the bundle is not an entry of this log.")
-        digest = leaf_hash(body)
-        self._check_order(place, entry, digest)
+            raise StretchRejected(f"Entry {index} is not an entry of this log.")
+        self._check_order(index, entry, digest)
         opening = entry.get("opening")
         records = opening.get("records") if isinstance(opening, dict) else None
         if records is not None:
             if not isinstance(records, dict) or records.keys() != {"count", "sha256"}:
-                raise StretchRejected(f"Entry {place} of the bundle names its records wrongly.")
-            self._beside.append((place, records["count"], records["sha256"]))
-        self._hashes.append(digest)
+                raise StretchRejected(f"Entry {index} names its records wrongly.")
+            self._beside.append((index, records["count"], records["sha256"]))
+        self.count += 1
 
-    def _check_order(self, place: int, entry: dict[str, Any], digest: bytes) -> None:
+    def _index_of(self, digest: bytes) -> int:
+        """Where in the tree the next entry stands: the first one anywhere, each other right behind the one before."""
+        if not self.count:
+            self._first = self._leaf_hashes.find(digest) // HASH_SIZE
+        index = self._first + self.count
+        if index < 0 or self._leaf_hashes[index * HASH_SIZE : (index + 1) * HASH_SIZE] != digest:
+            raise StretchRejected(f"Entry {self.count} of the bundle does not stand there in the tree.")
+        return index
+
+    def _check_order(self, index: int, entry: dict[str, Any], digest: bytes) -> None:
         """Time never runs backwards, and a node's entries follow each other by number and hash."""
         time, node, seq = entry.get("time"), entry.get("node"), entry.get("node_seq")
         if type(time) is not int or type(seq) is not int or not isinstance(node, str):
-            raise StretchRejected(f"Entry {place} of the bundle lacks its time or node.")
+            raise StretchRejected(f"Entry {index} lacks its time or node.")
         if time < self._time:
-            raise StretchRejected(f"Entry {place} of the bundle is earlier than the one before.")
+            raise StretchRejected(f"Entry {index} is earlier than the one before.")
         self._time = time
         if node in self._nodes:
             last, previous = self._nodes[node]
             named = entry.get("prev_node_hash")
             if seq <= last or (seq == last + 1 and named != urlsafe_b64encode(previous).rstrip(b"=").decode()):
-                raise StretchRejected(f"Entry {place} of the bundle breaks its node's chain.")
+                raise StretchRejected(f"Entry {index} breaks its node's chain.")
         self._nodes[node] = seq, digest
 
     def _read_detail(self, line: bytes) -> None:
         found = parse_canonical(line)
         if not isinstance(found, dict) or found.keys() != {"detail", "index"} or not isinstance(found["detail"], list):
             raise StretchRejected("A detail line is malformed.")
+        if type(found["index"]) is not int:
+            raise StretchRejected("A detail line names no entry.")
         lists: list[Any] = [group.get("records") if isinstance(group, dict) else group for group in found["detail"]]
         if not all(isinstance(records, list) for records in lists):
             raise StretchRejected("A detail line holds no lists of records.")
         digest = hashlib.sha256(canonical(found["detail"])).hexdigest()
-        self._details.append((found["index"], sum(map(len, lists)), digest))
+        if [(found["index"], sum(map(len, lists)), digest)] != self._beside[self._details : self._details + 1]:
+            raise StretchRejected("A list beside the entries is not the one that its entry names.")
+        self._details += 1

@@ -90,7 +90,7 @@ class _Check:
         self.manifest: Manifest | None = None
         self._notes = seen
         self._key: VerifierKey | None = None
-        self._seen: list[Checkpoint] = []
+        self._seen: dict[int, set[bytes]] = {}
 
     def trust(self, vkey: str) -> None:
         """Take the key, and with it the checkpoints seen earlier."""
@@ -101,18 +101,22 @@ class _Check:
             return
         for place, held in enumerate(self._notes, 1):
             try:
-                self._seen.append(Checkpoint.verify(held, self._key))
+                seen = Checkpoint.verify(held, self._key)
+                self._seen.setdefault(seen.size, set()).add(seen.root)
             except UntrustedKey:
                 self.missing.append(f"Untrusted key: seen checkpoint {place} is not signed by this key.")
             except NoteRejected as error:
                 self.altered.append(f"Seen checkpoint {place}: {error.detail}")
+        for size, roots in self._seen.items():
+            if len(roots) > 1:
+                self.altered.append(f"The checkpoints seen at size {size} are of two histories.")
 
     def read(self, reader: BundleReader, progress: Callable[[int], None] | None) -> None:
         """Read the bundle once, front to back."""
         checkpoint = self._signed(reader.whole(CONTENTS[0], _NOTE_LIMIT))
         leaf_hashes = reader.whole(CONTENTS[1], checkpoint.size * HASH_SIZE)
         self._check_tree(checkpoint, leaf_hashes)
-        stretch = Stretch(checkpoint.origin)
+        stretch = Stretch(checkpoint.origin, leaf_hashes)
         for count in stretch.read_entries(reader.chunks(CONTENTS[2])):
             if progress is not None:
                 progress(count)
@@ -124,7 +128,7 @@ class _Check:
             raise _Altered("A file does not match its hash in the manifest.")
         if (manifest.origin, manifest.size) != (checkpoint.origin, checkpoint.size):
             raise _Altered("The manifest is of another checkpoint.")
-        stretch.finish(manifest, leaf_hashes)
+        stretch.finish(manifest)
 
     def _signed(self, signed: bytes) -> Checkpoint:
         if self._key is not None:
@@ -138,14 +142,11 @@ class _Check:
         """Recompute the root, and the roots of the checkpoints seen earlier, in one pass."""
         if len(leaf_hashes) != checkpoint.size * HASH_SIZE:
             raise _Altered("The leaf hashes are not as many as the checkpoint says.")
-        seen: dict[int, set[bytes]] = {}
-        for held in self._seen:
-            seen.setdefault(held.size, set()).add(held.root)
-            if held.size > checkpoint.size:
-                self.missing.append("A seen checkpoint is of a later state than the bundle.")
+        if any(size > checkpoint.size for size in self._seen):
+            self.missing.append("A seen checkpoint is of a later state than the bundle.")
         frontier = Frontier()
         for size in range(checkpoint.size + 1):
-            if size in seen and seen[size] != {frontier.root()}:
+            if size in self._seen and self._seen[size] != {frontier.root()}:
                 raise _Altered(f"The log's history differs from the checkpoint seen at size {size}.")
             if size < checkpoint.size:
                 frontier.add(leaf_hashes[size * HASH_SIZE : (size + 1) * HASH_SIZE])

@@ -348,7 +348,7 @@ def test_an_unknown_member_is_named_in_a_form_that_can_be_shown() -> None:
 def test_terms_have_a_longest_length() -> None:
     with pytest.raises(TooLarge, match="terms_too_large"):
         parse_terms(b" " * (LONGEST_TEXT + 1))
-    wordy = FULL | {name: "权" * 8000 for name in ("rights_and_duties", "liability")}
+    wordy = FULL | dict.fromkeys(("rights_and_duties", "liability"), "权" * 8000)
     proposal = {name: value for name, value in wordy.items() if name not in ("v", "alliance", "agreement")}
     escaped = json.dumps(proposal, indent=1).encode()
     assert len(escaped) > LONGEST_TEXT  # as it is written; what is signed is shorter

@@ -342,6 +342,41 @@ async def test_a_liar_who_rewrites_hashes_is_caught(sqlite_database: Database, t
         assert verify(_rebuilt(bundle, **lie), vkey).outcome is Outcome.TAMPERED, lie
 
 
+async def test_what_was_altered_is_tampered_though_the_bundle_ends_too_early(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    with zipfile.ZipFile(bundle) as archive:
+        entries, details = archive.read("entries"), archive.read("details")
+    lies = [
+        {"entries": entries.replace(b'"number":1', b'"number":7')},
+        {"details": details.replace(b'"7d@1"', b'"99@1"')},
+        {"details": details.replace(b'"index":1', b'"index":0')},
+    ]
+    for lie in lies:
+        liar = _rebuilt(bundle, **lie)
+        liar.write_bytes(liar.read_bytes()[:-1])
+        assert verify(liar, vkey).outcome is Outcome.TAMPERED, lie
+    bundle.write_bytes(bundle.read_bytes()[:-1])
+    assert verify(bundle, vkey).outcome is Outcome.INCOMPLETE
+
+
+async def test_a_list_is_named_by_a_number(sqlite_database: Database, tmp_path: Path) -> None:
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    with zipfile.ZipFile(bundle) as archive:
+        details = archive.read("details")
+    liar = _rebuilt(bundle, details=details.replace(b'"index":1', b'"index":true'))
+    assert verify(liar, vkey).outcome is Outcome.TAMPERED
+
+
+async def test_a_missing_or_second_list_is_caught(sqlite_database: Database, tmp_path: Path) -> None:
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    with zipfile.ZipFile(bundle) as archive:
+        details = archive.read("details")
+    for lie in ({"details": b"", "manifest": b'{"details":0}'}, {"details": details * 2, "manifest": b'{"details":2}'}):
+        assert verify(_rebuilt(bundle, **lie), vkey).outcome is Outcome.TAMPERED, lie
+
+
 async def test_an_operator_who_signs_a_disordered_log_is_caught(sqlite_database: Database, tmp_path: Path) -> None:
     await filled(sqlite_database, 3)
     await new_integrator(sqlite_database, tmp_path / "heads").integrate(OWNER)
@@ -402,6 +437,9 @@ async def test_a_second_history_is_caught_by_a_checkpoint_seen_earlier(
     other = Checkpoint(signer.name, 1, root_of([b"\1" * 32])).signed(signer)
     assert verify(bundle, vkey, [other]).outcome is Outcome.TAMPERED
     assert verify(bundle, vkey, [b"nonsense"]).outcome is Outcome.TAMPERED
+    two = [Checkpoint(signer.name, 9, root_of([bytes([seen]) * 32])).signed(signer) for seen in (1, 2)]
+    assert verify(bundle, vkey, two[:1]).outcome is Outcome.INCOMPLETE
+    assert verify(bundle, vkey, two).outcome is Outcome.TAMPERED
 
 
 async def test_a_bundle_of_another_log_or_key_is_untrusted(sqlite_database: Database, tmp_path: Path) -> None:
