@@ -45,6 +45,10 @@ class LedgerRolledBack(Unavailable):
         )
 
 
+class OlderDatabase(LedgerRolledBack):
+    """One log shows that the database is an older one: the other logs in it may lack nothing, but it does."""
+
+
 class UnknownLog(Invalid):
     """No such log, or one that the change did not name; nothing was appended."""
 

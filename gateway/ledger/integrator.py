@@ -19,7 +19,7 @@ from sqlalchemy import BigInteger, LargeBinary, bindparam, func, insert, select,
 from gateway.clock import Clock
 from gateway.database import AlreadyExists, Database, Query, Row
 from gateway.ledger.checkpoint import Checkpoint
-from gateway.ledger.errors import LedgerRolledBack, LedgerUnavailable
+from gateway.ledger.errors import LedgerRolledBack, LedgerUnavailable, OlderDatabase
 from gateway.ledger.note import NoteRejected, Signer, VerifierKey
 from gateway.ledger.outside import HeldHead, OutsideHeads
 from gateway.ledger.proofs import complete_root, root
@@ -64,7 +64,8 @@ _PUBLISH = Query(
 class Integrator:
     """Signs the logs of one database. `signers` gives a log's key; `heads` is a directory outside the database.
 
-    `incidents` is where a log that is refused stands with the reason; a `Ledger` that shares it refuses entries too.
+    `incidents` is where a log that is refused stands with the reason; a `Ledger` that shares it refuses entries too,
+    and those of every log where the reason is an `OlderDatabase`.
     """
 
     def __init__(
@@ -116,9 +117,9 @@ class Integrator:
         return note
 
     async def integrate_all(self, *, grown_only: bool = False) -> None:
-        """Integrate every log, or those that have grown or shrunk; trouble with one does not stop the others."""
+        """Integrate every log, or those that have grown, shrunk or are refused; trouble with one stops no other."""
         for row in await self._database.all(_ALL):
-            if grown_only and not self._needs_a_look(row):
+            if not self._needs_a_look(row) and grown_only:
                 continue
             try:
                 await self.integrate(row["log_id"])
@@ -130,7 +131,8 @@ class Integrator:
     def _needs_a_look(self, row: Row) -> bool:
         largest = self._largest.get(row["log_id"], 0)
         self._largest[row["log_id"]] = max(largest, row["size"])
-        return row["size"] != row["signed_size"] or not row["note"] or row["size"] < largest
+        differs = row["size"] != row["signed_size"] or not row["note"] or row["size"] < largest
+        return differs or row["log_id"] in self._incidents
 
     async def adopt(self, log: str) -> None:
         """Take the database's signed head as the copy outside, where that copy is missing (a new host, a lost disk).
@@ -227,9 +229,9 @@ class Integrator:
         except NoteRejected as error:
             raise LedgerRolledBack(f"The signature of {which} does not hold.") from error
         if signed.origin != now.origin or signed.size > now.size:
-            raise LedgerRolledBack(f"The database is older than {which}.")
+            raise OlderDatabase(f"The database is older than {which}.")
         if await root(StoredHashes(self._database, now.log), signed.size) != signed.root:
-            raise LedgerRolledBack(f"The database does not extend {which}.")
+            raise OlderDatabase(f"The database does not extend {which}.")
 
     async def _publish(self, now: LogState, note: bytes) -> bool:
         """Compare and swap: False when another host has published meanwhile."""

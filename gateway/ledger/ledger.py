@@ -19,7 +19,7 @@ from gateway.ledger.bodies import Prepared, prepare
 from gateway.ledger.change import Change, changing
 from gateway.ledger.committer import CAPACITY, Committer
 from gateway.ledger.entries import Draft, Recorded
-from gateway.ledger.errors import LedgerRolledBack, LedgerUnavailable, UnknownLog
+from gateway.ledger.errors import LedgerRolledBack, LedgerUnavailable, OlderDatabase, UnknownLog
 
 _ORIGIN = Query(select(tables.log.c.origin).where(tables.log.c.id == bindparam("log")))
 _NARROWING = Query(select(tables.head.c.narrowing).where(tables.head.c.log_id == bindparam("log")))
@@ -32,7 +32,8 @@ class Ledger:
     without spaces or plus signs. `node` names this process in the chain of its entries: stable over
     restarts, and never shared by two processes that run at once, or they wait for each other. A log in
     `incidents` (shared with the `Integrator`) is not written to: what an older database has forgotten, a
-    withdrawal perhaps, must not be overwritten.
+    withdrawal perhaps, must not be overwritten. Where one log shows that the database is an older one, none is:
+    what another log's access depends on may be forgotten too, and its entries would be lost with this database.
     """
 
     def __init__(
@@ -109,8 +110,9 @@ class Ledger:
         await self._committer.close()
 
     def _refuse_rolled_back(self, logs: Collection[str]) -> None:
-        for log in self._incidents.keys() & logs:
-            raise LedgerRolledBack(self._incidents[log].detail)
+        for log, incident in self._incidents.items():
+            if log in logs or isinstance(incident, OlderDatabase):
+                raise LedgerRolledBack(incident.detail)
 
     def _prepare(self, draft: Draft, event: str, origin: str) -> Prepared:
         return prepare(draft, event_id=event, origin=origin, node=self._node, boot_id=self._boot_id)

@@ -71,6 +71,7 @@ async def test_an_older_database_is_never_signed_and_the_newest_one_resumes(tmp_
         path, token = await site.share_places()
         await _read(hotel, path, token)
         vkey, permit = await _verifier_key(site, owner), await site.permit(owner)
+        own = await bank.token()
         await site.send_operators_home()
         older, newest = tmp_path / "older.db", tmp_path / "newest.db"
         _copy(site, older)
@@ -93,7 +94,7 @@ async def test_an_older_database_is_never_signed_and_the_newest_one_resumes(tmp_
         kept = len(await site.rows(owner))
         refused = [
             await hotel.get(path, token),
-            await bank.post("/v1/datasets", await bank.token(), {"name": "more", "schema": MARKET_SCHEMA}),
+            await bank.post("/v1/datasets", own, {"name": "more", "schema": MARKET_SCHEMA}),
             await site.alliance.http.get(f"{site.alliance.base}/healthz"),
         ]
         assert [answer.status_code for answer in refused] == [503] * 3, [answer.text for answer in refused]

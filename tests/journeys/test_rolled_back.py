@@ -16,7 +16,8 @@ from gateway.cli.host import open_keyring
 from gateway.database import Database
 from gateway.ledger import LedgerRolledBack
 from gateway.ledger.integrator import STUCK_AFTER_S, Integrator
-from tests.alliance import PERSONAL_SCHEMA, Alliance, Member, founded
+from tests.alliance import MARKET_SCHEMA, PERSONAL_SCHEMA, Alliance, Member, founded
+from tests.confiding import confided, done, file
 
 NUMBERS = range(3)
 PEOPLE = [
@@ -57,6 +58,31 @@ async def test_a_forgotten_withdrawal_is_not_honoured_by_the_first_read_after_it
         answer = await hotel.get(f"/v1/agreements/{agreement}/datasets/{dataset}/records", token)
         assert answer.status_code == 503, answer.text
         assert "name 1" not in answer.text
+
+
+async def test_a_person_whose_leaving_was_forgotten_reads_no_secret_of_an_owner_whose_log_it_is_not_in(
+    tmp_path: Path,
+) -> None:
+    async with founded(tmp_path) as alliance:
+        bank, hotel, gateway = alliance.members["bank"], alliance.members["hotel"], alliance.gateway
+        fields = {"plan": {"type": "string", "x-class": "secret", "x-grade": 2, "x-confidentiality": "financial"}}
+        dataset = await bank.declare(MARKET_SCHEMA | {"properties": fields})
+        assert (await bank.upload(dataset, [{"plan": "the secret plan"}])).status_code == 201
+        agreement = await bank.agree(hotel, dataset, ["plan"])
+        person = await confided(hotel, agreement, dataset, bank.id)
+        token = await hotel.token(hotel.under(agreement, dataset) | {"person": person})
+        path = f"/v1/agreements/{agreement}/datasets/{dataset}/records"
+        assert "the secret plan" in (await hotel.get(path, token)).text
+        await gateway.integrator.integrate_all()
+        _copy(gateway.settings.sqlite_path, tmp_path / "older.db")
+        done(await file(hotel, f"/v1/persons/{person}", method="DELETE"))
+        await gateway.integrator.integrate_all(grown_only=True)
+        _copy(tmp_path / "older.db", gateway.settings.sqlite_path)
+        await gateway.integrator.integrate_all(grown_only=True)
+        answer = await hotel.get(path, token)
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["code"] == "ledger_rolled_back"
+        assert "the secret plan" not in answer.text
 
 
 async def test_a_database_that_shrank_is_noticed_by_the_next_round_and_told(tmp_path: Path) -> None:

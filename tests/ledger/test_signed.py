@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -28,6 +29,7 @@ from gateway.ledger import Ledger, LedgerRolledBack, outside, proofs, receipts
 from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.export import export
+from gateway.ledger.integrator import Integrator
 from gateway.ledger.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from gateway.ledger.note import NoteRejected, UntrustedKey, VerifierKey
 from gateway.ledger.outside import OutsideHeads
@@ -142,6 +144,53 @@ async def test_an_older_database_is_not_signed(sqlite_path: Path, tmp_path: Path
     assert list(integrator.incidents) == [OWNER]
     assert (heads / f"{OWNER}.checkpoint").read_bytes() == signed
     await restored.close()
+
+
+async def test_while_one_log_shows_an_older_database_no_log_takes_an_entry(tmp_path: Path, sqlite_path: Path) -> None:
+    incidents: dict[str, LedgerRolledBack] = {}
+    database = SQLiteDatabase(sqlite_path)
+    ledger, _ = await filled(database, 1)
+    integrator = Integrator(database, system_clock, Keys(), tmp_path / "heads", incidents=incidents)
+    await integrator.integrate_all()
+    with sqlite3.connect(tmp_path / "older.db") as older:
+        database._writer.backup(older)
+    await ledger.record(permit(2))
+    await integrator.integrate_all()
+    newest = sqlite3.connect(tmp_path / "newest.db")
+    database._writer.backup(newest)
+    older.backup(database._writer)
+    await integrator.integrate_all(grown_only=True)
+    assert list(incidents) == [OWNER]
+    ledger = Ledger(database, system_clock, origin="test", node="n", incidents=incidents)
+    for log in (OWNER, OPERATOR):
+        with pytest.raises(LedgerRolledBack):
+            await ledger.record(act("any", log=log))
+        with pytest.raises(LedgerRolledBack):
+            ledger.changing(log)
+    newest.backup(database._writer)
+    await integrator.integrate_all(grown_only=True)
+    assert not incidents
+    await ledger.record(act("any"))
+    await ledger.close()
+    await database.close()
+
+
+async def test_a_log_whose_copy_is_missing_stops_no_other_and_resumes_where_another_process_adopts_it(
+    database: Database, tmp_path: Path
+) -> None:
+    incidents: dict[str, LedgerRolledBack] = {}
+    await filled(database, 1)
+    integrator = Integrator(database, system_clock, Keys(), tmp_path / "heads", incidents=incidents)
+    await integrator.integrate_all()
+    (tmp_path / "heads" / f"{OWNER}.checkpoint").unlink()
+    await integrator.integrate_all()
+    assert list(incidents) == [OWNER]
+    ledger = Ledger(database, system_clock, origin="alliance.example", node="n", incidents=incidents)
+    await ledger.record(act("any"))
+    await new_integrator(database, tmp_path / "heads").adopt(OWNER)
+    await integrator.integrate_all(grown_only=True)
+    await ledger.record(permit(2))
+    await ledger.close()
 
 
 async def test_a_log_that_is_refused_takes_no_entry(sqlite_database: Database) -> None:
