@@ -29,7 +29,7 @@ from gateway.ledger.tables import checkpoint, head, node
 INTERVAL_S = 0.5
 """The pause between two rounds over the logs that have grown."""
 STUCK_AFTER_S = 30.0
-"""So long without a finished round is told by `check`."""
+"""So long without a round in which whatever grew was signed is told by `check`."""
 
 _WIDTH = 256
 _LEVEL_BITS = 8
@@ -92,7 +92,7 @@ class Integrator:
         return self._incidents
 
     def check(self) -> None:
-        """Raise what is wrong with the logs: an older database, or a background loop that is stuck."""
+        """Raise what is wrong with the logs: an older database, or one that has not been signed for a while."""
         for incident in self._incidents.values():
             raise LedgerRolledBack(incident.detail)
         if self._task is not None and time.monotonic() - self._round_at > STUCK_AFTER_S:
@@ -116,8 +116,12 @@ class Integrator:
         self._incidents.pop(log, None)
         return note
 
-    async def integrate_all(self, *, grown_only: bool = False) -> None:
-        """Integrate every log, or those that have grown, shrunk or are refused; trouble with one stops no other."""
+    async def integrate_all(self, *, grown_only: bool = False) -> bool:
+        """Integrate every log, or those that have grown, shrunk or are refused; trouble with one stops no other.
+
+        False where one could not be signed for another reason than an incident.
+        """
+        well = True
         for row in await self._database.all(_ALL):
             if not self._needs_a_look(row) and grown_only:
                 continue
@@ -127,6 +131,8 @@ class Integrator:
                 continue
             except Exception:
                 _log.exception("Log %s could not be integrated; it is tried again.", row["log_id"])
+                well = False
+        return well
 
     def _needs_a_look(self, row: Row) -> bool:
         largest = self._largest.get(row["log_id"], 0)
@@ -166,9 +172,9 @@ class Integrator:
         assert this is not None
         while not this.cancelling():  # whatever the database has made of a cancellation
             try:
-                await self.integrate_all(grown_only=grown_only)
+                if await self.integrate_all(grown_only=grown_only):
+                    self._round_at = time.monotonic()
                 grown_only = True
-                self._round_at = time.monotonic()
             except Exception as error:  # the loop outlives whatever the database does
                 _log.warning("The logs could not be read (%s); they are integrated later.", type(error).__name__)
             await asyncio.sleep(INTERVAL_S)

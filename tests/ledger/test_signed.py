@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -25,11 +26,11 @@ from gateway.clock import system_clock
 from gateway.database import Database
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.errors import Invalid, NotFound
-from gateway.ledger import Ledger, LedgerRolledBack, outside, proofs, receipts
+from gateway.ledger import Ledger, LedgerRolledBack, LedgerUnavailable, outside, proofs, receipts
 from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.export import export
-from gateway.ledger.integrator import Integrator
+from gateway.ledger.integrator import STUCK_AFTER_S, Integrator
 from gateway.ledger.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from gateway.ledger.note import NoteRejected, UntrustedKey, VerifierKey
 from gateway.ledger.outside import OutsideHeads
@@ -98,6 +99,38 @@ async def test_the_background_signs_every_log_that_grew(database: Database, tmp_
     else:
         pytest.fail("not signed in half a minute")
     await integrator.close()
+
+
+async def test_a_log_that_cannot_be_signed_is_told_until_it_is(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ledger.integrator.INTERVAL_S", 0.01)
+    ledger, _ = await filled(sqlite_database, 1)
+    in_its_way = tmp_path / "heads" / f"{OWNER}.draft"
+    in_its_way.mkdir(parents=True)
+    integrator, tiles = new_integrator(sqlite_database, tmp_path / "heads"), Tiles(sqlite_database)
+    integrator.start()
+    integrator._round_at -= STUCK_AFTER_S
+    async with asyncio.timeout(30):
+        for size in (1, 2):  # whoever signs the second one has left the first round
+            await ledger.record(act("any"))
+            while f"\n{size}\n".encode() not in await _published(tiles, OPERATOR):
+                await asyncio.sleep(0.01)
+    with pytest.raises(LedgerUnavailable, match="not been signed"):
+        integrator.check()
+    in_its_way.rmdir()
+    async with asyncio.timeout(30):
+        while not await _published(tiles, OWNER) or integrator._round_at < time.monotonic() - STUCK_AFTER_S:
+            await asyncio.sleep(0.01)
+    integrator.check()
+    await integrator.close()
+
+
+async def _published(tiles: Tiles, log: str) -> bytes:
+    try:
+        return await tiles.checkpoint(log)
+    except NotFound:
+        return b""
 
 
 async def test_two_processes_sign_one_history(database: Database, tmp_path: Path) -> None:
