@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
 import pytest
 from sqlalchemy import func, insert, select
 
-from gateway.database import AlreadyExists, Database, Query
+from gateway.database import AlreadyExists, Database, DatabaseUnavailable, Query
+from gateway.database.creation import create_schema
 from gateway.database.postgresql import PostgreSQLDatabase, _roll_back
-from gateway.database.sqlite import KEPT_IDLE, SQLiteDatabase
+from gateway.database.sqlite import KEPT_IDLE, SQLiteDatabase, connect
 from gateway.database.statements import ROWS_AT_ONCE
 from gateway.identity.tables import revoked_token
+from gateway.migrations.schema import complete_metadata
+from tests.services.or_skip import or_skip
+from tests.services.postgresql import PostgreSQL
 
 _NEW = Query(insert(revoked_token))
 _ALL = Query(select(revoked_token).order_by(revoked_token.c.expires_at))
@@ -217,3 +223,65 @@ async def test_a_connection_that_cannot_roll_back_is_closed_for_a_transaction_ma
     silent: Any = Silent()
     await _roll_back(silent, silent)
     assert silent.closed
+
+
+async def _refuses(database: Database, how: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match=how):
+        await _count(database)
+    with pytest.raises(DatabaseUnavailable, match=how):
+        async with database.reading() as reading:
+            await reading.all(_ALL)
+    with pytest.raises(DatabaseUnavailable, match=how):
+        async with database.transaction() as tx:
+            await tx.all(_ALL)
+
+
+async def test_a_damaged_file_is_a_database_that_cannot_answer(sqlite_path: Path) -> None:
+    with closing(connect(sqlite_path)) as connection:
+        at = "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'revoked_token'"
+        pages = [row[0] for row in connection.execute(at)]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    with sqlite_path.open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * size)
+            file.write(b"Z" * size)
+    database = SQLiteDatabase(sqlite_path)
+    await _refuses(database, "damaged")
+    await database.close()
+    sqlite_path.write_bytes(b"Z" * size)
+    with pytest.raises(DatabaseUnavailable, match="damaged"):
+        SQLiteDatabase(sqlite_path)
+
+
+async def test_a_snapshot_without_a_connection_is_a_database_that_cannot_answer(sqlite_path: Path) -> None:
+    database = SQLiteDatabase(sqlite_path)
+    sqlite_path.rename(sqlite_path.with_name("elsewhere"))
+    sqlite_path.mkdir()
+    with pytest.raises(DatabaseUnavailable):
+        async with database.reading():
+            pass
+    await database.close()
+
+
+async def test_a_damaged_page_of_postgresql_is_a_database_that_cannot_answer() -> None:
+    complete_metadata()
+    with or_skip(PostgreSQL) as server:
+        await create_schema(server.url())
+        database = await PostgreSQLDatabase.connect(server.url())
+        async with database.transaction() as tx:
+            await tx.many(_NEW, _rows(1))
+        where = await database._pool.fetchval("SELECT pg_relation_filepath('revoked_token')")
+        await database.close()
+        server.stop()
+        with (server.directory / "data" / where).open("r+b") as file:
+            file.write(b"Z" * 8192)
+        server.start()
+        database = await PostgreSQLDatabase.connect(server.url())
+        await _refuses(database, "cannot answer")
+        await database.close()
+
+
+async def test_another_database_or_password_is_a_database_that_cannot_answer(postgresql: PostgreSQL) -> None:
+    for url in (postgresql.url("nowhere"), postgresql.url().replace("gateway:", "gateway:not-")):
+        with pytest.raises(DatabaseUnavailable):
+            await PostgreSQLDatabase.connect(url)

@@ -16,6 +16,7 @@ _BROKEN = (TimeoutError, asyncpg.InternalClientError)  # silent, or cut off in t
 _LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, *_BROKEN)
 _REFUSING = (
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.InternalServerError,  # a damaged page or index
     asyncpg.OperatorInterventionError,  # shutting down, statement_timeout
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
@@ -109,7 +110,7 @@ class PostgreSQLDatabase:
     async def connect(cls, dsn: str, *, connections: int = 8) -> PostgreSQLDatabase:
         """Connect, or raise `DatabaseUnavailable`."""
         settings = {"synchronous_commit": "on", "lock_timeout": "4000", "statement_timeout": str(_STATEMENT_MS)}
-        with _deliberate_errors():
+        try:
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
@@ -120,6 +121,8 @@ class PostgreSQLDatabase:
                 command_timeout=_SILENCE_S,
             )
             version = await pool.fetchval("SHOW server_version")
+        except (asyncpg.PostgresError, *_LOST) as error:  # not the database either, or not the password
+            raise DatabaseUnavailable() from error
         return cls(pool, f"PostgreSQL {version.split()[0]}")
 
     @property

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ sqlite3.register_adapter(bytes, bytes)  # itself: else each parameter of bytes i
 _LOCK_PATIENCE_S = 5.0
 _LOCK_PAUSE_S = 0.002
 KEPT_IDLE = 4
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PRIMARY = 0xFF  # of an error's extended code
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -46,7 +48,17 @@ def _deliberate(error: sqlite3.Error) -> Exception:
         return AlreadyExists()
     if isinstance(error, sqlite3.OperationalError):
         return DatabaseUnavailable()
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED:
+        return DatabaseUnavailable("The database is damaged.")
     return error
+
+
+@contextmanager
+def _deliberate_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _deliberate(error) from error
 
 
 class _Session:
@@ -93,8 +105,9 @@ class SQLiteDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = connect(path)
-        self._reader = _Session(connect(path))
+        with _deliberate_errors():
+            self._writer = connect(path)
+            self._reader = _Session(connect(path))
         self._idle: list[sqlite3.Connection] = []
         self._alone = asyncio.Lock()
         self._flush = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
@@ -112,28 +125,30 @@ class SQLiteDatabase:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
         """A snapshot on a connection of its own; a few are kept, for a new one first parses the whole schema (3 ms)."""
-        connection = self._idle.pop() if self._idle else connect(self._path)
-        try:
-            connection.execute("BEGIN")
-            yield _Session(connection)
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if len(self._idle) < KEPT_IDLE:
-                self._idle.append(connection)
-            else:
-                connection.close()
+        with _deliberate_errors():
+            connection = self._idle.pop() if self._idle else connect(self._path)
+            try:
+                connection.execute("BEGIN")
+                yield _Session(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if len(self._idle) < KEPT_IDLE:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._alone:
-            await self._begin()
-            try:
-                yield _Session(self._writer)
-                await self._commit()
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+            with _deliberate_errors():
+                await self._begin()
+                try:
+                    yield _Session(self._writer)
+                    await self._commit()
+                finally:
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
 
     async def _begin(self) -> None:
         deadline = asyncio.get_running_loop().time() + _LOCK_PATIENCE_S
@@ -148,11 +163,7 @@ class SQLiteDatabase:
 
     async def _commit(self) -> None:
         """Wait for the disk: until COMMIT has ended, the writer is the thread's alone."""
-        done = asyncio.get_running_loop().run_in_executor(self._flush, self._writer.execute, "COMMIT")
-        try:
-            await finished(done)
-        except sqlite3.Error as error:
-            raise _deliberate(error) from error
+        await finished(asyncio.get_running_loop().run_in_executor(self._flush, self._writer.execute, "COMMIT"))
 
     async def close(self) -> None:
         self._flush.shutdown(wait=True)
