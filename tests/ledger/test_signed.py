@@ -638,7 +638,7 @@ async def test_a_receipt_names_its_entry_and_nobody_else_can_sign_it(sqlite_data
         receipts.verify(text, jwk(Ed25519PrivateKey.generate()))
 
 
-async def test_go_reference_verifies_checkpoint_inclusion_and_consistency(
+async def test_go_reference_verifies_checkpoint_tiles_inclusion_and_consistency(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     go = shutil.which("go")
@@ -651,6 +651,7 @@ async def test_go_reference_verifies_checkpoint_inclusion_and_consistency(
     new = await integrator.integrate(OWNER)
     reader, tiles = StoredHashes(sqlite_database, OWNER), Tiles(sqlite_database)
     bodies = [await tiles.entries(OWNER, index, width) for index, width in ((0, 256), (1, 256), (2, 188))]
+    names = [TileName(0, 0), TileName(0, 1), TileName(0, 2, 188), TileName(1, 0, 2)]
     case = {
         "vkey": str(await Keys().verifier(OWNER)),
         "old": old.decode(),
@@ -661,6 +662,10 @@ async def test_go_reference_verifies_checkpoint_inclusion_and_consistency(
             for index in range(700)
         ],
         "consistency": [base64.b64encode(item).decode() for item in await proofs.consistency(reader, 200, 700)],
+        "tiles": {
+            name.path(): base64.b64encode(await tiles.tile(OWNER, name.level or 0, name.index, name.width)).decode()
+            for name in names
+        },
     }
     folder = Path(__file__).parent / "interop"
     environment = {**os.environ, "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
@@ -676,4 +681,4 @@ async def test_go_reference_verifies_checkpoint_inclusion_and_consistency(
     ran = await asyncio.create_subprocess_exec(program, stdin=pipe, stdout=pipe, stderr=pipe)
     verdict, complaint = await ran.communicate(json.dumps(case).encode())
     assert ran.returncode == 0, complaint.decode()
-    assert verdict == b"700 entries, 700 inclusions, 1 consistency: ok\n"
+    assert verdict == b"700 entries, 700 inclusions, 1 consistency, 4 tiles: ok\n"

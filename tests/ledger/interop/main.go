@@ -22,7 +22,28 @@ type testCase struct {
 	Entries     string     `json:"entries"`
 	Inclusion   [][]string `json:"inclusion"`
 	Consistency []string   `json:"consistency"`
+	Tiles       published  `json:"tiles"`
 }
+
+// published holds tiles by their C2SP path, which lacks the height that this package writes into its own.
+type published map[string][]byte
+
+func (p published) Height() int { return 8 }
+
+func (p published) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
+	var out [][]byte
+	for _, tile := range tiles {
+		path := "tile/" + strings.TrimPrefix(tile.Path(), "tile/8/")
+		content, ok := p[path]
+		if !ok {
+			return nil, fmt.Errorf("%s is not published", path)
+		}
+		out = append(out, content)
+	}
+	return out, nil
+}
+
+func (p published) SaveTiles([]tlog.Tile, [][]byte) {}
 
 func must(err error) {
 	if err != nil {
@@ -67,6 +88,10 @@ func main() {
 	oldSize, oldRoot := checkpoint(c.Vkey, c.Old)
 	size, root := checkpoint(c.Vkey, c.New)
 	must(tlog.CheckTree(tlog.TreeProof(hashes(c.Consistency)), size, root, oldSize, oldRoot))
+	tiles := tlog.TileHashReader(tlog.Tree{N: size, Hash: root}, c.Tiles)
+	extends, err := tlog.ProveTree(size, oldSize, tiles)
+	must(err)
+	must(tlog.CheckTree(extends, size, root, oldSize, oldRoot))
 	entries, err := base64.StdEncoding.DecodeString(c.Entries)
 	must(err)
 	var index int64
@@ -74,10 +99,13 @@ func main() {
 		end := 2 + int(binary.BigEndian.Uint16(entries))
 		leaf := tlog.RecordHash(entries[2:end])
 		must(tlog.CheckRecord(tlog.RecordProof(hashes(c.Inclusion[index])), size, root, index, leaf))
+		stands, err := tlog.ProveRecord(size, index, tiles)
+		must(err)
+		must(tlog.CheckRecord(stands, size, root, index, leaf))
 		entries = entries[end:]
 	}
 	if index != size {
 		log.Fatal("entries are missing")
 	}
-	fmt.Printf("%d entries, %d inclusions, 1 consistency: ok\n", index, len(c.Inclusion))
+	fmt.Printf("%d entries, %d inclusions, 1 consistency, %d tiles: ok\n", index, len(c.Inclusion), len(c.Tiles))
 }
