@@ -35,9 +35,7 @@ class Checkpoint:
     def parse(cls, text: str) -> Checkpoint:
         """Read a checkpoint's text back; anything that `text` would not write is `NoteRejected`."""
         lines = text.split("\n")
-        if len(lines) != _LINES + 1 or not (
-            lines[1].isascii() and lines[1].isdigit() and len(lines[1]) < len(str(2**63))
-        ):
+        if len(lines) != _LINES + 1 or not _SIZE.fullmatch(lines[1]):
             raise NoteRejected("Not a checkpoint: origin, size and root expected.")
         try:
             found = cls(lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True))
