@@ -142,6 +142,15 @@ class Gateway(Persons):
             change.enter(Draft(log=alliance, kind=Kind.ADMIN, facts=facts))
         return digest
 
+    async def adopt_head(self, log: str, *, operator: str) -> None:
+        """As `Integrator.adopt`, with an entry in the log."""
+
+        async def enter(size: int) -> None:
+            facts = {"act": "head_adopted", "actor": {"operator": operator}, "size": size}
+            await self.ledger.record(Draft(log=log, kind=Kind.ADMIN, facts=facts))
+
+        await self.integrator.adopt(log, enter)
+
     async def verifier_keys(self) -> list[dict[str, str]]:
         """Every log's id, origin and verifier key (C2SP vkey), to be handed over out of band."""
         signers = {log: await self.log_signers.of(log) for log in await self.tiles.logs()}

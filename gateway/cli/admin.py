@@ -125,7 +125,7 @@ def activate_policy(alliance: str) -> None:
 @told
 def adopt(log: Annotated[str, typer.Argument(help="The log's id.")]) -> None:
     """Take the database's signed head of a log as the copy outside, where that copy was lost. Check it first."""
-    act(lambda gateway: gateway.integrator.adopt(log), look_first=False)
+    act(lambda gateway: gateway.adopt_head(log, operator=operator()), look_first=False)
 
 
 @admin.command("logs")

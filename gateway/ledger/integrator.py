@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, LargeBinary, bindparam, func, insert, select,
 
 from gateway.clock import Clock
 from gateway.database import AlreadyExists, Database, Query, Row
+from gateway.errors import Conflicting
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.errors import LedgerRolledBack, LedgerUnavailable, OlderDatabase
 from gateway.ledger.note import NoteRejected, Signer, VerifierKey
@@ -140,12 +141,14 @@ class Integrator:
         differs = row["size"] != row["signed_size"] or not row["note"] or row["size"] < largest
         return differs or row["log_id"] in self._incidents
 
-    async def adopt(self, log: str) -> None:
+    async def adopt(self, log: str, on_record: Callable[[int], Awaitable[object]]) -> None:
         """Take the database's signed head as the copy outside, where that copy is missing (a new host, a lost disk).
 
-        An operator's decision: from here on, everything older than this head is refused.
+        An operator's decision: from here on, everything older than this head is refused. `on_record` is given the
+        head's size and enters the decision, once the head is found to hold and before it is taken.
 
         Raises:
+            Conflicting: Nothing has been signed yet.
             LedgerRolledBack: A copy is there, or the database's own head does not hold.
         """
         key = _key_of(await self._signers(log))
@@ -153,7 +156,10 @@ class Integrator:
             now = await state(self._database, log)
             if await outside.read() is not None:
                 raise LedgerRolledBack("There is a copy outside the database; it is not replaced.")
+            if not now.note:
+                raise Conflicting("nothing_signed", "Nothing of this log has been signed: there is no head to adopt.")
             await self._check_extends(now, now.note, key, "the database's own head")
+            await on_record(now.signed_size)
             await outside.write(now.note)
 
     def start(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,23 @@ def test_verify_tells_ok_tampered_and_incomplete_by_its_exit_code(gateway: Gatew
         unread = gateway("verify", str(bundle), "--vkey", vkey, *nothing)
         assert (unread.exit_code, "Traceback" in unread.output) == (2, False), unread.output
         assert isinstance(unread.exception, SystemExit), "what cannot be read is not told as tampered"
+
+
+def test_who_adopts_a_head_is_on_record(gateway: Gateway, settings: Settings, tmp_path: Path) -> None:
+    gateway("init")
+    alliance = gateway("admin", "alliance", "Test").stdout.strip()
+    gateway("export", alliance, "--out", str(tmp_path / "b.zip"))  # refused, and on record: so the log is signed
+    _one_sentence(gateway("admin", "adopt", alliance), "ledger_rolled_back")
+    copy = settings.heads_path / f"{alliance}.checkpoint"
+    size = int(copy.read_text().splitlines()[1])
+    copy.unlink()
+    adopted = gateway("admin", "adopt", alliance, SUDO_USER="alice")
+    assert adopted.exit_code == 0, adopted.output
+    assert copy.exists()
+    with closing(sqlite3.connect(settings.sqlite_path)) as connection:
+        (body,) = connection.execute("SELECT body FROM leaf ORDER BY idx DESC LIMIT 1").fetchone()
+    entry = json.loads(body)
+    assert (entry["act"], entry["actor"], entry["size"]) == ("head_adopted", {"operator": "alice"}, size)
 
 
 def _forged(bundle: Path) -> Path:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from gateway.clock import system_clock
 from gateway.database import Database
 from gateway.database.sqlite import SQLiteDatabase
-from gateway.errors import Invalid, NotFound
+from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.ledger import Ledger, LedgerRolledBack, LedgerUnavailable, outside, proofs, receipts
 from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
 from gateway.ledger.checkpoint import Checkpoint
@@ -220,7 +220,7 @@ async def test_a_log_whose_copy_is_missing_stops_no_other_and_resumes_where_anot
     assert list(incidents) == [OWNER]
     ledger = Ledger(database, system_clock, origin="alliance.example", node="n", incidents=incidents)
     await ledger.record(act("any"))
-    await new_integrator(database, tmp_path / "heads").adopt(OWNER)
+    await new_integrator(database, tmp_path / "heads").adopt(OWNER, _entered_nowhere)
     await integrator.integrate_all(grown_only=True)
     await ledger.record(permit(2))
     await ledger.close()
@@ -294,11 +294,29 @@ async def test_a_missing_copy_outside_is_adopted_by_decision_only(database: Data
     with pytest.raises(LedgerRolledBack):
         await integrator.integrate(OWNER)
     assert OWNER in integrator.incidents
-    await integrator.adopt(OWNER)
+    with pytest.raises(LedgerUnavailable):  # what cannot be entered is not done
+        await integrator.adopt(OWNER, _unavailable)
+    with pytest.raises(LedgerRolledBack):
+        await integrator.integrate(OWNER)
+    await integrator.adopt(OWNER, _entered_nowhere)
     await integrator.integrate(OWNER)
     assert not integrator.incidents
     with pytest.raises(LedgerRolledBack):
-        await integrator.adopt(OWNER)
+        await integrator.adopt(OWNER, _entered_nowhere)
+
+
+async def test_a_head_that_was_never_signed_is_not_adopted(sqlite_database: Database, tmp_path: Path) -> None:
+    await filled(sqlite_database, 1)
+    with pytest.raises(Conflicting, match="nothing_signed"):
+        await new_integrator(sqlite_database, tmp_path / "heads").adopt(OWNER, _entered_nowhere)
+
+
+async def _entered_nowhere(_: int) -> None:
+    """For what is signed, where the entry is not looked at."""
+
+
+async def _unavailable(_: int) -> None:
+    raise LedgerUnavailable
 
 
 async def test_a_process_that_stopped_between_copy_and_publication_is_followed(
