@@ -21,6 +21,7 @@ from gateway.errors import Invalid
 _ED25519 = b"\x01"
 _MARK = "— "
 _KEY_SIZE = 32
+_SURROGATES = frozenset(map(chr, range(0xD800, 0xE000)))
 
 
 class NoteRejected(Invalid):
@@ -159,7 +160,7 @@ def _base64(text: str) -> bytes:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(letter.isspace() for letter in name)
+    return bool(name) and not any(letter == "+" or letter.isspace() or letter in _SURROGATES for letter in name)
 
 
 def _has_control(text: str) -> bool:

@@ -34,7 +34,7 @@ from gateway.ledger.integrator import STUCK_AFTER_S, Integrator
 from gateway.ledger.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from gateway.ledger.note import NoteRejected, UntrustedKey, VerifierKey
 from gateway.ledger.outside import OutsideHeads
-from gateway.ledger.stored import StoredHashes
+from gateway.ledger.stored import StoredHashes, state
 from gateway.ledger.tiles import TileName, Tiles
 from gateway.ledger.verify import Outcome, verify
 from tests.beside import VECTORS, there
@@ -118,6 +118,7 @@ async def test_a_log_that_cannot_be_signed_is_told_until_it_is(
                 await asyncio.sleep(0.01)
     with pytest.raises(LedgerUnavailable, match="not been signed"):
         integrator.check()
+    assert not await _published(tiles, OWNER), "what has no copy outside is not published"
     in_its_way.rmdir()
     async with asyncio.timeout(30):
         while not await _published(tiles, OWNER) or integrator._round_at < time.monotonic() - STUCK_AFTER_S:
@@ -223,6 +224,32 @@ async def test_a_log_whose_copy_is_missing_stops_no_other_and_resumes_where_anot
     await new_integrator(database, tmp_path / "heads").adopt(OWNER, _entered_nowhere)
     await integrator.integrate_all(grown_only=True)
     await ledger.record(permit(2))
+    await ledger.close()
+
+
+async def test_an_older_copy_outside_lets_no_second_history_of_what_the_database_says_was_signed_be_signed(
+    sqlite_database: SQLiteDatabase, tmp_path: Path
+) -> None:
+    ledger, _ = await filled(sqlite_database, 2)
+    integrator = new_integrator(sqlite_database, tmp_path / "heads")
+    older = await integrator.integrate(OWNER)
+    await ledger.record(permit(2))
+    await integrator.integrate(OWNER)
+    (tmp_path / "heads" / f"{OWNER}.checkpoint").write_bytes(older)
+    sqlite_database._writer.execute("UPDATE leaf SET hash = ? WHERE log_id = ? AND idx = 2", (b"\1" * 32, OWNER))
+    await ledger.record(permit(3))
+    with pytest.raises(LedgerRolledBack, match="does not extend the database's own head"):
+        await integrator.integrate(OWNER)
+    assert (tmp_path / "heads" / f"{OWNER}.checkpoint").read_bytes() == older
+
+
+async def test_what_another_host_has_published_meanwhile_is_not_replaced(database: Database, tmp_path: Path) -> None:
+    ledger, _ = await filled(database, 1)
+    integrator = new_integrator(database, tmp_path / "heads")
+    before = await state(database, OWNER)
+    published = await integrator.integrate(OWNER)
+    assert not await integrator._publish(before, b"of another host")
+    assert await Tiles(database).checkpoint(OWNER) == published
     await ledger.close()
 
 
@@ -397,7 +424,6 @@ def _rebuilt(bundle: Path, **changed: bytes) -> Path:
     with zipfile.ZipFile(bundle) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     contents |= {name.replace("_", "-"): content for name, content in changed.items() if name != "manifest"}
-    manifest = json.loads(contents[MANIFEST]) | json.loads(changed.get("manifest", b"{}"))
     target = bundle.with_name("liar.zip")
     with target.open("wb") as file:
         writer = BundleWriter(file)
@@ -405,7 +431,8 @@ def _rebuilt(bundle: Path, **changed: bytes) -> Path:
             writer.begin(name)
             writer.write(contents[name])
         writer.end()
-        manifest["files"] = writer.digests.copy()
+        manifest = json.loads(contents[MANIFEST]) | {"files": writer.digests.copy()}
+        manifest |= json.loads(changed.get("manifest", b"{}"))
         writer.begin(MANIFEST)
         writer.write(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
         writer.finish()
@@ -437,6 +464,9 @@ async def test_a_liar_who_rewrites_hashes_is_caught(sqlite_database: Database, t
         {"manifest": b'{"origin":"alliance.example/other"}'},
         {"manifest": b'{"size":5}'},
         {"manifest": b'{"extra":5}'},
+        {"manifest": json.dumps({"files": dict.fromkeys(CONTENTS, "0" * 64)}).encode()},
+        {"manifest": b'{"files":{"checkpoint":1,"details":{},"entries":[],"leaf-hashes":null}}'},
+        {"manifest": b'{"files":[]}'},
     ]
     for lie in lies:
         assert verify(_rebuilt(bundle, **lie), vkey).outcome is Outcome.TAMPERED, lie
@@ -544,7 +574,7 @@ async def test_a_second_history_is_caught_by_a_checkpoint_seen_earlier(
 
 async def test_a_bundle_of_another_log_or_key_is_untrusted(sqlite_database: Database, tmp_path: Path) -> None:
     bundle, vkey, old = await _small(sqlite_database, tmp_path)
-    for key in (str(await Keys().verifier(OPERATOR)), "nonsense", "", vkey[:-4] + "AAA="):
+    for key in (str(await Keys().verifier(OPERATOR)), "nonsense", "", vkey[:-4] + "AAA=", "\udcff" + vkey):
         report = verify(bundle, key, [old])
         assert (report.outcome, report.exit_code) == (Outcome.INCOMPLETE, 2)
         assert any("ntrusted key" in finding for finding in report.findings)
