@@ -143,10 +143,7 @@ class Unexpected:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 500 if nothing was answered yet; else the server cuts the unfinished answer off.
-
-        A client that goes away before its body has ended is no fault of the gateway, and nobody is left to answer.
-        """
+        """Answer 500 if nothing was answered yet; else the server cuts the unfinished answer off."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
