@@ -18,6 +18,7 @@ LONGEST_ROW = 1 << 20
 """Bytes of a line, and characters of a row that spans lines; there each line counts `_LINE_COST` more."""
 
 _LINE_COST = 64
+_MOST_BYTES = 4  # of a character in UTF-8
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(r"(\r\n|\r|\n)")
@@ -62,7 +63,7 @@ class LineSplitter:
         if end:
             lines.extend(self._cut(waiting[:end]))
         self._waiting = waiting[end:]
-        if len(self._waiting) > LONGEST_ROW:
+        if len(self._waiting.removesuffix(b"\r")) > LONGEST_ROW:
             self._dropping = True
             self._waiting = self._drop(self._waiting, lines)
         return lines
@@ -88,7 +89,7 @@ class LineSplitter:
         number = self._number
         for line, end in pairs:
             number += 1
-            if len(line) > LONGEST_ROW:
+            if _is_too_long(line):
                 yield Line(number, "", end, "cell_too_large", line.count('"') % 2 == 1)
             elif suspect and _ESCAPED_BYTE.search(line):
                 yield Line(number, line, end, "invalid_utf8")
@@ -108,6 +109,11 @@ class LineSplitter:
         lines.append(Line(self._number, "", "\n", "cell_too_large", quotes % 2 == 1))
         self._dropping, self._dropped_quotes = False, 0
         return waiting[found.end() :]
+
+
+def _is_too_long(line: str) -> bool:
+    """Whether a line has more bytes than a row may have: as many as it is dropped for while it streams by."""
+    return len(line) > LONGEST_ROW // _MOST_BYTES and len(line.encode("utf-8", "surrogateescape")) > LONGEST_ROW
 
 
 class QuotedRows:

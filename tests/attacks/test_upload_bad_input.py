@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from gateway.catalog.declaration import declare
+from gateway.catalog.lines import LONGEST_ROW
 from gateway.catalog.reading import Batch, reader_of
 from gateway.errors import Invalid
 
 FIELDS = {
     "name": {"type": "string", "x-class": "open", "x-grade": 1},
     "seats": {"type": ["integer", "null"], "x-class": "open", "x-grade": 1},
+    "price": {"type": ["number", "null"], "x-class": "open", "x-grade": 1, "minimum": 0, "maximum": 9},
 }
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 
@@ -59,6 +61,18 @@ def test_a_cell_of_10_mb_is_refused_by_its_line_in_bounded_memory(cell: bytes) -
     assert codes(batch) == [(2, "", "cell_too_large")]
     assert [row.values["name"] for row in batch.rows] == [b'"b"']
     assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("step", [1 << 16, 1 << 18, 1 << 21])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_row_may_have_1_mib_of_utf_8_wherever_it_stands_in_the_file(step: int, end: bytes) -> None:
+    fits, too_long = "中" * 349_524 + "xy,1", "中" * 349_524 + "xyz,1"
+    assert len(fits.encode()) == LONGEST_ROW
+    for before in (0, 1):
+        rows = ["a,1"] * before + [fits, too_long, "b,2"]
+        batch = read(b"name,seats" + end + end.join(row.encode() for row in rows), step=step)
+        assert [row[2] for row in codes(batch)] == ["cell_too_large"]
+        assert len(batch.rows) == before + 2
 
 
 def test_a_long_quote_that_never_closes_ends_the_upload_by_name() -> None:
@@ -114,6 +128,26 @@ def test_a_bad_json_line_is_refused_alone(line: bytes, field: str, code: str) ->
     batch = read(line + b'\n\n{"name":"ok"}', NDJSON)
     assert codes(batch) == [(1, field, code)]
     assert [row.line for row in batch.rows] == [3]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("seats", str(2**63), "wrong_type"),
+        ("seats", str(-(2**63) - 1), "wrong_type"),
+        ("price", "1e400", "wrong_type"),
+        ("price", "9" * 400, "wrong_type"),
+        ("price", "9.5", "too_great"),
+        ("price", "-0.5", "too_small"),
+    ],
+)
+def test_a_number_that_the_field_cannot_hold_is_refused_in_either_form(field: str, value: str, code: str) -> None:
+    for content, media_type, line in (
+        (f"name,{field}\na,{value}\nb,1\n", CSV, 2),
+        (f'{{"name":"a","{field}":{value}}}\n{{"name":"b"}}', NDJSON, 1),
+    ):
+        batch = read(content.encode(), media_type)
+        assert (codes(batch), len(batch.rows)) == ([(line, field, code)], 1)
 
 
 def test_only_the_named_null_text_is_null() -> None:
