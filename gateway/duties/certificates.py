@@ -34,7 +34,8 @@ def certificate_text(agreement: Agreement, member: str, outcome: str) -> bytes:
         "member": member,
         "datasets": [term.dataset for term in agreement.terms.datasets],
         "outcome": outcome,
-        "statement": "Everything received under this agreement, copies included, has been dealt with as stated.",
+        "statement": "Everything received under this agreement and those that it replaced, copies included, "
+        "has been dealt with as stated.",
     }
     return canonical(said)
 

@@ -1,4 +1,7 @@
-"""After the end of an agreement whoever received anything returns or destroys it, and certifies that (clause 8.3)."""
+"""After the end of an agreement whoever received anything returns or destroys it, and certifies that (clause 8.3).
+
+What goes on to be shared under an amendment is owed at that one's end, with what was received under it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from gateway.cases.opening import NewCase, open_case
 from gateway.cases.steps import CaseKind
 from gateway.database import Database, Query, Row
 from gateway.duties.certificates import certificate_text, verified
-from gateway.duties.received import received_under
+from gateway.duties.received import owing
 from gateway.duties.tables import return_duty
 from gateway.errors import Conflicting, NotFound, Reason, Refused
 from gateway.identity.subject import Subject
@@ -76,7 +79,7 @@ class Returns:
         Returns how many were opened, and when (ms) to look again.
         """
         rows = await self._database.all(_OF_AGREEMENT, agreement=found.id)
-        receivers = set() if rows else await received_under(self._database, found) - {found.owner}
+        receivers = set() if rows else await owing(self._database, self._agreements, found)
         opened, next_at = 0, OPEN_END_MS
         async with self._ledger.changing(found.owner) as change:
             if not await change.tx.all(_OF_AGREEMENT, agreement=found.id):

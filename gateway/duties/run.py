@@ -111,32 +111,13 @@ class DutyRun:
         lasts = in_force(found)
         assert lasts is not None
         _, end = lasts
-        if now < end:
-            nexts.append(end)
-        for one in await self._ended_with(found) if now >= end else []:
-            opened, next_at = await self._returns.settle(one, end)
+        if now >= end:
+            opened, next_at = await self._returns.settle(found, end)
             done.candidates += opened
             nexts.append(next_at)
-        await self._watch(found, min(nexts, default=OPEN_END_MS))
-
-    async def _ended_with(self, found: Agreement) -> list[Agreement]:
-        """Whose data is to be returned at the end of an agreement: its own, and that of those it went on with.
-
-        None where another replaced it that covers all of its datasets: with that one the sharing goes on.
-        """
-        following = await self._agreements.load(found.superseded_by) if found.superseded_by else None
-        if following is not None and _covers(following, found):
-            return []
-        ended = [found]
-        while (before := await self._replaced_by(ended[-1])) is not None and _covers(ended[-1], before):
-            ended.append(before)
-        return ended
-
-    async def _replaced_by(self, one: Agreement) -> Agreement | None:
-        """The agreement that this one took the place of."""
-        assert one.terms is not None
-        before = await self._agreements.load(one.terms.amends) if one.terms.amends else None
-        return before if before is not None and before.superseded_by == one.id else None
+        else:
+            nexts.append(end)
+        await self._watch(found, min(nexts))
 
     async def _settle_one(self, window: Window, done: Settled) -> None:
         of = window.agreement
@@ -170,13 +151,6 @@ class DutyRun:
         row = {"agreement_id": found.id, "version": found.version, "next_at": min(next_at, OPEN_END_MS)}
         async with self._ledger.changing(found.owner) as change:
             await _put_watch(change, row)
-
-
-def _covers(following: Agreement, before: Agreement) -> bool:
-    """Whether every dataset of an agreement is one of the other's, as far as both prove themselves."""
-    if following.terms is None or before.terms is None:
-        return False
-    return all(following.terms.term_for(term.dataset) is not None for term in before.terms.datasets)
 
 
 async def _both_took_part(change: Change, window: Window) -> bool:

@@ -77,6 +77,45 @@ async def test_who_never_received_owes_nothing(sqlite_world: DutyWorld) -> None:
     assert [one["member"] for one in await world.entries() if one.get("act") == "return_due"] == [world.bank.id]
 
 
+async def test_what_was_received_is_held_on_under_an_amendment_and_owed_at_its_end(world: DutyWorld) -> None:
+    """An amendment is no end: nobody destroys what it goes on to share, and nobody breaches by keeping it."""
+    old = await world.agreed()
+    await world.received(old, world.bank)
+    new = await world.signed(amends=old, title="Second version")
+    await world.duty_run.run()
+    assert await owed(world, world.bank) == []
+    world.clock.forward(40 * 24 * 3600)
+    assert (await world.duty_run.run()).candidates == 0
+    newest = await world.signed(amends=new, title="Third version")
+    await world.life.terminate(world.bank.acting("sign"), newest)
+    await world.duty_run.run()
+    assert await owed(world, world.bank) == await owed(world, world.airline) == [(world.bank.id, "open")]
+    await world.returns.certify(world.bank.acting("sign"), newest, await signed(world, newest, world.bank))
+    for earlier in (old, new):
+        with pytest.raises(NotFound):
+            await world.returns.text(world.bank.acting("sign"), earlier, "destroyed")
+
+
+async def test_what_an_amendment_does_not_share_any_more_is_owed_at_once(sqlite_world: DutyWorld) -> None:
+    """A dataset that it leaves out, and a third party that it does not name."""
+    world = sqlite_world
+    world.own(world.airline, "planes")
+    usual = {"fields": ["year"], "purposes": ["market_analysis"], "methods": ["api"]}
+    both = [usual | {"dataset": name} for name in (FLIGHTS, "planes")]
+    onward = {"onward": "written_consent", "third_parties": [world.hotel.id]}
+    for kept, owing in (
+        ({"datasets": both[:1], **onward}, {world.bank.id, world.hotel.id}),
+        ({"datasets": both}, {world.hotel.id}),
+    ):
+        old = await world.signed(datasets=both, **onward)
+        for receiver in (world.bank, world.hotel):
+            await world.received(old, receiver)
+        await world.signed(amends=old, **kept)
+        await world.duty_run.run()
+        due = [one for one in await world.entries() if one.get("act") == "return_due" and one["agreement"] == old]
+        assert {one["member"] for one in due} == owing
+
+
 async def test_only_the_members_own_key_for_agreements_signs_and_only_this_text(sqlite_world: DutyWorld) -> None:
     world = sqlite_world
     agreement = await ended(world)
@@ -129,12 +168,11 @@ async def test_what_an_amendment_goes_on_with_is_returned_at_its_own_end(world: 
     await world.received(third, world.bank)
     await world.life.terminate(world.airline.acting("sign"), third)
     await world.duty_run.run()
-    assert await owing(world) == {first, third}
-    for agreement in (first, third):
-        text = await world.returns.text(world.bank.acting("sign"), agreement, "destroyed")
-        assert f'"agreement":"{agreement}"'.encode() in text
+    assert await owing(world) == {third}
+    text = await world.returns.text(world.bank.acting("sign"), third, "destroyed")
+    assert b"under this agreement and those that it replaced" in text
     world.clock.forward(30 * DAY_S + 1)
-    assert (await world.duty_run.run()).candidates == 2
+    assert (await world.duty_run.run()).candidates == 1
     assert (await world.duty_run.run()).candidates == 0
 
 
