@@ -174,9 +174,13 @@ async def open_database(settings: Settings) -> Database:
         database = await PostgreSQLDatabase.connect(settings.database_url)
     else:
         database = SQLiteDatabase(settings.sqlite_path)
-    if await migrations.current(database) != migrations.NEWEST:
+    try:
+        if await migrations.current(database) != migrations.NEWEST:
+            remedy = "Run `gateway migrate`."
+            raise Invalid("schema_differs", "The database has another version's schema.", remedy=remedy)
+    except BaseException:
         await database.close()
-        raise Invalid("schema_differs", "The database has another version's schema.", remedy="Run `gateway migrate`.")
+        raise
     return database
 
 

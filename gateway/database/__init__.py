@@ -7,6 +7,7 @@ from gateway.database.interface import (
     DatabaseUnavailable,
     Reading,
     Row,
+    TableMissing,
     Transaction,
 )
 from gateway.database.statements import Query, metadata
@@ -19,6 +20,7 @@ __all__ = [
     "Query",
     "Reading",
     "Row",
+    "TableMissing",
     "Transaction",
     "metadata",
 ]

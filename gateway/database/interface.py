@@ -68,6 +68,10 @@ class DatabaseUnavailable(Unavailable):
         super().__init__("database_unavailable", detail)
 
 
+class TableMissing(DatabaseUnavailable):
+    """The database has no such table: it was never migrated."""
+
+
 class CommitUnknown(DatabaseUnavailable):
     """The connection was lost around COMMIT: look the change up before answering."""
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import asyncpg
 
-from gateway.database.interface import AlreadyExists, CommitUnknown, DatabaseUnavailable, Reading, Row, Transaction
+from gateway.database.interface import (
+    AlreadyExists,
+    CommitUnknown,
+    DatabaseUnavailable,
+    Reading,
+    Row,
+    TableMissing,
+    Transaction,
+)
 from gateway.database.statements import Query
 from gateway.finishing import finished
 
@@ -22,7 +30,6 @@ _REFUSING = (
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.UndefinedTableError,  # not migrated yet
 )
 _STATEMENT_MS = 5000
 _SILENCE_S = 6.0
@@ -35,6 +42,8 @@ def _deliberate_errors(connection: Any = None) -> Iterator[None]:
         yield
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists() from error
+    except asyncpg.UndefinedTableError as error:
+        raise TableMissing() from error
     except _BROKEN as error:
         if connection is not None:
             connection.terminate()  # to cancel, roll back or use it again would fail in the same way

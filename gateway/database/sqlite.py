@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gateway.database.interface import AlreadyExists, DatabaseUnavailable, Reading, Row, Transaction
+from gateway.database.interface import AlreadyExists, DatabaseUnavailable, Reading, Row, TableMissing, Transaction
 from gateway.database.statements import ROWS_AT_ONCE, Query
 from gateway.finishing import finished
 
@@ -47,7 +47,7 @@ def _deliberate(error: sqlite3.Error) -> Exception:
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return AlreadyExists()
     if isinstance(error, sqlite3.OperationalError):
-        return DatabaseUnavailable()
+        return TableMissing() if "no such table" in str(error) else DatabaseUnavailable()
     if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED:
         return DatabaseUnavailable("The database is damaged.")
     return error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, select
 
-from gateway.database import Database, DatabaseUnavailable, Query
+from gateway.database import Database, Query, TableMissing
 from gateway.database.creation import change_schema
 
 if TYPE_CHECKING:
@@ -50,6 +50,6 @@ async def current(database: Database) -> str | None:
     """The revision that an open database is at, None before the first."""
     try:
         row = await database.one(_CURRENT)
-    except DatabaseUnavailable:  # it has no such table
+    except TableMissing:
         return None
     return None if row is None else str(row["version_num"])

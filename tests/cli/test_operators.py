@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from gateway.database.sqlite import connect
 from gateway.ledger.note import VerifierKey
 from gateway.settings import Settings
 from tests.cli.conftest import Gateway, permit_of
@@ -105,6 +106,24 @@ def test_verify_tells_ok_tampered_and_incomplete_by_its_exit_code(gateway: Gatew
         unread = gateway("verify", str(bundle), "--vkey", vkey, *nothing)
         assert (unread.exit_code, "Traceback" in unread.output) == (2, False), unread.output
         assert isinstance(unread.exception, SystemExit), "what cannot be read is not told as tampered"
+
+
+def test_a_damaged_database_is_told_as_such_and_not_as_another_versions(gateway: Gateway, settings: Settings) -> None:
+    gateway("init")
+    with closing(connect(settings.sqlite_path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with settings.sqlite_path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"Z" * size)
+    damaged = gateway("admin", "logs")
+    _one_sentence(damaged, "database_unavailable")
+    assert "damaged" in damaged.stderr
+    _one_sentence(gateway("migrate"), "database_unavailable")
+    settings.sqlite_path.write_bytes(b"")
+    _one_sentence(gateway("admin", "logs"), "schema_differs")
+    settings.sqlite_path.write_bytes(b"Z" * size)
+    _one_sentence(gateway("admin", "logs"), "database_unavailable")
 
 
 def test_who_adopts_a_head_is_on_record(gateway: Gateway, settings: Settings, tmp_path: Path) -> None:
