@@ -86,8 +86,8 @@ def endpoints(identity: Identity) -> APIRouter:
 
 
 def oversized() -> Response:
-    """What is told of a request to `PATHS` that was too large to reach them: the same as of every malformed one."""
-    return _refusal(TokenRefused("invalid_request", "REQUEST_TOO_LARGE"))
+    """What is told of a request to `PATHS` that was too large to reach them: as of every malformed one."""
+    return _refusal(TokenRefused("invalid_request", "FORM_TOO_LARGE"))
 
 
 def _refusing(endpoint: Endpoint) -> Endpoint:
