@@ -18,6 +18,7 @@ from gateway.confidentiality.tables import nda, onward_grant
 from gateway.database import Query
 from gateway.database.creation import change_schema, sqlite_url
 from gateway.identity.jws import sign_compact, thumbprint
+from gateway.members.tables import member_signing_key
 from tests.access.world import ENGINES, Deal, Shared, shared_on
 from tests.alliance import new_key, public
 from tests.confiding import (
@@ -35,11 +36,17 @@ from tests.confiding import (
 )
 
 _EXTEND = Query(update(nda).where(nda.c.id == bindparam("the_id")).values(until_at=bindparam("to", type_=BigInteger)))
+_FILE = Query(update(nda).where(nda.c.id == bindparam("the_id")).values(filed_at=bindparam("to", type_=BigInteger)))
 _REWRITE = Query(update(nda).where(nda.c.id == bindparam("the_id")).values(jws=bindparam("to", type_=Text)))
 _FORGE = Query(
     update(nda)
     .where(nda.c.id == bindparam("the_id"))
     .values(jws=bindparam("to", type_=Text), text_sha256=bindparam("named", type_=Text))
+)
+_REPLACE = Query(
+    update(member_signing_key)
+    .where(member_signing_key.c.fingerprint == bindparam("key"))
+    .values(jwk=bindparam("to", type_=Text))
 )
 _GIVE = Query(
     update(onward_grant)
@@ -133,7 +140,8 @@ async def test_what_was_signed_can_be_neither_rewritten_nor_removed(shared: Shar
 
 
 async def test_what_is_not_as_it_was_signed_counts_for_nothing_even_without_the_guards(shared: Shared) -> None:
-    deal = await shared.market(onward="written_consent", third_parties=[shared.stranger.id])
+    another = await shared.alliance.join("another")
+    deal = await shared.market(onward="written_consent", third_parties=[shared.stranger.id, another.id])
     other = done(await undertake(shared.stranger, shared.alliance.id))
     filed = done(await undertake(shared.hotel, shared.alliance.id))
     given = done(await grant(shared.bank, deal.agreement, shared.stranger.id, "market_analysis"))
@@ -144,9 +152,10 @@ async def test_what_is_not_as_it_was_signed_counts_for_nothing_even_without_the_
     assert (await told(shared, deal))["organisation_nda"]["until"] < 2**40
     async with shared.gateway.database.transaction() as tx:
         await tx.run(_REWRITE, the_id=filed["id"], to=other["jws"])
-        await tx.run(_GIVE, the_id=given["id"], to=shared.hotel.id)
+        await tx.run(_GIVE, the_id=given["id"], to=another.id)
     assert "organisation_nda" not in await told(shared, deal)
-    assert (await told(shared, deal, member=shared.stranger.id))["onward_consents"] == []
+    for member in (shared.stranger, another):
+        assert (await told(shared, deal, member=member.id))["onward_consents"] == []
 
 
 async def test_an_nda_that_another_key_signed_in_the_members_name_counts_for_nothing(shared: Shared) -> None:
@@ -160,6 +169,31 @@ async def test_an_nda_that_another_key_signed_in_the_members_name_counts_for_not
         jws = sign_compact(body, key, typ="nda+jws", header={"kid": kid})
         async with shared.gateway.database.transaction() as tx:
             await tx.run(_FORGE, the_id=filed["id"], to=jws, named=named)
+        assert ("organisation_nda" in await told(shared, deal)) is counts
+
+
+async def test_an_nda_counts_for_nothing_by_a_key_that_was_put_in_the_place_of_the_members(shared: Shared) -> None:
+    deal, hotel, forger = await shared.market(), shared.hotel, new_key()
+    filed = done(await undertake(hotel, shared.alliance.id))
+    body = canonical(undertaking(hotel, shared.alliance.id))
+    kid = thumbprint(public(hotel.signing_key))
+    jws = sign_compact(body, forger, typ="nda+jws", header={"kid": kid})
+    await without_guards(shared)
+    async with shared.gateway.database.transaction() as tx:
+        await tx.run(_FORGE, the_id=filed["id"], to=jws, named=hashlib.sha256(body).hexdigest())
+        await tx.run(_REPLACE, key=kid, to=canonical(public(forger)).decode())
+    assert "organisation_nda" not in await told(shared, deal)
+
+
+async def test_an_nda_that_is_filed_after_its_key_was_revoked_counts_for_nothing(shared: Shared) -> None:
+    deal, hotel = await shared.market(), shared.hotel
+    filed = done(await undertake(hotel, shared.alliance.id, **lasting(hotel, ends=100)))
+    await shared.gateway.signing_keys.revoke(thumbprint(public(hotel.signing_key)), operator="test")
+    revoked_at = shared.clock.ms
+    await without_guards(shared)
+    for filed_at, counts in ((revoked_at, True), (revoked_at + 1, False)):
+        async with shared.gateway.database.transaction() as tx:
+            await tx.run(_FILE, the_id=filed["id"], to=filed_at)
         assert ("organisation_nda" in await told(shared, deal)) is counts
 
 

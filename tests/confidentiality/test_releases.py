@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import insert, select
 
+from gateway.agreements import touch_agreement
+from gateway.agreements.signatures import named_key
 from gateway.confidentiality.tables import release_event
 from gateway.database import Query
 from tests.access.world import PLACES, Deal, Shared, reasons, records
@@ -68,6 +70,25 @@ async def test_a_row_that_repeats_a_release_for_another_agreement_releases_nothi
         await tx.run(_FORGE, **forged)
     [one, *_] = records(await shared.hotel.get(other.path, await shared.token(other))).values()
     assert set(one) == {"code"}
+
+
+async def test_a_row_that_the_recipient_signed_in_the_owners_place_releases_nothing(shared: Shared) -> None:
+    deal = await secret(shared)
+    stated = {"fields": ["margin"], "ground": "public", "evidence_sha256": EVIDENCE}
+    path = f"/v1/agreements/{deal.agreement}/datasets/{deal.dataset}/releases"
+    filed = done(await file(shared.hotel, path, stated))
+    row = await shared.gateway.database.one(_RELEASES)
+    assert row is not None
+    forged = {column.name: row[column.name] for column in release_event.c}
+    seen = []
+    for number, member in enumerate((shared.hotel, shared.bank)):
+        jws = signed(member, "release+jws", json.loads(filed["statement"]))
+        by = {"jws": jws, "fingerprint": named_key(jws), "confirmed_at": shared.clock.ms}
+        async with shared.gateway.ledger.changing() as change:
+            await change.tx.run(_FORGE, **forged | by | {"id": f"{number:032x}"})
+            await touch_agreement(change, deal.agreement)
+        seen.append(set(next(iter(records(await shared.hotel.get(deal.path, await shared.token(deal))).values()))))
+    assert seen == [{"code"}, {"code", "margin"}]
 
 
 async def test_the_agreed_years_are_a_review_and_no_end_and_a_leap_day_has_one(shared: Shared) -> None:
