@@ -6,12 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import bindparam, update
 
 from gateway.agreements import HoldSubject
 from gateway.agreements.held import access_of
+from gateway.database import Query
+from gateway.members.revision import touch_member
+from gateway.members.tables import member
 from tests.access.world import ENGINES, Deal, Shared, reasons, records, shared_on
 from tests.alliance import Member
 from tests.confiding import confided, done, enlist, grant, person_of
+
+_QUALIFIED = Query(update(member).where(member.c.id == bindparam("the_id")).values(qualified_until=bindparam("until")))
 
 
 @pytest.fixture
@@ -45,6 +51,18 @@ async def test_a_third_party_stops_where_the_recipient_that_it_reads_for_is_stop
     assert (refused.status_code, reasons(refused.json())) == (403, [("MEMBER_SUSPENDED", "9.2.3")])
     await shared.alliance.readmit(shared.hotel.id, case="c")
     assert len(records(await shared.stranger.get(deal.path, token))) == 3
+
+
+async def test_a_third_party_reads_no_longer_than_the_recipients_papers_are_valid(shared: Shared) -> None:
+    deal, token = await _processing(shared)
+    async with shared.gateway.ledger.changing(narrows=[shared.bank.id]) as change:
+        await change.tx.run(_QUALIFIED, the_id=shared.hotel.id, until=shared.clock.ms + 60_000)
+        await touch_member(change, shared.hotel.id)
+    shared.clock.pass_seconds(59)
+    assert len(records(await shared.stranger.get(deal.path, token))) == 3
+    shared.clock.pass_seconds(1)
+    refused = await shared.stranger.get(deal.path, token)
+    assert (refused.status_code, reasons(refused.json())) == (403, [("QUALIFICATION_EXPIRED", "2.1.1")])
 
 
 async def test_a_third_party_sees_nothing_of_an_agreement_but_its_own_reads_and_grants(shared: Shared) -> None:
