@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from gateway.access.cases import DecidedCases
+from gateway.access.judgement import Judgement
 from gateway.identity.base64url import decode
 from gateway.ledger import proofs, receipts
 from gateway.ledger.merkle import leaf_hash, verify_inclusion
@@ -146,6 +148,26 @@ async def test_a_consent_ends_at_its_instant(shared: Shared) -> None:
     assert len(records(await shared.hotel.get(deal.path, token))) == 1
     shared.clock.pass_seconds(1)
     assert records(await shared.hotel.get(deal.path, token)) == {}
+
+
+async def test_no_permit_is_recorded_at_the_instant_at_which_a_consent_ends(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal = await shared.personal([1])
+    end = instant(datetime.fromtimestamp(shared.bank.now + 60, UTC))
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00001", expires_at=end)
+    token = await shared.referral_token(deal)
+    shared.clock.pass_seconds(59)
+    keep, left = DecidedCases.keep, [1]
+
+    async def a_second_later(cases: DecidedCases, judgement: Judgement) -> None:
+        await keep(cases, judgement)
+        shared.clock.pass_seconds(left.pop() if left else 0)
+
+    monkeypatch.setattr(DecidedCases, "keep", a_second_later)
+    assert records(await shared.hotel.get(deal.path, token)) == {}
+    assert not left
+    assert (await shared.last_access())["opening"]["groups"] == []
 
 
 async def test_consent_to_another_recipient_or_purpose_opens_nothing(shared: Shared) -> None:
