@@ -20,8 +20,9 @@ from gateway.catalog.declaration import declare
 from gateway.catalog.reading import reader_of
 from gateway.catalog.spool import TermSpool
 from gateway.catalog.uploads import ABANDONED_AFTER_MS
-from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused, Unavailable
+from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, Refused, TooLarge, Unavailable
 from gateway.ledger import Draft, Effect, Kind, StaleJudgement
+from tests.alliance import MARKET_SCHEMA
 from tests.catalog.conftest import AIRLINE, BANK, Shop, pieces, subject_of
 
 PLANE = {
@@ -63,6 +64,25 @@ async def test_good_rows_are_published_and_bad_ones_named_by_line_and_field(shop
         (7, "", "wrong_number_of_cells"),
     ]
     assert count(sqlite_path) == 2
+
+
+async def test_the_first_thousand_refusals_are_kept_and_all_are_counted(shop: Shop) -> None:
+    dataset = await shop.declare(PLANE)
+    told = await shop.upload(dataset, b"tail,seats,note\nN1,1,\n" + b"N2,x,\n" * 1500)
+    assert (told["accepted"], told["refused"], told["refused_by_code"]) == (1, 1500, {"wrong_type": 1500})
+    assert (len(told["refusals"]), told["refusals"][-1]["line"], told["refusals_left_out"]) == (1000, 1002, 500)
+
+
+async def test_an_upload_that_outgrows_its_limit_is_given_up(
+    shop: Shop, sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.catalog.blocks.LARGEST_UPLOAD", 10_000)
+    dataset = await shop.declare(PLANE)
+    content = b"tail,seats,note\n" + b"N1,1,\n" * 1600
+    assert (await shop.upload(dataset, content))["accepted"] == 1600
+    with pytest.raises(TooLarge, match="upload_too_large"):
+        await shop.upload(dataset, content + b"N1,1,\n" * 100)
+    assert count(sqlite_path) == 1600
 
 
 async def test_a_published_record_opens_to_the_rows_values(shop: Shop, sqlite_path: Path) -> None:
@@ -291,6 +311,22 @@ async def test_the_same_key_and_content_answer_with_the_first_report(shop: Shop,
     assert count(sqlite_path) == 1
 
 
+@pytest.mark.parametrize("asked", [{"mode": "replace"}, {"all_or_nothing": True}, {"delimiter": ","}, {"null": "NA"}])
+async def test_a_key_stands_for_what_was_asked_and_not_for_the_content_alone(shop: Shop, asked: dict[str, Any]) -> None:
+    dataset = await shop.declare(PLANE)
+    await shop.upload(dataset, b"tail,seats,note\nN1,1,\n", key="k")
+    with pytest.raises(Conflicting, match="idempotency_key_reused"):
+        await shop.upload(dataset, b"tail,seats,note\nN1,1,\n", key="k", **asked)
+
+
+async def test_a_key_is_of_one_client_alone(shop: Shop) -> None:
+    first = await shop.datasets.declare(shop.owner, "table", MARKET_SCHEMA, key="k")
+    again = await shop.datasets.declare(subject_of(BANK), "table", MARKET_SCHEMA, key="k")
+    assert orjson.loads(again)["id"] != orjson.loads(first)["id"]
+    sibling = subject_of(AIRLINE, client="another")
+    assert await shop.datasets.declare(sibling, "second", MARKET_SCHEMA, key="k") not in (first, again)
+
+
 @pytest.mark.parametrize("unique", [(), ("seats",)])
 async def test_equal_uploads_at_once_are_published_once_and_answered_alike(
     shop: Shop, sqlite_path: Path, unique: tuple[str, ...]
@@ -424,6 +460,10 @@ async def test_nobody_but_the_owner_uploads_or_reads_reports(shop: Shop) -> None
         await shop.uploads.receive(subject_of(BANK), wanted, pieces(b""))
     with pytest.raises(NotFound):
         await shop.uploads.report(subject_of(BANK), dataset.id, told["id"])
+    await shop.datasets.declare(subject_of(BANK), "table", MARKET_SCHEMA, key=None)
+    [own] = await shop.datasets.page(subject_of(BANK), after="", limit=1)
+    with pytest.raises(NotFound):
+        await shop.uploads.report(subject_of(BANK), own.id, told["id"])
     with pytest.raises(Refused, match="ACTION_NOT_GRANTED"):
         await shop.uploads.receive(subject_of(AIRLINE, actions=["audit"]), wanted, pieces(b""))
 
