@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.clock import system_clock
-from gateway.identity.operators.provider import Provider, ProviderSettings, ProviderUnavailable
+from gateway.identity.operators.provider import CodeRejected, Provider, ProviderSettings, ProviderUnavailable
 from tests.identity.key_site import KeySite, new_site
 
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -103,3 +103,19 @@ async def test_what_is_no_key_set_of_the_provider_is_told_as_unavailable(site: K
     publish(site, keys=keys)
     with pytest.raises(ProviderUnavailable):
         await provider(site).keys()
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [b"[]", b"null", b"1", b'"error"', b"{}", b'{"error": {}}', b'{"access_token": "a"}', b'{"id_token": "i"}',
+     b'{"access_token": 1, "id_token": "i"}', b'{"access_token": "a", "id_token": ["i"]}',
+     b'{"access_token": "a", "id_token": "i", "expires_in": "x"}',
+     b'{"access_token": "a", "id_token": "i", "expires_in": 1e400}'],
+)  # fmt: skip
+async def test_what_is_no_answer_to_a_code_signs_nobody_in(site: KeySite, tokens: bytes) -> None:
+    publish(site)
+    company = provider(site)
+    await company.metadata()
+    site.body = tokens
+    with pytest.raises((CodeRejected, ProviderUnavailable)):
+        await company.redeem("code", "v" * 43)

@@ -277,5 +277,5 @@ async def _in_thread(work: Callable[[], _Answer]) -> _Answer:
         return await asyncio.to_thread(work)
     except (RequestException, OSError):
         raise ProviderUnavailable from None
-    except (AuthlibBaseError, JoseError, ValueError, TypeError, AttributeError):
+    except (AuthlibBaseError, JoseError, ValueError, TypeError, AttributeError, OverflowError):
         raise CodeRejected from None
