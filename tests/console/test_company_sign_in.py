@@ -244,6 +244,17 @@ async def test_a_sign_in_at_the_company_ends_the_browsers_former_session(company
         assert (await ann.get(home)).status_code == 200
 
 
+@pytest.mark.parametrize(("ago", "status"), [(3500, 200), (3700, 401)])
+async def test_a_sign_in_takes_an_authentication_of_the_last_hour(company: Company, ago: int, status: int) -> None:
+    """Also where the provider does not keep to the `max_age` that it was asked for."""
+    await company.employ("Ann", "ann")
+    company.provider.authenticate("ann", ts=company.console.clock() // 1000 - ago)
+    async with httpx.AsyncClient() as ann:
+        assert (await ann.get(await _callback(company, ann))).status_code == status
+        assert ("session" in ann.cookies) is (status == 200)
+    assert ("PROVIDER_NOT_FRESH" in await company.console.reasons()) is (status == 401)
+
+
 @pytest.mark.parametrize("form", [{"token": "a.b.c"}, {"logout_token": ""}, {"logout_token": "a.b.c"}])
 async def test_what_is_no_logout_token_is_a_bad_request(company: Company, form: dict[str, str]) -> None:
     """OpenID Connect Back-Channel Logout 1.0, section 2.8."""
