@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import Text, bindparam, update
 
 from gateway.database import Query
+from gateway.errors import Invalid
 from gateway.members.revision import touch_member
 from gateway.members.tables import member
 from tests.access.world import Deal, Shared, reasons, records
@@ -112,6 +114,26 @@ async def test_1_3_4_data_crosses_a_border_only_by_a_mechanism_that_two_operator
     assert len(records(await shared.hotel.get(deal.path, token))) == 1
     done(await file(shared.bank, f"{transfers}/{filed['id']}", method="DELETE"))
     assert reasons((await shared.hotel.get(deal.path, token)).json()) == [("CROSS_BORDER_BLOCKED", "1.3.4")]
+
+
+async def test_1_3_4_a_mechanism_is_accepted_as_it_was_filed_and_for_as_long_as_it_runs(shared: Shared) -> None:
+    deal = await shared.personal([1])
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00001")
+    await move_abroad(shared, "DE")
+    transfers = f"/v1/agreements/{deal.agreement}/datasets/{deal.dataset}/transfers"
+    stated = {"kind": "certification", "number": "C-1", "until": at(shared.bank.now + 60)}
+    filed = done(await file(shared.bank, transfers, stated))
+    _, arguments = await shared.gateway.confidentiality.transfers.acceptance(filed["id"])
+    for change in ({"number": "C-2"}, {"until": at(shared.bank.now + 1000)}, {"kind": "exempt"}):
+        with pytest.raises(Invalid, match="another_transfer"):
+            await shared.alliance.by_two("accept_transfer", **arguments | change)
+    await shared.alliance.by_two("accept_transfer", **arguments)
+    done(await file(shared.bank, transfers, stated | {"number": "C-3"}))  # filed, and not accepted
+    token = await shared.referral_token(deal)
+    assert len(records(await shared.hotel.get(deal.path, token))) == 1
+    shared.clock.pass_seconds(60)
+    expired = await shared.hotel.get(deal.path, token)
+    assert (expired.status_code, reasons(expired.json())) == (403, [("CROSS_BORDER_BLOCKED", "1.3.4")])
 
 
 async def move_abroad(shared: Shared, country: str) -> None:

@@ -124,6 +124,12 @@ async def test_1_3_2_a_period_that_is_none_is_refused(shared: Shared, period: di
     assert answer.json()["field"]
 
 
+async def test_1_3_2_a_token_that_is_not_for_audits_reads_no_balance(shared: Shared) -> None:
+    token = await shared.bank.token({"type": "alliance_member", "actions": ["upload"]})
+    answer = await shared.bank.get("/v1/reciprocity", token)
+    assert (answer.status_code, answer.json()["code"]) == (403, "ACTION_NOT_GRANTED")
+
+
 async def test_1_3_2_the_table_shows_both_directions_with_bars(shared: Shared) -> None:
     now = shared.clock()
     reports = await shared.gateway.sharing.reciprocity.of_alliance(shared.alliance.id, now - 86_400_000, now + 1)

@@ -320,6 +320,19 @@ async def test_4_1_2_nothing_is_pushed_after_the_end_of_the_agreement(posted: Po
     assert len(await posted.entries(push, "push_stopped")) == 1
 
 
+async def test_4_1_2_a_push_is_worth_no_more_than_the_token_that_asked_for_it(posted: Posted) -> None:
+    """Its client may read for both purposes; this token of it was made for one."""
+    hotel, dataset = posted.shared.hotel, await posted.shared.bank.declare(MARKET_SCHEMA)
+    purposes = ["market_analysis", "settlement"]
+    over: dict[str, Any] = {"purposes": purposes, "term": {"methods": ["push"]}}
+    deal = Deal(await posted.shared.bank.agree(hotel, dataset, ["code"], **over), dataset)
+    narrow = await posted.shared.token(deal, "market_analysis")
+    asked = {"agreement": deal.agreement, "dataset": dataset, "uri": posted.inbox.uri}
+    answers = [await hotel.post("/v1/pushes", narrow, asked | {"purpose": purpose}) for purpose in purposes]
+    assert [one.status_code for one in answers] == [201, 403]
+    assert answers[1].json()["code"] == "ACTION_NOT_GRANTED"
+
+
 async def test_4_1_2_a_push_that_is_not_agreed_is_refused(posted: Posted) -> None:
     deal = await posted.deal(methods=["api"])
     push = await posted.register(deal)

@@ -25,9 +25,10 @@ from gateway.cli import app
 from gateway.errors import Invalid
 from gateway.ledger.receipts import verify
 from tests.access.world import ENGINES, Deal, Shared, reasons, records, shared_on
+from tests.confiding import done, enlist, lasting, person_of, record_nda, undertake
 
 PUBLIC = {"x-confidentiality": "public"}
-SHOPS = {
+SHOPS: dict[str, Any] = {
     "type": "object",
     "x-kind": "market",
     "properties": {
@@ -321,6 +322,33 @@ async def test_4_1_2_no_page_follows_the_end_of_a_token(shared: Shared, monkeypa
     got = await download(shared, deal, "csv")
     assert (got.manifest["records"], got.manifest["stopped"]["code"]) == (200, "token_expired")
     assert got.manifest["next"] is not None
+
+
+async def test_4_1_2_a_file_ends_where_other_fields_are_permitted_than_its_first_page_has(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secrecy that runs out in the middle leaves no column that is silently empty from there on."""
+    hotel, secret = shared.hotel, {"type": "integer", "x-class": "secrets", "x-grade": 2}
+    dataset = await shared.bank.declare(SHOPS | {"properties": {**SHOPS["properties"], "margin": secret}})
+    rows = [{"region": "north", "format": "mall", "turnover": n, "margin": n} for n in range(150)]
+    assert (await shared.bank.upload(dataset, rows)).json()["accepted"] == 150
+    deal = Deal(await shared.bank.agree(hotel, dataset, ["region", "margin"], term={"methods": ["file"]}), dataset)
+    person = await person_of(hotel)
+    done(await undertake(hotel, shared.bank.id))
+    done(await record_nda(hotel, person, **lasting(hotel, ends=100)))
+    done(await enlist(hotel, deal.agreement, dataset, person))
+    token = await hotel.token(hotel.under(deal.agreement, dataset) | {"person": person})
+    release = shared.gateway.enforcement.release
+
+    async def slow(request: AccessRequest) -> Release:
+        found = await release(request)
+        shared.clock.pass_seconds(200)
+        return found
+
+    monkeypatch.setattr(shared.gateway.enforcement, "release", slow)
+    got = await download(shared, deal, "csv", token)
+    assert (set(got.manifest["fields"]), got.manifest["records"]) == ({"region", "margin"}, 100)
+    assert (got.manifest["complete"], got.manifest["stopped"]["code"]) == (False, "fields_changed")
 
 
 async def test_4_1_2_a_file_that_is_not_agreed_is_refused_before_its_first_byte(shared: Shared) -> None:

@@ -66,6 +66,25 @@ async def test_nothing_is_given_under_an_agreement_that_another_has_replaced(sha
     done(await opt_in(shared.hotel, new, old.dataset))
 
 
+async def test_whatever_ends_beside_the_terms_narrows_the_owner_with_its_entry(shared: Shared) -> None:
+    """No permit that was judged before can be appended after it; a second time nothing ends."""
+    deal = await shared.personal([1])
+    place = f"/v1/agreements/{deal.agreement}/datasets/{deal.dataset}"
+    [assessed] = done(await file(shared.bank, f"{place}/assessments", method="GET"))["items"]
+    stated = {"kind": "exempt", "number": "E-1", "until": at(shared.bank.now + 60)}
+    filed = done(await file(shared.bank, f"{place}/transfers", stated))
+    for path, act in (
+        (f"{place}/participation", "opted_out"),
+        (f"{place}/assessments/{assessed['id']}", "assessment_ended"),
+        (f"{place}/transfers/{filed['id']}", "transfer_ended"),
+    ):
+        before = await shared.gateway.ledger.narrowing(shared.bank.id)
+        for _ in range(2):
+            done(await file(shared.bank, path, method="DELETE"))
+        assert len([one for one in await shared.entries(shared.bank.id) if one.get("act") == act]) == 1
+        assert await shared.gateway.ledger.narrowing(shared.bank.id) > before, act
+
+
 async def test_a_token_without_the_action_files_nothing(shared: Shared) -> None:
     deal = await shared.market()
     token = await shared.hotel.token({"type": "alliance_member", "actions": ["audit"]})
