@@ -225,6 +225,21 @@ async def test_a_connection_that_cannot_roll_back_is_closed_for_a_transaction_ma
     assert silent.closed
 
 
+def test_sqlite_commits_to_the_disk_and_overwrites_what_is_deleted(sqlite_path: Path) -> None:
+    said = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1}
+    with closing(connect(sqlite_path)) as connection:
+        assert {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in said} == said
+
+
+async def test_postgresql_commits_to_the_disk_whatever_its_database_is_set_to(
+    postgresql: PostgreSQL, postgresql_url: str
+) -> None:
+    postgresql.execute(f"ALTER DATABASE {postgresql_url.rpartition('/')[2]} SET synchronous_commit = off")
+    database = await PostgreSQLDatabase.connect(postgresql_url)
+    assert await database._pool.fetchval("SHOW synchronous_commit") == "on"
+    await database.close()
+
+
 async def _refuses(database: Database, how: str) -> None:
     with pytest.raises(DatabaseUnavailable, match=how):
         await _count(database)

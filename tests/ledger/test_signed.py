@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from gateway.clock import system_clock
 from gateway.database import Database
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.errors import Conflicting, Invalid, NotFound
-from gateway.ledger import Ledger, LedgerRolledBack, LedgerUnavailable, outside, proofs, receipts
+from gateway.ledger import Ledger, LedgerRolledBack, LedgerUnavailable, note, outside, proofs, receipts
 from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.export import export
@@ -312,6 +313,22 @@ async def test_a_head_that_is_written_while_its_writer_is_cancelled_is_not_free_
         assert await held.read() == b"newer"
 
 
+async def test_a_copy_outside_is_on_disk_before_it_replaces_the_former_and_so_is_its_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, seen, sync_really = tmp_path / "heads" / f"{OWNER}.checkpoint", [], os.fsync
+
+    def sync(descriptor: int) -> None:
+        sync_really(descriptor)
+        seen.append(("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file", copy.read_bytes()))
+
+    async with OutsideHeads(tmp_path / "heads").held(OWNER) as held:
+        await held.write(b"older")
+        monkeypatch.setattr(os, "fsync", sync)
+        await held.write(b"newer")
+    assert seen == [("file", b"older"), ("folder", b"newer")]
+
+
 async def test_a_missing_copy_outside_is_adopted_by_decision_only(database: Database, tmp_path: Path) -> None:
     ledger, _ = await filled(database, 3)
     integrator = new_integrator(database, tmp_path / "heads")
@@ -330,6 +347,17 @@ async def test_a_missing_copy_outside_is_adopted_by_decision_only(database: Data
     assert not integrator.incidents
     with pytest.raises(LedgerRolledBack):
         await integrator.adopt(OWNER, _entered_nowhere)
+
+
+async def test_a_head_that_the_rows_do_not_give_is_not_adopted(sqlite_database: SQLiteDatabase, tmp_path: Path) -> None:
+    await filled(sqlite_database, 3)
+    integrator, copy = new_integrator(sqlite_database, tmp_path / "heads"), tmp_path / "heads" / f"{OWNER}.checkpoint"
+    await integrator.integrate(OWNER)
+    copy.unlink()
+    sqlite_database._writer.execute("UPDATE leaf SET hash = ? WHERE log_id = ? AND idx = 1", (b"\1" * 32, OWNER))
+    with pytest.raises(LedgerRolledBack, match="does not extend"):
+        await integrator.adopt(OWNER, _entered_nowhere)
+    assert not copy.exists()
 
 
 async def test_a_head_that_was_never_signed_is_not_adopted(sqlite_database: Database, tmp_path: Path) -> None:
@@ -641,7 +669,43 @@ async def test_a_note_of_another_key_origin_or_text_is_refused() -> None:
         with pytest.raises(NoteRejected):
             Checkpoint.parse(text)
     with pytest.raises(NoteRejected):
-        VerifierKey.parse(f"other+{key.id.hex()}+{str(key).rsplit('+')[-1]}")
+        VerifierKey.parse(f"other+{str(key).split('+', 1)[1]}")
+
+
+async def test_a_note_has_one_form_only() -> None:
+    signer, key = await Keys()(OWNER), await Keys().verifier(OWNER)
+
+    def signed(text: str) -> bytes:
+        signature = base64.b64encode(key.id + signer.sign(text.encode())).decode()
+        return f"{text}\n\N{EM DASH} {signer.name} {signature}\n".encode()
+
+    good = signed("text\n")
+    assert note.verify(good, key) == "text\n"
+    assert note.sign("text\n", signer) == good
+    for text in ("text\r\n", "te\0xt\n", "te\txt\n"):
+        with pytest.raises(NoteRejected):
+            note.verify(signed(text), key)
+        with pytest.raises(NoteRejected):
+            note.sign(text, signer)
+    last = good[-3:-2]  # of its six bits two belong to no byte
+    assert good.endswith(b"=\n")
+    for other in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/":
+        if bytes([other]) != last:
+            with pytest.raises(NoteRejected):
+                note.verify(good[:-3] + bytes([other]) + good[-2:], key)
+
+
+async def test_a_row_that_was_removed_is_told(sqlite_database: SQLiteDatabase, tmp_path: Path) -> None:
+    ledger, _ = await filled(sqlite_database, 3)
+    integrator = new_integrator(sqlite_database, tmp_path / "heads")
+    await integrator.integrate(OWNER)
+    sqlite_database._writer.execute("DELETE FROM leaf WHERE log_id = ? AND idx = 1", (OWNER,))
+    await ledger.record(permit(4))
+    for asked in (integrator.integrate(OWNER), Tiles(sqlite_database).tile(OWNER, 0, 0, 3)):
+        with pytest.raises(LedgerRolledBack, match="lacks hashes"):
+            await asked
+    with pytest.raises(LedgerRolledBack, match="lacks entries"):
+        await Tiles(sqlite_database).entries(OWNER, 0, 3)
 
 
 def test_ed25519_agrees_with_wycheproof() -> None:
@@ -684,6 +748,9 @@ async def test_a_receipt_names_its_entry_and_nobody_else_can_sign_it(sqlite_data
             receipts.verify(forged, jwk(private))
     with pytest.raises(receipts.ReceiptRejected):
         receipts.verify(text, jwk(Ed25519PrivateKey.generate()))
+    stated = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    with pytest.raises(receipts.ReceiptRejected, match="type"):
+        receipts.verify(receipts.ReceiptSigner(private, "kid").state("other+jws", stated), jwk(private))
 
 
 async def test_go_reference_verifies_checkpoint_tiles_inclusion_and_consistency(
