@@ -29,6 +29,7 @@ def works(gateway: Gateway) -> list[Work]:
     """All of it; nothing that is permitted or refused waits for any."""
     return [
         Work("sweeping", 60, (_Sweeping(gateway).sweep, gateway.identity.forget_expired)),
+        Work("telling of strangers", 60, (gateway.identity.log.tell,)),
         Work("turning keys", REREAD_S, (gateway.signing.follow, *_rotations(gateway))),
         Work("settling duties", 60, (gateway.duties.settling.run,)),
         Work(

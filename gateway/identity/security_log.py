@@ -1,7 +1,12 @@
-"""What strangers tried, in a fixed-size memory: no flood of bad requests can fill a disk or the ledger."""
+"""What strangers tried, in a fixed-size memory: no flood of bad requests can fill a disk or the ledger.
+
+Whoever runs the host reads of it on standard error, a line a minute at most. No member's operator does: strangers
+are of no alliance, and whom they claim to be may be of another.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +14,7 @@ from typing import Final
 from gateway.clock import Clock
 
 _MINUTE_MS: Final = 60_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ class SecurityLog:
         self._clock = clock
         self._events: deque[SecurityEvent] = deque(maxlen=capacity)
         self._counts: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
 
     def note(self, code: str, *, client: str = "") -> None:
         """Remember one event; the oldest makes room."""
@@ -40,6 +47,13 @@ class SecurityLog:
     def counts(self) -> dict[str, int]:
         """How often each code occurred since the start, forgotten events included."""
         return dict(self._counts)
+
+    async def tell(self) -> None:
+        """Log in one line how often each code occurred since this was last called; nothing where none did."""
+        since = self._counts - self._told
+        self._told = self._counts.copy()
+        if since:
+            _log.warning("attempts refused: %s", ", ".join(f"{code} {times}" for code, times in since.most_common()))
 
 
 class OnceAMinute:
