@@ -7,7 +7,7 @@ from gateway.agreements.datasets import Datasets
 from gateway.agreements.drafting import Drafting
 from gateway.agreements.ending import Endings
 from gateway.agreements.general_terms import Dispute, Frequency, Remedies, RevenueRatio, SignedMessages
-from gateway.agreements.held import HoldSubject, cases_holding, holds_case
+from gateway.agreements.held import HoldSubject, holds_case
 from gateway.agreements.holds import Holds
 from gateway.agreements.life import AgreementLife
 from gateway.agreements.negotiation import Negotiation
@@ -41,7 +41,6 @@ __all__ = [
     "Terms",
     "Volume",
     "agreement_case",
-    "cases_holding",
     "holds_case",
     "parse_terms",
     "sign_terms",

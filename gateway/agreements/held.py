@@ -7,11 +7,10 @@ whoever asks gets the interval and compares it with its own clock (clauses 7.2.3
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 from sqlalchemy import Text as SQLText
 
 from gateway.agreements.datasets import Datasets
@@ -107,16 +106,6 @@ _MATCHING = Query(
     )
     .order_by(hold.c.until.desc(), hold.c.case_id, hold.c.id)
 )
-_STANDING = Query(
-    select(hold.c.case_id)
-    .where(
-        hold.c.subject_kind == bindparam("kind"),
-        hold.c.subject_id == bindparam("subject"),
-        hold.c.state == "active",
-        hold.c.until > bindparam("now", type_=BigInteger),
-    )
-    .order_by(hold.c.case_id)
-)
 
 
 async def holds_case(
@@ -129,11 +118,6 @@ async def holds_case(
     """
     rows = await reading.all(_MATCHING, agreement=agreement_id, dataset=dataset_id, asker=recipient_id, owner=owner_id)
     return [_case(row) for row in rows]
-
-
-async def cases_holding(reading: Reading, kind: HoldSubject, subject_id: str, now_ms: int) -> Sequence[str]:
-    """The cases for which exactly this subject is held now. Nothing of another kind matches, whatever its id."""
-    return [row["case_id"] for row in await reading.all(_STANDING, kind=kind.value, subject=subject_id, now=now_ms)]
 
 
 async def owner_of(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Table, Text, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Column, ForeignKey, Table, Text, bindparam, insert, update
 
-from gateway.database import Query, Reading, Transaction, metadata
+from gateway.database import Query, Transaction, metadata
 
 active_policy = Table(
     "active_policy",
@@ -14,22 +14,12 @@ active_policy = Table(
     Column("activated_at", BigInteger, nullable=False),
 )
 
-_DIGEST = Query(select(active_policy.c.digest).where(active_policy.c.alliance_id == bindparam("alliance_id")))
 _INSERT = Query(insert(active_policy))
 _REPLACE = Query(
     update(active_policy)
     .where(active_policy.c.alliance_id == bindparam("of_alliance"))
     .values(digest=bindparam("new_digest"), activated_at=bindparam("at"))
 )
-
-
-async def active_digest(reading: Reading, alliance_id: str) -> str | None:
-    """The digest of the policy in force, None before the first activation.
-
-    A process whose `DecisionPoint.digest` is another answers 503.
-    """
-    row = await reading.one(_DIGEST, alliance_id=alliance_id)
-    return None if row is None else str(row["digest"])
 
 
 async def activate(tx: Transaction, alliance_id: str, digest: str, now_ms: int) -> None:

@@ -183,11 +183,6 @@ class SealedRecord(NamedTuple):
     wrapped: bytes
     key_version: int
 
-    @property
-    def ref(self) -> str:
-        """See `refs`."""
-        return refs([self])[0]
-
 
 def refs(records: Iterable[SealedRecord]) -> list[str]:
     """`id@version` of each, as entries name records."""

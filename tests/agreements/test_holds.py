@@ -3,9 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import BigInteger, bindparam, select
 
-from gateway.agreements import HoldSubject, cases_holding, holds_case
+from gateway.agreements import HoldSubject, holds_case
 from gateway.agreements.held import OPEN_END_S
+from gateway.agreements.tables import hold as hold_table
+from gateway.database import Database, Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from tests.agreements.world import FLIGHTS, World
 
@@ -18,6 +21,23 @@ async def _active(world: World, agreement: str, dataset: str = FLIGHTS) -> list[
         recipient_id=world.bank.id,
         owner_id=world.airline.id,
     )
+
+
+_HOLDING = Query(
+    select(hold_table.c.case_id)
+    .where(
+        hold_table.c.subject_kind == bindparam("kind"),
+        hold_table.c.subject_id == bindparam("subject"),
+        hold_table.c.state == "active",
+        hold_table.c.until > bindparam("now", type_=BigInteger),
+    )
+    .order_by(hold_table.c.case_id)
+)
+
+
+async def _cases_holding(database: Database, kind: HoldSubject, subject: str, now_ms: int) -> list[str]:
+    """The cases for which exactly this subject is held at an instant."""
+    return [row["case_id"] for row in await database.all(_HOLDING, kind=kind.value, subject=subject, now=now_ms)]
 
 
 async def test_a_hold_freezes_its_own_subject_until_it_is_lifted(world: World) -> None:
@@ -105,8 +125,8 @@ async def test_what_is_known_by_its_id_alone_matches_its_own_kind_and_no_read(sq
         await world.holds.place(
             world.alliance, kind, agreement, case=f"c-{kind}", operator="ops", owner=world.airline.id
         )
-        assert await cases_holding(world.database, kind, agreement, world.clock()) == [f"c-{kind}"]
-    assert await cases_holding(world.database, HoldSubject.AGREEMENT, agreement, world.clock()) == []
+        assert await _cases_holding(world.database, kind, agreement, world.clock()) == [f"c-{kind}"]
+    assert await _cases_holding(world.database, HoldSubject.AGREEMENT, agreement, world.clock()) == []
     assert await _active(world, agreement) == []
     with pytest.raises(NotFound):
         await world.holds.place(world.alliance, HoldSubject.MEMO, "m-1", case="c-1", operator="ops")
@@ -127,8 +147,8 @@ async def test_a_time_boxed_hold_ends_by_itself_and_may_be_placed_anew(world: Wo
 
     await place(until)
     assert [one["until"] for one in await _active(world, agreement)] == [until // 1000]
-    assert await cases_holding(world.database, HoldSubject.AGREEMENT, agreement, until - 1) == ["c-1"]
-    assert await cases_holding(world.database, HoldSubject.AGREEMENT, agreement, until) == []
+    assert await _cases_holding(world.database, HoldSubject.AGREEMENT, agreement, until - 1) == ["c-1"]
+    assert await _cases_holding(world.database, HoldSubject.AGREEMENT, agreement, until) == []
     with pytest.raises(Conflicting, match="hold_stands"):
         await place(until)
     world.clock.forward(60)

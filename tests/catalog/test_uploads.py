@@ -87,7 +87,7 @@ async def test_an_upload_that_outgrows_its_limit_is_given_up(
 
 async def test_a_published_record_opens_to_the_rows_values(shop: Shop, sqlite_path: Path) -> None:
     from gateway.ledger import Opening, OpeningGroup
-    from gateway.vault.sealed import SealedRecord
+    from gateway.vault.sealed import SealedRecord, refs
     from gateway.vault.vault import Vault
 
     dataset = await shop.declare(PLANE)
@@ -100,7 +100,7 @@ async def test_a_published_record_opens_to_the_rows_values(shop: Shop, sqlite_pa
     connection.close()
     sealed = SealedRecord(*row)
     group = OpeningGroup(
-        classes=("plane", "inner"), fields=("tail", "seats", "note"), withheld=(), records=(sealed.ref,)
+        classes=("plane", "inner"), fields=("tail", "seats", "note"), withheld=(), records=tuple(refs([sealed]))
     )
     recorded = await shop.ledger.record(
         Draft(

@@ -17,7 +17,7 @@ from gateway.ledger import Draft, Effect, Kind, Ledger, Opening, OpeningGroup, W
 from gateway.ledger import tables as ledger_tables
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import Cost, LocalKeyring
-from gateway.vault.sealed import Layout, SealedRecord, seal
+from gateway.vault.sealed import Layout, SealedRecord, refs, seal
 from gateway.vault.subject_key import SubjectKey, WrappedSubjectKey
 from gateway.vault.tables import member_key, signing_key, subject_key
 from gateway.vault.vault import Vault
@@ -158,7 +158,7 @@ class House:
             classes=tuple(layout.classes if classes is None else classes),
             fields=tuple(layout.fields if fields is None else fields),
             withheld=(),
-            records=tuple(record.ref for record in records),
+            records=tuple(refs(records)),
         )
         return await self.permit(Opening(layout.dataset, (group,)))
 

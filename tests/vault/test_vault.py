@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.errors import Invalid, Reason
 from gateway.ledger import Draft, Effect, Kind, Opening, OpeningGroup, WarrantExpired, WarrantRejected
 from gateway.vault.errors import KeysUnavailable, SealBroken
+from gateway.vault.sealed import refs
 
 from .conftest import LAYOUT, VALUES, House
 
@@ -72,8 +73,8 @@ async def test_fields_of_an_opened_class_that_were_not_granted_are_dropped_insid
 async def test_groups_of_one_warrant_open_each_record_by_its_own_classes(house: House) -> None:
     one, two = await house.sealed(), await house.sealed()
     groups = (
-        OpeningGroup(classes=("contact",), fields=("phone",), withheld=(), records=(one.ref,)),
-        OpeningGroup(classes=("profile",), fields=("name",), withheld=("city",), records=(two.ref,)),
+        OpeningGroup(classes=("contact",), fields=("phone",), withheld=(), records=tuple(refs([one]))),
+        OpeningGroup(classes=("profile",), fields=("name",), withheld=("city",), records=tuple(refs([two]))),
     )
     opened = await house.vault.open(LAYOUT, [one, two], await house.permit(Opening("customers", groups)))
     assert opened == [b'{"phone":"13800138000-UNIQUE"}', b'{"name":"WANG-UNIQUE"}']
@@ -144,7 +145,7 @@ async def test_a_warrant_of_another_dataset_or_a_late_one_is_refused(
     later = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later)
     with pytest.raises(WarrantExpired):
-        warrant.redeem("customers", [record.ref])
+        warrant.redeem("customers", refs([record]))
 
 
 async def test_a_refusal_yields_no_warrant(house: House) -> None:
