@@ -130,4 +130,4 @@ async def test_4_1_1_a_field_that_is_declared_as_a_persons_is_refused(
     schema["properties"][name] = {"type": "string", "x-class": "open", "x-grade": 1, **keywords}
     answer = await shared.bank.post("/v1/datasets", await shared.bank.token(), {"name": "m", "schema": schema})
     assert (answer.status_code, answer.json()["code"]) == (400, "CLASS_NOT_SHAREABLE")
-    assert answer.json()["field"].startswith(f"/properties/{name}")
+    assert answer.json()["field"].startswith(f"/schema/properties/{name}")
