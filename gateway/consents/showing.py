@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.tables import dataset as dataset_table
 from gateway.clock import Clock, seconds
-from gateway.consents.events import events_of, read
+from gateway.consents.events import events_of, is_chained, read
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
@@ -34,18 +34,22 @@ class Showing:
         self._receipts = receipts
 
     async def one(self, subject: Subject, consent_id: str) -> dict[str, Any]:
-        """One consent with its state now and its events, as its owner sees it; `NotFound` for everybody else."""
+        """One consent with its state now and its events, as its owner sees it; `NotFound` for everybody else.
+
+        `history_intact` says whether each event is as it was written, and follows the one before.
+        """
         async with self._database.reading() as reading:
             record = await self._records.get(reading, consent_id)
             if record is None or record.owner != subject.member:
                 raise NotFound
             row = await reading.one(_DATASET, no=record.dataset_no)
             assert row is not None
-            events = [
-                {"event": one["event"], "state": one["state"], "at": one["at"], "by": read(one["by"])}
-                for one in await events_of(reading, record.id)
-            ]
-        return _shown(record, Dataset.of(row), seconds(self._clock())) | {"events": events}
+            history = await events_of(reading, record.id)
+        events = [
+            {"event": one["event"], "state": one["state"], "at": one["at"], "by": read(one["by"])} for one in history
+        ]
+        shown = _shown(record, Dataset.of(row), seconds(self._clock()))
+        return shown | {"events": events, "history_intact": is_chained(history)}
 
     async def receipts(self, subject: Subject, consent_id: str) -> list[dict[str, Any]]:
         """The customer's receipts, for the owner to hand out; to the recipient its copy of what stands."""

@@ -456,6 +456,20 @@ async def test_no_event_can_be_changed_or_taken_out_unnoticed(shop: Shop, sqlite
     assert not is_chained([told[0] | {"details": "{}", "at": 1}, *told[1:]])
 
 
+async def test_a_history_that_was_rewritten_past_the_guards_is_shown_as_such(shop: Shop, sqlite_path: Path) -> None:
+    desk = await opened_desk(shop)
+    record = await desk.propose()
+    await desk.act(record, Event.REFUSE)
+    assert (await desk.show(record))["history_intact"]
+    with sqlite3.connect(sqlite_path) as connection:
+        guards = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'consent_event'"
+        for (name,) in connection.execute(guards).fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE consent_event SET event = 'give', state = 'given' WHERE event = 'refuse'")
+    connection.close()
+    assert not (await desk.show(record))["history_intact"]
+
+
 async def test_merged_duplicates_keep_only_what_neither_withdrew(shop: Shop) -> None:
     desk = await opened_desk(shop)
     [one], [two] = [await desk.record(statement(desk.now - 5, subject=who)) for who in ("C1", "C2")]
