@@ -160,7 +160,7 @@ class Settings:
     @property
     def base_url(self) -> str:
         """The issuer identifier, without a trailing slash (RFC 8414 section 2)."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return self.issuer or f"http://{host}:{self.port}"
 
     @property

@@ -121,6 +121,8 @@ def test_the_password_in_an_address_is_not_quoted() -> None:
 
 def test_the_address_of_ipv6_is_a_url() -> None:
     assert Settings.from_environment({"GATEWAY_HOST": "::1"}).base_url == "http://[::1]:8700"
+    with pytest.raises(Invalid, match="insecure_issuer"):
+        Settings.from_environment({"GATEWAY_HOST": "[::2]", "GATEWAY_TLS_TERMINATED": "true"})
 
 
 @pytest.mark.parametrize(

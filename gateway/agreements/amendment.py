@@ -73,7 +73,7 @@ async def supersede(change: Change, terms: Terms, actor: Mapping[str, str]) -> N
     facts = {"agreement": terms.amends, "version": row["version"] + 1, "terms_sha256": row["terms_sha256"]}
     facts = {"act": "agreement_superseded", "actor": dict(actor), **facts, "superseded_by": terms.agreement}
     change.enter(Draft(log=terms.owner, kind=Kind.AGREEMENT, facts=facts))
-    await carry_over(change, terms.amends, terms, actor)
+    await carry_over(change, terms.amends, terms.agreement, actor)
 
 
 def _not_in_force() -> Conflicting:

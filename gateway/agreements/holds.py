@@ -12,13 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Text, bindparam, insert, select, update
 
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.fields import IDENTIFIER
-from gateway.agreements.held import OPEN_END_MS, HoldSubject, owner_of, term_of
+from gateway.agreements.held import OPEN_END_MS, HoldSubject, owner_of
 from gateway.agreements.tables import hold
-from gateway.agreements.terms import Terms
 from gateway.approvals import Act, Arguments, Mandate
 from gateway.clock import MILLISECONDS
 from gateway.database import Database, Query, Reading, Row
@@ -32,6 +31,13 @@ _HOLD = Query(select(hold).where(hold.c.id == bindparam("id")))
 _ACTIVE = Query(
     select(hold).where(
         hold.c.subject_kind == bindparam("kind"), hold.c.subject_id == bindparam("subject"), hold.c.state == "active"
+    )
+)
+_TERMS_OF = Query(
+    select(hold).where(
+        hold.c.subject_kind == HoldSubject.TERM.value,
+        hold.c.subject_id.like(bindparam("agreement", type_=Text) + ":%"),
+        hold.c.state == "active",
     )
 )
 _OF_CASE = Query(
@@ -83,19 +89,18 @@ async def freeze(change: Change, wanted: Freeze, actor: Mapping[str, str]) -> st
     return str(row["id"])
 
 
-async def carry_over(change: Change, replaced: str, terms: Terms, actor: Mapping[str, str]) -> None:
-    """Hold for the same cases, and as long, what these terms go on with of an agreement that they replace.
+async def carry_over(change: Change, replaced: str, amendment: str, actor: Mapping[str, str]) -> None:
+    """Hold an amendment and its terms for the same cases, and as long, as the agreement that it replaces.
 
-    Else the two parties could give back by an amendment what takes two operators.
+    A term that it leaves out too, for the next one may take it in again: else the two parties could give back by
+    amendments what takes two operators.
     """
-    old, new = replaced, terms.agreement
-    of_terms = [(HoldSubject.TERM, term_of(old, one.dataset), term_of(new, one.dataset)) for one in terms.datasets]
-    for kind, before, after in [(HoldSubject.AGREEMENT, old, new), *of_terms]:
-        held_for = {row["case_id"] for row in await _running(change, kind, after)}
-        for row in await _running(change, kind, before):
-            if row["case_id"] not in held_for:
-                of = {"alliance": row["alliance_id"], "owner": row["owner_id"], "until": row["until"]}
-                await freeze(change, Freeze(**of, kind=kind, subject=after, case=row["case_id"]), actor)
+    of_terms = [row for row in await change.tx.all(_TERMS_OF, agreement=replaced) if _runs(row, change.now_ms)]
+    for row in [*await _running(change, HoldSubject.AGREEMENT, replaced), *of_terms]:
+        kind, subject = HoldSubject(row["subject_kind"]), amendment + row["subject_id"].removeprefix(replaced)
+        if row["case_id"] not in {one["case_id"] for one in await _running(change, kind, subject)}:
+            of = {"alliance": row["alliance_id"], "owner": row["owner_id"], "until": row["until"]}
+            await freeze(change, Freeze(**of, kind=kind, subject=subject, case=row["case_id"]), actor)
 
 
 async def thaw(change: Change, alliance: str, case: str, actor: Mapping[str, Any]) -> int:

@@ -111,19 +111,19 @@ def _read_permissions(given: Any, value: Json) -> None:
     permissions = list(several(given, "/permission"))
     for at, permission in permissions:
         members(permission, at, ("target", "action"), ("constraint", "duty"))
-        if not _is_distribution(permission):
+        if not _is_distribution(permission, at):
             _read_use(permission, at, value)
     if not value["datasets"]:
         raise missing("/permission", "the use of a dataset")
     for at, permission in permissions:
-        if _is_distribution(permission):
+        if _is_distribution(permission, at):
             _read_distribution(permission, at, value)
 
 
-def _is_distribution(rule: Json) -> bool:
+def _is_distribution(rule: Json, at: str) -> bool:
     """Whether the one action of a rule is to hand on, however it is written."""
-    found = [one for _, one in several(rule["action"], "")]
-    return len(found) == 1 and is_term(found[0]) and term(found[0], "") == "distribute"
+    found = [one for _, one in several(rule["action"], f"{at}/action")]
+    return len(found) == 1 and is_term(found[0]) and term(found[0], f"{at}/action") == "distribute"
 
 
 def _read_use(permission: Json, at: str, value: Json) -> None:
@@ -242,7 +242,7 @@ def _read_distribution(permission: Json, at: str, value: Json) -> None:
 def _read_prohibitions(given: Any, value: Json) -> None:
     for at, one in several(given, "/prohibition"):
         members(one, at, ("target", "action"))
-        if not _is_distribution(one):
+        if not _is_distribution(one, at):
             raise inexpressible(f"{at}/action", "a prohibition of anything but distribute: what is not granted is not")
         if "onward" in value:
             raise inexpressible(at, "handing on, a second time")

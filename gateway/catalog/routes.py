@@ -1,7 +1,6 @@
 """Datasets and uploads over HTTP. A member sees its own; all others are `NotFound`, alike."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from email.message import Message
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -19,7 +18,7 @@ Authenticate = Callable[[Request], Awaitable[Subject]]
 
 LONGEST_DECLARATION = 256 * 1024
 _JSON = "application/json"
-_UTF8 = ("utf-8", "utf8", "us-ascii")
+_CHARSETS = ("charset=utf-8", "charset=utf8", "charset=us-ascii")
 """UTF-8 by its names, and what is UTF-8 too."""
 _Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 _DECLARATION = {
@@ -142,16 +141,15 @@ def _media_type(header: str) -> str:
 
     Many a text in GB18030 is valid UTF-8 by chance, and would be stored as other characters.
     """
-    declared = Message()
-    declared["Content-Type"] = header
-    if declared.get_content_charset("utf-8") not in _UTF8:
+    kind, *parameters = [part.strip().lower() for part in header.split(";")]
+    if any(one.startswith("charset") and one.replace('"', "") not in _CHARSETS for one in parameters):
         raise Invalid(
             "unsupported_charset",
             "An upload is UTF-8.",
             field="Content-Type",
             remedy="Convert the file to UTF-8, and send charset=utf-8 or none.",
         )
-    return header.partition(";")[0].strip().lower()
+    return kind
 
 
 async def _streamed(request: Request) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ import json
 from typing import Any, Final
 
 from gateway.agreements import Agreement, Agreements, Terms
+from gateway.agreements.dataset_terms import DatasetTerm
 from gateway.database import Database
 from gateway.ledger.stored import entries, state
 
@@ -39,9 +40,15 @@ async def _held_on(agreements: Agreements, ended: Agreement) -> set[str]:
 
 
 def _shares_all(before: Terms, after: Terms) -> bool:
-    """Whether each dataset with each of its fields is shared still."""
-    kept = {term.dataset: set(term.fields) for term in after.datasets}
-    return all(set(term.fields) <= kept.get(term.dataset, set()) for term in before.datasets)
+    """Whether each dataset is shared still, with each of its fields and rows."""
+    return all(_covers(after.term_for(term.dataset), term) for term in before.datasets)
+
+
+def _covers(later: DatasetTerm | None, term: DatasetTerm) -> bool:
+    if later is None or not set(term.fields) <= set(later.fields):
+        return False
+    chosen = {one.field: set(one.values) for one in term.rows}
+    return all(one.field in chosen and chosen[one.field] <= set(one.values) for one in later.rows)
 
 
 async def received_under(database: Database, agreement: Agreement) -> set[str]:

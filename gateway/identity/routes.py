@@ -86,7 +86,7 @@ def endpoints(identity: Identity) -> APIRouter:
 
 
 def oversized() -> Response:
-    """What is told of a request to `PATHS` that was too large to reach them: as of every malformed one."""
+    """What is told of a request to `PATHS` that broke a cap before it reached them: as of every malformed one."""
     return _refusal(TokenRefused("invalid_request", "FORM_TOO_LARGE"))
 
 

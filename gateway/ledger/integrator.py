@@ -110,12 +110,17 @@ class Integrator:
         try:
             note = await self._integrate(log)
         except LedgerRolledBack as incident:
-            if log not in self._incidents:
-                self._incidents[log] = incident
-                _log.critical("Log %s is not signed: %s", log, incident.detail)
+            self._report(log, incident)
             raise
         self._incidents.pop(log, None)
         return note
+
+    def _report(self, log: str, incident: LedgerRolledBack) -> None:
+        """Keep what is wrong with a log until it is signed again, or is found to show an older database."""
+        known = self._incidents.get(log)
+        if known is None or (isinstance(incident, OlderDatabase) and not isinstance(known, OlderDatabase)):
+            self._incidents[log] = incident
+            _log.critical("Log %s is not signed: %s", log, incident.detail)
 
     async def integrate_all(self, *, grown_only: bool = False) -> bool:
         """Integrate every log, or those that have grown, shrunk or are refused; trouble with one stops no other.

@@ -151,6 +151,7 @@ REFUSED: list[tuple[str, str, str, Change]] = [
     (INEXPRESSIBLE, "/conflict", "conflict", put("/conflict", "perm")),
     (INEXPRESSIBLE, "/@context", "never fetched", put("/@context", "https://example.com/another")),
     (INEXPRESSIBLE, "/@context", "never fetched", put("/@context", [*CONTEXT, {"distribute": "odrl:use"}])),
+    (MALFORMED, "/permission/0/action", "at most", put(f"{USE}/action", ["use"] * 257)),
     (MALFORMED, "/ag:remedies", "JSON literal", put("/ag:remedies", {"@type": "x", "@value": {}})),
 ]  # fmt: skip
 

@@ -76,7 +76,7 @@ class OwnedDatasets:
         return self.owned.get((owner, dataset))
 
     async def filters_of(self, reading: Reading, *, dataset: str) -> Collection[str]:
-        return {"carrier"}
+        return {"carrier", "month"}
 
     async def owner_of(self, reading: Reading, *, alliance: str, dataset: str) -> str | None:
         owners = [owner for owner, name in self.owned if name == dataset]

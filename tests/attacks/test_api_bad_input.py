@@ -165,7 +165,14 @@ async def test_a_body_of_another_kind_is_told(shared: Shared, real: dict[str, st
             assert (answer.status_code, told(answer)["field"]) == (400, "Content-Type"), (path, media, answer.text)
 
 
-@pytest.mark.parametrize("charset", ["gbk", '"GB18030"', "utf-16", "iso-8859-1", "nonsense", "utf-8''gbk", ""])
+_CHARSETS = [
+    *("charset=gbk", 'charset="GB18030"', "charset=utf-16", "Charset=iso-8859-1", "charset=nonsense", "charset=é"),
+    *("charset=utf-8''gbk", "charset=", "charset", "charset=utf-8; charset=gb18030", "charset*=utf-8''gbk"),
+    *("charset*=a; charset*0=b", f"charset*{'9' * 5000}=x", "charset*=%FFutf''%ff"),
+]
+
+
+@pytest.mark.parametrize("charset", _CHARSETS)
 async def test_an_upload_in_another_charset_is_told_whatever_its_bytes_are(
     shared: Shared, real: dict[str, str], charset: str
 ) -> None:
@@ -174,7 +181,7 @@ async def test_an_upload_in_another_charset_is_told_whatever_its_bytes_are(
     assert chance.decode("utf-8")
     before = await shared.entries(shared.bank.id)
     for media in ("text/csv", "application/x-ndjson"):
-        headers = {"Content-Type": f"{media}; charset={charset}"}
+        headers = {"Content-Type": f"{media}; {charset}".encode()}
         answer = await shared.bank.call("POST", path, token, content=chance, headers=headers)
         assert (answer.status_code, told(answer)["code"]) == (400, "unsupported_charset")
         assert answer.json()["field"] == "Content-Type"

@@ -55,6 +55,22 @@ async def test_what_an_amendment_goes_on_with_stays_frozen_until_two_operators_l
     assert await world.holding(await world.agreed(amends=again)) == []
 
 
+async def test_a_term_that_one_amendment_leaves_out_and_the_next_takes_in_again_is_frozen_still(
+    world: CaseWorld,
+) -> None:
+    world.own(world.airline, "planes", ("year",))
+    usual = {"fields": ["year"], "purposes": ["market_analysis"], "methods": ["api"]}
+    both = [{"dataset": name, **usual} for name in (FLIGHTS, "planes")]
+    agreement = await world.agreed(datasets=both)
+    case = await world.dispute(agreement)
+    without = await world.agreed(datasets=both[1:], amends=agreement)
+    assert await world.holding(without, "planes") == []
+    again = await world.agreed(datasets=both, amends=without)
+    assert (await world.holding(again), await world.holding(again, "planes")) == ([case], [])
+    assert await world.decide(case, "resolve") == "resolved"
+    assert await world.holding(again) == []
+
+
 async def test_a_hold_of_the_whole_agreement_goes_over_to_its_amendment_with_its_end(world: CaseWorld) -> None:
     agreement, until = await world.agreed(), world.clock() + 60_000
     for case, end in (("r-1", until), ("r-2", world.clock() + 1000)):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.duties.certificates import certificate_text, sign_certificate
@@ -114,6 +116,33 @@ async def test_what_an_amendment_does_not_share_any_more_is_owed_at_once(sqlite_
         await world.duty_run.run()
         due = [one for one in await world.entries() if one.get("act") == "return_due" and one["agreement"] == old]
         assert {one["member"] for one in due} == owing
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_owed"),
+    [
+        ({}, {"carrier": ["UA"]}, True),
+        ({"carrier": ["UA", "AA"]}, {"carrier": ["UA"]}, True),
+        ({"carrier": ["UA"]}, {"carrier": ["UA"], "month": ["1"]}, True),
+        ({"carrier": ["UA"]}, {"carrier": ["UA", "AA"]}, False),
+        ({"carrier": ["UA"]}, {}, False),
+    ],
+)
+async def test_the_rows_that_an_amendment_leaves_out_are_owed_at_once(
+    sqlite_world: DutyWorld, before: dict[str, list[str]], after: dict[str, list[str]], is_owed: bool
+) -> None:
+    world = sqlite_world
+
+    def sharing(rows: dict[str, list[str]]) -> list[dict[str, Any]]:
+        agreed = {"rows": [{"field": name, "in": values} for name, values in rows.items()]} if rows else {}
+        usual = {"fields": ["carrier", "month"], "purposes": ["market_analysis"], "methods": ["api"]}
+        return [{"dataset": FLIGHTS, **usual, **agreed}]
+
+    old = await world.agreed(datasets=sharing(before))
+    await world.received(old, world.bank)
+    await world.agreed(amends=old, datasets=sharing(after))
+    await world.duty_run.run()
+    assert bool(await owed(world, world.bank)) is is_owed
 
 
 async def test_only_the_members_own_key_for_agreements_signs_and_only_this_text(sqlite_world: DutyWorld) -> None:

@@ -194,6 +194,36 @@ async def test_while_one_log_shows_an_older_database_no_log_takes_an_entry(tmp_p
     await database.close()
 
 
+async def test_a_copy_that_comes_back_and_shows_an_older_database_stops_every_log(
+    tmp_path: Path, sqlite_path: Path
+) -> None:
+    incidents: dict[str, LedgerRolledBack] = {}
+    database, copy = SQLiteDatabase(sqlite_path), tmp_path / "heads" / f"{OWNER}.checkpoint"
+    ledger, _ = await filled(database, 1)
+    integrator = Integrator(database, system_clock, Keys(), tmp_path / "heads", incidents=incidents)
+    await integrator.integrate_all()
+    with sqlite3.connect(tmp_path / "older.db") as older:
+        database._writer.backup(older)
+    await ledger.record(permit(2))
+    await integrator.integrate_all()
+    older.backup(database._writer)
+    newest = copy.read_bytes()
+    copy.unlink()
+    await integrator.integrate_all()
+    ledger = Ledger(database, system_clock, origin="alliance.example", node="n", incidents=incidents)
+    await ledger.record(act("any"))
+    copy.write_bytes(newest)
+    await integrator.integrate_all(grown_only=True)
+    with pytest.raises(LedgerRolledBack, match="older than the head kept outside"):
+        await ledger.record(act("any"))
+    copy.unlink()
+    await integrator.integrate_all(grown_only=True)
+    with pytest.raises(LedgerRolledBack, match="older than the head kept outside"):
+        await ledger.record(act("any"))
+    await ledger.close()
+    await database.close()
+
+
 async def test_a_log_whose_copy_is_missing_stops_no_other_and_resumes_where_another_process_adopts_it(
     database: Database, tmp_path: Path
 ) -> None:
