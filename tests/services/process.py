@@ -69,7 +69,7 @@ class Service(ABC):
     """
 
     name: ClassVar[str]
-    patience_s: ClassVar[float] = 30.0
+    patience_s: ClassVar[float] = 120.0
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self) -> None:
