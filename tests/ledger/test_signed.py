@@ -165,16 +165,24 @@ async def test_an_older_database_is_not_signed(sqlite_path: Path, tmp_path: Path
     await restored.close()
 
 
-async def test_while_one_log_shows_an_older_database_no_log_takes_an_entry(tmp_path: Path, sqlite_path: Path) -> None:
-    incidents: dict[str, LedgerRolledBack] = {}
-    database = SQLiteDatabase(sqlite_path)
+async def _grown_since_a_backup(
+    database: SQLiteDatabase, folder: Path, incidents: dict[str, LedgerRolledBack]
+) -> tuple[Integrator, sqlite3.Connection]:
+    """An integrator that has signed two entries, and the database as it was when it had signed one."""
     ledger, _ = await filled(database, 1)
-    integrator = Integrator(database, system_clock, Keys(), tmp_path / "heads", incidents=incidents)
+    integrator = Integrator(database, system_clock, Keys(), folder / "heads", incidents=incidents)
     await integrator.integrate_all()
-    with sqlite3.connect(tmp_path / "older.db") as older:
+    with sqlite3.connect(folder / "older.db") as older:
         database._writer.backup(older)
     await ledger.record(permit(2))
     await integrator.integrate_all()
+    return integrator, older
+
+
+async def test_while_one_log_shows_an_older_database_no_log_takes_an_entry(tmp_path: Path, sqlite_path: Path) -> None:
+    incidents: dict[str, LedgerRolledBack] = {}
+    database = SQLiteDatabase(sqlite_path)
+    integrator, older = await _grown_since_a_backup(database, tmp_path, incidents)
     newest = sqlite3.connect(tmp_path / "newest.db")
     database._writer.backup(newest)
     older.backup(database._writer)
@@ -199,13 +207,7 @@ async def test_a_copy_that_comes_back_and_shows_an_older_database_stops_every_lo
 ) -> None:
     incidents: dict[str, LedgerRolledBack] = {}
     database, copy = SQLiteDatabase(sqlite_path), tmp_path / "heads" / f"{OWNER}.checkpoint"
-    ledger, _ = await filled(database, 1)
-    integrator = Integrator(database, system_clock, Keys(), tmp_path / "heads", incidents=incidents)
-    await integrator.integrate_all()
-    with sqlite3.connect(tmp_path / "older.db") as older:
-        database._writer.backup(older)
-    await ledger.record(permit(2))
-    await integrator.integrate_all()
+    integrator, older = await _grown_since_a_backup(database, tmp_path, incidents)
     older.backup(database._writer)
     newest = copy.read_bytes()
     copy.unlink()
