@@ -43,7 +43,7 @@ from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.identity.operators.site import Site
 from gateway.identity.proxy import peer_of
-from gateway.identity.routes import JWK_SET, KEY_SET, oversized
+from gateway.identity.routes import JWK_SET, KEY_SET, malformed_request
 from gateway.identity.routes import PATHS as OAUTH_PATHS
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
@@ -163,7 +163,7 @@ class Application(FastAPI):
     def __init__(self, lane: Sequence[APIRouter], *, next_nonce: Callable[[], str], **given: Any) -> None:
         super().__init__(**given)
         inner = FreshNonce(Lane(lane, super().__call__), next_nonce)
-        self._layers = problems.Unexpected(Limits(inner, dict.fromkeys(OAUTH_PATHS, oversized)))
+        self._layers = problems.Unexpected(Limits(inner, dict.fromkeys(OAUTH_PATHS, malformed_request)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the outermost layer first."""

@@ -85,7 +85,7 @@ def endpoints(identity: Identity) -> APIRouter:
     return router
 
 
-def oversized() -> Response:
+def malformed_request() -> Response:
     """What is told of a request to `PATHS` that broke a cap before it reached them: as of every malformed one."""
     return _refusal(TokenRefused("invalid_request", "FORM_TOO_LARGE"))
 

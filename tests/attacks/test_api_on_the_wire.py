@@ -91,8 +91,11 @@ OAUTH = pytest.mark.parametrize("path", [b"/token", b"/revoke", b"/introspect"])
 
 @OAUTH
 @pytest.mark.parametrize("target", [b"", b"?x=" + b"y" * 9000])
-@pytest.mark.parametrize("header", [b"Content-Length: 0", b"Content-Length: 5000000", b"DPoP: " + b"x" * 40_000])
-def test_an_oauth_endpoint_tells_of_a_malformed_request_whatever_is_too_large(
+@pytest.mark.parametrize(
+    "header",
+    [b"Content-Length: 0", b"Content-Length: 5000000", b"Content-Encoding: gzip", b"DPoP: " + b"x" * 40_000],
+)
+def test_an_oauth_endpoint_tells_of_a_malformed_request_whatever_keeps_it_from_being_read(
     served: Served, path: bytes, target: bytes, header: bytes
 ) -> None:
     request = b"POST " + path + target + b" HTTP/1.1\r\n" + HOST + header + b"\r\nConnection: close\r\n\r\n"
@@ -104,7 +107,12 @@ def test_an_oauth_endpoint_tells_of_a_malformed_request_whatever_is_too_large(
 @OAUTH
 def test_whoever_leaves_in_the_middle_of_a_request_fills_no_log(served: Served, path: bytes) -> None:
     half = b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\ngrant_type="
-    before = served.log_tail()
+    before = _of_requests(served)
     assert sent(served, half) == (0, b"")
     assert sent(served, get(b"/healthz", b"Connection: close")) == (200, b"ok\n")
-    assert served.log_tail() == before
+    assert _of_requests(served) == before
+
+
+def _of_requests(served: Served) -> list[str]:
+    """What is in the log but for the one line a minute about strangers."""
+    return [line for line in served.log_tail().splitlines() if "attempts refused: " not in line]
