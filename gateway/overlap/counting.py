@@ -75,8 +75,8 @@ class PrivateSets:
             ):
                 await _give(server, b"".join(sorted(larger)), len(smaller).to_bytes(8))
                 await _give(ask, b"".join(sorted(smaller)))
-                setup, request = await asyncio.gather(_take(server), _take(ask))
-                await _give(server, request)
+                setup = await _take(server)  # while the other one works too
+                await _give(server, await _take(ask))
                 await _give(ask, setup, await _take(server))
                 common = int.from_bytes(await _take(ask))
         except (TimeoutError, OSError, EOFError):
@@ -95,7 +95,7 @@ class PrivateSets:
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await process.communicate()  # `wait` would leave a pipe open that was not read to its end
 
 
 def counting() -> Counting:

@@ -58,14 +58,16 @@ _MORE_THAN_A_FRAME = (
     ],
     ids=["crash", "hang", "nonsense", "lie", "flood"],
 )
-async def test_a_worker_that_fails_is_a_failure_in_time_and_leaves_no_process(
+async def test_a_worker_that_fails_is_a_failure_in_time_and_leaves_neither_a_process_nor_a_pipe(
     code: str, longest_s: float, tmp_path: Path
 ) -> None:
+    open_before = set(Path("/proc/self/fd").iterdir())
     noted = f"import os, pathlib; pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch(); {code}"
     sets = PrivateSets((sys.executable, "-I", "-c", noted), longest_s=longest_s)
     with pytest.raises(WorkerFailed):
         await sets.common(_PLAIN[:9], _PLAIN[:99])
     assert [path.name for path in tmp_path.iterdir() if Path("/proc", path.name).exists()] == []
+    assert set(Path("/proc/self/fd").iterdir()) == open_before
 
 
 def test_without_the_library_the_gateway_joins_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
