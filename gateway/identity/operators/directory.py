@@ -14,7 +14,7 @@ from gateway.identifiers import random_id
 from gateway.identity.operators import codes
 from gateway.identity.operators.entries import entry
 from gateway.identity.operators.operator import Operator
-from gateway.identity.operators.roles import Role
+from gateway.identity.operators.roles import Permission, Role
 from gateway.identity.operators.sessions import Sessions
 from gateway.identity.operators.tables import operator, operator_subject
 from gateway.ledger import Ledger
@@ -75,6 +75,7 @@ class OperatorDirectory:
             raise Conflicting("own_code", "A code is issued by another operator.", remedy="Ask a second admin.")
         row = await self._active(self._database, operator_id)
         async with self._ledger.changing(row["alliance_id"]) as change:
+            await _still_manages(change.tx, by)
             await self._active(change.tx, operator_id)
             code = await codes.issue(change.tx, operator_id, by=by, now_ms=change.now_ms)
             change.enter(entry(row["alliance_id"], "operator_code_issued", by, subject=operator_id))
@@ -87,6 +88,7 @@ class OperatorDirectory:
             raise Conflicting("own_account", "Nobody disables themselves.", remedy="Ask a second admin.")
         alliance = row["alliance_id"]
         async with self._ledger.changing(alliance) as change:
+            await _still_manages(change.tx, by)
             if (await self._existing(change.tx, operator_id))["state"] == "disabled":
                 return
             await change.tx.run(_SET_STATE, of=operator_id, new_state="disabled")
@@ -99,6 +101,7 @@ class OperatorDirectory:
         if operator_id == by:
             raise Conflicting("own_account", "Nobody changes their own role.", remedy="Ask a second admin.")
         async with self._ledger.changing(row["alliance_id"]) as change:
+            await _still_manages(change.tx, by)
             former = (await self._active(change.tx, operator_id))["role"]
             if former == role.value:
                 return
@@ -158,6 +161,18 @@ async def known(reading: Reading, operator_id: str) -> Operator | None:
     """The operator of an id, disabled or not: whose log an attempt belongs to."""
     row = await reading.one(_FIND, id=operator_id)
     return None if row is None else _operator(row)
+
+
+async def _still_manages(reading: Reading, by: str) -> None:
+    """`Conflicting` for an operator who has lost the office since asking; a host's account has none to lose.
+
+    Asked under the log's lock: of two admins who disable each other at once, one does it and one stays.
+    """
+    row = await reading.one(_FIND, id=by)
+    if row is None:
+        return
+    if row["state"] != "active" or not _operator(row).may(Permission.MANAGE_OPERATORS):
+        raise Conflicting("office_lost", "You do not manage operators any more.", remedy="Ask another admin.")
 
 
 def _operator(row: Row) -> Operator:

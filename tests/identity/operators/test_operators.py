@@ -154,6 +154,27 @@ async def test_a_disabled_operator_stays_disabled(staff: Staff) -> None:
         await staff.sign_in(passkey)
 
 
+@pytest.mark.parametrize("how", ["disable", "change_role"])
+async def test_of_two_admins_who_take_each_others_office_at_once_one_keeps_it(staff: Staff, how: str) -> None:
+    directory, alliance = staff.operators.directory, staff.world.alliance
+    ann, _ = await directory.enrol(alliance, name="Ann", role=Role.ADMIN, by="host")
+    ben, _ = await directory.enrol(alliance, name="Ben", role=Role.ADMIN, by="host")
+
+    async def ends(whom: str, by: str) -> None:
+        if how == "disable":
+            await directory.disable(whom, by=by)
+        else:
+            await directory.change_role(whom, Role.OFFICER, by=by)
+
+    outcomes = await asyncio.gather(ends(ann, ben), ends(ben, ann), return_exceptions=True)
+    assert [getattr(outcome, "code", "done") for outcome in sorted(outcomes, key=str)] == ["done", "office_lost"]
+    left = [one for one in await directory.of_alliance(alliance) if one.active and one.role is Role.ADMIN]
+    assert len(left) == 1
+    lost = ann if left[0].id == ben else ben
+    with pytest.raises(Conflicting, match="office_lost"):
+        await directory.issue_code(left[0].id, by=lost)
+
+
 def test_every_role_is_told_what_it_may_do() -> None:
     assert set(PERMISSIONS) == set(Role)
     assert {one for allowed in PERMISSIONS.values() for one in allowed} == set(Permission)
