@@ -156,6 +156,7 @@ class NdjsonReader:
 
     def __init__(self, schema: Schema) -> None:
         self._splitter = LineSplitter()
+        self._begun = False
         self._columns = {name: Column(field_of).of_value for name, field_of in schema.fields.items()}
         self._required = [field_of.name for field_of in schema.fields.values() if field_of.required]
 
@@ -164,10 +165,15 @@ class NdjsonReader:
         return self._batch(self._splitter.feed(data))
 
     def finish(self) -> Batch:
-        """The rows that the end completes."""
-        return self._batch(self._splitter.finish())
+        """The rows that the end completes. `Invalid` for no byte at all: more likely a file that went missing."""
+        batch = self._batch(self._splitter.finish())
+        if not self._begun:
+            remedy = "Send one row a line; an empty line alone says that there are none."
+            raise Invalid("empty_file", "The file is empty.", field="line 1", remedy=remedy)
+        return batch
 
     def _batch(self, lines: list[Line]) -> Batch:
+        self._begun = self._begun or bool(lines)
         batch = Batch()
         for line in lines:
             if line.refused:

@@ -130,6 +130,18 @@ def test_a_bad_json_line_is_refused_alone(line: bytes, field: str, code: str) ->
     assert [row.line for row in batch.rows] == [3]
 
 
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+def test_a_file_that_is_empty_is_refused_in_either_form_for_it_may_have_gone_missing(content: bytes) -> None:
+    for media_type, code in ((CSV, "no_header"), (NDJSON, "empty_file")):
+        with pytest.raises(Invalid, match=code):
+            read(content, media_type)
+
+
+@pytest.mark.parametrize(("content", "media_type"), [(b"name,seats\n", CSV), (b"\n", NDJSON), (b"\r\n", NDJSON)])
+def test_that_there_are_no_rows_can_be_said(content: bytes, media_type: str) -> None:
+    assert (read(content, media_type).rows, codes(read(content, media_type))) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [
