@@ -18,6 +18,9 @@ _LIMIT = 2**53
 _TEXT = frozenset({str})
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
+Written = orjson.Fragment
+"""Canonical bytes that were made before, to stand as they are in a value that is made canonical."""
+
 
 def canonical(value: Any) -> bytes:
     """The canonical bytes of a value in the subset; anything else is `Invalid`, named by its path."""
@@ -29,6 +32,11 @@ def canonical(value: Any) -> bytes:
         raise _not_canonical("The value is nested too deeply.", "") from None
     except orjson.JSONEncodeError:
         raise _not_canonical("A string holds a lone surrogate, or the value is nested too deeply.", "") from None
+
+
+def written(value: Any) -> Written:
+    """The canonical bytes of a value, for use as a part of others; `Invalid` as `canonical`."""
+    return Written(canonical(value))
 
 
 def parse(text: bytes) -> Any:
@@ -76,7 +84,9 @@ def _is_plain(value: Any) -> bool:
             isinstance(key, str) and key.isascii() and (type(member) is str or _is_plain(member))
             for key, member in value.items()
         )
-    return isinstance(value, list | tuple) and (_TEXT.issuperset(map(type, value)) or all(map(_is_plain, value)))
+    if isinstance(value, list | tuple):
+        return _TEXT.issuperset(map(type, value)) or all(map(_is_plain, value))
+    return isinstance(value, Written)
 
 
 def _refuse(value: Any, path: str) -> None:

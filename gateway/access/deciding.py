@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.access.governing import Governing
 from gateway.access.judgement import Judgement
+from gateway.access.obliged import Owed
 from gateway.access.request import AccessRequest
 from gateway.clock import Clock, seconds
 from gateway.ledger import Effect
@@ -45,4 +46,5 @@ class Deciding:
         case = governing.case(request, now_s)
         loaded = governing.policy_digest == self._decisions.digest
         decision = await self._decisions.decide(case) if loaded else indeterminate("POLICY_NOT_LOADED")
-        return Judgement(governing, case, decision, self._decisions.engine, now_s)
+        owed = None if decision.obligations is None else Owed.by(decision.obligations, now_s)
+        return Judgement(governing, case, decision, self._decisions.engine, now_s, owed)

@@ -9,7 +9,6 @@ from gateway.access.deciding import Deciding
 from gateway.access.entry import describe, describe_stranger
 from gateway.access.governing import Governing, GoverningFacts
 from gateway.access.judgement import Judgement
-from gateway.access.obliged import told
 from gateway.access.refusal import refuse_unless_permitted
 from gateway.access.release import Release
 from gateway.access.request import AccessRequest
@@ -52,10 +51,9 @@ class EnforcementPoint:
         if request.record is not None and not opened:
             raise NotFound
         records = sorted(zip([one.id for one in sealed], opened, strict=True), key=itemgetter(0))
-        decision, receipt = judgement.decision, self._receipts.sign(Receipt.of(recorded))
-        assert decision.obligations is not None
-        accompanied = told(decision.obligations, judgement.now_s)
-        return Release(records, recorded, receipt, judgement.cursor, accompanied, decision.fields)
+        receipt = self._receipts.sign(Receipt.of(recorded))
+        assert judgement.owed is not None
+        return Release(records, recorded, receipt, judgement.cursor, judgement.owed.told, judgement.decision.fields)
 
     async def _judge_and_record(self, request: AccessRequest) -> tuple[Judgement, Recorded]:
         """Pair a judgement with its entry; what narrowed in between is judged once more, then refused."""

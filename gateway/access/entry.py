@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from gateway.access.judgement import Judgement
-from gateway.access.obliged import entered
 from gateway.access.request import AccessRequest
-from gateway.canonical import canonical
+from gateway.canonical import Written, canonical, written
 from gateway.clock import MILLISECONDS
 from gateway.consents.marks import Marking
 from gateway.errors import Reason
 from gateway.identity.subject import NOBODY
-from gateway.ledger import Draft, Effect, Kind, Opening, Quota, SharedFacts
-from gateway.policy import Obligations
+from gateway.ledger import Draft, Effect, Kind, Opening, Quota
 
 NOT_A_PARTY = Reason("NOT_A_PARTY", "1.2")
 FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
@@ -30,25 +29,23 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
     A permit carries the narrowing number it was judged by and the agreement's frequency and volume, all checked
     in the ledger's own transaction.
     """
-    owner, decision, shared = judgement.governing.owner, judgement.decision, _shared(request, judgement)
-    message = _message(request)
+    owner, decision = judgement.governing.owner, judgement.decision
+    facts = {**_shared(request, judgement), **_message(request)}
     if not judgement.permits:
-        return Draft(
-            log=owner, kind=Kind.ACCESS, effect=decision.effect, reasons=decision.reasons, facts=message, shared=shared
-        )
+        return Draft(log=owner, kind=Kind.ACCESS, effect=decision.effect, reasons=decision.reasons, facts=facts)
+    assert judgement.owed is not None
     return Draft(
         log=owner,
         kind=Kind.ACCESS,
         effect=decision.effect,
-        facts=message | _consents(judgement) | {"obligations": entered(_obligations(judgement))},
+        facts={**facts, **_consents(judgement), "obligations": judgement.owed.entered},
         opening=Opening(dataset=request.dataset, groups=judgement.groups()),
         narrowing=judgement.selection.narrowing,
         quotas=_quotas(request, judgement),
         marks=Marking.of((one.consent, one.mark) for one in judgement.selection.records),
-        overdrawn=Draft(log=owner, kind=Kind.ACCESS, effect=Effect.DENY, facts=message, shared=shared),
+        overdrawn=Draft(log=owner, kind=Kind.ACCESS, effect=Effect.DENY, facts=facts),
         sealed=judgement.sealed_query,
         valid_until_ms=judgement.valid_until_s * MILLISECONDS,
-        shared=shared,
     )
 
 
@@ -70,7 +67,7 @@ def describe_stranger(request: AccessRequest) -> Draft:
     )
 
 
-def _shared(request: AccessRequest, judgement: Judgement) -> SharedFacts:
+def _shared(request: AccessRequest, judgement: Judgement) -> Mapping[str, Written]:
     subject, governing, decision = request.subject, judgement.governing, judgement.decision
     return _written(
         tuple(subject.actor().items()),
@@ -96,24 +93,21 @@ def _written(
     policy: tuple[str | None, str, str, str, int],
     query: tuple[tuple[str, ...], tuple[str, ...], int, bool],
     person: str,
-) -> SharedFacts:
+) -> Mapping[str, Written]:
     """Who asked for what, and by what it was judged: within a second, a client's requests differ in records alone."""
     agreement, version, action, dataset, purpose = asked
-    return SharedFacts(
-        {
-            "actor": dict(actor),
-            "agreement": f"{agreement}@{version}",
-            "action": action,
-            "dataset": dataset,
-            "purpose": purpose,
-            "judged_at": judged_at,
-            "policy": dict(
-                zip(("digest", "engine", "case_sha256", "input_sha256", "valid_until"), policy, strict=True)
-            ),
-            "query_sha256": _shape(*query),
-            **({} if person == NOBODY else {"person": person}),
-        }
-    )
+    facts = {
+        "actor": dict(actor),
+        "agreement": f"{agreement}@{version}",
+        "action": action,
+        "dataset": dataset,
+        "purpose": purpose,
+        "judged_at": judged_at,
+        "policy": dict(zip(("digest", "engine", "case_sha256", "input_sha256", "valid_until"), policy, strict=True)),
+        "query_sha256": _shape(*query),
+        **({} if person == NOBODY else {"person": person}),
+    }
+    return {name: written(fact) for name, fact in facts.items()}
 
 
 def _shape(fields: tuple[str, ...], filters: tuple[str, ...], limit: int, single: bool) -> str:
@@ -135,18 +129,13 @@ def _consents(judgement: Judgement) -> dict[str, Any]:
     return {"consents": {"count": len(consents), "sha256": hashlib.sha256(canonical(consents)).hexdigest()}}
 
 
-def _obligations(judgement: Judgement) -> Obligations:
-    """What comes with a permit; none comes without."""
-    assert judgement.decision.obligations is not None
-    return judgement.decision.obligations
-
-
 def _quotas(request: AccessRequest, judgement: Judgement) -> tuple[Quota, ...]:
     """How often, and how much of the dataset, the agreement lets its recipient read, counted per window.
 
     A permit always says how often; where no volume is agreed, or no record was found, there is nothing more to count.
     """
-    obligations = _obligations(judgement)
+    obligations = judgement.decision.obligations
+    assert obligations is not None
     frequency, volume = obligations.frequency, obligations.volume
     reads = Quota(
         f"{request.agreement}:reads",

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from gateway.access.governing import Governing
+from gateway.access.obliged import Owed
 from gateway.access.selection import NOTHING, Selected, Selection
 from gateway.catalog import Dataset
 from gateway.ledger import Effect, OpeningGroup
@@ -26,6 +27,8 @@ class Judgement(NamedTuple):
     engine: str
     """The engine that decided, by the policy of `governing.policy_digest`."""
     now_s: int
+    owed: Owed | None
+    """What comes with a permit; none comes without."""
     selection: Selection = NOTHING
     cursor: str | None = None
     sealed_query: Mapping[str, str] | None = None
@@ -61,7 +64,7 @@ class Judgement(NamedTuple):
     def without_answer(self) -> Judgement:
         """The same request, with no usable answer."""
         decision = indeterminate("MOVED", self.decision.input_sha256)
-        return self._replace(decision=decision, selection=NOTHING, cursor=None, sealed_query=None)
+        return self._replace(decision=decision, owed=None, selection=NOTHING, cursor=None, sealed_query=None)
 
     def in_logged_order(self) -> list[Selected]:
         """The selected records as their groups name them: by consent, then by id."""

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from gateway.canonical import Written, written
 from gateway.policy import Obligations
 from gateway.policy.reasons import explained
 
 _DAY_S = 24 * 60 * 60
 
 
-@lru_cache(maxsize=1024)
-def entered(obligations: Obligations) -> dict[str, Any]:
-    """As an entry says it. `retain_days` and `omitted` are absent where the terms set no end, or nothing is masked."""
+class Owed(NamedTuple):
+    """What a permit obliges its recipient to: as its entry keeps it, and as its answer tells it."""
+
+    entered: Written
+    told: Mapping[str, Any]
+
+    @classmethod
+    def by(cls, obligations: Obligations, now_s: int) -> Owed:
+        """Of a permit at an instant."""
+        said = _entered(obligations)
+        return cls(written(said), _told(said, now_s))
+
+
+def _entered(obligations: Obligations) -> dict[str, Any]:
+    """`retain_days` and `omitted` are absent where the terms set no end, or nothing is masked."""
     said: dict[str, Any] = {
         "mark": obligations.mark,
         "confidentiality_years": obligations.confidentiality.years,
@@ -29,18 +42,14 @@ def entered(obligations: Obligations) -> dict[str, Any]:
     return said
 
 
-@lru_cache(maxsize=1024)
-def told(obligations: Obligations, now_s: int) -> dict[str, Any]:
-    """The members of an answer that say what comes with its records.
-
-    `obligations`: how copies are marked, for how many years they stay secret, until when they may be kept, and
+def _told(entered: Mapping[str, Any], now_s: int) -> dict[str, Any]:
+    """`obligations`: how copies are marked, for how many years they stay secret, until when they may be kept, and
     whether the owner is told. `omitted`, where fields do not leave: which, and why. A field is left out, never null.
     """
-    said = dict(entered(obligations))
-    omitted = said.pop("omitted", None)
-    if obligations.retain_days:
-        end = datetime.fromtimestamp(now_s + said.pop("retain_days") * _DAY_S, UTC)
-        said["retain_until"] = end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = dict(entered)
+    omitted, days = said.pop("omitted", None), said.pop("retain_days", None)
+    if days is not None:
+        said["retain_until"] = datetime.fromtimestamp(now_s + days * _DAY_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if omitted is None:
         return {"obligations": said}
     return {"obligations": said, "omitted": {**omitted, **explained(omitted["code"])}}

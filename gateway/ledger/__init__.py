@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.ledger.change import Change
-    from gateway.ledger.entries import Draft, Effect, Kind, Once, Opening, Quota, Recorded, SharedFacts
+    from gateway.ledger.entries import Draft, Effect, Kind, Once, Opening, Quota, Recorded
     from gateway.ledger.errors import (
         ClockBehind,
         LedgerRolledBack,
@@ -38,7 +38,6 @@ _HOMES = {
     "OpeningGroup": "warrant",
     "Quota": "entries",
     "Recorded": "entries",
-    "SharedFacts": "entries",
     "StaleJudgement": "errors",
     "UnknownLog": "errors",
     "UsedBefore": "errors",
@@ -61,7 +60,6 @@ __all__ = [
     "OpeningGroup",
     "Quota",
     "Recorded",
-    "SharedFacts",
     "StaleJudgement",
     "UnknownLog",
     "UsedBefore",

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from gateway.canonical import canonical
 from gateway.errors import Reason
 from gateway.ledger.warrant import OpeningGroup, Warrant
 
@@ -85,8 +84,7 @@ class Marks(Protocol):
 class Draft(NamedTuple):
     """An entry to be.
 
-    `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused), and so do
-    `shared`, which have other names.
+    `log` is a log's id; `facts` become members of the body (canonical JSON subset, reserved names refused).
     A permit to open (`opening`) may carry the `narrowing` number and the `valid_until_ms` that it was judged
     by, and `quotas`, all of which are counted or none. Where one is spent, the refusal (`overdrawn`, same log) is
     entered instead, with the reason of every quota that is.
@@ -109,16 +107,6 @@ class Draft(NamedTuple):
     sealed: Mapping[str, Any] | None = None
     valid_until_ms: int | None = None
     event_id: str = ""
-    shared: SharedFacts | None = None
-
-
-class SharedFacts:
-    """Facts that many entries have in common, each text made once. Equal to itself alone, and never changed."""
-
-    __slots__ = ("texts",)
-
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self.texts: Mapping[str, bytes] = {name: canonical(fact) for name, fact in facts.items()}
 
 
 @dataclass(frozen=True, slots=True)
