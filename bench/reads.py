@@ -65,6 +65,7 @@ def main(
     folder: Path | None = typer.Option(None, help="What `gateway demo --out` left; default: make it."),
 ) -> None:
     console = Console(width=150)
+    console.print(f"Python {sys.version}", highlight=False)
     with tempfile.TemporaryDirectory() as temporary:
         if folder is None:
             folder = Path(temporary) / "alliance"
