@@ -43,7 +43,7 @@ async def test_of_two_processes_that_approve_at_once_one_wins(world: World, data
         await asyncio.gather(*map(_go, processes))
         said = sorted(await asyncio.gather(*map(_line, processes)))
         assert said == [f"approved: renamed by {number}", "refused: proposal_decided"]
-        await asyncio.gather(*(process.wait() for process in processes))
+        await asyncio.gather(*(process.communicate() for process in processes))
     assert await world.name() == "A0123"
     assert (await world.acts()).count("proposal_approved") == 4
 
@@ -57,7 +57,7 @@ async def test_a_process_killed_after_the_act_and_before_its_commit_has_done_not
     await _go(process)
     assert await _line(process) == "performed"
     process.kill()
-    await process.wait()
+    await process.communicate()
     for _ in range(100):
         if (await world.approvals.find(proposal)).state == "pending":
             break
