@@ -1,7 +1,8 @@
 """One-time codes with which an operator's first passkey, or the one after a loss, is enrolled.
 
 A code is 32 characters: 8 find it (40 bits, unknown to strangers), 24 prove it (120 bits). It holds for one hour,
-for one enrolment, and for five wrong guesses. Whoever guesses without the first part harms no code.
+for one enrolment, for five wrong guesses, and while its issuer may issue one. Whoever guesses without the first part
+harms no code.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _GROUP: Final = 4
 
 _ISSUE = Query(insert(enrolment_code))
 _REPLACE = Query(delete(enrolment_code).where(enrolment_code.c.operator_id == bindparam("of")))
+_END_ISSUED = Query(
+    delete(enrolment_code).where(enrolment_code.c.issued_by == bindparam("by"), enrolment_code.c.used_at.is_(None))
+)
 _FIND = Query(select(enrolment_code).where(enrolment_code.c.id == bindparam("code")))
 _ATTEMPT = Query(
     update(enrolment_code)
@@ -79,6 +83,11 @@ async def issue(tx: Transaction, operator_id: str, *, by: str, now_ms: int) -> s
         used_at=None,
     )
     return "-".join(text[at : at + _GROUP] for at in range(0, _LENGTH, _GROUP))
+
+
+async def end_issued(tx: Transaction, by: str) -> None:
+    """End what an operator has issued and nobody has used: whoever issued a code knows it."""
+    await tx.run(_END_ISSUED, by=by)
 
 
 async def check(database: Database, clock: Clock, typed: str) -> Code:

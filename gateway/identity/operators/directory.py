@@ -14,7 +14,7 @@ from gateway.identifiers import random_id
 from gateway.identity.operators import codes
 from gateway.identity.operators.entries import entry
 from gateway.identity.operators.operator import Operator
-from gateway.identity.operators.roles import Permission, Role
+from gateway.identity.operators.roles import PERMISSIONS, Permission, Role
 from gateway.identity.operators.sessions import Sessions
 from gateway.identity.operators.tables import operator, operator_subject
 from gateway.ledger import Ledger
@@ -82,7 +82,7 @@ class OperatorDirectory:
         return code
 
     async def disable(self, operator_id: str, *, by: str) -> None:
-        """End an operator, and every session at once. Already disabled: nothing happens, no entry."""
+        """End an operator, with every session and every code issued, at once. Already disabled: nothing, no entry."""
         row = await self._existing(self._database, operator_id)
         if operator_id == by:
             raise Conflicting("own_account", "Nobody disables themselves.", remedy="Ask a second admin.")
@@ -92,11 +92,12 @@ class OperatorDirectory:
             if (await self._existing(change.tx, operator_id))["state"] == "disabled":
                 return
             await change.tx.run(_SET_STATE, of=operator_id, new_state="disabled")
+            await codes.end_issued(change.tx, operator_id)
             change.enter(entry(alliance, "operator_disabled", by, subject=operator_id))
             await self._sessions.end_all(change, operator_id, alliance, by=by)
 
     async def change_role(self, operator_id: str, role: Role, *, by: str) -> None:
-        """Another role, from the next request on. The same: nothing happens, no entry."""
+        """Another role, from the next request on; a lost office ends its codes. The same: nothing happens, no entry."""
         row = await self._active(self._database, operator_id)
         if operator_id == by:
             raise Conflicting("own_account", "Nobody changes their own role.", remedy="Ask a second admin.")
@@ -106,6 +107,8 @@ class OperatorDirectory:
             if former == role.value:
                 return
             await change.tx.run(_SET_ROLE, of=operator_id, new_role=role.value)
+            if Permission.MANAGE_OPERATORS not in PERMISSIONS[role]:
+                await codes.end_issued(change.tx, operator_id)
             facts = {"subject": operator_id, "role": role.value, "former_role": former}
             change.enter(entry(row["alliance_id"], "operator_role_changed", by, **facts))
 

@@ -14,7 +14,7 @@ from gateway.identity.operators.refusals import SignInRefused
 from gateway.identity.operators.roles import DECIDES, PERMISSIONS, Permission, Role
 from gateway.identity.operators.site import Site
 from tests.identity.operators.authenticator import Authenticator
-from tests.identity.operators.conftest import Staff
+from tests.identity.operators.conftest import ORIGIN, Staff
 
 
 async def test_a_life_from_code_to_disablement_is_on_record(staff: Staff) -> None:
@@ -173,6 +173,24 @@ async def test_of_two_admins_who_take_each_others_office_at_once_one_keeps_it(st
     lost = ann if left[0].id == ben else ben
     with pytest.raises(Conflicting, match="office_lost"):
         await directory.issue_code(left[0].id, by=lost)
+
+
+@pytest.mark.parametrize("how", ["disable", "change_role"])
+async def test_a_code_that_nobody_used_ends_with_its_issuers_office(staff: Staff, how: str) -> None:
+    directory, enrolment, alliance = staff.operators.directory, staff.operators.enrolment, staff.world.alliance
+    ann, cookie, _ = await staff.signed_in("Ann")
+    ben, _ = await directory.enrol(alliance, name="Ben", role=Role.ADMIN, by="host")
+    code = await directory.issue_code(ann, by=ben)
+    ticket, options = await enrolment.begin(code)
+    if how == "disable":
+        await directory.disable(ben, by="host")
+    else:
+        await directory.change_role(ben, Role.OFFICER, by="host")
+    with pytest.raises(SignInRefused):
+        await enrolment.finish(ticket, Authenticator(ORIGIN, "gateway.example").make(options), label="")
+    with pytest.raises(SignInRefused):
+        await enrolment.begin(code)
+    assert await staff.operators.sessions.find(cookie) is not None, "nobody took Ann's place"
 
 
 def test_every_role_is_told_what_it_may_do() -> None:
