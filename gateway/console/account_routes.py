@@ -30,14 +30,12 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
         )
 
     async def sign_out(browser: Browser) -> Response:
-        signed_in = await browser.signed_in()
-        await browser.form_of(signed_in)
+        signed_in, _ = await browser.acting()
         await sessions.end(signed_in)
         return _gone(browser)
 
     async def sign_out_everywhere(browser: Browser) -> Response:
-        signed_in = await browser.signed_in()
-        await browser.form_of(signed_in)
+        signed_in, _ = await browser.acting()
         await sessions.end_everywhere(signed_in.operator, by=signed_in.operator.id)
         return _gone(browser)
 
@@ -60,8 +58,7 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
         return answer
 
     async def add_passkey(browser: Browser) -> Response:
-        signed_in = await browser.signed_in()
-        form = await browser.form_of(signed_in)
+        signed_in, form = await browser.acting()
         await enrolment.finish_another(
             signed_in, browser.cookie("ceremony"), form.get("answer", ""), label=form.get("label", "")
         )

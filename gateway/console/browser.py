@@ -29,9 +29,13 @@ class Browser(Sent):
             raise NotSignedIn
         return found
 
-    async def form_of(self, signed_in: SignedIn) -> dict[str, str]:
-        """The form that was sent from a page of this session; from any other page `Refused`."""
-        return await self.form_with(signed_in.form_token)
+    async def acting(self) -> tuple[SignedIn, dict[str, str]]:
+        """Who is signed in once the form has come, and the form, sent from a page of this session; else `Refused`.
+
+        A form comes as slowly as its sender likes: a session or a role that ends meanwhile counts no more.
+        """
+        form = await self.form_with((await self.signed_in()).form_token)
+        return await self.signed_in(), form
 
 
 def local_page(fields: Mapping[str, str], name: str = "back") -> str:

@@ -34,8 +34,8 @@ class Confirmed:
 
     async def options(self, browser: Browser) -> Response:
         """What the passkey is to answer."""
-        signed_in = await browser.signed_in()
-        act = await self._act(browser, signed_in, await browser.form_of(signed_in))
+        signed_in, form = await browser.acting()
+        act = await self._act(browser, signed_in, form)
         ticket, options = await self.operators.passkeys.begin_step_up(signed_in, act)
         answer = document(options)
         set_ticket(answer, ticket, browser.site)
@@ -43,8 +43,7 @@ class Confirmed:
 
     async def perform(self, browser: Browser) -> Response:
         """Do the act, if it was confirmed; else send the browser to the provider to confirm it."""
-        signed_in = await browser.signed_in()
-        form = await browser.form_of(signed_in)
+        signed_in, form = await browser.acting()
         act = await self._act(browser, signed_in, form)
         if await self.operators.is_confirmed(signed_in, act, browser.cookie("ceremony"), form.pop("answer", "")):
             return await self.do(browser, signed_in, act, form)

@@ -76,8 +76,7 @@ def handlers(operators: Operators, approvals: Approvals) -> list[tuple[str, str,
         return page(browser, "decided.html", signed_in=signed_in, outcome="declined", made="")
 
     async def withdraw(browser: Browser) -> Response:
-        signed_in = await browser.signed_in()
-        await browser.form_of(signed_in)
+        signed_in, _ = await browser.acting()
         found = await visible(browser, signed_in)
         await approvals.withdraw(found.id, operator=signed_in.operator.id)
         return redirect(_PAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -245,6 +246,28 @@ async def test_nobody_disables_or_promotes_themselves(visitor: Visitor) -> None:
         token = await visitor.form_token()
         refused = await visitor.post(f"/operators/{me}/{end}", {"form_token": token, "role": "officer"})
         assert refused.status_code == 409
+
+
+@pytest.mark.parametrize(("ending", "status"), [("role", 403), ("session", 401)])
+async def test_a_form_that_comes_slowly_is_of_whom_its_sender_is_at_its_end(
+    visitor: Visitor, ending: str, status: int
+) -> None:
+    await visitor.join("Ann")
+    await visitor.console.add("Ben")
+    operators, ann, ben = visitor.console.gateway.operators, *map(visitor.console.operators.__getitem__, ("Ann", "Ben"))
+    form = f"form_token={await visitor.form_token()}".encode()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield form[:20]
+        if ending == "role":
+            await operators.change_role(ann, Role.OFFICER, by="host")
+        else:
+            await operators.disable(ann, by="host")
+        yield form[20:]
+
+    headers = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+    answer = await visitor.http.post(f"/console/operators/{ben}/disable/options", content=slowly(), headers=headers)
+    assert answer.status_code == status
 
 
 async def test_a_lost_role_is_lost_at_the_next_request(visitor: Visitor) -> None:
