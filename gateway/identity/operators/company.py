@@ -206,7 +206,7 @@ class CompanySignIn:
     async def _grant(self, ceremony: Ceremony, who: Operator, claims: IdClaims) -> None:
         if ceremony.operator != who.id:
             raise await self._refusals.refuse("STEP_UP_OTHER_OPERATOR", who)
-        still = await self._sessions.still(ceremony.session)
+        still = await self._sessions.still(self._database, ceremony.session)
         if still is None or still.id != who.id:
             raise await self._refusals.refuse("CEREMONY_OF_ANOTHER", who)
         if claims.auth_time < int(ceremony.detail["since"]) - LEEWAY_S:

@@ -12,6 +12,7 @@ from gateway.identity.operators.ceremonies import Ceremonies, CeremonyKind
 from gateway.identity.operators.entries import Refusals, entry
 from gateway.identity.operators.operator import Operator, SignedIn
 from gateway.identity.operators.passkeys import NewPasskey, PasskeyRefused, Passkeys
+from gateway.identity.operators.refusals import NotSignedIn
 from gateway.identity.operators.sessions import Sessions
 from gateway.ledger import Ledger
 
@@ -86,7 +87,10 @@ class Enrolment:
         return await self._ask(who, CeremonyKind.ADD_PASSKEY, known=known, session=signed_in.session)
 
     async def finish_another(self, signed_in: SignedIn, ticket: str, answer: str, *, label: str) -> None:
-        """Store another passkey of the operator, in the session that asked for it."""
+        """Store another passkey of the operator, while the session lives that asked for it; else `NotSignedIn`.
+
+        Asked under the log's lock: where a code or another operator ends what was there, nothing is added afterwards.
+        """
         who = signed_in.operator
         ceremony = await self._ceremonies.redeem(ticket, CeremonyKind.ADD_PASSKEY)
         if (ceremony.session, ceremony.operator) != (signed_in.session, who.id):
@@ -94,6 +98,8 @@ class Enrolment:
         made = await self._made(answer, ceremony.challenge, who)
         try:
             async with self._ledger.changing(who.alliance) as change:
+                if await self._sessions.still(change.tx, signed_in.session) is None:
+                    raise NotSignedIn
                 vouched_by = await self._vouched_by(change.tx, signed_in)
                 await credentials.add(
                     change.tx, who.id, made, label=_label(label), vouched_by=vouched_by, now_ms=change.now_ms

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Text, and_, bindparam, delete, insert, or_, select, update
 
 from gateway.clock import Clock
-from gateway.database import Database, Query, Row
+from gateway.database import Database, Query, Reading, Row
 from gateway.identity.operators.ceremonies import hashed
 from gateway.identity.operators.entries import entry
 from gateway.identity.operators.operator import Operator, SignedIn
@@ -121,7 +121,7 @@ class Sessions:
     async def find(self, cookie: str) -> SignedIn | None:
         """Who is signed in with this cookie, and still may be; the operator as the database has it now."""
         session, now = hashed(cookie), self._clock()
-        row = await self._live(session)
+        row = await self._live(self._database, session)
         if row is None:
             return None
         if now - row["seen_at"] >= _TOUCH_MS:
@@ -129,9 +129,9 @@ class Sessions:
                 await tx.run(_TOUCH, session=session, now=now)
         return _signed_in(row, _form_token(cookie))
 
-    async def still(self, session: str) -> Operator | None:
+    async def still(self, reading: Reading, session: str) -> Operator | None:
         """The operator of a session by its hash, while it lives."""
-        row = await self._live(session)
+        row = await self._live(reading, session)
         return None if row is None else _operator(row)
 
     async def of(self, who: Operator) -> list[dict[str, Any]]:
@@ -183,9 +183,9 @@ class Sessions:
                 if await change.tx.run(_END, session=row["id_sha256"], of=row["id"]):
                     change.enter(entry(row["alliance_id"], "operator_signed_out", row["id"], by_provider=True))
 
-    async def _live(self, session: str) -> Row | None:
+    async def _live(self, reading: Reading, session: str) -> Row | None:
         now = self._clock()
-        row = await self._database.one(_FIND, session=session)
+        row = await reading.one(_FIND, session=session)
         if row is None or now - row["seen_at"] >= IDLE_MS or now - row["started_at"] >= LONGEST_MS:
             return None
         return row

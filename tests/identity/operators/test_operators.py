@@ -10,7 +10,7 @@ from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from gateway.identity import SecurityLog
 from gateway.identity.operators.ceremonies import Ceremonies, Ceremony, CeremonyKind
 from gateway.identity.operators.operator import Act, Operator
-from gateway.identity.operators.refusals import SignInRefused
+from gateway.identity.operators.refusals import NotSignedIn, SignInRefused
 from gateway.identity.operators.roles import DECIDES, PERMISSIONS, Permission, Role
 from gateway.identity.operators.site import Site
 from tests.identity.operators.authenticator import Authenticator
@@ -173,6 +173,19 @@ async def test_of_two_admins_who_take_each_others_office_at_once_one_keeps_it(st
     lost = ann if left[0].id == ben else ben
     with pytest.raises(Conflicting, match="office_lost"):
         await directory.issue_code(left[0].id, by=lost)
+
+
+async def test_a_passkey_that_is_being_added_is_not_once_an_enrolment_has_ended_its_session(staff: Staff) -> None:
+    enrolment, site = staff.operators.enrolment, (ORIGIN, "gateway.example")
+    ann, cookie, _ = await staff.signed_in("Ann")
+    thief = await staff.operators.sessions.find(cookie)
+    assert thief is not None
+    ticket, asked = await enrolment.begin_another(thief)
+    enrolling, options = await enrolment.begin(await staff.operators.directory.issue_code(ann, by="host"))
+    await enrolment.finish(enrolling, Authenticator(*site).make(options), label="new")
+    with pytest.raises(NotSignedIn):
+        await enrolment.finish_another(thief, ticket, Authenticator(*site).make(asked), label="thief's")
+    assert [one.label for one in await enrolment.passkeys_of(thief.operator)] == ["new"]
 
 
 @pytest.mark.parametrize("how", ["disable", "change_role"])
