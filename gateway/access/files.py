@@ -2,8 +2,8 @@
 
 The file is followed by its manifest, which makes it verifiable: digests, counts, a receipt for every page and for the
 delivery itself, and the gateway's signature over all of that. A page that is refused ends the file at the page before,
-and so does one of other fields than the first; the manifest says why and where to go on. A file is no snapshot: each
-page is of the instant that its entry names.
+and so does one that has other fields than the first, or obliges to something else; the manifest says why and where to
+go on. A file is no snapshot: each page is of the instant that its entry names.
 """
 
 from __future__ import annotations
@@ -120,6 +120,8 @@ class File:
                 page = await self._files.page(self._request._replace(cursor=page.cursor))
                 if page.fields != fields:
                     raise Conflicting("fields_changed", "Other fields are permitted now.", remedy="Go on from `next`.")
+                if not _still_told(self._first, page):
+                    raise Conflicting("obligations_changed", "You owe something else now.", remedy="Go on from `next`.")
             except GatewayError as error:
                 self._stopped = _told(error)
                 return
@@ -177,6 +179,14 @@ class File:
             "next": self._next,
             "pages": self._written.pages,
         }
+
+
+def _still_told(first: Release, page: Release) -> bool:
+    """Whether what comes with the first page comes with another: the same, and kept no longer than that one may be."""
+    said, now = dict(first.accompanied["obligations"]), dict(page.accompanied["obligations"])
+    until, now_until = said.pop("retain_until", None), now.pop("retain_until", None)
+    kept = now_until is None or (until is not None and until <= now_until)
+    return kept and (said, first.accompanied.get("omitted")) == (now, page.accompanied.get("omitted"))
 
 
 def _told(error: GatewayError) -> GatewayError:
