@@ -215,8 +215,8 @@ class Member:
         return str(answer.json()["id"])
 
     async def upload(self, dataset: str, rows: Iterable[Mapping[str, Any]], mode: str = "append") -> httpx.Response:
-        """Upload rows as NDJSON."""
-        body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        """Upload rows as NDJSON; an empty line says that there are none."""
+        body = ("\n".join([json.dumps(row, ensure_ascii=False) for row in rows]) + "\n").encode()
         return await self.call(
             "POST",
             f"/v1/datasets/{dataset}/uploads",
