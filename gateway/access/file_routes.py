@@ -18,7 +18,7 @@ from gateway.access.formats import FORMATS
 from gateway.access.message_signing import MessageSigning
 from gateway.access.refusal import ClientChanged
 from gateway.access.request import AccessRequest
-from gateway.access.routes import Name, body_of, described, identifier, purpose_of
+from gateway.access.routes import Filters, Name, body_of, described, identifier, purpose_of
 from gateway.catalog.declaration import MOST_FIELDS
 from gateway.errors import NotAuthenticated
 from gateway.identity import SignedRequest, Subject
@@ -34,7 +34,7 @@ class FileQuery(BaseModel):
     format: Literal["csv", "ndjson"]
     purpose: Name | None = None
     fields: list[Name] = Field(default_factory=list, max_length=MOST_FIELDS)
-    filters: dict[Name, Annotated[str, StringConstraints(max_length=1024)]] = Field(default_factory=dict, max_length=4)
+    filters: Filters = Field(default_factory=dict)
     cursor: Annotated[str, StringConstraints(max_length=512)] | None = None
 
 

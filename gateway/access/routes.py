@@ -9,14 +9,14 @@ from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.message_signing import Answer, MessageSigning
 from gateway.access.refusal import ClientChanged
 from gateway.access.release import Release
 from gateway.access.request import MOST_RECORDS, AccessRequest
-from gateway.canonical import parse
+from gateway.canonical import canonical, parse
 from gateway.catalog.declaration import MOST_FIELDS
 from gateway.errors import GatewayError, Invalid, NotAuthenticated, NotFound, Refused, Unavailable
 from gateway.identifiers import PURPOSE_PATTERN
@@ -28,6 +28,8 @@ Authenticate = Callable[[Request], Awaitable[Subject]]
 Wish = Callable[[Request, Subject], Awaitable[AccessRequest]]
 """Reads from a request what is asked; `GatewayError` says what is wrong with it."""
 
+MOST_FILTERED = 1024
+"""Bytes of the filters as JSON. They stand sealed in the entry, which has room for them whatever is found."""
 _LONGEST_LIMIT = len(str(MOST_RECORDS))
 _ID_LENGTH = 32
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -41,6 +43,25 @@ Name = Annotated[str, StringConstraints(pattern=f"^{PURPOSE_PATTERN}$")]
 _is_name = re.compile(PURPOSE_PATTERN).fullmatch
 
 
+def _fitting(filters: dict[str, str]) -> dict[str, str]:
+    """Refuse what is too long before anything is judged: a refusal after the search would tell what it found."""
+    if len(canonical(filters)) > MOST_FILTERED:
+        raise Invalid(
+            "filters_too_long",
+            f"The filters exceed {MOST_FILTERED} bytes.",
+            field="/filters",
+            remedy="Filter on fewer fields, or on shorter values.",
+        )
+    return filters
+
+
+Filters = Annotated[
+    dict[Name, Annotated[str, StringConstraints(max_length=MOST_FILTERED)]],
+    Field(max_length=4),
+    AfterValidator(_fitting),
+]
+
+
 class RecordQuery(BaseModel):
     """A filtered page. Filter values travel here, in the body, and stand sealed in the ledger's entry."""
 
@@ -48,7 +69,7 @@ class RecordQuery(BaseModel):
 
     purpose: Name | None = None
     fields: list[Name] = Field(default_factory=list, max_length=MOST_FIELDS)
-    filters: dict[Name, Annotated[str, StringConstraints(max_length=1024)]] = Field(max_length=4)
+    filters: Filters
     limit: Annotated[int, Field(ge=1, le=MOST_RECORDS)] = MOST_RECORDS
     cursor: Annotated[str, StringConstraints(max_length=512)] | None = None
 

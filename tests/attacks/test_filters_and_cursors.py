@@ -51,6 +51,26 @@ async def test_a_filter_finds_the_rows_with_that_value_and_no_other(shared: Shar
     assert records(await query(shared, deal, token, filters={"code": "XXX"})) == {}
 
 
+async def test_no_length_of_a_filter_makes_its_refusal_tell_whether_a_row_was_found(shared: Shared) -> None:
+    """Numbers are found with blanks around them; and the entry names what is masked, here as much as there can be."""
+    sought = {"type": "integer", "x-class": "open", "x-grade": 1, "x-confidentiality": "public", "x-filter": "equality"}
+    masked = {"type": "integer", "x-class": "secret", "x-grade": 2, "x-confidentiality": "financial"}
+    fields = dict.fromkeys("abcd", sought) | {f"{'s' * 62}{number}": masked for number in range(10, 68)}
+    dataset = await shared.bank.declare({"type": "object", "x-kind": "market", "properties": fields})
+    assert (await shared.bank.upload(dataset, [dict.fromkeys(fields, 1)])).status_code == 201
+    deal = Deal(await shared.bank.agree(shared.hotel, dataset, list(fields)), dataset)
+    token = await shared.token(deal)
+    for blanks in (0, 247, 248, 540, 1023):
+        found, nothing = [
+            await query(shared, deal, token, filters=dict.fromkeys("abcd", value + " " * blanks)) for value in "12"
+        ]
+        if blanks < 248:
+            assert (len(records(found)), records(nothing)) == (1, {})
+        else:
+            invalid(found, "filters_too_long", "/filters")
+            invalid(nothing, "filters_too_long", "/filters")
+
+
 async def test_no_filter_at_all_is_a_page(shared: Shared) -> None:
     deal = await shared.market()
     assert len(records(await query(shared, deal, await shared.token(deal), filters={}))) == 3
