@@ -41,8 +41,8 @@ async def check_amends(reading: Reading, terms: Terms) -> None:
         raise _not_in_force()
 
 
-async def supersede(change: Change, terms: Terms, actor: Mapping[str, str]) -> None:
-    """End the agreement that these terms replace, with its entry; `change` narrows its owner.
+async def supersede(change: Change, terms: Terms, actor: Mapping[str, str]) -> Terms | None:
+    """End the agreement that these terms replace, with its entry; returns what it said. `change` narrows its owner.
 
     `Conflicting` where that would leave a gap or let two versions overlap; nothing is signed then.
     """
@@ -74,6 +74,7 @@ async def supersede(change: Change, terms: Terms, actor: Mapping[str, str]) -> N
     facts = {"act": "agreement_superseded", "actor": dict(actor), **facts, "superseded_by": terms.agreement}
     change.enter(Draft(log=terms.owner, kind=Kind.AGREEMENT, facts=facts))
     await carry_over(change, terms.amends, terms.agreement, actor)
+    return replaced.terms
 
 
 def _not_in_force() -> Conflicting:

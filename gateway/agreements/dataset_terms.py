@@ -100,6 +100,17 @@ class DatasetTerm:
     lawful_basis: str | None = None
     retention_days: int | None = None
 
+    def covers(self, other: DatasetTerm) -> bool:
+        """Whether each field and row of another part about the same dataset is in this one."""
+        chosen = {one.field: set(one.values) for one in other.rows}
+        rows = all(one.field in chosen and chosen[one.field] <= set(one.values) for one in self.rows)
+        return rows and set(other.fields) <= set(self.fields)
+
+    def grants(self, other: DatasetTerm) -> bool:
+        """Whether it covers another part, for each of its purposes, by each of its methods."""
+        uses = set(other.purposes) <= set(self.purposes) and set(other.methods) <= set(self.methods)
+        return uses and self.covers(other)
+
 
 def dataset_terms(value: Any) -> Iterator[DatasetTerm]:
     """Each dataset's part, in the order of the text; no dataset is named twice."""

@@ -3,6 +3,9 @@
 One operator, or the case of a party, places a hold, at once. A time-boxed one ends by itself. Lifting one gives
 access back, and extending one takes it for longer than anybody decided: each takes two operators. No hold stands
 without a case or a resolution (clause 3.2.3).
+
+What is held between two members stays held between them, by whatever agreement they share it next: an amendment
+takes the holds of what it replaces with it, and a new agreement those on the datasets that it shares anew.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Text, bindparam, insert, select, update
+from sqlalchemy import Text, and_, bindparam, insert, or_, select, update
 
 from gateway.agreements.datasets import Datasets
 from gateway.agreements.fields import IDENTIFIER
-from gateway.agreements.held import OPEN_END_MS, HoldSubject, owner_of
-from gateway.agreements.tables import hold
+from gateway.agreements.held import OPEN_END_MS, HoldSubject, on, owner_of, pair, term_of
+from gateway.agreements.proof import TamperedAgreement, current_agreement
+from gateway.agreements.tables import agreement, hold
+from gateway.agreements.terms import Terms
 from gateway.approvals import Act, Arguments, Mandate
 from gateway.clock import MILLISECONDS
 from gateway.database import Database, Query, Reading, Row
@@ -39,6 +44,23 @@ _TERMS_OF = Query(
         hold.c.subject_id.like(bindparam("agreement", type_=Text) + ":%"),
         hold.c.state == "active",
     )
+)
+_BETWEEN = Query(
+    select(hold, agreement.c.id.label("under"))
+    .join(
+        agreement,
+        or_(
+            on(HoldSubject.AGREEMENT, agreement.c.id),
+            and_(hold.c.subject_kind == HoldSubject.TERM.value, hold.c.subject_id.like(agreement.c.id + ":%")),
+        ),
+    )
+    .where(
+        agreement.c.owner_id == bindparam("owner"),
+        agreement.c.recipient_id == bindparam("recipient"),
+        agreement.c.id != bindparam("beside"),
+        hold.c.state == "active",
+    )
+    .order_by(hold.c.placed_at, hold.c.id)
 )
 _OF_CASE = Query(
     select(hold)
@@ -68,7 +90,10 @@ class Freeze:
 
 
 async def freeze(change: Change, wanted: Freeze, actor: Mapping[str, str]) -> str:
-    """Place a hold in a change that narrows its owner; returns its id. `Conflicting` if the case holds it already."""
+    """Place a hold; returns its id. `Conflicting` if the case holds it already.
+
+    The change narrows the hold's owner, or is the one that grants what it freezes: nothing was permitted by that yet.
+    """
     if wanted.case in {row["case_id"] for row in await _running(change, wanted.kind, wanted.subject)}:
         raise Conflicting("hold_stands", "This case holds it already.", field="case")
     row = {
@@ -101,6 +126,44 @@ async def carry_over(change: Change, replaced: str, amendment: str, actor: Mappi
         if row["case_id"] not in {one["case_id"] for one in await _running(change, kind, subject)}:
             of = {"alliance": row["alliance_id"], "owner": row["owner_id"], "until": row["until"]}
             await freeze(change, Freeze(**of, kind=kind, subject=subject, case=row["case_id"]), actor)
+
+
+async def hold_anew(change: Change, terms: Terms, replaced: Terms | None, actor: Mapping[str, str]) -> None:
+    """Hold what an agreement that begins now shares of what is held between its parties under another one.
+
+    For the same cases, and as long: else the two could give back by a new agreement what takes two operators. What is
+    not disputed goes on (clause 7.2.3): its other datasets, and what the agreement that it replaces shares already.
+    """
+    parties = {"owner": terms.owner, "recipient": terms.recipient}
+    for row in await change.tx.all(_BETWEEN, **parties, beside=terms.agreement):
+        if not _runs(row, change.now_ms):
+            continue
+        frozen = await _datasets_frozen_by(change, row, terms)
+        for term in terms.datasets:
+            before = replaced.term_for(term.dataset) if replaced else None
+            if term.dataset not in frozen or (before is not None and before.grants(term)):
+                continue
+            subject = term_of(terms.agreement, term.dataset)
+            standing = [
+                *await _running(change, HoldSubject.AGREEMENT, terms.agreement),
+                *await _running(change, HoldSubject.TERM, subject),
+            ]
+            if row["case_id"] not in {one["case_id"] for one in standing}:
+                of = {"alliance": row["alliance_id"], "owner": row["owner_id"], "until": row["until"]}
+                wanted = Freeze(**of, kind=HoldSubject.TERM, subject=subject, case=row["case_id"])
+                await freeze(change, wanted, actor)
+
+
+async def _datasets_frozen_by(change: Change, row: Row, terms: Terms) -> Collection[str]:
+    """The datasets that a hold on a term or an agreement freezes; all, where that agreement cannot be read any more."""
+    if row["subject_kind"] == HoldSubject.TERM.value:
+        return (pair(row["subject_id"])[1],)
+    try:
+        found = await current_agreement(change.tx, row["under"])
+    except TamperedAgreement:
+        found = None
+    held = found.terms if found else None
+    return {term.dataset for term in (held or terms).datasets}
 
 
 async def thaw(change: Change, alliance: str, case: str, actor: Mapping[str, Any]) -> int:

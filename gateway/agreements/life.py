@@ -15,6 +15,7 @@ from gateway.agreements.agreements import Agreements
 from gateway.agreements.amendment import check_amends, supersede
 from gateway.agreements.drafting import Drafting
 from gateway.agreements.ending import end
+from gateway.agreements.holds import hold_anew
 from gateway.agreements.proof import current_agreement, other_party
 from gateway.agreements.signatures import SignatureRefused, binding_key, named_key, signed_text, verify_signature
 from gateway.agreements.tables import agreement, agreement_signature
@@ -106,9 +107,10 @@ class AgreementLife:
     async def sign(self, subject: Subject, agreement_id: str, jws: str) -> Agreement:
         """Add the member's signature; the second party's brings the agreement into force, in either order.
 
-        An agreement that amends another ends that one in the same transaction, or is not signed. The key named by the
-        JWS's `kid` must be an active signing key of this member, no client key, and confirmed by the other party.
-        Signing a second time changes nothing.
+        An agreement that amends another ends that one in the same transaction, or is not signed. What is held between
+        the parties under another agreement is held under this one, too. The key named by the JWS's `kid` must be an
+        active signing key of this member, no client key, and confirmed by the other party. Signing a second time
+        changes nothing.
         """
         subject.require("sign")
         seen = await self._agreements.visible(subject.member, agreement_id)
@@ -130,8 +132,10 @@ class AgreementLife:
             if _amends(current) != _amends(seen):
                 raise Conflicting("revision_stale", "The draft has another text by now.", remedy="Read it again.")
             signature, last = Signature(subject.member, fingerprint, jws, change.now_ms), len(signed_already) == 1
-            if last and current.terms is not None and current.terms.amends is not None:
-                await supersede(change, current.terms, _actor(subject))
+            if last and current.terms is not None:
+                replaces = current.terms.amends is not None
+                replaced = await supersede(change, current.terms, _actor(subject)) if replaces else None
+                await hold_anew(change, current.terms, replaced, _actor(subject))
             await _add_signature(change.tx, agreement_id, signature, last=last)
             signed = await current_agreement(change.tx, agreement_id)
             _enter(change, "agreement_signed", subject, signed, fingerprint=fingerprint)

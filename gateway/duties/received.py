@@ -9,7 +9,6 @@ import json
 from typing import Any, Final
 
 from gateway.agreements import Agreement, Agreements, Terms
-from gateway.agreements.dataset_terms import DatasetTerm
 from gateway.database import Database
 from gateway.ledger.stored import entries, state
 
@@ -41,14 +40,8 @@ async def _held_on(agreements: Agreements, ended: Agreement) -> set[str]:
 
 def _shares_all(before: Terms, after: Terms) -> bool:
     """Whether each dataset is shared still, with each of its fields and rows."""
-    return all(_covers(after.term_for(term.dataset), term) for term in before.datasets)
-
-
-def _covers(later: DatasetTerm | None, term: DatasetTerm) -> bool:
-    if later is None or not set(term.fields) <= set(later.fields):
-        return False
-    chosen = {one.field: set(one.values) for one in term.rows}
-    return all(one.field in chosen and chosen[one.field] <= set(one.values) for one in later.rows)
+    pairs = [(after.term_for(term.dataset), term) for term in before.datasets]
+    return all(later is not None and later.covers(term) for later, term in pairs)
 
 
 async def received_under(database: Database, agreement: Agreement) -> set[str]:

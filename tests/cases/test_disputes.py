@@ -97,6 +97,63 @@ async def test_a_case_that_holds_the_amendment_already_is_no_hindrance_to_sign_i
     assert await world.holding(amended) == ["r-1"]
 
 
+def _part(dataset: str, *fields: str, **more: object) -> dict[str, object]:
+    return {"dataset": dataset, "fields": fields, "purposes": ["market_analysis"], "methods": ["api"], **more}
+
+
+async def test_a_new_agreement_of_the_same_two_freezes_what_they_dispute_and_nothing_else(world: CaseWorld) -> None:
+    world.own(world.airline, "planes", ("year",))
+    both = [_part(FLIGHTS, "year"), _part("planes", "year")]
+    agreement, until = await world.agreed(), world.clock() + 60_000
+    case = await world.dispute(agreement)
+    held = (world.alliance, HoldSubject.TERM, f"{agreement}:{FLIGHTS}")
+    await world.holds.place(*held, case="r-1", operator="root", until_ms=until)
+    anew = await world.agreed(datasets=both)
+    assert sorted(await world.holding(anew)) == sorted([case, "r-1"])
+    assert await world.holding(anew, "planes") == []
+    with_another = await world.drafted(recipient=world.hotel.id)
+    for company in (world.airline, world.hotel):
+        await world.sign(company, with_another)
+    assert await world.holding(with_another, by=world.hotel) == []
+    await world.life.terminate(world.bank.subject, agreement)
+    again = await world.agreed(datasets=both)
+    assert sorted(await world.holding(again)) == sorted([case, "r-1"])
+    world.clock.forward(60)
+    assert await world.holding(again) == [case]
+    assert await world.decide(case, "resolve") == "resolved"
+    assert (await world.holding(anew), await world.holding(again)) == ([], [])
+    assert await world.holding(await world.agreed()) == []
+
+
+async def test_a_hold_of_a_whole_agreement_freezes_its_datasets_under_a_new_one(world: CaseWorld) -> None:
+    world.own(world.airline, "planes", ("year",))
+    agreement = await world.agreed()
+    await world.hold(HoldSubject.AGREEMENT, agreement, case="r-1")
+    amended = await world.agreed(amends=agreement)
+    anew = await world.agreed(datasets=[_part(FLIGHTS, "year"), _part("planes", "year")])
+    assert (await world.holding(amended), await world.holding(anew)) == (["r-1"], ["r-1"])
+    assert await world.holding(anew, "planes") == []
+
+
+async def test_an_amendment_of_another_agreement_takes_in_nothing_that_is_disputed_but_goes_on_with_what_it_had(
+    sqlite_world: CaseWorld,
+) -> None:
+    world = sqlite_world
+    world.own(world.airline, "planes", ("year",))
+    agreement = await world.agreed()
+    planes = await world.agreed(datasets=[_part("planes", "year")])
+    beside = await world.agreed(datasets=[_part(FLIGHTS, "year", "carrier")])
+    case = await world.dispute(agreement)
+    taken_in = await world.agreed(datasets=[_part(FLIGHTS, "year"), _part("planes", "year")], amends=planes)
+    assert (await world.holding(taken_in), await world.holding(taken_in, "planes")) == ([case], [])
+    fewer = await world.agreed(
+        datasets=[_part(FLIGHTS, "carrier", rows=[{"field": "carrier", "in": ["AA"]}])], amends=beside
+    )
+    assert await world.holding(fewer) == []
+    wider = await world.agreed(datasets=[_part(FLIGHTS, "carrier")], amends=fewer)
+    assert await world.holding(wider) == [case]
+
+
 async def test_strangers_see_no_case_and_open_none(sqlite_world: CaseWorld) -> None:
     world = sqlite_world
     agreement = await world.agreed()
