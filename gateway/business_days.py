@@ -34,6 +34,10 @@ class BeyondCalendar(Invalid):
         super().__init__("date_out_of_range", "The calendar ends with the year 9999.")
 
 
+class CalendarUnknown(Invalid):
+    """A country or a time zone that the libraries at hand do not know: no day of it can be reckoned."""
+
+
 def has_calendar(country: str) -> bool:
     """Whether the business days of a country are known, by its ISO 3166 alpha-2 code."""
     import holidays  # noqa: PLC0415 - takes long to import, and a server may never ask
@@ -48,7 +52,7 @@ class BusinessDays:
         import holidays  # noqa: PLC0415 - as above
 
         if not has_calendar(country):
-            raise Invalid(
+            raise CalendarUnknown(
                 "calendar_unknown",
                 "No calendar of this country is known.",
                 field="calendar",
@@ -85,17 +89,17 @@ class BusinessDays:
 
 @lru_cache(maxsize=64)
 def business_days(country: str) -> BusinessDays:
-    """The business days of a country by its ISO 3166 alpha-2 code; `Invalid` for one that has no calendar."""
+    """The business days of a country by its ISO 3166 alpha-2 code; `CalendarUnknown` for one without."""
     return BusinessDays(country)
 
 
 @lru_cache(maxsize=64)
 def time_zone(name: str) -> ZoneInfo:
-    """A time zone by its IANA name; `Invalid` for one that is not known."""
+    """A time zone by its IANA name; `CalendarUnknown` for one that is not known."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Invalid(
+        raise CalendarUnknown(
             "time_zone_unknown", "This time zone is not known.", field="time_zone", remedy="Write Asia/Shanghai."
         ) from None
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from sqlalchemy import BigInteger, bindparam, or_, select
 
-from gateway.agreements import Agreement, Agreements
+from gateway.agreements import Agreement, Agreements, DatasetTerm
 from gateway.agreements.tables import agreement
+from gateway.business_days import CalendarUnknown
 from gateway.cases.case import told
 from gateway.clock import MILLISECONDS, Clock
 from gateway.database import Database, Query, Row
-from gateway.duties.deliveries import Window, fulfilled, windows_from
+from gateway.duties.deliveries import Window, fulfilled, in_force, windows_from
 from gateway.duties.returns import describe_return
 from gateway.duties.tables import duty, return_duty
 from gateway.errors import Invalid
@@ -46,7 +47,11 @@ class Beside(Protocol):
 
 
 class Agenda:
-    """Looks ahead by reckoning, and back by what was settled."""
+    """Looks ahead by reckoning, and back by what was settled.
+
+    A term whose calendar or time zone is not known any more takes no other duty with it: one line, without a period,
+    says so in its `state` (`calendar_unknown`, `time_zone_unknown`), from the first instant at which it could be due.
+    """
 
     def __init__(self, database: Database, agreements: Agreements, clock: Clock, beside: Beside | None = None) -> None:
         self._database = database
@@ -87,17 +92,29 @@ class Agenda:
         if of.terms is None or member not in (of.owner, of.recipient):
             return []
         rows = await self._database.all(_SETTLED, agreement=of.id, first=first_s * MILLISECONDS)
-        settled = {(row["dataset_id"], row["period"]): row for row in rows}
-        told_of = []
+        told_of: list[dict[str, Any]] = []
         for term in of.terms.datasets:
-            uploaded = await fulfilled(self._database, of, term, self._clock())
-            for window in windows_from(of, term, first_s):
-                if window.due.at > last_s:
-                    break
-                row = settled.get((term.dataset, window.due.period))
-                state = str(row["state"]) if row is not None else self._ahead(window, uploaded)
-                told_of.append(_described(window, row, member, state))
+            settled = {row["period"]: row for row in rows if row["dataset_id"] == term.dataset}
+            found: Iterable[dict[str, Any]]
+            try:
+                found = await self._reckoned(of, term, settled, first_s, last_s)
+            except CalendarUnknown as unknown:
+                found = _unreckoned(of, unknown, settled, first_s, last_s)
+            told_of += [_named(of, term, member) | one for one in found]
         return told_of
+
+    async def _reckoned(
+        self, of: Agreement, term: DatasetTerm, settled: Mapping[str, Row], first_s: int, last_s: int
+    ) -> list[dict[str, Any]]:
+        found = []
+        uploaded = await fulfilled(self._database, of, term, self._clock())
+        for window in windows_from(of, term, first_s):
+            if window.due.at > last_s:
+                break
+            row = settled.get(window.due.period)
+            state = str(row["state"]) if row is not None else self._ahead(window, uploaded)
+            found.append(_described(window, row, state))
+        return found
 
     def _ahead(self, window: Window, uploaded: Collection[str]) -> str:
         """The state of what is not settled: `delivered` early, `late` within its grace, else `due`."""
@@ -106,12 +123,13 @@ class Agenda:
         return "late" if self._clock() > window.due_at else "due"
 
 
-def _described(window: Window, row: Row | None, member: str, state: str) -> dict[str, Any]:
+def _named(of: Agreement, term: DatasetTerm, member: str) -> dict[str, Any]:
+    role = "owner" if member == of.owner else "recipient"
+    return {"kind": "delivery", "role": role, "agreement": of.id, "dataset": term.dataset}
+
+
+def _described(window: Window, row: Row | None, state: str) -> dict[str, Any]:
     return {
-        "kind": "delivery",
-        "role": "owner" if member == window.agreement.owner else "recipient",
-        "agreement": window.agreement.id,
-        "dataset": window.dataset,
         "period": window.due.period,
         "due_at": told(window.due_at),
         "grace_until": told(window.closes_at),
@@ -119,3 +137,17 @@ def _described(window: Window, row: Row | None, member: str, state: str) -> dict
         "state": state,
         "case": None if row is None else row["case_id"],
     }
+
+
+def _unreckoned(
+    of: Agreement, unknown: CalendarUnknown, settled: Mapping[str, Row], first_s: int, last_s: int
+) -> Iterator[dict[str, Any]]:
+    """What was settled of a term whose calendar is not known any more, and one line that says so for all the rest."""
+    lasts, first, last = in_force(of), first_s * MILLISECONDS, last_s * MILLISECONDS
+    for row in settled.values():
+        if row["due_at"] <= last:
+            at = {"due_at": told(row["due_at"]), "grace_until": told(row["grace_until"]), "provisional": False}
+            yield {"period": row["period"], **at, "state": row["state"], "case": row["case_id"]}
+    if lasts is not None and lasts[0] <= last and first < lasts[1]:
+        at = {"due_at": told(max(first, lasts[0])), "grace_until": None, "provisional": True}
+        yield {"period": "", **at, "state": unknown.code, "case": None}

@@ -37,7 +37,8 @@ def routes(authenticate_suspended: Authenticate, duties: Duties, clock: Clock) -
     async def calendar(subject: Annotated[Subject, caller], since: _Instant = None, until: _Instant = None) -> Response:
         """What you owe and what you are owed, by its instant; from now on for 31 days if not asked otherwise.
 
-        `provisional`: the year's holidays were not published when it was reckoned.
+        `provisional`: the year's holidays were not published when it was reckoned. `state` `calendar_unknown` or
+        `time_zone_unknown`: the gateway's libraries know them no more, so no date of this dataset can be told.
         """
         return Response(canonical({"items": list(await between(subject, since, until))}), media_type=_JSON)
 

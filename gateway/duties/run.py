@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, bindparam, delete, insert, or_, select
 
-from gateway.agreements import Agreement, Agreements, HoldSubject
+from gateway.agreements import Agreement, Agreements, DatasetTerm, HoldSubject
 from gateway.agreements.held import OPEN_END_MS, term_of
 from gateway.agreements.tables import agreement
 from gateway.apart import Apart
@@ -83,8 +83,8 @@ class DutyRun:
     async def run(self) -> Settled:
         """Settle whatever is due by now; a second run finds nothing to do.
 
-        An agreement that cannot be reckoned with, or whose log cannot be written, keeps nobody else waiting: its error
-        is raised at the end.
+        What cannot be reckoned with, or whose log cannot be written, keeps nothing else waiting: its error is raised at
+        the end, and it is looked at again by the next run.
         """
         done, after, now = Settled(), "", self._clock()
         with Apart() as each:
@@ -100,14 +100,25 @@ class DutyRun:
             await self._settle(found, now, done)
 
     async def _settle(self, found: Agreement, now: int, done: Settled) -> None:
+        """Each dataset apart, and what is to be returned: one that cannot be reckoned with stops no other."""
         assert found.terms is not None
         nexts: list[int] = []
-        for term in found.terms.datasets:
-            for window in await unsettled(self._database, found, term):
-                if now <= window.closes_at:
-                    nexts.append(window.closes_at + 1)
-                    break
-                await self._settle_one(window, done)
+        with Apart() as each:
+            for term in found.terms.datasets:
+                await each(self._settle_term(found, term, now, done, nexts))
+            await each(self._settle_end(found, now, done, nexts))
+        await self._watch(found, min(nexts))
+
+    async def _settle_term(
+        self, found: Agreement, term: DatasetTerm, now: int, done: Settled, nexts: list[int]
+    ) -> None:
+        for window in await unsettled(self._database, found, term):
+            if now <= window.closes_at:
+                nexts.append(window.closes_at + 1)
+                break
+            await self._settle_one(window, done)
+
+    async def _settle_end(self, found: Agreement, now: int, done: Settled, nexts: list[int]) -> None:
         lasts = in_force(found)
         assert lasts is not None
         _, end = lasts
@@ -117,7 +128,6 @@ class DutyRun:
             nexts.append(next_at)
         else:
             nexts.append(end)
-        await self._watch(found, min(nexts))
 
     async def _settle_one(self, window: Window, done: Settled) -> None:
         of = window.agreement

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from gateway import business_days
 from gateway.duties.icalendar import icalendar
 from gateway.errors import Invalid
 from tests.agreements.world import FLIGHTS
 from tests.duties.world import DutyWorld
 
 DAY_S = 24 * 3600
+
+
+@pytest.fixture(autouse=True)
+def _calendars_are_read_anew() -> Iterator[None]:
+    yield
+    business_days.business_days.cache_clear()
 
 
 async def test_both_sides_see_what_is_due_and_nobody_else_does(world: DutyWorld) -> None:
@@ -44,6 +53,42 @@ async def test_an_upload_is_shown_as_delivery_of_one_date_and_is_settled_as_that
     await world.duty_run.run()
     settled = [one["state"] for one in await world.agenda.of(world.airline.id, first, last)]
     assert settled == ["delivered", "delivered", "missed"]
+
+
+async def test_a_calendar_that_is_known_no_more_takes_no_other_duty_with_it(
+    sqlite_world: DutyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    agreement = await world.due("planes", every="week", on=1, calendar="SE")
+    await world.due()
+    world.at("2026-01-06T12:00:00Z")
+    await world.duty_run.run()
+    monkeypatch.setattr(business_days, "has_calendar", lambda country: country != "SE")
+    business_days.business_days.cache_clear()
+    first, last = world.clock.now_s - 2 * DAY_S, world.clock.now_s + DAY_S
+    for company in (world.airline, world.bank):
+        duties = await world.agenda.of(company.id, first, last)
+        planes = [one for one in duties if one["dataset"] == "planes"]
+        assert [(one["period"], one["state"]) for one in planes] == [("", "calendar_unknown"), ("2026-01-05", "missed")]
+        assert planes[0] | {"role": "", "agreement": agreement} == {
+            "kind": "delivery",
+            "role": "",
+            "agreement": agreement,
+            "dataset": "planes",
+            "period": "",
+            "due_at": "2026-01-04T12:00:00Z",
+            "grace_until": None,
+            "provisional": True,
+            "state": "calendar_unknown",
+            "case": None,
+        }
+        flights = [(one["period"], one["state"]) for one in duties if one["dataset"] == FLIGHTS]
+        assert flights == [("2026-01-05", "missed"), ("2026-01-06", "missed"), ("2026-01-07", "due")]
+    text = icalendar(duties, world.clock()).decode()
+    assert "SUMMARY:Upload of planes (calendar_unknown)" in text
+    assert text.count("BEGIN:VEVENT") == 5
+    ended = await world.agenda.of(world.bank.id, world.clock.now_s + 360 * DAY_S, world.clock.now_s + 370 * DAY_S)
+    assert [one for one in ended if one["dataset"] == "planes"] == []
 
 
 async def test_a_range_has_an_end(sqlite_world: DutyWorld) -> None:

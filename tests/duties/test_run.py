@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from gateway import business_days
+from gateway.business_days import CalendarUnknown
 from gateway.duties import schedule
 from gateway.duties.run import DutyRun
 from gateway.errors import Conflicting
 from gateway.ledger.errors import LedgerRolledBack
 from tests.agreements.world import FLIGHTS, START_S
-from tests.duties.world import DutyWorld
+from tests.duties.world import DAILY, DutyWorld
 from tests.rolled_back import RolledBackAtFirst
 
 
@@ -100,6 +102,37 @@ async def test_an_agreement_until_the_end_of_the_calendar_stops_nobody_elses_dut
     assert (await world.duty_run.run()).candidates == 2
     for company in (world.airline, world.bank):
         assert await world.agenda.of(company.id, 253_402_128_000, 253_402_300_799) == []
+
+
+async def test_a_dataset_whose_calendar_is_known_no_more_stops_neither_another_one_nor_a_return(
+    sqlite_world: DutyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    unknown = {"cadence": DAILY | {"calendar": "SE"}}
+    usual = {"fields": ["year"], "purposes": ["market_analysis"], "methods": ["api"], "cadence": DAILY}
+    for name in ("planes", FLIGHTS):
+        await world.catalogued(name)
+    both = [{"dataset": "planes", **usual, **unknown}, {"dataset": FLIGHTS, **usual}]
+    agreement = await world.signed(datasets=both)
+    for company in (world.airline, world.bank):
+        await world.takes_part(company, agreement)
+    await world.received(agreement, world.bank)
+    monkeypatch.setattr(business_days, "has_calendar", lambda country: country != "SE")
+    business_days.business_days.cache_clear()
+    world.at("2026-01-05T10:00:01Z")
+    with pytest.raises(CalendarUnknown, match="calendar_unknown"):
+        await world.duty_run.run()
+    assert [one["subject"] for one in await world.candidates()] == [f"{agreement}:{FLIGHTS}"]
+    await world.life.terminate(world.bank.subject, agreement)
+    with pytest.raises(CalendarUnknown, match="calendar_unknown"):
+        await world.duty_run.run()
+    (owed,) = [
+        one for one in await world.agenda.of(world.bank.id, START_S, START_S + 90 * 86_400) if one["kind"] == "return"
+    ]
+    assert (owed["member"], owed["state"]) == (world.bank.id, "open")
+    monkeypatch.undo()
+    world.at("2026-01-05T10:00:02Z")
+    await world.duty_run.run()
 
 
 async def test_a_term_that_began_long_before_it_was_signed_is_reckoned_from_the_signature(
