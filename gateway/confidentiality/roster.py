@@ -1,7 +1,8 @@
 """The need-to-know roster (clause 8.2.1): which persons may see a dataset under an agreement.
 
 The member that employs them lists them. Either party strikes one, at once, live tokens included; only who struck a
-person lists that person again, so that the owner's no is not undone by the other side.
+person lists that person again, so that the owner's no is not undone by the other side. Where several strike the same
+person, the owner's no counts, whoever was first; then the recipient's.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class Rosters:
     async def strike(self, subject: Subject, agreement: str, dataset: str, person: str) -> dict[str, Any]:
         """Take a person off the roster: refused from the next call on. Needs `confide`; twice changes nothing.
 
-        Both parties may, and the member that employs the person.
+        Both parties may, and the member that employs the person. A no that another one has said before becomes the
+        stronger side's own.
         """
         subject.require("confide")
         place = await self._places.of(subject, agreement, dataset)
@@ -114,12 +116,18 @@ class Rosters:
             known = await change.tx.one(_ONE, **place.names, person=person)
             if known is None or subject.member not in (*place.agreement.parties, known["member_id"]):
                 raise NotFound
-            if known["struck_at"] is None:
+            if known["struck_at"] is None or _outranks(place, subject.member, known["struck_by"]):
                 struck = {"listed": known["listed_at"], "until": known["until_at"], "struck": change.now_ms}
                 await _set(change, place, person, **struck, by=subject.member)
                 await touch_agreement(change, agreement)
                 change.enter(entry(place.owner, "person_struck", subject, person=person, **place.facts()))
             return await _read(change, place, person)
+
+
+def _outranks(place: Place, member: str, other: str) -> bool:
+    """Whose no counts more: the owner's, then the recipient's, then that of whoever else employs the person."""
+    parties = place.agreement.parties
+    return member in parties and (other not in parties or parties.index(member) < parties.index(other))
 
 
 async def _add(change: Change, place: Place, subject: Subject, person: str, until: int | None) -> None:

@@ -31,6 +31,7 @@ from tests.confiding import (
     opt_out,
     person_of,
     record_nda,
+    strike,
     undertake,
     undertaking,
 )
@@ -212,6 +213,18 @@ async def test_a_person_whom_the_owner_struck_is_listed_again_by_the_owner_alone
     assert "roster" in await told(shared, deal, person)
     foreign = await enlist(shared.hotel, deal.agreement, deal.dataset, await person_of(shared.stranger))
     assert foreign.status_code == 404
+
+
+async def test_the_owners_no_counts_also_where_the_employer_had_struck_the_person_before(shared: Shared) -> None:
+    deal = await shared.market()
+    person = await confided(shared.hotel, deal.agreement, deal.dataset, shared.bank.id)
+    for member in (shared.hotel, shared.bank, shared.hotel):
+        struck = done(await strike(member, deal.agreement, deal.dataset, person))
+    assert struck["struck_by"] == shared.bank.id
+    refused = await enlist(shared.hotel, deal.agreement, deal.dataset, person)
+    assert (refused.status_code, refused.json()["code"]) == (403, "STRUCK_BY_ANOTHER")
+    done(await enlist(shared.bank, deal.agreement, deal.dataset, person))
+    assert "roster" in await told(shared, deal, person)
 
 
 async def without_guards(shared: Shared) -> None:
