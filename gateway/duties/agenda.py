@@ -107,7 +107,7 @@ class Agenda:
         self, of: Agreement, term: DatasetTerm, settled: Mapping[str, Row], first_s: int, last_s: int
     ) -> list[dict[str, Any]]:
         found = []
-        uploaded = await fulfilled(self._database, of, term, self._clock())
+        uploaded = await fulfilled(self._database, self._agreements, of, term, self._clock())
         for window in windows_from(of, term, first_s):
             if window.due.at > last_s:
                 break

@@ -1,17 +1,23 @@
 """Which upload fulfils which due date: the first one since the date before it, up to the end of its grace.
 
-An upload fulfils one due date. It counts from the moment it was published, also if another has replaced it since.
+An upload fulfils one due date. It counts from the moment it was published, also if another has replaced it since, and
+also if it says that there is nothing new: a header alone. An upload whose every row was refused was never published.
+
+An amendment is no gap: its first date is fulfilled by what was uploaded behind the last date of what it replaces.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, bindparam, func, select
 
-from gateway.agreements import Agreement, DatasetTerm
+from gateway.agreements import Agreement, Agreements, DatasetTerm
+from gateway.business_days import CalendarUnknown
 from gateway.catalog.tables import dataset, upload
 from gateway.clock import MILLISECONDS
 from gateway.database import Query, Reading
@@ -42,6 +48,12 @@ _DELIVERIES = Query(
     .order_by(upload.c.published_at, upload.c.id)
     .limit(bindparam("most", type_=BigInteger))
 )
+_SPENT = Query(
+    select(func.max(upload.c.published_at).label("at"))
+    .join(duty, duty.c.upload_id == upload.c.id)
+    .where(duty.c.agreement_id == bindparam("agreement"), duty.c.dataset_id == bindparam("dataset"))
+)
+_PUBLISHED = Query(select(upload.c.published_at.label("at")).where(upload.c.id == bindparam("id")))
 _LOOK_BACK = timedelta(days=62)
 
 
@@ -86,18 +98,22 @@ def in_force(agreement: Agreement) -> tuple[int, int] | None:
     return begin, end if agreement.ended_at is None else min(end, agreement.ended_at)
 
 
-async def unsettled(reading: Reading, agreement: Agreement, term: DatasetTerm) -> Iterator[Window]:
+async def unsettled(
+    reading: Reading, agreements: Agreements, agreement: Agreement, term: DatasetTerm
+) -> Iterator[Window]:
     """Every due date of a term that has no row yet, in order, while the agreement is in force."""
     row = await reading.one(_LAST, agreement=agreement.id, dataset=term.dataset)
-    if row is None:
-        return windows(agreement, term)
-    return windows(agreement, term, after=row["period"], opens_at=row["due_at"])
+    if row is not None:
+        return windows(agreement, term, after=row["period"], opens_at=row["due_at"])
+    return windows(agreement, term, opens_at=await _behind_what_it_replaces(reading, agreements, agreement, term))
 
 
-async def fulfilled(reading: Reading, agreement: Agreement, term: DatasetTerm, now_ms: int) -> Mapping[str, str]:
+async def fulfilled(
+    reading: Reading, agreements: Agreements, agreement: Agreement, term: DatasetTerm, now_ms: int
+) -> Mapping[str, str]:
     """The uploads that fulfil due dates without a row yet, each by its period, as they will be settled."""
     found: dict[str, str] = {}
-    for window in await unsettled(reading, agreement, term):
+    for window in await unsettled(reading, agreements, agreement, term):
         if window.opens_at >= now_ms:
             break
         upload_id = await window.delivery(reading, taken=found.values())
@@ -106,13 +122,37 @@ async def fulfilled(reading: Reading, agreement: Agreement, term: DatasetTerm, n
     return found
 
 
+async def _behind_what_it_replaces(
+    reading: Reading, agreements: Agreements, agreement: Agreement, term: DatasetTerm
+) -> int:
+    """Behind which instant (ms) an upload fulfils the first date of a term: the last date of the agreement that it
+    replaces, and the last upload that fulfilled one there. 0 where none was due there: when this one began.
+    """
+    amends = agreement.terms.amends if agreement.terms else None
+    earlier = await agreements.load(amends) if amends else None
+    before = earlier.terms.term_for(term.dataset) if earlier and earlier.terms else None
+    if earlier is None or earlier.superseded_by != agreement.id or before is None or before.cadence is None:
+        return 0
+    lasts = in_force(earlier)
+    assert lasts is not None
+    with suppress(CalendarUnknown):
+        of_late = windows_from(earlier, before, max(0, lasts[1] // MILLISECONDS - int(_LOOK_BACK.total_seconds())))
+        if not (last := deque(of_late, maxlen=1)):
+            return await _behind_what_it_replaces(reading, agreements, earlier, before) or lasts[0]
+        uploads = await fulfilled(reading, agreements, earlier, before, lasts[1])
+        rows = [await reading.one(_PUBLISHED, id=one) for one in uploads.values()]
+        rows.append(await reading.one(_SPENT, agreement=earlier.id, dataset=term.dataset))
+        return max(last[0].due_at, *(row["at"] or 0 for row in rows if row is not None))
+    return 0
+
+
 def windows(agreement: Agreement, term: DatasetTerm, *, after: str = "", opens_at: int = 0) -> Iterator[Window]:
-    """The due dates of a term behind the period `after`, the one before which was due at `opens_at` (ms)."""
+    """The due dates of a term behind the period `after`; behind `opens_at` (ms; 0: the beginning) the first opens."""
     lasts = in_force(agreement)
     if term.cadence is None or lasts is None:
         return
     begin, end = lasts
-    opens_at = max(begin, opens_at)
+    opens_at = opens_at or begin
     for due in schedule(term.cadence, after=after or _day_before(begin // MILLISECONDS), until=end // MILLISECONDS):
         at = due.at * MILLISECONDS
         if begin <= at < end:

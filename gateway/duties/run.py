@@ -112,7 +112,7 @@ class DutyRun:
     async def _settle_term(
         self, found: Agreement, term: DatasetTerm, now: int, done: Settled, nexts: list[int]
     ) -> None:
-        for window in await unsettled(self._database, found, term):
+        for window in await unsettled(self._database, self._agreements, found, term):
             if now <= window.closes_at:
                 nexts.append(window.closes_at + 1)
                 break

@@ -85,6 +85,32 @@ async def test_4_1_2_an_upload_in_time_is_a_delivery(shared: Shared) -> None:
     assert (done.dates, done.candidates) == (1, 0)
 
 
+async def test_4_1_2_a_header_alone_says_that_nothing_is_new_and_is_a_delivery(shared: Shared) -> None:
+    deal = await weekly(shared)
+    move(shared, 2026, 2, 20, 12, 0)
+    answer = await shared.bank.call(
+        "POST",
+        f"/v1/datasets/{deal.dataset}/uploads",
+        await shared.bank.token(),
+        content=b"code,city,price,margin\n",
+        headers={"content-type": "text/csv"},
+    )
+    assert (answer.status_code, answer.json()["accepted"]) == (201, 0)
+    move(shared, 2026, 2, 26, 0, 0)
+    done = await shared.gateway.duties.settling.run()
+    assert (done.dates, done.candidates) == (1, 0)
+
+
+async def test_4_1_2_an_upload_whose_every_row_is_refused_is_no_delivery(shared: Shared) -> None:
+    deal = await weekly(shared)
+    move(shared, 2026, 2, 20, 12, 0)
+    refused = await shared.bank.upload(deal.dataset, [{"code": "XIY", "city": "Xi'an", "price": "much", "margin": 1}])
+    assert refused.status_code == 400
+    move(shared, 2026, 2, 26, 0, 0)
+    done = await shared.gateway.duties.settling.run()
+    assert (done.dates, done.candidates) == (1, 1)
+
+
 async def test_4_1_2_leaving_and_returning_within_the_grace_undoes_no_breach(shared: Shared) -> None:
     deal = await weekly(shared)
     move(shared, 2026, 2, 24, 18, 1)

@@ -153,6 +153,48 @@ async def test_a_term_that_began_long_before_it_was_signed_is_reckoned_from_the_
     assert 0 < reckoned < 100
 
 
+async def test_an_upload_before_an_amendment_fulfils_its_first_date_unless_it_fulfilled_one_before(
+    world: DutyWorld,
+) -> None:
+    monthly: dict[str, Any] = {"every": "month", "on": 31, "first": "2026-01-31"}
+    agreement = await world.due(**monthly)
+    world.at("2026-01-20T00:00:00Z")
+    await world.published()
+    for day in (21, 22):
+        world.at(f"2026-01-{day}T00:00:00Z")
+        agreement = await world.due(amends=agreement, **monthly)
+    shown = await world.agenda.of(world.bank.id, world.clock.now_s, world.clock.now_s + 12 * 86_400)
+    assert [(one["period"], one["state"]) for one in shown] == [("2026-01-31", "delivered")]
+    world.at("2026-02-03T00:00:00Z")
+    assert (await world.duty_run.run()).candidates == 0
+    await world.due(amends=agreement, **monthly | {"first": "2026-02-28", "on": 28})
+    world.at("2026-03-03T00:00:00Z")
+    assert (await world.duty_run.run()).candidates == 1
+    assert [one["period"] for one in await world.candidates()] == ["2026-02-28"]
+
+
+async def test_an_upload_in_the_grace_of_a_date_before_an_amendment_fulfils_that_date_alone(
+    sqlite_world: DutyWorld,
+) -> None:
+    world = sqlite_world
+    weekly: dict[str, Any] = {"every": "week", "on": 1, "grace_days": 2}
+    agreement = await world.due(**weekly)
+    world.at("2026-01-06T00:00:00Z")
+    await world.published()
+    amended = await world.due(amends=agreement, **weekly | {"first": "2026-01-12"})
+    world.at("2026-01-12T00:00:00Z")
+    until = world.clock.now_s + 86_400
+    shown = await world.agenda.of(world.bank.id, START_S, until)
+    assert [(one["period"], one["state"]) for one in shown] == [("2026-01-05", "delivered"), ("2026-01-12", "due")]
+    await world.published()
+    assert [one["state"] for one in await world.agenda.of(world.bank.id, START_S, until)] == ["delivered"] * 2
+    world.at("2026-01-15T00:00:00Z")
+    assert (await world.duty_run.run()).candidates == 0
+    world.at("2026-01-22T00:00:00Z")
+    assert (await world.duty_run.run()).candidates == 1
+    assert [one["subject"] for one in await world.candidates()] == [f"{amended}:{FLIGHTS}"]
+
+
 async def test_who_has_opted_out_owes_nothing(sqlite_world: DutyWorld) -> None:
     world = sqlite_world
     agreement = await world.due()

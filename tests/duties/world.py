@@ -57,9 +57,9 @@ class DutyWorld(CaseWorld):
         """As a second process would run it."""
         return DutyRun(self.database, self.ledger, self.agreements, self.returns, self.clock)
 
-    async def due(self, *datasets: str, start: str = "", end: str = "", **cadence: Any) -> str:
+    async def due(self, *datasets: str, start: str = "", end: str = "", amends: str = "", **cadence: Any) -> str:
         """A signed agreement under which the airline uploads these datasets, by default the flights, every day."""
-        lasts = {name: at for name, at in (("start", start), ("end", end)) if at}
+        lasts = {name: at for name, at in (("start", start), ("end", end), ("amends", amends)) if at}
         names = datasets or (FLIGHTS,)
         for name in names:
             await self.catalogued(name)
