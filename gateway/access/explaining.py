@@ -38,8 +38,9 @@ class Explanation:
     the loaded one gives, with its `otherwise_reasons`: what a change of rules would change. `reasons` have code,
     clause, the rule's title, and title and remedy in both languages. `changes` name, per requirement, the fact that
     alone would have met it (a refusal) or would end it (a permit). `ends_at` is the next instant (epoch seconds) at
-    which the answer could change, `ends_by` the facts that are this instant. What the policy permitted and the ledger
-    refused, because it had counted too much, is met by the next window.
+    which the policy's answer could change, `ends_by` the facts that are this instant; where it asks for each person's
+    consent (`by_consent`), a person's share may end before. What the policy permitted and the ledger refused, because
+    it had counted too much, is met by the next window.
     """
 
     log: str
@@ -62,6 +63,11 @@ class Explanation:
         return bool(_overdrawn(self.entry))
 
     @property
+    def by_consent(self) -> bool:
+        """Whether only records of persons who consent leave: what no fact of the case says (clause 4.3.1)."""
+        return self.case is not None and self.case["resource"]["kind"] == "personal"
+
+    @property
     def agrees(self) -> bool | None:
         """Whether the replay gives what the policy gave then; None where it could not be replayed."""
         if not self.replayed:
@@ -73,7 +79,8 @@ class Explanation:
     def describe(self) -> dict[str, Any]:
         """As JSON."""
         said = asdict(self)
-        return said | {"agrees": self.agrees, "changes": [change._asdict() for change in self.changes]}
+        judged = {"agrees": self.agrees, "by_consent": self.by_consent}
+        return said | judged | {"changes": [change._asdict() for change in self.changes]}
 
 
 _BY_THE_LEDGER = {FREQUENCY_EXCEEDED.code: "frequency", VOLUME_EXCEEDED.code: "volume"}

@@ -58,7 +58,8 @@ def show(one: Explanation, screen: Console) -> None:
         screen.print(_facts(one.case))
     if one.ends_at:
         by = f": {escape(', '.join(one.ends_by))}" if one.ends_by else ""
-        screen.print(f"Holds until {_moment(one.ends_at)}{by}", highlight=False)
+        persons = "; of each person no longer than the consent" if _permitted(one) and one.by_consent else ""
+        screen.print(f"Holds until {_moment(one.ends_at)}{by}{persons}", highlight=False)
     if one.changes:
         screen.print(_changes(one))
 
@@ -112,7 +113,7 @@ def _facts(case: Any) -> Table:
 
 
 def _changes(one: Explanation) -> Table:
-    permitted = one.replayed == "permit" and not one.overdrawn
+    permitted = _permitted(one)
     title = "Each of these alone would end it" if permitted else "What would have met it, each by one fact"
     table = Table("requirement", "fact", "is", "would be", title=title, title_justify="left")
     for change in one.changes:
@@ -121,6 +122,10 @@ def _changes(one: Explanation) -> Table:
     for code in missing:
         table.add_row(code, "[dim]no single fact[/]", "", "")
     return table
+
+
+def _permitted(one: Explanation) -> bool:
+    return one.replayed == "permit" and not one.overdrawn
 
 
 def _said(value: Any) -> str:

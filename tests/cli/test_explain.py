@@ -12,7 +12,7 @@ import pytest
 
 from gateway.agreements import HoldSubject
 from gateway.ledger.stored import entries, state
-from tests.access.world import PLACES, Deal
+from tests.access.world import PLACES, Deal, MovableClock, Shared, records
 from tests.alliance import MARKET_SCHEMA, Alliance, founded
 from tests.cli.conftest import Gateway, permit_of
 from tests.policy.conftest import POLICIES
@@ -67,6 +67,7 @@ def test_an_access_is_explained_on_one_screen(gateway: Gateway, history: dict[st
     assert (reason["code"], reason["clause"]) == ("DISPUTED_ITEM", "7.2.3")
     assert reason["title"].keys() == {"zh-CN", "en"}
     assert reason["rule"]
+    assert (permit["by_consent"], refusal["by_consent"]) == (False, False)
     [change] = refusal["changes"]
     assert change["code"] == "DISPUTED_ITEM"
     assert change["fact"].startswith("holds")
@@ -116,6 +117,26 @@ def test_a_refusal_by_the_ledgers_counts_is_met_by_the_next_window(
     screen = gateway("explain", refused).output
     assert "as then; the ledger had counted too much, and refused" in screen
     assert "alone would end it" not in screen
+
+
+async def _of_a_person(folder: Path) -> str:
+    """A permit that opens the record of somebody who consents; its name."""
+    clock = MovableClock()
+    async with founded(folder, clock) as alliance:
+        shared = Shared(alliance, clock)
+        deal = await shared.personal([1])
+        await shared.bank.consent(deal.dataset, shared.hotel, "C00001")
+        token = await shared.referral_token(deal)
+        assert len(records(await shared.hotel.get(deal.path, token, purpose="customer_referral"))) == 1
+        return (await _accesses(alliance, shared.bank.id))[-1]
+
+
+def test_a_permit_for_persons_holds_of_each_no_longer_than_the_consent(
+    gateway: Gateway, settings: object, tmp_path: Path
+) -> None:
+    permit = asyncio.run(_of_a_person(tmp_path))
+    assert "; of each person no longer than the consent" in gateway("explain", permit).output
+    assert _told(gateway, permit)["by_consent"] is True
 
 
 def test_other_rules_say_what_they_would_have_decided(
