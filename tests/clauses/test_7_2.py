@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,9 @@ from tests.confiding import done, opt_in
 
 DISPUTE = {"forum": "arbitration", "body": "CIETAC", "negotiation_days": 3}
 DAY_S = 24 * 3600
+PRICE_LIST = bytes(3 << 20) + b"x"
+PRICE_LIST_SHA256 = hashlib.sha256(PRICE_LIST).hexdigest()
+"""What a party keeps as evidence, a scan of some megabytes."""
 
 
 async def two_items(shared: Shared) -> tuple[Deal, Deal]:
@@ -63,7 +67,7 @@ async def dispute(shared: Shared, deal: Deal, by: Member | None = None) -> dict[
             "agreement": deal.agreement,
             "subject": {"kind": "term", "id": deal.dataset},
             "claim": "The prices are those of last year.",
-            "evidence": [{"name": "price list", "sha256": "cd" * 32}],
+            "evidence": [{"name": "price list", "sha256": PRICE_LIST_SHA256}],
         },
     )
     assert answer.status_code == 201, answer.text
@@ -91,6 +95,18 @@ async def test_7_2_1_a_dispute_freezes_only_its_subject_and_starts_the_time_to_n
     assert (early.status_code, early.json()["code"]) == (409, "negotiation_runs")
 
 
+async def test_7_2_3_a_new_agreement_of_the_two_does_not_give_back_what_they_dispute(shared: Shared) -> None:
+    x, y = await two_items(shared)
+    case = await dispute(shared, x)
+    for item, status in ((x, 423), (y, 200)):
+        anew = Deal(await shared.bank.agree(shared.hotel, item.dataset, ["code", "city"]), item.dataset)
+        answer = await read(shared, anew)
+        assert answer.status_code == status, answer.text
+        if status == 423:
+            assert answer.json()["case"] == case["id"]
+            assert (await shared.last_access())["reasons"][0]["code"] == "DISPUTED_ITEM"
+
+
 async def test_7_2_2_the_bundle_of_an_escalated_dispute_verifies_offline(shared: Shared, tmp_path: Path) -> None:
     x, _ = await two_items(shared)
     case = await dispute(shared, x)
@@ -116,7 +132,12 @@ async def test_7_2_2_the_bundle_of_an_escalated_dispute_verifies_offline(shared:
         assert verify_case(out, vkey).outcome != "ok", name
         (out / name).write_bytes(before)
     manifest = json.loads((out / "manifest.json").read_bytes())
-    assert manifest["evidence"] == [{"name": "price list", "sha256": "cd" * 32}]
+    assert manifest["evidence"] == [{"name": "price list", "sha256": PRICE_LIST_SHA256}]
+    (out / PRICE_LIST_SHA256).write_bytes(PRICE_LIST)
+    assert verify_case(out, vkey).outcome == "ok"
+    (out / PRICE_LIST_SHA256).write_bytes(PRICE_LIST[:-1] + b"X")
+    assert verify_case(out, vkey).outcome == "tampered"
+    (out / PRICE_LIST_SHA256).unlink()
     (out / EXTRACT).unlink()
     assert verify_case(out, vkey).outcome == "incomplete"
 
