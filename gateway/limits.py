@@ -18,8 +18,10 @@ TARGET_BYTES = 8 * 1024
 BODY_BYTES = 4 * 1024 * 1024
 UPLOAD_BYTES = 4 * 1024 * 1024 * 1024
 ARCHIVE_BYTES = 64 * 1024 * 1024
-_LARGER = {"uploads": UPLOAD_BYTES, "offline-consents": ARCHIVE_BYTES}
+_STREAMED = "uploads"
+_LARGER = {_STREAMED: UPLOAD_BYTES, "offline-consents": ARCHIVE_BYTES}
 """What may be larger where it is posted, by the last part of its path."""
+_ANNOUNCING = frozenset((b"content-length", b"transfer-encoding"))
 _LONGEST_LENGTH = 20
 
 Wording = Mapping[str, Callable[[], Response]]
@@ -44,7 +46,7 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = _LARGER.get(scope["path"].rpartition("/")[2], BODY_BYTES) if scope["method"] == "POST" else BODY_BYTES
+        most = _LARGER.get(_posted_to(scope), BODY_BYTES)
         refusal = _refusal(scope, most)
         if refusal is not None:
             answer = self._worded[scope["path"]]() if scope["path"] in self._worded else refusal
@@ -61,6 +63,22 @@ class Limits:
             return message
 
         await self._app(scope, counted, send)
+
+
+def has_body(scope: Scope) -> bool:
+    """Whether a body was announced (RFC 9112 section 6); without that there is none."""
+    return any(name in _ANNOUNCING for name, _ in scope["headers"])
+
+
+def is_streamed(scope: Scope) -> bool:
+    """Whether the body is an upload's, which is taken in as it comes, for hours perhaps."""
+    return _posted_to(scope) == _STREAMED
+
+
+def _posted_to(scope: Scope) -> str:
+    """The last part of the path that something is posted to, '' for another method."""
+    last: str = scope["path"].rpartition("/")[2]
+    return last if scope["method"] == "POST" else ""
 
 
 def _refusal(scope: Scope, most: int) -> Response | None:

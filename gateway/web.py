@@ -47,7 +47,7 @@ from gateway.identity.routes import JWK_SET, KEY_SET, malformed_request
 from gateway.identity.routes import PATHS as OAUTH_PATHS
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
-from gateway.limits import Limits
+from gateway.limits import Limits, has_body, is_streamed
 from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
@@ -66,11 +66,19 @@ def web(gateway: Gateway) -> FastAPI:
     identity = gateway.identity
 
     async def authenticate(request: Request) -> Subject:
-        """Token and proof hold. The seam compares the client's version in its own snapshot."""
+        """Token and proof hold, and the token still does when the body is there: whoever sends slowly gains no time.
+
+        So whatever is asked next, is asked of what stands then. The body of an upload is not waited for; who may
+        publish is asked again at its end. The seam compares the client's version in its own snapshot.
+        """
         scope = request.scope
-        return await identity.authenticate(
+        subject = await identity.authenticate(
             scope["method"], scope["raw_path"].decode(), scope["headers"], peer_of(scope)
         )
+        if has_body(scope) and not is_streamed(scope):
+            await request.body()
+            identity.require_unexpired(subject)
+        return subject
 
     async def authenticate_active(request: Request) -> Subject:
         """As above; client, member and token stand, and every parameter is known. For all routes but the seam."""

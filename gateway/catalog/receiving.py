@@ -31,6 +31,7 @@ from gateway.database.idempotency import fingerprint, recall, remember
 from gateway.errors import Conflicting, GatewayError, Invalid, Reason
 from gateway.finishing import finished
 from gateway.identifiers import random_id
+from gateway.identity.revoked import require_standing
 from gateway.identity.subject import Subject
 from gateway.ledger import Draft, Effect, Kind, Ledger
 from gateway.vault.keyring import KeyRing, MemberKeys
@@ -281,6 +282,7 @@ class Receiving:
         narrows = {owner} if self._asked.mode == "replace" else ()  # no permit for superseded records follows
         try:
             async with self._ledger.changing(owner, narrows=narrows) as change:
+                await require_standing(change.tx, self._subject)
                 await self._refuse_if_published_meanwhile(change.tx)
                 told = self._told("published")
                 closed = await change.tx.run(

@@ -45,6 +45,8 @@ class Uploads:
         Good rows are published although others were refused, unless `all_or_nothing`. The same key with the same
         content answers with the first report; `Conflicting` with other content. `Invalid` names what makes the
         file unreadable as a whole; `UploadFailed` that nothing was published; then nothing has changed.
+        `TokenOver` where the token, its key or its client was ended before the upload was, `Refused` for a member that
+        was suspended meanwhile.
         A member has two uploads under way at most, the next one waits; one that falls silent is `UploadStalled`.
         """
         subject.require("upload")

@@ -131,6 +131,11 @@ class Identity:
         """
         return await self._check.authenticate(method, url, headers, peer)
 
+    def require_unexpired(self, subject: Subject) -> None:
+        """`Challenge` for a subject whose token has run out since it was verified, as while a body came slowly."""
+        if subject.expires_at <= seconds(self._clock()):
+            raise self._check.challenge("invalid_token", "TOKEN_EXPIRED", scheme=subject.token_type)
+
     async def require_active(self, subject: Subject, *, withdrawing: bool = False) -> None:
         """Raise unless client, keys, member and token stand as when the token was issued. One query.
 

@@ -1,7 +1,7 @@
 """Tokens that are over before they expire, and whether a token's standing holds at this instant.
 
-A revoked token is a row, by the name that entries give it, until it would have expired. The row is read by the
-statements that read the client's version, so it counts on every process from its commit on.
+A revoked token is a row, by the name that entries give it, until a day after it would have expired. The row is read
+by the statements that read the client's version, so it counts on every process from its commit on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Text, bindparam, delete, insert, select
 
 from gateway.database import Database, Query, Reading, Transaction
+from gateway.errors import NotAuthenticated, Reason, Refused
 from gateway.identity.subject import Subject
 from gateway.identity.tables import client, is_revoked, revoked_token, roll
 
@@ -28,8 +29,8 @@ _STANDING = Query(
     .join(roll, roll.c.id == client.c.member_id)
     .where(client.c.id == bindparam("client"))
 )
-_GRACE_S: Final = 60
-"""Clocks of several processes may differ: a row is kept for a while after its token is over for all of them."""
+_KEPT_S: Final = 24 * 3600
+"""How long a row outlives its token: an upload may last for hours, and asks at its end; and clocks may differ."""
 
 
 class Standing(Enum):
@@ -43,6 +44,18 @@ class Standing(Enum):
     """Its client was revoked, or a key of it changed."""
 
 
+class TokenOver(NotAuthenticated):
+    """The token was revoked, its client was, or a key of it changed, while it was being used."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__("invalid_token", "The credentials are missing or do not hold.")
+        self._scheme = subject.token_type
+
+    def headers(self) -> list[tuple[str, str]]:
+        """The challenge of RFC 9449 section 7.1, or RFC 6750 section 3."""
+        return [("WWW-Authenticate", f'{self._scheme} error="invalid_token"'), ("Cache-Control", "no-store")]
+
+
 async def standing(reading: Reading, subject: Subject) -> Standing:
     """How the subject's token stands at this instant, in one statement."""
     row = await reading.one(_STANDING, client=subject.client, token=subject.token)
@@ -51,6 +64,19 @@ async def standing(reading: Reading, subject: Subject) -> Standing:
     if row["revoked"]:
         return Standing.REVOKED
     return Standing.HOLDS if row["member_state"] == "admitted" else Standing.SUSPENDED
+
+
+async def require_standing(reading: Reading, subject: Subject) -> None:
+    """For an act at its end, under the locks that it holds: the subject's token stands as when it was issued.
+
+    So nothing follows the entry that ended it, however long the act had been under way. `TokenOver` otherwise, and
+    `Refused` for a member that is suspended. Its time may be over: it was not when the act began.
+    """
+    stands = await standing(reading, subject)
+    if stands is Standing.SUSPENDED:
+        raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
+    if stands is not Standing.HOLDS:
+        raise TokenOver(subject)
 
 
 async def is_revoked_token(reading: Reading, subject: Subject) -> bool:
@@ -68,6 +94,6 @@ async def revoke(tx: Transaction, subject: Subject) -> bool:
 
 
 async def purge(database: Database, now_s: int) -> None:
-    """Forget tokens that have expired (epoch seconds): they are refused without a row."""
+    """Forget tokens that expired a day before (epoch seconds): they are refused without a row."""
     async with database.transaction() as tx:
-        await tx.run(_PURGE, now=now_s - _GRACE_S)
+        await tx.run(_PURGE, now=now_s - _KEPT_S)

@@ -15,6 +15,7 @@ from gateway.errors import Conflicting, Reason, Refused
 from gateway.identity import Subject, client_keys, clients
 from gateway.identity.client_keys import KeyChanges
 from gateway.identity.methods import MethodName
+from gateway.identity.revoked import require_standing
 from gateway.ledger import Change, Draft, Kind, Ledger
 from gateway.members.client_record import ClientRecord, client_record, owners_of
 from gateway.members.key_source import FRESH_MS, KeySource
@@ -63,6 +64,7 @@ class Clients:
 
         Raises:
             Refused: The token does not grant it, or the member is suspended.
+            TokenOver: The token is over since it was looked at: nobody outruns the entry that ends it.
             Conflicting: A key is or was another's, was retired, or signs agreements; too many are new today; or the
                 client authenticates by certificate.
         """
@@ -75,6 +77,7 @@ class Clients:
         async with self._ledger.changing(record.alliance, narrows=owners) as change:
             if not await stays_admitted(change.tx, alliance_id=record.alliance, member_id=record.member):
                 raise Refused((Reason("MEMBER_SUSPENDED", "9.2.3"),))
+            await require_standing(change.tx, subject)
             changes = await give_keys(change, record.id, source, _caller(subject), owners)
             since = await client_keys.keys_since(change.tx, record.id, change.now_ms - A_DAY_MS)
             if changes.added and since > MOST_NEW_KEYS_A_DAY:

@@ -17,6 +17,7 @@ from gateway.catalog.datasets import Datasets
 from gateway.catalog.uploads import Upload, Uploads
 from gateway.clock import system_clock
 from gateway.database import Database, Query, Transaction
+from gateway.identity import register_client
 from gateway.identity.subject import MEMBER_ACTIONS, Subject
 from gateway.ledger import Ledger
 from gateway.members.members import HIGHEST_CLEARANCE, OPEN_END_MS
@@ -123,6 +124,8 @@ async def opened_shop(database: Database, folder: Path) -> Shop:
         for number, member_id in enumerate((AIRLINE, BANK, HOTEL)):
             await admitted(tx, ALLIANCE, member_id, number, clock.now)
             await keyring.create_member_keys(tx, member_id, clock.now)
+            client = subject_of(member_id).client
+            await register_client(tx, client_id=client, member_id=member_id, name="systems", now_ms=clock.now)
     async with ledger.changing() as change:
         for member_id in (AIRLINE, BANK, HOTEL):
             await change.open_log(member_id)

@@ -18,6 +18,8 @@ from gateway.database import Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity import Binding, Method, MethodName
 from gateway.identity.certificates import CertificateName
+from gateway.identity.client_keys import active_keys
+from gateway.identity.revoked import TokenOver
 from gateway.ledger.tables import head
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
@@ -147,6 +149,23 @@ async def test_a_key_dropped_at_once_ends_every_token(shared: Shared) -> None:
     entry = (await shared.entries(shared.stranger.id))[-1]
     assert (entry["act"], entry["gone"]) == ("client_keys_changed", [old.thumbprint()])
     assert entry["actor"] == {"member": hotel.id, "client": hotel.client}
+
+
+@pytest.mark.parametrize("what", ["key", "token"])
+async def test_no_key_comes_after_the_entry_that_ended_the_callers_token(shared: Shared, what: str) -> None:
+    """An update that was let in, and waits for the log's lock while an operator, or another process, ends its token."""
+    hotel, gateway = shared.hotel, shared.gateway
+    token = await hotel.token(_ROTATE)
+    assert (await hotel.get(_url(hotel), token)).status_code == 200
+    subject = await shared.subject(hotel, token)
+    if what == "key":
+        await gateway.clients.retire_key(hotel.client, hotel.client_key.thumbprint(), operator="test")
+    else:
+        await hotel.revoke(token)
+    before = await active_keys(gateway.database, hotel.client)
+    with pytest.raises(TokenOver):
+        await gateway.clients.rotate(subject, KeySource.of({"jwks": _set(new_key())}, loopback=False))
+    assert await active_keys(gateway.database, hotel.client) == before
 
 
 async def test_an_update_that_changes_nothing_is_no_entry(shared: Shared) -> None:
