@@ -6,7 +6,7 @@ stops, two approve at once, or the act itself refuses. There is no state between
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -44,6 +44,14 @@ _DECIDE = Query(
     .where(proposal.c.id == bindparam("the_id"), proposal.c.state == "pending")
     .values(state=bindparam("new_state"), decided_by=bindparam("by"), decided_at=bindparam("at"), made=bindparam("of"))
 )
+
+
+Still = Callable[[Reading], Awaitable[None]]
+"""Raises unless whoever decides still may, as the database has it now."""
+
+
+async def _whoever(_: Reading) -> None:
+    """On the host, who may run the command may decide."""
 
 
 class Approvals:
@@ -104,8 +112,11 @@ class Approvals:
             change.enter(_step(made, "proposal_made", operator))
         return made.id
 
-    async def approve(self, proposal_id: str, *, operator: str) -> str:
+    async def approve(self, proposal_id: str, *, operator: str, still: Still = _whoever) -> str:
         """Do what was proposed, once; returns the name of what it made. The entry names both people and the hash.
+
+        `still` raises unless the operator may decide; it is asked under the lock, so that no decision follows the
+        entry that ends an operator or an office.
 
         Raises:
             NotFound: There is no such proposal.
@@ -121,20 +132,22 @@ class Approvals:
         narrows = await act.narrows(found.alliance, found.arguments)
         logs = await act.logs(found.alliance, found.arguments)
         async with self._ledger.changing(found.alliance, *logs, narrows=narrows) as change:
+            await still(change.tx)
             standing = await _pending(change, proposal_id)
             made = await act.perform(change, _mandate(standing, operator), standing.arguments)
             await _decide(change, standing, "approved", operator, made=made)
             change.enter(_step(standing, "proposal_approved", operator))
         return made
 
-    async def decline(self, proposal_id: str, *, operator: str) -> None:
-        """Refuse a proposal for good; its proposer withdraws it instead. Errors as for `approve`."""
+    async def decline(self, proposal_id: str, *, operator: str, still: Still = _whoever) -> None:
+        """Refuse a proposal for good; its proposer withdraws it instead. `still` and errors as for `approve`."""
         checked_approver(operator)
         found = await self.find(proposal_id)
         if found.proposed_by == operator:
             raise await self._refusal(found, operator)
         act = self._act(found.act)
         async with self._ledger.changing(found.alliance) as change:
+            await still(change.tx)
             standing = await _end(change, found, "declined", operator)
             await act.declined(change, _mandate(standing, operator), standing.arguments)
 

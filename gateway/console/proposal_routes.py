@@ -13,6 +13,7 @@ from gateway.console.browser import Browser
 from gateway.console.confirmed import Confirmed, Do
 from gateway.console.words import WORDS
 from gateway.errors import NotFound, Reason, Refused
+from gateway.identity.operators.directory import require_office
 from gateway.identity.operators.operator import Act, Operator, SignedIn
 from gateway.identity.operators.operators import Operators
 from gateway.identity.operators.roles import DECIDES, Permission
@@ -68,11 +69,11 @@ def handlers(operators: Operators, approvals: Approvals) -> list[tuple[str, str,
         return Confirmed(operators, decision, performing[verb], _back)
 
     async def approve(browser: Browser, signed_in: SignedIn, act: Act, _: dict[str, str]) -> Response:
-        made = await approvals.approve(str(act.arguments["proposal"]), operator=signed_in.operator.id)
+        made = await approvals.approve(str(act.arguments["proposal"]), **_decider(signed_in.operator, act))
         return page(browser, "decided.html", signed_in=signed_in, outcome="approved", made=made)
 
     async def decline(browser: Browser, signed_in: SignedIn, act: Act, _: dict[str, str]) -> Response:
-        await approvals.decline(str(act.arguments["proposal"]), operator=signed_in.operator.id)
+        await approvals.decline(str(act.arguments["proposal"]), **_decider(signed_in.operator, act))
         return page(browser, "decided.html", signed_in=signed_in, outcome="declined", made="")
 
     async def withdraw(browser: Browser) -> Response:
@@ -94,6 +95,12 @@ def handlers(operators: Operators, approvals: Approvals) -> list[tuple[str, str,
 def _may_decide(who: Operator, found: Proposal) -> bool:
     permission = DECIDES.get(found.act)
     return permission is not None and who.may(permission)
+
+
+def _decider(who: Operator, act: Act) -> dict[str, Any]:
+    """Who decides on the proposal of an act, and whether that operator still may when the decision is entered."""
+    permission = DECIDES[str(act.arguments["act"])]
+    return {"operator": who.id, "still": lambda reading: require_office(reading, who.id, permission)}
 
 
 def _shown(found: Proposal, names: Mapping[str, str]) -> dict[str, Any]:

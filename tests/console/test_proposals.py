@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+from urllib.parse import urlencode
+
 import pytest
 from stdnum.cn import uscc
 
 from gateway.console.words import LANGUAGES, say
 from gateway.demo.admission import admit
+from gateway.identity.operators.operator import Operator
 from gateway.identity.operators.roles import DECIDES, PERMISSIONS, Role
+from gateway.identity.operators.sign_in import PasskeySignIn
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
 from tests.alliance import new_key, public
@@ -88,6 +94,70 @@ async def test_a_role_that_does_not_decide_sees_and_cannot_approve(visitor: Visi
     for end in ("", "/options"):
         assert (await visitor.post(f"/proposals/{proposal}/approve{end}", form)).status_code == 403
     assert "ROLE_LACKS_PERMISSION" in await visitor.console.reasons()
+
+
+def _slowly(visitor: Visitor, form: dict[str, str], meanwhile: Awaitable[None]) -> dict[str, Any]:
+    """A form as a page sends it, of which the end comes only after `meanwhile`."""
+    content = urlencode(form).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content[:1]
+        await meanwhile
+        yield content[1:]
+
+    usual = {"sec-fetch-site": "same-origin", "origin": visitor.console.origin}
+    return {"content": pieces(), "headers": {**usual, "content-type": "application/x-www-form-urlencoded"}}
+
+
+@pytest.mark.parametrize("lost", ["role", "session", "account"])
+async def test_whoever_sends_the_form_slowly_decides_nothing_after_losing_the_office(
+    visitor: Visitor, lost: str
+) -> None:
+    await visitor.join("Ann")
+    gateway, ann = visitor.console.gateway, visitor.console.operators["Ann"]
+    proposal = await _proposed(visitor, "host")
+    form = {"form_token": await visitor.form_token()}
+    path = f"/proposals/{proposal}/approve"
+    answer = visitor.passkey.sign(await visitor.ask(f"{path}/options", form))
+
+    async def lose() -> None:
+        if lost == "role":
+            await gateway.operators.change_role(ann, Role.SECRETARIAT, by="host")
+        elif lost == "account":
+            await gateway.operators.disable(ann, by="host")
+        else:
+            signed_in = gateway.operator_sign_in()
+            who = await signed_in.directory.of_mine(ann, Operator(ann, visitor.console.alliance, "Ann", Role.ADMIN))
+            await signed_in.sessions.end_everywhere(who, by=ann)
+
+    sent = _slowly(visitor, {**form, "answer": answer}, lose())
+    refused = await visitor.http.post(f"/console{path}", **sent)
+    assert refused.status_code == (403 if lost == "role" else 401)
+    assert (await gateway.approvals.find(proposal)).state == "pending"
+
+
+@pytest.mark.parametrize("verb", ["approve", "decline"])
+@pytest.mark.parametrize("lost", ["role", "account"])
+async def test_an_office_that_is_lost_before_the_log_is_locked_decides_nothing(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, verb: str, lost: str
+) -> None:
+    """Two entries at once: whichever comes first in the log is what holds."""
+    await visitor.join("Ann")
+    gateway, ann = visitor.console.gateway, visitor.console.operators["Ann"]
+    proposal = await _proposed(visitor, "host")
+    confirm = PasskeySignIn.confirm
+
+    async def confirmed(*given: Any) -> None:
+        await confirm(*given)
+        if lost == "role":
+            await gateway.operators.change_role(ann, Role.SECRETARIAT, by="host")
+        else:
+            await gateway.operators.disable(ann, by="host")
+
+    monkeypatch.setattr(PasskeySignIn, "confirm", confirmed)
+    refused = await visitor.confirm(f"/proposals/{proposal}/{verb}")
+    assert (refused.status_code, "office_lost" in refused.text) == (409, True)
+    assert (await gateway.approvals.find(proposal)).state == "pending"
 
 
 async def test_an_admin_does_not_gain_a_second_pair_of_eyes_by_a_code(visitor: Visitor, other: Visitor) -> None:

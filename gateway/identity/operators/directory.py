@@ -75,7 +75,7 @@ class OperatorDirectory:
             raise Conflicting("own_code", "A code is issued by another operator.", remedy="Ask a second admin.")
         row = await self._active(self._database, operator_id)
         async with self._ledger.changing(row["alliance_id"]) as change:
-            await _still_manages(change.tx, by)
+            await require_office(change.tx, by, Permission.MANAGE_OPERATORS)
             await self._active(change.tx, operator_id)
             code = await codes.issue(change.tx, operator_id, by=by, now_ms=change.now_ms)
             change.enter(entry(row["alliance_id"], "operator_code_issued", by, subject=operator_id))
@@ -88,7 +88,7 @@ class OperatorDirectory:
             raise Conflicting("own_account", "Nobody disables themselves.", remedy="Ask a second admin.")
         alliance = row["alliance_id"]
         async with self._ledger.changing(alliance) as change:
-            await _still_manages(change.tx, by)
+            await require_office(change.tx, by, Permission.MANAGE_OPERATORS)
             if (await self._existing(change.tx, operator_id))["state"] == "disabled":
                 return
             await change.tx.run(_SET_STATE, of=operator_id, new_state="disabled")
@@ -102,7 +102,7 @@ class OperatorDirectory:
         if operator_id == by:
             raise Conflicting("own_account", "Nobody changes their own role.", remedy="Ask a second admin.")
         async with self._ledger.changing(row["alliance_id"]) as change:
-            await _still_manages(change.tx, by)
+            await require_office(change.tx, by, Permission.MANAGE_OPERATORS)
             former = (await self._active(change.tx, operator_id))["role"]
             if former == role.value:
                 return
@@ -166,7 +166,7 @@ async def known(reading: Reading, operator_id: str) -> Operator | None:
     return None if row is None else _operator(row)
 
 
-async def _still_manages(reading: Reading, by: str) -> None:
+async def require_office(reading: Reading, by: str, permission: str) -> None:
     """`Conflicting` for an operator who has lost the office since asking; a host's account has none to lose.
 
     Asked under the log's lock: of two admins who disable each other at once, one does it and one stays.
@@ -174,8 +174,8 @@ async def _still_manages(reading: Reading, by: str) -> None:
     row = await reading.one(_FIND, id=by)
     if row is None:
         return
-    if row["state"] != "active" or not _operator(row).may(Permission.MANAGE_OPERATORS):
-        raise Conflicting("office_lost", "You do not manage operators any more.", remedy="Ask another admin.")
+    if row["state"] != "active" or not _operator(row).may(permission):
+        raise Conflicting("office_lost", "You do not have this office any more.", remedy="Ask another operator.")
 
 
 def _operator(row: Row) -> Operator:
