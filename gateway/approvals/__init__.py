@@ -2,6 +2,6 @@
 
 from gateway.approvals.act import Act, Arguments, Mandate
 from gateway.approvals.approvals import Approvals
-from gateway.approvals.proposal import Proposal, client_proposer
+from gateway.approvals.proposal import Proposal, client_proposer, proposing_client
 
-__all__ = ["Act", "Approvals", "Arguments", "Mandate", "Proposal", "client_proposer"]
+__all__ = ["Act", "Approvals", "Arguments", "Mandate", "Proposal", "client_proposer", "proposing_client"]

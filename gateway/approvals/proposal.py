@@ -88,6 +88,11 @@ def client_proposer(client_id: str) -> str:
     return CLIENT + client_id
 
 
+def proposing_client(proposer: str) -> str:
+    """The id of the client that proposed, '' where an operator did."""
+    return proposer.removeprefix(CLIENT) if proposer.startswith(CLIENT) else ""
+
+
 def checked_operator(operator: str) -> str:
     """1 to 200 printable characters without blanks at the ends, or `Invalid`: equal people have equal names."""
     if not 0 < len(operator) <= _LONGEST_OPERATOR or not operator.isprintable() or operator != operator.strip():

@@ -196,6 +196,12 @@ def _stored_key(jwk: str) -> PublicKey:
     return public_key(json.loads(jwk))
 
 
+async def is_active(reading: Reading, client_id: str) -> bool:
+    """Whether there is such a client, and it is not revoked."""
+    row = await reading.one(_CLIENT, id=client_id)
+    return row is not None and row["state"] == "active"
+
+
 async def require_active(reading: Reading, client_id: str) -> None:
     """`NotFound` for an unknown client, `Conflicting` for a revoked one."""
     row = await reading.one(_CLIENT, id=client_id)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from gateway.approvals import Act, Arguments, Mandate
+from gateway.approvals import Act, Arguments, Mandate, proposing_client
 from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
@@ -86,7 +86,8 @@ class ClientActs:
             )
 
     async def _register(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
-        """A new client of a member with its keys; returns its id."""
+        """A new client of a member with its keys; returns its id. What a client proposed is void once that is over."""
+        await _require_proposer(change.tx, mandate)
         await self._check_registration(change.tx, mandate.alliance, arguments)
         source, method = self._source(arguments), method_of(arguments)
         client_id = await clients.register_client(
@@ -189,6 +190,18 @@ class ClientActs:
 
     async def _owners(self, of: str, _: Arguments) -> Collection[str]:
         return await owners_of(self._database, of)
+
+
+async def _require_proposer(reading: Reading, mandate: Mandate) -> None:
+    """`Conflicting` where a client proposed that is revoked: whoever had its key may have spoken for it."""
+    proposer = proposing_client(mandate.proposer)
+    if proposer and not await clients.is_active(reading, proposer):
+        raise Conflicting(
+            "proposer_revoked",
+            "The client that proposed it is revoked.",
+            field="proposal",
+            remedy="Decline it; an operator may propose the client anew.",
+        )
 
 
 async def _refuse_known(reading: Reading, one: ClientKey) -> None:

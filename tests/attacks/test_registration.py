@@ -10,6 +10,7 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
+from gateway.errors import Conflicting, NotFound
 from gateway.identity.client_keys import active_keys
 from tests.access.world import MovableClock, Shared
 from tests.alliance import Member, b64, founded, new_key, public
@@ -282,6 +283,23 @@ async def test_a_member_proposes_clients_for_itself_alone(shared: Shared) -> Non
     (one,) = await shared.gateway.approvals.pending(shared.alliance.id)
     assert (one.arguments["member"], one.arguments["environment"]) == (hotel.id, "production")
     assert one.arguments["client"] not in {shared.bank.client, hotel.client}
+
+
+@pytest.mark.parametrize("how", ["revoked", "ended"])
+async def test_what_a_client_proposed_is_void_once_it_is_over(shared: Shared, how: str) -> None:
+    """A thief of its key proposes a client of its own, and the theft is noticed before anybody approves."""
+    hotel, gateway = shared.hotel, shared.gateway
+    wanted = {"client_name": "systems, second", "jwks": {"keys": [_NEW]}}
+    proposed = (await hotel.post("/v1/clients", await hotel.token(_REGISTER), wanted)).json()
+    if how == "revoked":
+        await gateway.clients.revoke(hotel.client, operator="test")
+    else:
+        await hotel.call("DELETE", f"/v1/clients/{hotel.client}", await hotel.token(_ROTATE))
+    with pytest.raises(Conflicting, match="proposer_revoked"):
+        await gateway.approvals.approve(proposed["alliance_proposal"], operator="ann")
+    with pytest.raises(NotFound):
+        await gateway.clients.home_of(proposed["client_id"])
+    await gateway.approvals.decline(proposed["alliance_proposal"], operator="ann")
 
 
 async def test_a_client_floods_neither_keys_nor_proposals(shared: Shared) -> None:
