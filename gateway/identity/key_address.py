@@ -15,8 +15,9 @@ from gateway.errors import GatewayError, Invalid
 
 _LONGEST: Final = 512
 _PLAIN: Final = re.compile(r"https://[A-Za-z0-9._~:/?&=%@!$'()*+,;\[\]-]+")
-_TRANSLATING: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
-"""IPv6 networks whose addresses stand for IPv4 ones (RFC 6052, RFC 8215, RFC 4291)."""
+_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+"""All that is given out of IPv6 (RFC 4291 section 2.4). What lies outside is a site's own, as the `fec0::/10` that
+Python calls global, or stands for an IPv4 address (RFC 2765, RFC 6052, RFC 8215)."""
 
 Look = Callable[[str], Awaitable[list[object]]]
 """Returns the members of the key set published at an address, none of them checked, or raises `KeysUnfetched`."""
@@ -59,8 +60,8 @@ def is_open_to_us(address: IPv4Address | IPv6Address, *, loopback: bool) -> bool
     if address.is_loopback:
         return loopback
     if isinstance(address, IPv6Address):
-        translated = any(address in network for network in _TRANSLATING)
-        if translated or address.sixtofour is not None or address.teredo is not None:
+        wrapping = address.sixtofour is not None or address.teredo is not None
+        if wrapping or address not in _GLOBAL_UNICAST:
             return False
     return address.is_global and not address.is_multicast
 

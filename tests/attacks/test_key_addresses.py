@@ -87,6 +87,9 @@ async def test_a_key_set_is_fetched_as_it_was_published(site: KeySite) -> None:
         "https://[2002:7f00:1::]/",
         "https://[2001:0:53aa:64c:0:0:80ff:fffe]/",
         "https://[2001:db8::1]/",
+        "https://[fec0::1]/",
+        "https://[::ffff:0:7f00:1]/",
+        "https://[4000::1]/",
         None,
         7,
         "",
@@ -117,7 +120,7 @@ def test_where_loopback_is_allowed_it_is_in_every_way_of_writing_it_and_nothing_
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "fe80::1", "fd00::1",
-     "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "::"],
+     "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "::", "fec0::1", "::ffff:0:a00:1"],
 )  # fmt: skip
 async def test_a_name_that_leads_to_a_private_address_is_not_connected_to(site: KeySite, address: str) -> None:
     names = Names([address])
