@@ -116,7 +116,10 @@ def routes(
 
     @router.get("", summary="Read a page", openapi_extra=_parameters(_PAGE_PARAMETERS), response_class=Response)
     async def read_page(request: Request) -> Response:
-        """Records by id, at most `limit`; `next` is the cursor of the following page, or null."""
+        """Records by id, at most `limit`, fewer where a long one follows, which comes in a page of its own.
+
+        `next` is the cursor of the following page; null, and nothing else, says that this is the last one.
+        """
         return await respond(request, _page)
 
     @router.get(
@@ -133,7 +136,7 @@ def routes(
         "/query", summary="Read a filtered page", openapi_extra=described(RecordQuery), response_class=Response
     )
     async def read_filtered(request: Request) -> Response:
-        """Records whose fields equal the filters: granted fields only, and consented in that row."""
+        """Records whose fields equal the filters: granted fields only, and consented in that row. Else as a page."""
         return await respond(request, _filtered)
 
     return router

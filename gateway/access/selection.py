@@ -4,6 +4,9 @@ Rows without an id hold the versions, so that they come back when no record matc
 records of a dataset without persons have. A record's row holds no more than the record: every column of every row is
 a quarter of a microsecond with sqlite3. The limit applies after the consent join and the agreed row predicates: a row
 without consent, or outside what is agreed, leaves neither a gap nor a count.
+
+A page is bounded in bytes as well. A record of more than `LONGEST_AMONG_OTHERS` is not loaded with others: the page
+ends before it, and the next one is that record alone.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from sqlalchemy import (
     case,
     cast,
     exists,
+    func,
     null,
     select,
     union_all,
@@ -30,17 +34,20 @@ from sqlalchemy import (
 from sqlalchemy import Text as SQLText
 
 from gateway.access.governing import Versions, governing_row, key_of
-from gateway.access.request import AccessRequest
+from gateway.access.request import MOST_RECORDS, AccessRequest
 from gateway.catalog import Dataset
 from gateway.catalog.tables import record, record_term, upload
 from gateway.consents.marks import COUNTED, FIRST, UNMARKED
 from gateway.consents.tables import consent, live
-from gateway.database import Database, Query
+from gateway.database import Database, Query, Row
 from gateway.vault.sealed import SealedRecord
 from gateway.vault.subject_key import DATASET_SCOPE
 from gateway.vault.tables import subject_key
 
 BEFORE_ALL = b""
+LONGEST_AMONG_OTHERS = 4 * 1024 * 1024 // MOST_RECORDS
+"""Sealed bytes of a record that shares its page: so a page is about 4 MiB at most, or one record."""
+_SEALED = 3
 
 
 class Shape(NamedTuple):
@@ -98,8 +105,9 @@ _OF_DATASET = (
 
 @lru_cache(maxsize=256)
 def _statement(shape: Shape) -> Query:
+    among_others = case((func.length(record.c.sealed) <= LONGEST_AMONG_OTHERS, record.c.sealed)).label("sealed")
     chosen = (
-        select(record.c.id, record.c.version, record.c.pseudonym, record.c.sealed)
+        select(record.c.id, record.c.version, record.c.pseudonym, record.c.sealed if shape.single else among_others)
         .select_from(record)
         .join(upload, and_(upload.c.no == record.c.upload_no, upload.c.state == "published"))
         .join(subject_key, subject_key.c.id == record.c.subject_key_id)
@@ -190,7 +198,10 @@ def _rounded(values: Sequence[bytes]) -> Sequence[bytes]:
 async def select_records(
     database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int
 ) -> Selection:
-    """Run the one statement. A single record looks like a page of at most one."""
+    """Run the one statement. A single record looks like a page of at most one.
+
+    For a page that begins with a long record it runs twice: what counts is what the second says of that record.
+    """
     rows = [(field, _rounded(values)) for field, values in sought.rows]
     agreed = tuple([len(values) for _, values in rows])
     single, of_upload = request.record is not None, request.upload is not None
@@ -221,9 +232,29 @@ async def select_records(
     if judged is None:
         return NOTHING
     found = sorted([row for row in answers if row[0] is not None], key=itemgetter(0))
+    shown = _up_to_a_long_one(found[: request.limit])
+    if found and not shown:
+        return await _alone(database, request, dataset, sought, now_s, found)
     key = next(((row[2], row[3], row[1]) for row in common if row[3] is not None), ())
-    shown = (_of_persons if shape.personal else _of_nobody)(found[: request.limit], key)
-    return Selection(judged[2], judged[1], tuple(shown), more=len(found) > request.limit)
+    selected = (_of_persons if shape.personal else _of_nobody)(shown, key)
+    return Selection(judged[2], judged[1], tuple(selected), more=len(found) > len(shown))
+
+
+def _up_to_a_long_one(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows before the first one that is too long to be loaded with others."""
+    lacking = [row[_SEALED] for row in rows]
+    return rows[: lacking.index(None)] if None in lacking else rows
+
+
+async def _alone(
+    database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int, found: Sequence[Row]
+) -> Selection:
+    """The page of the long record that comes first. Where it has gone meanwhile, so has every sign of it."""
+    first: bytes = found[0][0]
+    selection = await select_records(database, request._replace(record=first.hex()), dataset, sought, now_s)
+    if not selection.records:
+        return await select_records(database, request, dataset, sought, now_s)
+    return selection._replace(more=len(found) > 1)
 
 
 _new = tuple.__new__

@@ -154,6 +154,19 @@ async def test_4_1_2_what_is_published_is_pushed_once_page_by_page(posted: Poste
     assert [(one["pages"], one["records"]) for one in done] == [(2, 150)]
 
 
+async def test_4_1_2_a_long_record_is_pushed_in_a_page_of_its_own(posted: Posted) -> None:
+    deal = await posted.deal()
+    push = await posted.register(deal)
+    rows = [{"code": f"C{n}", "city": "x" * (60_000 if n < 2 else 10), "price": n, "margin": n} for n in range(5)]
+    assert (await posted.shared.bank.upload(deal.dataset, rows)).status_code == 201
+    await posted.send()
+    pushed = [one["fields"] for page in posted.inbox.pages() for one in page["records"]]
+    assert sorted(one["code"] for one in pushed) == [f"C{n}" for n in range(5)]
+    assert all(len(page["records"]) == 1 for page in posted.inbox.pages() if len(json.dumps(page)) > 60_000)
+    [delivery] = (await posted.told(push))["deliveries"]
+    assert (delivery["state"], delivery["records"]) == ("done", 5)
+
+
 async def test_4_1_2_every_page_is_an_entry_and_its_signature_and_receipt_hold(posted: Posted) -> None:
     deal = await posted.deal(rows=[{"field": "code", "in": ["C1", "C2"]}])
     push = await posted.register(deal)

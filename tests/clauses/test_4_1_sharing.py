@@ -224,6 +224,21 @@ async def test_4_1_2_a_file_holds_the_whole_selection_and_each_page_is_an_entry(
     assert [record.partition("@")[0] for record in named] == [one["id"] for one in lines]
 
 
+async def test_4_1_2_a_file_of_long_records_is_whole_in_shorter_pages(shared: Shared) -> None:
+    dataset = await shared.places(
+        {"code": f"C{n}", "city": "x" * (60_000 if n % 3 == 0 else 10), "price": n, "margin": 0} for n in range(9)
+    )
+    deal = Deal(
+        await shared.bank.agree(shared.hotel, dataset, ["code", "city"], term={"methods": ["api", "file"]}), dataset
+    )
+    got = await download(shared, deal, "ndjson")
+    lines = [json.loads(line) for line in got.content.splitlines()]
+    assert sorted(one["fields"]["code"] for one in lines) == sorted(f"C{n}" for n in range(9))
+    assert got.manifest["complete"]
+    await proven(shared, got)
+    assert all(page["bytes"] < 2 * 60_000 for page in got.manifest["pages"]), "no long record with another"
+
+
 def forged(got: Download) -> bytes:
     """The answer with another last digit, and every digest as it then has to be."""
     content = got.content[:-3] + bytes([got.content[-3] ^ 1]) + got.content[-2:]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.access import selection
 from gateway.access.cases import DecidedCases
 from gateway.access.judgement import Judgement
 from gateway.identity.base64url import decode
@@ -64,6 +65,71 @@ async def test_a_page_that_ends_with_the_data_has_no_next(shared: Shared) -> Non
     deal = await shared.market()
     found = await pages(shared, deal.path, await shared.token(deal), limit="3")
     assert [(len(page["records"]), page["next"]) for page in found] == [(3, None)]
+
+
+def with_long_names(numbers: range, every: int) -> list[dict[str, str]]:
+    """People, every so many of them with a name of 60 KB."""
+    return [person(n) | ({} if n % every else {"name": f"Person {n}" + "x" * 60_000}) for n in numbers]
+
+
+async def test_a_page_ends_before_a_long_record_which_comes_alone(shared: Shared) -> None:
+    """So a page is about 4 MiB at most, whatever a member uploads; each record comes once all the same."""
+    dataset = await shared.places(
+        {"code": "A" if n % 2 else "B", "city": "x" * (60_000 if n % 5 == 0 else 40_000), "price": n, "margin": 0}
+        for n in range(120)
+    )
+    deal = Deal(await shared.bank.agree(shared.hotel, dataset, ["code", "city", "price"]), dataset)
+    token = await shared.token(deal)
+    found = await pages(shared, deal.path, token)
+    for page in found:
+        cities = [len(one["fields"]["city"]) for one in page["records"]]
+        assert cities == [60_000] or set(cities) == {40_000}, "a long record is alone"
+    assert sorted(one["fields"]["price"] for page in found for one in page["records"]) == list(range(120))
+    ids = [one["id"] for page in found for one in page["records"]]
+    assert ids == sorted(ids)
+    filtered: list[int] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await shared.hotel.post(f"{deal.path}/query", token, {"filters": {"code": "A"}, **cursor})).json()
+        assert page["records"], "a page is never empty for that"
+        filtered += [one["fields"]["price"] for one in page["records"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert sorted(filtered) == list(range(1, 120, 2))
+
+
+async def test_a_long_record_without_consent_leaves_neither_gap_nor_short_page(shared: Shared) -> None:
+    dataset = await shared.bank.declare(PERSONAL_SCHEMA)
+    assert (await shared.bank.upload(dataset, with_long_names(range(60), 3))).status_code == 201
+    agreement = await shared.bank.agree(shared.hotel, dataset, ("name", "phone"), purposes=["customer_referral"])
+    deal = Deal(agreement, dataset)
+    given = [person(n)["customer_no"] for n in range(60) if n % 3]
+    await shared.bank.consent(dataset, shared.hotel, *given)
+    found = await pages(shared, deal.path, await shared.referral_token(deal), limit="8")
+    assert [len(page["records"]) for page in found] == [8, 8, 8, 8, 8]
+
+
+async def test_a_long_record_whose_subject_withdraws_meanwhile_leaves_no_empty_page(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that begins with one takes two statements; the withdrawal falls between them."""
+    dataset = await shared.bank.declare(PERSONAL_SCHEMA)
+    assert (await shared.bank.upload(dataset, with_long_names(range(1), 1))).status_code == 201
+    agreement = await shared.bank.agree(shared.hotel, dataset, ("name", "phone"), purposes=["customer_referral"])
+    deal = Deal(agreement, dataset)
+    await shared.bank.consent(dataset, shared.hotel, person(0)["customer_no"])
+    token = await shared.referral_token(deal)
+    assert len(records(await shared.hotel.get(deal.path, token))) == 1
+    alone = selection._alone
+
+    async def a_withdrawal_later(*given: Any) -> selection.Selection:
+        assert (await shared.bank.withdraw(dataset, person(0)["customer_no"])).status_code == 200
+        return await alone(*given)
+
+    monkeypatch.setattr(selection, "_alone", a_withdrawal_later)
+    page = (await shared.hotel.get(deal.path, token)).json()
+    assert (page["records"], page["next"]) == ([], None)
 
 
 async def test_rows_without_consent_leave_neither_gap_nor_short_page(shared: Shared) -> None:
