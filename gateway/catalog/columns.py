@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -220,14 +221,21 @@ def _text_checks(field: Field) -> list[Callable[[str], None]]:
     if most is not None:
         checks.append(_refusing("too_long", lambda text: len(text) <= most))
     if "pattern" in field.keywords:
-        asked = {"type": "string", "pattern": field.keywords["pattern"]}
-        matches = jsonschema_rs.Draft202012Validator(asked, pattern_options=PATTERN_OPTIONS).is_valid
+        matches = _matcher(field.keywords["pattern"])
         checks.append(_refusing("pattern", lambda text: _is_unicode(text) and matches(text)))
     if field.type == "date":
         checks.append(_refusing("invalid_date", _is_date))
     elif field.type == "datetime":
         checks.append(_refusing("invalid_datetime", _is_datetime))
     return checks
+
+
+@lru_cache(maxsize=256)
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    """Compiled once, for every filter and every agreed value makes a column."""
+    asked = {"type": "string", "pattern": pattern}
+    matches: Callable[[str], bool] = jsonschema_rs.Draft202012Validator(asked, pattern_options=PATTERN_OPTIONS).is_valid
+    return matches
 
 
 def _refusing(code: str, holds: Callable[[str], bool]) -> Callable[[str], None]:

@@ -27,8 +27,13 @@ MOST_FIELDS = 62  # a consent's fields are the bits of a signed 64-bit integer
 MOST_CLASSES = 16
 KINDS = ("market", "product", "personal")
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-PATTERN_OPTIONS = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 20)
-"""Patterns run in linear time; look-around and back-references do not compile."""
+PATTERN_OPTIONS = jsonschema_rs.RegexOptions(size_limit=1 << 17, dfa_size_limit=1 << 20)
+"""Look-around and back-references do not compile, nor what counts so far that it becomes large.
+
+A match takes time by the text's length times the pattern's size, and nothing else runs in the process meanwhile.
+"""
+LONGEST_MATCHED = 1024
+"""Characters of a text with a pattern: with the above, a match takes some milliseconds at most."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -85,10 +90,15 @@ def declare(document: Mapping[str, Any]) -> Schema:
 
 
 def _completed(document: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with its defaults spelt out: required unless nullable, null in a nullable field's enum."""
+    """The schema with its defaults spelt out.
+
+    Required unless nullable, null in a nullable field's enum, the length of a text with a pattern.
+    """
     numbered = {}
     for number, (name, given) in enumerate(properties.items()):
         keywords = {**given, "x-number": number}
+        if "pattern" in keywords:
+            keywords.setdefault("maxLength", LONGEST_MATCHED)
         if "enum" in keywords and "null" in keywords["type"] and None not in keywords["enum"]:
             keywords["enum"] = [*keywords["enum"], None]
         numbered[name] = keywords
@@ -152,8 +162,13 @@ def _check_pattern(keywords: Mapping[str, Any], at: str) -> None:
         jsonschema_rs.Draft202012Validator({"type": "string", "pattern": pattern}, pattern_options=PATTERN_OPTIONS)
     except ValueError:
         raise _wrong(
-            f"{at}/pattern", "The pattern does not compile.", "Leave out look-around and references."
+            f"{at}/pattern",
+            "The pattern does not compile.",
+            "Leave out look-around and references, and say lengths by minLength and maxLength.",
         ) from None
+    for length in ("minLength", "maxLength"):
+        if keywords.get(length, 0) > LONGEST_MATCHED:
+            raise _wrong(f"{at}/{length}", f"A text with a pattern has at most {LONGEST_MATCHED} characters.")
 
 
 def _check_enum(keywords: Mapping[str, Any], scalar: str, at: str) -> None:
