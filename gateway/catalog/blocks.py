@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from gateway.errors import Invalid, TooLarge
 
 BLOCK = 256 * 1024
+MOST_LINES = 8192
+"""Of a block. A row takes a kilobyte and more until it is stored, however short it is."""
 LARGEST_UPLOAD = 4 << 30
 LONGEST_SILENCE_S = 60.0
 
@@ -26,7 +28,7 @@ class UploadStalled(Invalid):
 
 
 async def blocks_of(body: AsyncIterator[bytes], content: hashlib._Hash) -> AsyncIterator[bytes]:
-    """The body in blocks of about a quarter of a MiB, each hashed into `content`.
+    """The body in blocks of about a quarter of a MiB, or of `MOST_LINES` lines, each hashed into `content`.
 
     `TooLarge` past `LARGEST_UPLOAD`; `UploadStalled` where `LONGEST_SILENCE_S` pass without a byte.
     """
@@ -43,9 +45,20 @@ async def blocks_of(body: AsyncIterator[bytes], content: hashlib._Hash) -> Async
             block = b"".join(waiting)
             waiting, size = [], 0
             for at in range(0, len(block), BLOCK):
-                yield block[at : at + BLOCK]
-    if waiting:
-        yield b"".join(waiting)
+                for part in _of_few_lines(block[at : at + BLOCK]):
+                    yield part
+    for part in _of_few_lines(b"".join(waiting)):
+        yield part
+
+
+def _of_few_lines(block: bytes) -> Iterator[bytes]:
+    """The block, or its halves where it has more than `MOST_LINES` lines, and so on."""
+    if max(block.count(b"\n"), block.count(b"\r")) > MOST_LINES:
+        middle = len(block) // 2
+        yield from _of_few_lines(block[:middle])
+        yield from _of_few_lines(block[middle:])
+    elif block:
+        yield block
 
 
 async def _talking(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
