@@ -94,5 +94,6 @@ class _Sweeping:
         self._alone_since = 0 if gateway.settings.database_url else gateway.clock()
 
     async def sweep(self) -> None:
-        await self._gateway.disclosures.follow_all()
-        await self._gateway.uploads.sweep(alone_since=self._alone_since)
+        """The index is brought up to date once it is known what goes: before, more could be read and replaced."""
+        follow = self._gateway.disclosures.follow_all
+        await self._gateway.uploads.sweep(alone_since=self._alone_since, prepare=follow)

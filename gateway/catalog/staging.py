@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -31,13 +31,14 @@ _ABANDON = Query(
 _IS_KEPT = (
     exists().where(dataset.c.no == upload.c.dataset_no, legal_hold.c.dataset_id == dataset.c.id).correlate(upload)
 )
+_MAY_GO = or_(
+    upload.c.state == "failed",
+    upload.c.state == "quarantined",
+    and_(upload.c.state == "superseded", ~_IS_KEPT),
+)
 _DEAD = Query(
     select(upload.c.no).where(
-        or_(
-            upload.c.state == "failed",
-            upload.c.state == "quarantined",
-            and_(upload.c.state == "superseded", ~_IS_KEPT),
-        ),
+        _MAY_GO,
         exists().where(record.c.upload_no == upload.c.no) | exists().where(record_term.c.upload_no == upload.c.no),
     )
 )
@@ -46,8 +47,10 @@ _TERM_KEY = ("dataset_no", "field_number", "term", "record_id")
 
 
 def _listing(table: Table, key: Sequence[str]) -> Query:
-    of_upload = table.c.upload_no == bindparam("upload_no")
-    return Query(select(*(table.c[name] for name in key)).where(of_upload).limit(bindparam("most")))
+    """Some rows of an upload, as long as it may go: a hold may begin while it is being deleted."""
+    this = bindparam("upload_no", type_=BigInteger)
+    rows = select(*(table.c[name] for name in key)).where(table.c.upload_no == this)
+    return Query(rows.where(exists().where(upload.c.no == this, _MAY_GO)).limit(bindparam("most")))
 
 
 def _deletion(table: Table, key: Sequence[str]) -> Query:
@@ -86,17 +89,20 @@ async def _stage(database: Database, upload_no: int, insertion: Query, rows: Row
                 await asyncio.sleep(0)
 
 
-async def sweep(database: Database, *, abandoned_before: int) -> int:
+async def sweep(database: Database, *, abandoned_before: int, prepare: Callable[[], Awaitable[None]]) -> int:
     """Delete the rows of failed, quarantined and superseded uploads, and of staged ones that were abandoned.
 
     Abandoned: untouched since `abandoned_before` (ms). What was superseded in a dataset under a legal hold stays until
-    its cases are decided (clauses 3.3.4, 7.2.2). Returns how many records went. It may be stopped at any point and run
+    its cases are decided (clauses 3.3.4, 7.2.2). `prepare` is awaited once it is settled what goes, none of which can
+    be read any more, and before any of it does. Returns how many records went. It may be stopped at any point and run
     again.
     """
     async with database.transaction() as tx:
         await tx.run(_ABANDON, before=abandoned_before)
+    dead = await database.all(_DEAD)
+    await prepare()
     deleted = 0
-    for row in await database.all(_DEAD):
+    for row in dead:
         deleted += await _delete(database, _RECORDS_OF, _DELETE_RECORD, _RECORD_KEY, row["no"])
         await _delete(database, _TERMS_OF, _DELETE_TERM, _TERM_KEY, row["no"])
     return deleted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from weakref import WeakValueDictionary
 
 import orjson
@@ -26,6 +26,10 @@ __all__ = ["Upload", "UploadFailed", "Uploads"]
 ABANDONED_AFTER_MS = 15 * 60 * 1000
 _AT_ONCE_OF_MEMBER = 2
 _BY_ID = Query(select(upload).where(upload.c.id == bindparam("id"), upload.c.dataset_no == bindparam("dataset_no")))
+
+
+async def _nothing() -> None:
+    """Nothing needs to have seen them."""
 
 
 class Uploads:
@@ -67,10 +71,11 @@ class Uploads:
         told = orjson.loads(row["report"])
         return orjson.dumps({**told, "state": row["state"], "published_at": row["published_at"]})
 
-    async def sweep(self, *, alone_since: int = 0) -> int:
+    async def sweep(self, *, alone_since: int = 0, prepare: Callable[[], Awaitable[None]] = _nothing) -> int:
         """Delete the rows of uploads that failed, were abandoned or superseded; returns how many.
 
         `alone_since`: since this instant (ms) no other process has served the database, so that whatever was staged
-        and has not been touched since is abandoned.
+        and has not been touched since is abandoned. `prepare`: what must have seen the rows before they go.
         """
-        return await sweep(self._database, abandoned_before=max(alone_since, self._clock() - ABANDONED_AFTER_MS))
+        before = max(alone_since, self._clock() - ABANDONED_AFTER_MS)
+        return await sweep(self._database, abandoned_before=before, prepare=prepare)

@@ -15,11 +15,12 @@ from sqlalchemy import bindparam, delete, select
 from gateway.access import disclosures
 from gateway.access.disclosures import Disclosure, Disclosures
 from gateway.access.tables import disclosure, disclosure_cursor
+from gateway.background import _Sweeping
 from gateway.database import Query
 from gateway.ledger import Draft, Effect, Kind, Opening
 from gateway.ledger.bodies import prepare
 from gateway.ledger.warrant import OpeningGroup
-from tests.access.world import Deal, Shared, records, second_process, shared_on
+from tests.access.world import Deal, Shared, person, records, second_process, shared_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _ALL = Query(select(disclosure).order_by(disclosure.c.log_id, disclosure.c.idx, disclosure.c.record_id))
@@ -143,11 +144,30 @@ async def test_a_record_that_was_replaced_since_is_still_its_persons(shared: Sha
     await shared.bank.consent(deal.dataset, shared.hotel, "C00005")
     assert len(await read(shared, deal)) == 1
     before = await of(shared, deal, 5)
-    person = {"customer_no": "C00005", "name": "Person 5", "phone": "13800000005", "id_number": "ID-5"}
-    assert (await shared.bank.upload(deal.dataset, [person], "replace")).status_code == 201
+    assert (await shared.bank.upload(deal.dataset, [person(5)], "replace")).status_code == 201
     await shared.gateway.uploads.sweep()
     assert len(before) == 1
     assert await of(shared, deal, 5) == before
+
+
+async def test_a_record_that_is_read_and_replaced_while_a_sweep_begins_is_still_its_persons(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal = await shared.personal([6])
+    await shared.bank.consent(deal.dataset, shared.hotel, "C00006")
+    follow_all = shared.gateway.disclosures.follow_all
+
+    async def followed_by_a_read_and_a_replacement() -> None:
+        await follow_all()
+        assert len(await read(shared, deal)) == 1
+        assert (await shared.bank.upload(deal.dataset, [person(6)], "replace")).status_code == 201
+
+    sweeping = _Sweeping(shared.gateway)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(shared.gateway.disclosures, "follow_all", followed_by_a_read_and_a_replacement)
+        await sweeping.sweep()
+    await sweeping.sweep()
+    assert len(await of(shared, deal, 6)) == 1
 
 
 def _now(shared: Shared) -> str:

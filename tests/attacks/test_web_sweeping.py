@@ -30,7 +30,7 @@ class _Sweeps(Uploads):
         self.ended = False
         self.again = asyncio.Event()
 
-    async def sweep(self, *, alone_since: int = 0) -> int:
+    async def sweep(self, *, alone_since: int = 0, **_: object) -> int:
         self.since.append(alone_since)
         if len(self.since) == 1:
             raise ValueError(_PERSONAL)

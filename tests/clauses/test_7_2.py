@@ -155,6 +155,16 @@ async def test_7_2_2_what_a_dispute_is_about_is_not_deleted_before_it_is_decided
     assert await shared.gateway.uploads.sweep() == len(PLACES)
 
 
+async def test_7_2_2_a_dispute_ends_the_deletion_that_it_comes_into(shared: Shared) -> None:
+    x, _ = await two_items(shared)
+    assert (await shared.bank.upload(x.dataset, PLACES, mode="replace")).status_code == 201
+
+    async def disputed() -> None:
+        await dispute(shared, x)
+
+    assert await shared.gateway.uploads.sweep(prepare=disputed) == 0
+
+
 async def test_7_2_1_a_dispute_that_is_sent_again_is_one_case_and_one_hold(shared: Shared) -> None:
     x, y = await two_items(shared)
     token = await shared.hotel.token()
