@@ -7,7 +7,6 @@ are kept as given (NFKC where `x-format` is phone), numbers in CSV keep their de
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
@@ -19,6 +18,7 @@ import orjson
 
 from gateway.catalog.declaration import PATTERN_OPTIONS
 from gateway.catalog.schema import Field
+from gateway.characters import normalised
 
 Encode = Callable[[Any], bytes]
 
@@ -202,7 +202,7 @@ def _of_string(field: Field) -> Encode:
     def encode(value: Any) -> bytes:
         if not isinstance(value, str):
             raise CellRefused("wrong_type")
-        text = unicodedata.normalize("NFKC", value) if phone else value
+        text = normalised(value) if phone else value
         for check in checks:
             check(text)
         try:

@@ -8,12 +8,13 @@ resident identity number (GB 11643), issuer prefix and Luhn digit of a card (ISO
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import Final
 
 from stdnum import luhn
 from stdnum.cn import ric
+
+from gateway.characters import normalised
 
 RESIDENT_ID: Final = "resident identity number"
 PHONE: Final = "mobile number"
@@ -51,7 +52,7 @@ def may_be_chance(kind: str, text: str) -> bool:
 
 def plain(text: str) -> str:
     """The text in compatible characters, hyphens alike, nothing invisible; a whole number without `.0` behind it."""
-    text = unicodedata.normalize("NFKC", text).translate(_HYPHENS | _NOTHING)
+    text = normalised(text).translate(_HYPHENS | _NOTHING)
     return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
 
 

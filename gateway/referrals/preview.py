@@ -7,12 +7,12 @@ value is shown only where at least k persons share it (`gateway.referrals.cohort
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.agreements.fields import members, text
 from gateway.catalog.identifying import kind_of
+from gateway.characters import normalised
 from gateway.errors import Invalid
 
 PARTS: Final = ("city", "need", "budget")
@@ -45,7 +45,7 @@ class Preview:
 
 
 def _value(given: Any, at: str) -> str:
-    value = unicodedata.normalize("NFKC", text(given, at))
+    value = normalised(text(given, at))
     if not 0 < len(value) <= LONGEST or value != value.strip() or not value.isprintable():
         raise Invalid("preview_malformed", f"This must be 1 to {LONGEST} printable characters.", field=at)
     _refuse_identifying(value, at)

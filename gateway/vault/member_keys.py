@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NoReturn, TypeVar
-from unicodedata import normalize
 
+from gateway.characters import normalised
 from gateway.errors import Invalid
 from gateway.vault import detail
 from gateway.vault.detail import ExtendedNonceCipher
@@ -88,7 +88,7 @@ class MemberKeys:
         The id is normalised first (NFKC, which makes full-width digits ASCII, then stripped). Empty is `Invalid`.
         """
         keyed = self._usable(self._pseudonyms)
-        text = normalize("NFKC", subject).strip()
+        text = normalised(subject).strip()
         if not text:
             raise Invalid("invalid_subject", "The subject field is empty.", remedy="Name the subject in every row.")
         return keyed.digest(_utf8(text)).hex()
@@ -156,7 +156,7 @@ class MemberKeys:
 def _folded(value: str) -> str:
     if value.isascii():
         return value.lower()
-    return normalize("NFKC", normalize("NFKC", value).casefold())
+    return normalised(normalised(value).casefold())
 
 
 def _utf8(text: str) -> bytes:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
-from unicodedata import normalize
 
+from gateway.characters import normalised
 from gateway.errors import Invalid
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Address:
     @classmethod
     def guessed(cls, text: str) -> Address:
         """As a person types it into one box: with an @ it is an e-mail address, else a number."""
-        channel = Channel.EMAIL if "@" in normalize("NFKC", text[:LONGEST_ADDRESS]) else Channel.SMS
+        channel = Channel.EMAIL if "@" in normalised(text[:LONGEST_ADDRESS]) else Channel.SMS
         return cls.read(channel, text)
 
     def __repr__(self) -> str:
@@ -100,7 +100,7 @@ def normalised_email(text: str) -> Email:
     if len(text) > LONGEST_ADDRESS:
         raise _no_address()
     try:
-        found = validate_email(normalize("NFKC", text).strip(), check_deliverability=False)
+        found = validate_email(normalised(text).strip(), check_deliverability=False)
     except EmailNotValidError:
         raise _no_address() from None
     domain = _WITHOUT_DOTS.get(found.domain, found.domain)
@@ -116,7 +116,7 @@ def _parsed(text: str, region: str) -> PhoneNumber:
     if len(text) > LONGEST_ADDRESS:
         raise _no_number()
     try:
-        return phonenumbers.parse(normalize("NFKC", text).strip(), region)
+        return phonenumbers.parse(normalised(text).strip(), region)
     except phonenumbers.NumberParseException:
         raise _no_number() from None
 

@@ -11,13 +11,13 @@ import hashlib
 import re
 import stat
 import struct
-import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import IO, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from gateway.characters import normalised
 from gateway.errors import Invalid, TooLarge
 
 SHEET: Final = "consents.csv"
@@ -102,7 +102,7 @@ def _checked_files(infos: list[ZipInfo]) -> dict[str, ZipInfo]:
     seen: set[str] = set()
     for number, info in enumerate((one for one in infos if not one.orig_filename.endswith("/")), 1):
         at = f"file {number}"
-        name = unicodedata.normalize("NFC", info.orig_filename)
+        name = normalised(info.orig_filename, "NFC")
         if not is_plain_name(name) or stat.S_ISLNK(info.external_attr >> _MODE_SHIFT):
             raise Invalid("unsafe_name", "A file's name is a plain relative path.", field=at)
         if info.flag_bits & _ENCRYPTED or info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
@@ -134,7 +134,7 @@ def _manifest(text: bytes) -> Mapping[str, str]:
         if not line.strip():
             continue
         parts = _LISTED.fullmatch(line)
-        if parts is None or not is_plain_name(name := unicodedata.normalize("NFC", parts[2]).removeprefix("./")):
+        if parts is None or not is_plain_name(name := normalised(parts[2], "NFC").removeprefix("./")):
             raise Invalid(
                 "invalid_manifest",
                 "A line of the manifest is a SHA-256, two blanks and a name.",

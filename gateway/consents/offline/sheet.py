@@ -8,7 +8,6 @@ which the consent can have been given: what was withdrawn or published on the sa
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Final, NamedTuple
 from gateway.business_days import RULEBOOK_ZONE, time_zone
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.lines import Line, LineSplitter, QuotedRows, cells_of, sniffed_delimiter
+from gateway.characters import normalised
 from gateway.consents.offline.archive import SHEET
 from gateway.consents.offline.reasons import RefusedRow, RowRefused
 from gateway.consents.record import DEFAULT_TERM_S, LONGEST_TERM_S
@@ -145,7 +145,7 @@ class Sheet:
             raise RowRefused("expires", "invalid_expiry")
         if expires_at <= self._now_s:
             raise RowRefused("expires", "expired")
-        evidence = self._evidence.get(unicodedata.normalize("NFC", cells["evidence"]).removeprefix("./"))
+        evidence = self._evidence.get(normalised(cells["evidence"], "NFC").removeprefix("./"))
         if evidence is None:
             raise RowRefused("evidence", "evidence_not_listed" if cells["evidence"] else "missing_value")
         return SheetRow(
@@ -203,7 +203,7 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[list[Line]]:
 
 
 def _plain(cell: str) -> str:
-    return unicodedata.normalize("NFKC", cell).strip()
+    return normalised(cell).strip()
 
 
 def _matching(cells: Cells, name: str, pattern: re.Pattern[str], code: str) -> str:
