@@ -52,16 +52,12 @@ _FIRST = (
     .join(client, client.c.id == push_address.c.client_id)
     .join(upload, upload.c.no == push_delivery.c.upload_no)
     .join(dataset, dataset.c.no == push_address.c.dataset_no)
-    .where(
-        push_delivery.c.state == "due",
-        push_delivery.c.due_at <= bindparam("now", type_=BigInteger),
-        push_address.c.state == "active",
-    )
+    .where(push_delivery.c.state == "due", push_address.c.state == "active")
     .subquery("first")
 )
 _DUE = Query(
     select(_FIRST)
-    .where(_FIRST.c.place == 1)
+    .where(_FIRST.c.place == 1, _FIRST.c.due_at <= bindparam("now", type_=BigInteger))
     .order_by(_FIRST.c.published_at, _FIRST.c.upload_no)
     .limit(bindparam("most", type_=BigInteger))
 )
@@ -193,7 +189,10 @@ class PushQueue:
                 continue
 
     async def due(self, *, busy: int) -> list[Delivery]:
-        """What is due now: of each address its earliest upload. As many `busy` addresses as said keep no other out."""
+        """What is due now: of each address its earliest upload, or nothing while that one waits or is being sent.
+
+        As many `busy` addresses as said keep no other out.
+        """
         rows = await self._database.all(_DUE, now=self._clock(), most=_MOST_AT_ONCE + busy)
         return [Delivery.of(row) for row in rows]
 

@@ -232,6 +232,20 @@ async def test_4_1_2_a_page_that_is_not_acknowledged_is_sent_again_under_its_own
     assert [one["attempt"] for one in await posted.entries(push, "push_sent")] == [1, 1, 2, 3]
 
 
+async def test_4_1_2_a_later_upload_overtakes_none_that_waits_to_be_sent_again(posted: Posted) -> None:
+    deal = await posted.deal()
+    await posted.register(deal)
+    posted.inbox.statuses[:] = ["503 Service Unavailable"]
+    await posted.publish(deal, 1)
+    await posted.send()
+    posted.shared.clock.ms += 1
+    await posted.publish(deal, 2)
+    await posted.send()
+    assert [len(page["records"]) for page in posted.inbox.pages()] == [1]
+    await posted.later(10)
+    assert [len(page["records"]) for page in posted.inbox.pages()] == [1, 1, 2]
+
+
 async def test_4_1_2_an_upload_that_is_replaced_while_it_is_sent_has_a_last_page_all_the_same(posted: Posted) -> None:
     """Or its recipient would wait for one, while the gateway calls the upload delivered."""
     deal = await posted.deal()
