@@ -12,18 +12,7 @@ from tests.confiding import EVIDENCE, confided, done, file, signed
 
 
 async def test_a_file_ends_where_an_nda_does_and_goes_on_with_what_is_left(shared: Shared) -> None:
-    hotel, deal = shared.hotel, await secret(shared, term={"methods": ["api", "file"]})
-    person = await confided(hotel, deal.agreement, deal.dataset, shared.bank.id)
-    token = await hotel.token(hotel.under(deal.agreement, deal.dataset) | {"person": person})
-    wish = AccessRequest(
-        subject=await shared.subject(hotel, token),
-        agreement=deal.agreement,
-        dataset=deal.dataset,
-        purpose="market_analysis",
-        method="file",
-        limit=1,
-    )
-    files = shared.gateway.sharing.files
+    hotel, files, wish = shared.hotel, shared.gateway.sharing.files, await _of_secrets(shared)
     begun = await files.begin(wish, FORMATS["csv"])
     pieces = begun.pieces()
     whole = [await anext(pieces), await anext(pieces)]
@@ -39,23 +28,13 @@ async def test_a_file_ends_where_an_nda_does_and_goes_on_with_what_is_left(share
 
 
 async def test_a_file_ends_where_its_pages_would_be_marked_otherwise_than_it_says(shared: Shared) -> None:
-    hotel, deal = shared.hotel, await secret(shared, term={"methods": ["api", "file"]})
-    person = await confided(hotel, deal.agreement, deal.dataset, shared.bank.id)
-    token = await hotel.token(hotel.under(deal.agreement, deal.dataset) | {"person": person})
-    wish = AccessRequest(
-        subject=await shared.subject(hotel, token),
-        agreement=deal.agreement,
-        dataset=deal.dataset,
-        purpose="market_analysis",
-        method="file",
-        limit=1,
-    )
-    files, path = shared.gateway.sharing.files, f"/v1/agreements/{deal.agreement}"
+    hotel, files, wish = shared.hotel, shared.gateway.sharing.files, await _of_secrets(shared)
+    path = f"/v1/agreements/{wish.agreement}"
     begun = await files.begin(wish, FORMATS["csv"])
     pieces = begun.pieces()
     whole = [await anext(pieces), await anext(pieces)]
     stated = {"fields": ["margin"], "ground": "public", "evidence_sha256": EVIDENCE}
-    filed = done(await file(hotel, f"{path}/datasets/{deal.dataset}/releases", stated))
+    filed = done(await file(hotel, f"{path}/datasets/{wish.dataset}/releases", stated))
     jws = signed(shared.bank, "release+jws", json.loads(filed["statement"]))
     done(await file(shared.bank, f"{path}/releases/{filed['id']}/confirmation", {"jws": jws}))
     whole += [piece async for piece in pieces]
@@ -66,6 +45,21 @@ async def test_a_file_ends_where_its_pages_would_be_marked_otherwise_than_it_say
     assert len([piece async for piece in rest.pieces()]) == 3, "the names of the columns, and the two that were left"
     said = await rest.manifest()
     assert (said["obligations"]["mark"], said["complete"]) == ("none", True)
+
+
+async def _of_secrets(shared: Shared) -> AccessRequest:
+    """A file of a business secret, a record a page, for a person of the hotel's who may know it."""
+    hotel, deal = shared.hotel, await secret(shared, term={"methods": ["api", "file"]})
+    person = await confided(hotel, deal.agreement, deal.dataset, shared.bank.id)
+    token = await hotel.token(hotel.under(deal.agreement, deal.dataset) | {"person": person})
+    return AccessRequest(
+        subject=await shared.subject(hotel, token),
+        agreement=deal.agreement,
+        dataset=deal.dataset,
+        purpose="market_analysis",
+        method="file",
+        limit=1,
+    )
 
 
 async def _nda(shared: Shared) -> str:
