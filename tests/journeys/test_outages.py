@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
-import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,22 +129,9 @@ async def _stopped(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _frozen(service: Service) -> AsyncIterator[None]:
-    """It holds its connections and says nothing: what a network that swallows packets looks like."""
-    assert service.pid is not None
-    family = [service.pid, *_children(service.pid)]
-    for pid in family:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    """What a network that swallows packets looks like."""
+    with service.frozen():
         yield
-    finally:
-        for pid in family:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in tasks.read_text().split()] if tasks.exists() else []
 
 
 Outage = Callable[[Service], Any]

@@ -12,13 +12,15 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import cycle
+from contextlib import contextmanager, suppress
+from itertools import chain, cycle
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 _LOG_TAIL = 2000
+_STILL = frozenset("TZX")
+"""States of a thread that is stopped, or over (proc_pid_stat(5))."""
 
 
 class ComponentMissing(RuntimeError):
@@ -59,6 +61,27 @@ def version_of(*command: str) -> str:
     """The first line of what the program says about its version, from either stream."""
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     return (said.stdout or said.stderr).strip().splitlines()[0]
+
+
+def _children(pid: int) -> Iterator[int]:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield int(child)
+
+
+def _freeze(pid: int) -> None:
+    """Stop a process, and wait until each of its threads has stopped: one under way may still answer before."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    while _moves(pid):
+        time.sleep(0.001)
+
+
+def _moves(pid: int) -> bool:
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(ProcessLookupError, FileNotFoundError):
+            if thread.read_text().rpartition(")")[2].split()[0] not in _STILL:
+                return True
+    return False
 
 
 class Service(ABC):
@@ -154,6 +177,21 @@ class Service(ABC):
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All of the server stands still meanwhile: it holds its connections and says nothing more."""
+        assert self.pid is not None
+        family: list[int] = []
+        try:
+            for pid in chain([self.pid], _children(self.pid)):  # listed once their parent makes no more of them
+                family.append(pid)
+                _freeze(pid)
+            yield
+        finally:
+            for pid in family:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
         try:
