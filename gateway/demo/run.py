@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import requests
@@ -36,6 +37,7 @@ from gateway.vault.providers import LocalKeyring
 
 _START_PATIENCE_S = 30
 _STOP_PATIENCE_S = 15
+_AGAIN_S = 1.0
 _OK, _TAMPERED = 0, 1
 
 
@@ -120,6 +122,23 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
+def insistent() -> Iterator[None]:
+    """Repeat an interrupt until it ends the block: one that falls into a finalizer is swallowed by the interpreter."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
     """An empty folder with a passphrase in it; a temporary one is removed at the end."""
     if out is not None:
@@ -143,8 +162,9 @@ def _serving(settings: Settings, *, trust: Path) -> Iterator[None]:
     environment = _environment(settings) | {"SSL_CERT_FILE": str(trust)}
     with subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment) as server:
         try:
-            _wait_until_ready(settings.base_url, server)
-            yield
+            with insistent():
+                _wait_until_ready(settings.base_url, server)
+                yield
         finally:
             server.send_signal(signal.SIGTERM)
             try:

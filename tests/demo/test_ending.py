@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from gateway.demo.run import insistent
 from tests.services import free_port
 
 PATIENCE_S = 120
@@ -29,6 +30,26 @@ def test_no_server_stays_behind_a_demo_that_is_terminated(tmp_path: Path) -> Non
                 requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
         finally:
             _end_all(demo)
+
+
+def test_an_interrupt_that_a_finalizer_swallows_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    swallowed: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def work() -> None:
+        with insistent():
+            Finalized()
+            assert [one.exc_type for one in swallowed] == [KeyboardInterrupt]
+            time.sleep(PATIENCE_S)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert (signal.getsignal(signal.SIGTERM), signal.getitimer(signal.ITIMER_REAL)) == (before, (0.0, 0.0))
 
 
 def _answers(port: int, demo: subprocess.Popen[bytes]) -> bool:
