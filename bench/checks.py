@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from joserfc.jwk import ECKey
 from rich.console import Console
 from rich.table import Table
 
 from bench.load import median
-from bench.proofs import Prover, jwk_of
+from bench.proofs import Prover
 from gateway.clock import seconds, system_clock
 from gateway.identity import Grants, MemoryWindow, SecurityLog, TokenKey, TokenKeys
 from gateway.identity.keys import thumbprint
@@ -39,7 +40,7 @@ def main(console: Console | None = None) -> None:
 
 
 async def _compare(console: Console) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = ECKey.generate_key("P-256")
     tokens = Tokens(TokenKeys(TokenKey.of(Ed25519PrivateKey.generate())), issuer=_ORIGIN, resource=f"{_ORIGIN}/v1")
     check = ResourceCheck(
         tokens, MemoryWindow(system_clock), system_clock, SecurityLog(system_clock), origin=_ORIGIN, metadata="",
@@ -47,14 +48,14 @@ async def _compare(console: Console) -> None:
     )  # fmt: skip
     token = tokens.mint(
         alliance="a" * 32, member="m" * 32, client="c" * 32, version=1, grants=Grants((), frozenset(("audit",))),
-        now=seconds(system_clock()), jkt=thumbprint(jwk_of(key)),
+        now=seconds(system_clock()), jkt=thumbprint(key.as_dict(private=False)),
     ).text  # fmt: skip
     prover = Prover(key, token)
     whole, beside = [], []
     for _ in range(ROUNDS + 1):
         prover.nonce = check.next_nonce()
         proofs = [prover.proof("GET", _ORIGIN + _PATH) for _ in range(CALLS)]
-        beside.append(_raw(key.public_key(), proofs))
+        beside.append(_raw(key.public_key, proofs))
         whole.append(await _checked(check, token, proofs))
     differences = [one - other for one, other in zip(whole[1:], beside[1:], strict=True)]
     table = Table("call with a token verified before", "CPU µs", "range", "goal")

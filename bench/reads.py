@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import requests
 import typer
-from cryptography.hazmat.primitives.asymmetric import ec
+from joserfc.jwk import ECKey, RSAKey
 from jwskate import Jwk
 from requests_oauth2client import DPoPKey
 from rich.console import Console
@@ -34,6 +34,7 @@ from bench.proofs import Prover
 from gateway.demo.partner import Partner
 from gateway.demo.run import run_demo
 from gateway.demo.tables import FLIGHTS, flights
+from gateway.identity.jws import PrivateKey
 
 CONNECTIONS = 16
 HELLO = "hello"
@@ -41,18 +42,21 @@ HELLO = "hello"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One kind of read: which of the partner's reads, one record or a page, how many a round, the goal."""
+    """One kind of read: which of the partner's reads, one record or a page, how many a round, the proof, the goal."""
 
     name: str
     read: int
     single: bool
     requests: int
     goal: float | None = None
+    algorithm: str = "ES256"
 
 
 CASES = (
     Case("1 record, 1 class (airports)", 1, single=True, requests=3_000, goal=0.20),
     Case("100 records, 1 class (airports)", 1, single=False, requests=600, goal=0.05),
+    Case("1 record, 1 class, proof by PS256", 1, single=True, requests=3_000, algorithm="PS256"),
+    Case("100 records, 1 class, proof by PS256", 1, single=False, requests=600, algorithm="PS256"),
     Case("1 record, 2 classes (flights)", 0, single=True, requests=3_000),
     Case("100 records, 2 classes (flights)", 0, single=False, requests=400),
 )
@@ -106,18 +110,17 @@ async def _compare(console: Console, folder: Path, port: int, pid: int, rounds: 
     base = f"http://127.0.0.1:{port}"
     partner, member = _partner(folder, base, "hotel")
     reads = [urlsplit(read["url"]).path for read in member["reads"] if read["purpose"] == "market_analysis"]
-    key = ec.generate_private_key(ec.SECP256R1())
-    partner.proof_key = DPoPKey(Jwk.from_cryptography_key(key), alg="ES256")
+    keys: dict[str, PrivateKey] = {"ES256": ECKey.generate_key("P-256"), "PS256": RSAKey.generate_key(2048)}
     console.print(f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; ratio to hello")
     measured: dict[str, list[Round]] = {HELLO: [], **{case.name: [] for case in CASES}}
     for number in range(rounds + 1):
-        prover = _prover(partner, member, key, reads[0])
+        provers = {name: _prover(partner, member, name, key, reads[0]) for name, key in keys.items()}
         done = {HELLO: await measure(port, pid, CONNECTIONS, [b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"] * HELLOS)}
         for case in CASES:
             path = reads[case.read]
             if case.single:
                 path += f"/{_first_record(partner, member, path)}"
-            asked = [prover.request("GET", base, path) for _ in range(case.requests)]
+            asked = [provers[case.algorithm].request("GET", base, path) for _ in range(case.requests)]
             done[case.name] = await measure(port, pid, CONNECTIONS, asked)
         if number:  # the first round warms up
             for name, one in done.items():
@@ -172,7 +175,8 @@ def _partner(folder: Path, base: str, name: str) -> tuple[Partner, dict[str, Any
     return partner, member
 
 
-def _prover(partner: Partner, member: dict[str, Any], key: ec.EllipticCurvePrivateKey, path: str) -> Prover:
+def _prover(partner: Partner, member: dict[str, Any], algorithm: str, key: PrivateKey, path: str) -> Prover:
+    partner.proof_key = DPoPKey(Jwk(key.as_dict(private=True)), alg=algorithm)
     token = partner.token(member["authorization_details"])
     partner.get(path, token, limit="1").raise_for_status()  # settles the resource's nonce
     prover = Prover(key, str(token.access_token))

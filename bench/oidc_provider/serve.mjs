@@ -1,17 +1,19 @@
 // npm's oidc-provider, doing what the gateway's token endpoint does: private_key_jwt (ES256), DPoP with a nonce of the
-// server's, a JWT access token for one resource, signed with Ed25519 and bound to the proof's key. Its in-memory adapter
-// keeps what was used; nothing is written to a disk.
+// server's, a JWT access token for one resource, signed with Ed25519 and bound to the proof's key. What was used is kept
+// in the file `store`, or, without one, in its own adapter, which forgets all but the last 1,000.
 //
 //   node serve.mjs '{"issuer": "http://127.0.0.1:PORT", "port": PORT, "resource": "...", "client_id": "...", "jwk": {}}'
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { Provider } from 'oidc-provider'
+import { storeIn } from './store.mjs'
 
-const { issuer, port, resource, client_id, jwk } = JSON.parse(process.argv[2])
+const { issuer, port, resource, client_id, jwk, store } = JSON.parse(process.argv[2])
 const LIFETIME_S = 300
 
 const provider = new Provider(issuer, {
+  ...(store && { adapter: storeIn(store) }),
   clients: [
     {
       client_id,
