@@ -39,11 +39,6 @@ _OF_MEMBER = Query(
         member_key.c.state,
     ).where(member_key.c.member_id == bindparam("member_id"))
 )
-_SET_STATE = Query(
-    update(member_key)
-    .values(state=bindparam("new_state"))
-    .where(member_key.c.member_id == bindparam("of_member"), member_key.c.state != bindparam("not_state"))
-)
 _NEWEST = Query(
     select(member_key.c.version)
     .where(member_key.c.member_id == bindparam("member_id"), member_key.c.use == bindparam("use"))
@@ -69,21 +64,20 @@ _SIGNING = Query(
 
 @dataclass(slots=True)
 class _Held:
-    """One member's unlocked keys. `forgotten` makes every holder's next call fail."""
+    """One member's unlocked keys: when their rows were read, and how often they were handed out."""
 
+    keys: MemberKeys
     loaded_at: int
     uses: int = 0
-    forgotten: bool = False
-    keys: MemberKeys | None = None
 
 
 class KeyRing:
     """Unlocks keys through the provider and holds member keys for at most five minutes.
 
     An unlocked set is handed out for half of `life_ms` and at most `most_uses` times, and works for `life_ms`; so a
-    batch begun with it has half of that to finish. A key disabled in the database, here or by another process, is
-    out of use within `life_ms`; `forget` does it at once in this process. Whatever cannot be unlocked raises
-    `KeysUnavailable`. Made after the process has forked, and never shared with a child.
+    batch begun with it has half of that to finish. A key disabled in the database is out of use within `life_ms`.
+    Whatever cannot be unlocked raises `KeysUnavailable`. Made after the process has forked, and never shared with a
+    child.
     """
 
     def __init__(
@@ -103,7 +97,6 @@ class KeyRing:
         self._life_ms = life_ms
         self._most_uses = most_uses
         self._held: dict[str, _Held] = {}
-        self._epoch = 0
 
     async def create_member_keys(self, tx: Transaction, member_id: str, now_ms: int) -> None:
         """Draw version 1 of a member's keys, one per use, and store them wrapped. `AlreadyExists` the second time."""
@@ -113,7 +106,7 @@ class KeyRing:
     async def renew_own_index_key(self, tx: Transaction, now_ms: int) -> int:
         """Draw the next version of the gateway's own index key and return it; what the former ones found is found on.
 
-        Then `forget` the gateway itself once it is committed. `KeysUnavailable` where there is none yet.
+        Every process takes it up within half of `life_ms`. `KeysUnavailable` where there is none yet.
         """
         newest = await tx.one(_NEWEST, member_id=OWN, use=Use.INDEX.value)
         if newest is None:
@@ -141,27 +134,11 @@ class KeyRing:
     async def unlock(self, member_id: str) -> MemberKeys:
         """The member's keys, for one batch: see `MemberKeys`. `KeysUnavailable` when there are none in use."""
         held = self._held.get(member_id)
-        if held is not None and held.keys is not None and self._lasts(held, self._life_ms // 2):
+        if held is not None and self._lasts(held.loaded_at, self._life_ms // 2):
             held.uses += 1
             if held.uses <= self._most_uses:
                 return held.keys
         return await self._load(member_id)
-
-    def forget(self, member_id: str | None = None) -> None:
-        """Begin a new epoch: keys of the member (of all when none is named) stop working in this process now.
-
-        Call it after the transaction that disabled them; the next `unlock` reads their rows again.
-        """
-        self._epoch += 1
-        for name in [member_id] if member_id is not None else list(self._held):
-            held = self._held.pop(name, None)
-            if held is not None:
-                held.forgotten = True
-
-    async def disable_member_keys(self, tx: Transaction, member_id: str) -> int:
-        """Disable every key of a member, and return how many; then `forget` the member once it is committed."""
-        state = KeyState.DISABLED.value
-        return await tx.run(_SET_STATE, new_state=state, of_member=member_id, not_state=state)
 
     async def create_signing_key(
         self, tx: Transaction, use: str, now_ms: int, *, state: SigningState = SigningState.ACTIVE
@@ -203,15 +180,13 @@ class KeyRing:
         return key
 
     async def _load(self, member_id: str) -> MemberKeys:
-        epoch, held = self._epoch, _Held(loaded_at=self._clock())
+        loaded_at = self._clock()
         rows = await self._database.all(_OF_MEMBER, member_id=member_id)
-        held.keys = await asyncio.to_thread(self._unwrap, member_id, rows, held)
-        if epoch != self._epoch:  # forgotten while they were being unlocked: the rows are read again
-            return await self._load(member_id)
-        self._held[member_id] = held
-        return held.keys
+        keys = await asyncio.to_thread(self._unwrap, member_id, rows, loaded_at)
+        self._held[member_id] = _Held(keys, loaded_at)
+        return keys
 
-    def _unwrap(self, member_id: str, rows: Sequence[Row], held: _Held) -> MemberKeys:
+    def _unwrap(self, member_id: str, rows: Sequence[Row], loaded_at: int) -> MemberKeys:
         keys: dict[Use, dict[int, bytes]] = {use: {} for use in Use}
         active: dict[Use, int] = {}
         for row in rows:
@@ -223,7 +198,7 @@ class KeyRing:
                 active[use] = max(version, active.get(use, 0))
         if not any(keys.values()):
             raise KeysUnavailable("The member has no key in use.")
-        return MemberKeys(member_id, keys, active, lambda: self._lasts(held, self._life_ms))
+        return MemberKeys(member_id, keys, active, lambda: self._lasts(loaded_at, self._life_ms))
 
     def _unwrap_one(self, member_id: str, use: Use, version: int, row: Row) -> bytes:
         key = self._provider.unwrap(row["wrapped"], _bound(member_id, use, version, row["provider_key_id"]))
@@ -231,8 +206,8 @@ class KeyRing:
             raise KeysUnavailable("A member key fails its check value.")
         return key
 
-    def _lasts(self, held: _Held, life_ms: int) -> bool:
-        return not held.forgotten and 0 <= self._clock() - held.loaded_at < life_ms
+    def _lasts(self, loaded_at: int, life_ms: int) -> bool:
+        return 0 <= self._clock() - loaded_at < life_ms
 
     def __repr__(self) -> str:
         return "KeyRing(keys not shown)"

@@ -46,8 +46,8 @@ class MemberKeys:
     Of subject keys it holds those of datasets without persons alone, each under the whole of its row: without
     the very row nothing is found, so deleting it is erasure here too.
 
-    Every call first asks `still_valid`: when the member was forgotten (`KeyRing.forget`) or the time to live is
-    over, it raises `KeysUnavailable`. So hold one for a batch, and unlock again for the next.
+    Every call first asks `still_valid`: when the time to live is over, it raises `KeysUnavailable`. So hold one for a
+    batch, and unlock again for the next.
     """
 
     __slots__ = (

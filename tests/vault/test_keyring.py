@@ -85,11 +85,13 @@ async def test_a_member_key_row_that_was_altered_or_moved_is_refused(
         await keyring.unlock("bank")
 
 
-async def test_a_decrypt_only_key_opens_and_seals_nothing_new(keyring: KeyRing, tmp_path: Path) -> None:
+async def test_a_decrypt_only_key_opens_and_seals_nothing_new(
+    keyring: KeyRing, tmp_path: Path, clock: MovableClock
+) -> None:
     before = await keyring.unlock("bank")
     stored, detail = before.new_subject_key(random_id(), "dataset:one"), before.seal_detail(b"x", b"")
     change(tmp_path, "UPDATE member_key SET state = 'decrypt_only' WHERE member_id = 'bank'")
-    keyring.forget("bank")
+    clock.now += 150_000
     bank = await keyring.unlock("bank")
     assert bank.unwrap_subject_key(stored).id == stored.key_id
     assert bank.open_detail(detail, b"") == b"x"
@@ -116,46 +118,6 @@ async def test_a_disabled_key_is_out_of_use_when_the_time_to_live_is_over(
         held.unwrap_subject_key(stored)
     with pytest.raises(KeysUnavailable):
         await keyring.unlock("bank")
-
-
-async def test_a_new_epoch_stops_keys_that_are_held_at_once(
-    keyring: KeyRing, key_database: SQLiteDatabase, clock: MovableClock
-) -> None:
-    bank, hotel = await keyring.unlock("bank"), await keyring.unlock("hotel")
-    stored = bank.new_subject_key(random_id(), "dataset:one")
-    async with key_database.transaction() as tx:
-        assert await keyring.disable_member_keys(tx, "bank") == 3
-    keyring.forget("bank")
-    with pytest.raises(KeysUnavailable):
-        bank.unwrap_subject_key(stored)
-    with pytest.raises(KeysUnavailable):
-        await keyring.unlock("bank")
-    assert hotel.pseudonym("C-1")
-    keyring.forget()
-    with pytest.raises(KeysUnavailable):
-        hotel.pseudonym("C-1")
-    assert (await keyring.unlock("hotel")).pseudonym("C-1")
-
-
-async def test_keys_unlocked_while_they_are_being_disabled_are_not_handed_out(
-    keyring: KeyRing, tmp_path: Path, provider: LocalKeyring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The rows were read before the change; the epoch moved before the keys were held."""
-    real = LocalKeyring.unwrap
-    started = False
-
-    def unwrap(self: LocalKeyring, wrapped: bytes, aad: bytes) -> bytes:
-        nonlocal started
-        if not started:
-            started = True
-            change(tmp_path, "UPDATE member_key SET state = 'disabled' WHERE member_id = 'bank'")
-            keyring.forget("bank")
-        return real(self, wrapped, aad)
-
-    monkeypatch.setattr(LocalKeyring, "unwrap", unwrap)
-    with pytest.raises(KeysUnavailable):
-        await keyring.unlock("bank")
-    assert started
 
 
 async def test_a_set_is_handed_out_for_half_its_life_and_a_limited_number_of_times(
@@ -218,11 +180,6 @@ async def test_keys_are_kept_alike_on_either_database(
     bank = await ring.unlock("bank")
     assert bank.unwrap_subject_key(bank.new_subject_key(random_id(), "dataset:one"))
     assert (await ring.signing_key("log:bank")).kid == made.kid
-    async with database.transaction() as tx:
-        assert await ring.disable_member_keys(tx, "bank") == 3
-    ring.forget("bank")
-    with pytest.raises(KeysUnavailable):
-        await ring.unlock("bank")
 
 
 async def test_a_use_has_one_active_signing_key_and_at_most_one_published(

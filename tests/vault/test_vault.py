@@ -10,14 +10,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
+from gateway.database import Query
 from gateway.errors import Invalid, Reason
 from gateway.ledger import Draft, Effect, Kind, Opening, OpeningGroup, WarrantExpired, WarrantRejected
 from gateway.vault.errors import KeysUnavailable, SealBroken
 from gateway.vault.sealed import refs
+from gateway.vault.tables import member_key
 
-from .conftest import LAYOUT, VALUES, House
+from .conftest import LAYOUT, VALUES, House, MovableClock
 
+_DISABLE = Query(update(member_key).values(state="disabled"))
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -179,11 +183,11 @@ async def test_a_shredded_subject_key_makes_its_records_unreadable_at_the_next_o
     assert await house.open([kept])
 
 
-async def test_a_disabled_member_key_opens_nothing_and_spends_the_warrant(house: House) -> None:
+async def test_a_disabled_member_key_opens_nothing_and_spends_the_warrant(house: House, clock: MovableClock) -> None:
     record = await house.sealed()
     async with house.database.transaction() as tx:
-        await house.keyring.disable_member_keys(tx, "bank")
-    house.keyring.forget("bank")
+        await tx.run(_DISABLE)
+    clock.now += 150_000
     warrant = await house.warrant([record])
     with pytest.raises(KeysUnavailable):
         await house.vault.open(LAYOUT, [record], warrant)

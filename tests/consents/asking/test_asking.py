@@ -365,9 +365,9 @@ async def test_whoever_could_be_reached_before_the_contact_key_was_renewed_comes
 
 
 async def test_a_request_goes_on_where_a_process_that_missed_the_renewal_states_the_address_again(world: World) -> None:
-    keyring = world.gateway.keyring
-    missed_it = Contacts(world.gateway.database, KeyRing(world.gateway.database, keyring._provider, world.clock),
-                         world.clock)  # fmt: skip
+    before, database = world.clock(), world.gateway.database
+    keyring = KeyRing(database, world.gateway.keyring._provider, lambda: before)
+    missed_it = Contacts(database, keyring, world.clock)
     await missed_it.index.terms("sms", "+8613800138000")
     await world.renew_contact_key()
     phone, made = await world.asked()

@@ -16,7 +16,6 @@ from gateway.app import Gateway
 from gateway.consents.asking import LINK_PATH, Asking, Browser, Choice, Decision, Visit
 from gateway.ledger.stored import entries, state
 from gateway.senders import NotSent, Outgoing
-from gateway.vault.keyring import OWN
 from tests import notices
 from tests.access.world import MovableClock
 from tests.alliance import PERSONAL_SCHEMA, Alliance, Member, founded
@@ -156,10 +155,10 @@ class World:
         return await self.visit(address)
 
     async def renew_contact_key(self) -> None:
-        """As two operators do, and as every process notes within minutes."""
+        """As two operators do; every process notes it within minutes."""
         async with self.gateway.database.transaction() as tx:
             await self.gateway.keyring.renew_own_index_key(tx, self.clock())
-        self.gateway.keyring.forget(OWN)
+        self.clock.pass_seconds(150)
 
     async def states(self, request: str) -> list[str]:
         """Where a request's items stand, by what its owner is told."""
