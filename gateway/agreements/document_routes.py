@@ -24,7 +24,6 @@ _ID = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _JSON = "application/json"
 _JSON_LD = "application/ld+json"
 _PDF = "application/pdf"
-_BINARY = {"type": "string", "format": "binary"}
 _NOTHING_ELSE = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _Id = Annotated[str, Path(pattern=_ID)]
 

@@ -19,7 +19,6 @@ from gateway.database import Row
 
 TYPE: Final = "consent-receipt+jws"
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023"
-KINDS: Final = ("given", "refused", "amended", "withdrawn", "complied", "expired", "guardian")
 KIND_OF_EVENT: Final[Mapping[str, str]] = {
     Event.GIVE: "given",
     Event.RECORD: "given",

@@ -127,7 +127,6 @@ STANDING = frozenset({_S.GIVEN, _S.STALE, _S.ON_HOLD})
 """The states of what was given and has not ended."""
 WITHDRAWABLE = frozenset({_S.CONSUMED, _S.EXPIRED, *(state for state, steps in STEPS.items() if _E.WITHDRAW in steps)})
 """The states in which a withdrawal reaches somebody: of what was used up or ran out, whoever received it."""
-DECIDED_BY_PERSON = frozenset({_E.GIVE, _E.CONFIRM, _E.REFUSE, _E.WITHDRAW, _E.AMEND})
 
 
 def follow(state: State, event: Event) -> State:
