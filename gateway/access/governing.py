@@ -250,7 +250,7 @@ class Governing:
 class Terms(Protocol):
     """Where the agreement's slice comes from: parsed from signed bytes, signatures verified."""
 
-    async def slice(self, agreement: str, version: int, dataset: str) -> Slice:
+    async def slice(self, agreement: str, dataset: str) -> Slice:
         """The `agreement` object of the policy's input, of a draft too, and the rows that are agreed on."""
 
 
@@ -309,7 +309,7 @@ class GoverningFacts:
 
     async def _load(self, request: AccessRequest, row: Row) -> Governing:
         known = row["dataset_no"] is not None
-        terms = await self._terms.slice(request.agreement, row["agreement_version"], request.dataset)
+        terms = await self._terms.slice(request.agreement, request.dataset)
         dataset = await self._datasets.at(row["dataset_no"], row["dataset_version"]) if known else None
         return Governing(
             versions=row["versions"],

@@ -82,16 +82,12 @@ class Agreements:
         found = [await self.load(row["id"]) for row in rows]
         return [one for one in found if one is not None]
 
-    async def case(self, agreement: str, version: int, dataset: str) -> dict[str, Any]:
-        """The `agreement` object of the policy's input for one dataset; of a draft too.
+    async def slice(self, agreement: str, dataset: str) -> Slice:
+        """What the policy sees of one dataset, of a draft too; and the rows that are agreed on, which it does not see.
 
-        It is the newest state and carries its own version: where that is not the `version` which the caller has
-        read, comparing versions later makes the caller decide again.
+        It is the newest state and carries its own version: where that is not the version which the caller has read,
+        comparing versions later makes the caller decide again.
         """
-        return (await self.slice(agreement, version, dataset)).case
-
-    async def slice(self, agreement: str, version: int, dataset: str) -> Slice:  # noqa: ARG002
-        """As `case`, with the rows that are agreed on, which the policy does not see: no value of theirs is in it."""
         found = await self.load(agreement)
         if found is None:
             raise NotFound

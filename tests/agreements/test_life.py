@@ -220,7 +220,7 @@ async def test_an_offer_is_made_to_the_recipient_while_in_force_and_to_nobody_el
 async def test_the_case_for_the_policy_is_sliced_to_one_dataset_and_true_of_drafts_too(sqlite_world: World) -> None:
     world = sqlite_world
     agreement = await world.drafted()
-    case = await world.agreements.case(agreement, 1, FLIGHTS)
+    case = (await world.agreements.slice(agreement, FLIGHTS)).case
     assert case == {
         "id": agreement,
         "version": 1,
@@ -246,13 +246,13 @@ async def test_the_case_for_the_policy_is_sliced_to_one_dataset_and_true_of_draf
     uncovered = agreement_case(found, "payments")
     assert (uncovered["granted_fields"], uncovered["purposes"], uncovered["methods"]) == ([], [], [])
     await world.sign(world.airline, agreement)
-    assert (await world.agreements.case(agreement, 1, FLIGHTS))["state"] == "draft"
+    assert (await world.agreements.slice(agreement, FLIGHTS)).case["state"] == "draft"
     await world.sign(world.bank, agreement)
-    assert (await world.agreements.case(agreement, 3, FLIGHTS))["state"] == "signed"
+    assert (await world.agreements.slice(agreement, FLIGHTS)).case["state"] == "signed"
     await world.life.terminate(world.bank.subject, agreement)
-    assert (await world.agreements.case(agreement, 4, FLIGHTS))["state"] == "terminated"
+    assert (await world.agreements.slice(agreement, FLIGHTS)).case["state"] == "terminated"
     with pytest.raises(NotFound):
-        await world.agreements.case("none", 1, FLIGHTS)
+        await world.agreements.slice("none", FLIGHTS)
 
 
 async def test_the_years_of_secrecy_count_from_the_second_signature(sqlite_world: World) -> None:

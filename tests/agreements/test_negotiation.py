@@ -278,7 +278,7 @@ async def test_an_amendment_replaces_the_old_agreement_at_its_second_signature(w
     assert before is not None
     assert after is not None
     assert (before.state, before.superseded_by, before.ended_at) == ("superseded", new, after.signed_at)
-    assert (await world.agreements.case(old, before.version, "flights"))["state"] == "superseded"
+    assert (await world.agreements.slice(old, "flights")).case["state"] == "superseded"
     [entry] = [one for one in await world.entries() if one.get("act") == "agreement_superseded"]
     assert (entry["agreement"], entry["superseded_by"]) == (old, new)
     assert (await world.life.terminate(world.bank.subject, old)).state == "superseded"
