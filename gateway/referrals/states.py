@@ -165,9 +165,3 @@ def effective(state: State, standing: Standing, *, due_at: int | None, now_ms: i
     if ends and due_at is not None and now_ms >= due_at:
         return State.EXPIRED
     return state
-
-
-def diagram() -> str:
-    """The table as a Mermaid state diagram, as the guide shows it."""
-    lines = [f"    {state.value} --> {after.value}: {event.value}" for (state, event), after in STEPS.items()]
-    return "\n".join(["stateDiagram-v2", "    [*] --> draft", *sorted(set(lines))])

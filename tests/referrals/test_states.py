@@ -22,7 +22,6 @@ from gateway.referrals.states import (
     Event,
     Standing,
     State,
-    diagram,
     effective,
     follow,
 )
@@ -133,6 +132,12 @@ def test_a_conflict_names_what_the_same_side_can_do_there_and_nothing_else(state
 def test_what_has_ended_and_what_was_never_registered_stays_where_it_is(standing: Standing, due: int | None) -> None:
     for state in set(State) - OPEN - {State.DUPLICATE}:
         assert effective(state, standing, due_at=due, now_ms=NOW) is state
+
+
+def diagram() -> str:
+    """The table, drawn for Mermaid."""
+    lines = [f"    {state.value} --> {after.value}: {event.value}" for (state, event), after in STEPS.items()]
+    return "\n".join(["stateDiagram-v2", "    [*] --> draft", *sorted(set(lines))])
 
 
 def test_the_guide_shows_the_table() -> None:
