@@ -200,7 +200,12 @@ class Sealer:
         self._head = _HEADER.pack(MAGIC, FORMAT, SUITE, subject_key.version, key_id_bytes(subject_key.id), b"")[:24]
 
     def seal(self, record_id: bytes, version: int, pseudonym: str, values: Mapping[str, bytes]) -> bytes:
-        """See `seal`: a new salt, hence new keys, at every call."""
+        """Seal one record: one ciphertext per class that has a value, with a new salt, hence new keys, at every call.
+
+        `record_id`: 16 random bytes; `version`: 0..2**64-1, never used twice for one record; `pseudonym`: '' without a
+        subject; `values`: field name -> the value as one JSON text on one line, absent fields absent. `Invalid` when a
+        field is not in the layout or there is no value.
+        """
         layout, derive = self._layout, self._key.derive
         classes = layout.encode(values)
         salt = os.urandom(SALT_BYTES)
@@ -217,56 +222,12 @@ class Sealer:
         return f"Sealer({self._layout.dataset}, key not shown)"
 
 
-def seal(
-    layout: Layout,
-    subject_key: SubjectKey,
-    *,
-    record_id: bytes,
-    version: int,
-    pseudonym: str,
-    values: Mapping[str, bytes],
-) -> bytes:
-    """Seal one record: one ciphertext per class that has a value.
-
-    `record_id`: 16 random bytes; `version`: 0..2**64-1, never used twice for one record; `pseudonym`: '' without a
-    subject; `values`: field name -> the value as one JSON text on one line, absent fields absent. `Invalid` when a
-    field is not in the layout or there is no value.
-    """
-    return Sealer(layout, subject_key).seal(record_id, version, pseudonym, values)
-
-
-class Parsed(NamedTuple):
-    """A sealed record taken apart; nothing is verified yet."""
-
-    header: bytes
-    present: bytes
-    """The numbers of its classes in ascending order, 2 bytes each."""
-    parts: dict[bytes, tuple[int, int]]
-    """Class number as 2 bytes -> where its commitment starts and its ciphertext ends."""
-
-    @property
-    def key_version(self) -> int:
-        """The version of the member key that wrapped the subject key when this was sealed."""
-        return int.from_bytes(self.header[4:8])
-
-    @property
-    def key_id(self) -> str:
-        """The subject key's id."""
-        return self.header[KEY_ID].hex()
-
-    @property
-    def salt(self) -> bytes:
-        """What makes this record's class keys its own."""
-        return self.header[SALT]
-
-
-def parse(sealed: bytes) -> Parsed:
-    """Take a sealed record apart, or `SealBroken`: unknown format or suite, lengths or order that do not fit."""
-    return Parsed(*parts_of(sealed))
-
-
 def parts_of(sealed: bytes) -> tuple[bytes, bytes, dict[bytes, tuple[int, int]]]:
-    """The members of `Parsed`, for whoever opens many."""
+    """A sealed record taken apart: its header, the numbers of its classes, and where each is; nothing is verified yet.
+
+    The numbers are 2 bytes each in ascending order; each leads to where its commitment starts and its ciphertext
+    ends. `SealBroken`: unknown format or suite, lengths or order that do not fit.
+    """
     if not sealed.startswith(_KNOWN):
         raise SealBroken("A sealed record is of a format that this gateway does not know.")
     parts: dict[bytes, tuple[int, int]] = {}

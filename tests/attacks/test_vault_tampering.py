@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from gateway.vault.errors import KeysUnavailable, SealBroken
-from gateway.vault.sealed import SealedRecord, parse
-from tests.vault.conftest import LAYOUT, House, clock, house, key_database, keyring, provider  # noqa: F401
+from gateway.vault.sealed import SealedRecord
+from tests.vault.conftest import LAYOUT, House, clock, house, key_database, keyring, parse, provider  # noqa: F401
 
 
 def split(record: SealedRecord) -> dict[bytes, bytes]:

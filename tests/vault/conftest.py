@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from sqlalchemy import Table, bindparam, create_engine, delete, insert, select
@@ -17,7 +18,7 @@ from gateway.ledger import Draft, Effect, Kind, Ledger, Opening, OpeningGroup, W
 from gateway.ledger import tables as ledger_tables
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import Cost, LocalKeyring
-from gateway.vault.sealed import Layout, SealedRecord, refs, seal
+from gateway.vault.sealed import KEY_ID, SALT, Layout, SealedRecord, parts_of, refs
 from gateway.vault.subject_key import SubjectKey, WrappedSubjectKey
 from gateway.vault.tables import member_key, signing_key, subject_key
 from gateway.vault.vault import Vault
@@ -92,6 +93,30 @@ _SUBJECT_KEY = Query(
 )
 
 
+class Parsed(NamedTuple):
+    """A sealed record taken apart: see `parts_of`."""
+
+    header: bytes
+    present: bytes
+    parts: dict[bytes, tuple[int, int]]
+
+    @property
+    def key_version(self) -> int:
+        return int.from_bytes(self.header[4:8])
+
+    @property
+    def key_id(self) -> str:
+        return self.header[KEY_ID].hex()
+
+    @property
+    def salt(self) -> bytes:
+        return self.header[SALT]
+
+
+def parse(sealed: bytes) -> Parsed:
+    return Parsed(*parts_of(sealed))
+
+
 @dataclass
 class House:
     """A keyring, a ledger and a vault that are real, with what a catalog and an enforcement point would do."""
@@ -132,7 +157,7 @@ class House:
         record_id = record_id or os.urandom(16)
         scope = pseudonym or f"dataset:{layout.dataset}"
         key = await self.subject_key(scope, layout.owner)
-        text = seal(layout, key, record_id=record_id, version=version, pseudonym=pseudonym, values=values)
+        text = layout.sealer(key).seal(record_id, version, pseudonym, values)
         row = self.stored[f"{layout.owner} {scope}"]
         return SealedRecord(record_id, version, pseudonym, text, row.key_id, row.wrapped, row.version)
 

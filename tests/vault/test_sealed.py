@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from gateway.errors import Invalid
 from gateway.vault.errors import SealBroken
-from gateway.vault.sealed import Granted, Layout, SealedRecord, bucket, parse, seal
+from gateway.vault.sealed import Granted, Layout, SealedRecord, bucket
 from gateway.vault.subject_key import SubjectKey
 
-from .conftest import LAYOUT, VALUES, House
+from .conftest import LAYOUT, VALUES, House, parse
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/format-2.json").read_text())
 KEY = SubjectKey("ab" * 16, 3, b"k" * 32)
@@ -26,7 +26,7 @@ JSON_VALUES = st.recursive(
 
 
 def sealed(values: dict[str, bytes] | None = None, layout: Layout = LAYOUT) -> bytes:
-    return seal(layout, KEY, record_id=b"r" * 16, version=1, pseudonym="p", values=VALUES if values is None else values)
+    return layout.sealer(KEY).seal(b"r" * 16, 1, "p", VALUES if values is None else values)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(LAYOUT.fields)), JSON_VALUES, min_size=1), st.text("0123456789abcdef"))
@@ -102,7 +102,7 @@ def test_a_record_without_values_or_with_a_field_outside_its_layout_is_refused(v
 @pytest.mark.parametrize("record_id", [b"", b"r" * 15, b"r" * 17])
 def test_a_record_id_that_is_not_16_bytes_is_refused(record_id: bytes) -> None:
     with pytest.raises(Invalid):
-        seal(LAYOUT, KEY, record_id=record_id, version=1, pseudonym="", values=VALUES)
+        LAYOUT.sealer(KEY).seal(record_id, 1, "", VALUES)
 
 
 @pytest.mark.parametrize(
