@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.database import Database
-from gateway.database.creation import create_schema, sqlite_url
+from gateway.database.creation import change_schema, sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.migrations.schema import complete_metadata
@@ -68,18 +68,16 @@ def valkey() -> Iterator[Valkey]:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the whole schema and no rows."""
-    complete_metadata()
     path = tmp_path_factory.mktemp("template") / "gateway.db"
-    asyncio.run(create_schema(sqlite_url(path)))
+    asyncio.run(change_schema(sqlite_url(path), complete_metadata().create_all))
     return path
 
 
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql: PostgreSQL) -> str:
     """The name of a PostgreSQL database with the whole schema and no rows."""
-    complete_metadata()
     postgresql.execute(f"CREATE DATABASE {_TEMPLATE}")
-    asyncio.run(create_schema(postgresql.url(_TEMPLATE)))
+    asyncio.run(change_schema(postgresql.url(_TEMPLATE), complete_metadata().create_all))
     return _TEMPLATE
 
 

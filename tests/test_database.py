@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from gateway.database import AlreadyExists, Database, DatabaseUnavailable, Query
-from gateway.database.creation import create_schema
+from gateway.database.creation import change_schema
 from gateway.database.postgresql import PostgreSQLDatabase, _roll_back
 from gateway.database.sqlite import KEPT_IDLE, SQLiteDatabase, connect
 from gateway.database.statements import ROWS_AT_ONCE
@@ -279,9 +279,8 @@ async def test_a_snapshot_without_a_connection_is_a_database_that_cannot_answer(
 
 
 async def test_a_damaged_page_of_postgresql_is_a_database_that_cannot_answer() -> None:
-    complete_metadata()
     with or_skip(PostgreSQL) as server:
-        await create_schema(server.url())
+        await change_schema(server.url(), complete_metadata().create_all)
         database = await PostgreSQLDatabase.connect(server.url())
         async with database.transaction() as tx:
             await tx.many(_NEW, _rows(1))

@@ -13,7 +13,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.pool import NullPool
 
 from gateway.database.interface import DatabaseUnavailable
-from gateway.database.statements import metadata
 from gateway.errors import Invalid
 
 _SQLITE_PRIMARY = 0xFF
@@ -35,11 +34,6 @@ _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4716287395502)")
 def sqlite_url(path: Path) -> str:
     """The address of a SQLite file."""
     return f"sqlite:///{path}"
-
-
-async def create_schema(database_url: str) -> None:
-    """Create every table, index and trigger known to `metadata` in an empty database, in one transaction."""
-    await change_schema(database_url, metadata.create_all)
 
 
 async def change_schema(database_url: str, change: Callable[[Connection], object]) -> None:

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Integer, TextClause, inspect, text
 
 from gateway.database import Database
-from gateway.database.creation import change_schema, create_schema, sqlite_url
+from gateway.database.creation import change_schema, sqlite_url
 from gateway.database.postgresql import PostgreSQLDatabase
 from gateway.database.sqlite import SQLiteDatabase
 from gateway.identity import Method
@@ -247,8 +247,7 @@ async def test_a_change_that_fails_halfway_leaves_nothing(empty_url: str) -> Non
 
 
 async def test_a_schema_is_created_once(empty_url: str) -> None:
-    complete_metadata()
-    await create_schema(empty_url)
+    await change_schema(empty_url, complete_metadata().create_all)
     tables: list[str] = []
     await change_schema(empty_url, lambda connection: tables.extend(inspect(connection).get_table_names()))
     assert set(tables) == set(complete_metadata().tables)
