@@ -14,7 +14,10 @@ from gateway.app import Gateway
 from gateway.cli import proposals, widening
 from gateway.cli.dossier import dossier
 from gateway.cli.host import INSTANTS, act, console, epoch_s, operator, told
+from gateway.cli.proposals import ClientId, MemberId
 from gateway.clock import MILLISECONDS
+
+AllianceId = Annotated[str, typer.Argument(help="The alliance's id.")]
 
 admin = typer.Typer(no_args_is_help=True, help="Members, clients, keys, holds and policy. Every act is an entry.")
 
@@ -44,7 +47,7 @@ def create_alliance(
 @admin.command("member")
 @told
 def create_member(
-    alliance: Annotated[str, typer.Argument(help="The alliance's id.")],
+    alliance: AllianceId,
     name: Annotated[str, typer.Option(help="The company's name.")],
     uscc: Annotated[str, typer.Option(help="Its unified social credit code (GB 32100), 18 characters.")],
     industry: Annotated[str, typer.Option(help="Its industry, for instance bank.")],
@@ -61,28 +64,32 @@ def create_member(
 
 @admin.command("suspend")
 @told
-def suspend(member: str, case: Annotated[str, typer.Option(help="The case that decides it.")]) -> None:
+def suspend(member: MemberId, case: Annotated[str, typer.Option(help="The case that decides it.")]) -> None:
     """Stop a member's access, and access to its data, from this entry on."""
     act(lambda gateway: gateway.members.suspend(member, case=case, operator=operator()))
 
 
 @admin.command("retire-client-key")
 @told
-def retire_client_key(client: str, thumbprint: str) -> None:
+def retire_client_key(
+    client: ClientId, thumbprint: Annotated[str, typer.Argument(help="The key's RFC 7638 thumbprint.")]
+) -> None:
     """End a client's key; its tokens end with it, at the next request."""
     act(lambda gateway: gateway.clients.retire_key(client, thumbprint, operator=operator()))
 
 
 @admin.command("revoke-client")
 @told
-def revoke_client(client: str) -> None:
+def revoke_client(client: ClientId) -> None:
     """End a client, at the next request."""
     act(lambda gateway: gateway.clients.revoke(client, operator=operator()))
 
 
 @admin.command("revoke-signing-key")
 @told
-def revoke_signing_key(fingerprint: str) -> None:
+def revoke_signing_key(
+    fingerprint: Annotated[str, typer.Argument(help="The key's fingerprint: its RFC 7638 thumbprint.")],
+) -> None:
     """End a signing key: no signature by it is accepted any more; earlier ones stand."""
     act(lambda gateway: gateway.signing_keys.revoke(fingerprint, operator=operator()))
 
@@ -90,7 +97,7 @@ def revoke_signing_key(fingerprint: str) -> None:
 @admin.command("hold")
 @told
 def place_hold(
-    alliance: str,
+    alliance: AllianceId,
     kind: Annotated[HoldSubject, typer.Argument(help="What is frozen.")],
     subject: Annotated[str, typer.Argument(help="Its id.")],
     case: Annotated[str, typer.Option(help="The dispute, incident or resolution.")],
@@ -116,7 +123,7 @@ def place_hold(
 
 @admin.command("activate-policy")
 @told
-def activate_policy(alliance: str) -> None:
+def activate_policy(alliance: AllianceId) -> None:
     """Put the rules of this host's policies folder in force; processes with others answer 503 until restarted."""
     console.print(act(lambda gateway: gateway.activate_policy(alliance, operator=operator())))
 

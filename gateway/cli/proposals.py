@@ -26,12 +26,14 @@ KeysFile = Annotated[
     Path | None, typer.Argument(help="A file with a public JWK or a JWK Set (RFC 7517).", exists=True, dir_okay=False)
 ]
 JwksUri = Annotated[str | None, typer.Option(help="Instead of a file: where the member publishes its JWK Set.")]
+ClientId = Annotated[str, typer.Argument(help="The client's id.")]
+MemberId = Annotated[str, typer.Argument(help="The member's id.")]
 ProposalId = Annotated[str, typer.Argument(help="The proposal's id.")]
 
 
 @told
 def propose_client(
-    member: Annotated[str, typer.Argument(help="The member's id.")],
+    member: MemberId,
     keys: KeysFile = None,
     *,
     name: Annotated[str, typer.Option(help="What the client is called.")],
@@ -60,7 +62,7 @@ def propose_client(
 
 @told
 def propose_client_method(
-    client: str,
+    client: ClientId,
     subject_dn: methods.SubjectDn = None,
     san_dns: methods.SanDns = None,
     san_uri: methods.SanUri = None,
@@ -81,7 +83,7 @@ def propose_client_method(
 
 
 @told
-def propose_client_key(client: str, jwk: JwkFile) -> None:
+def propose_client_key(client: ClientId, jwk: JwkFile) -> None:
     """Propose a further public key for a client; prints the proposal's id."""
     key = _document(jwk)
 
@@ -92,7 +94,7 @@ def propose_client_key(client: str, jwk: JwkFile) -> None:
 
 
 @told
-def propose_client_keys(client: str, keys: KeysFile = None, jwks_uri: JwksUri = None) -> None:
+def propose_client_keys(client: ClientId, keys: KeysFile = None, jwks_uri: JwksUri = None) -> None:
     """Propose other keys for a client, in place of all that it has; prints the proposal's id."""
     given = _source(keys, jwks_uri)
 
@@ -103,7 +105,7 @@ def propose_client_keys(client: str, keys: KeysFile = None, jwks_uri: JwksUri = 
 
 
 @told
-def propose_signing_key(member: str, jwk: JwkFile) -> None:
+def propose_signing_key(member: MemberId, jwk: JwkFile) -> None:
     """Propose the key that a member signs agreements with; prints the proposal's id."""
     key = _document(jwk)
 
