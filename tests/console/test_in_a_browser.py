@@ -138,3 +138,11 @@ async def test_nothing_is_loaded_from_elsewhere_and_no_rule_is_broken(served: Co
     assert len(asked) > 8
     assert [url for url in asked if not url.startswith(served.origin + "/console")] == []
     assert said == []
+
+
+async def test_no_page_scrolls_sideways_on_a_phone(served: Console, someone: Person) -> None:
+    await served.newcomer(someone, "Ann")
+    await someone.page.set_viewport_size({"width": 390, "height": 844})
+    for page in ("", "/operators", "/proposals"):
+        await someone.page.goto(f"{served.origin}/console{page}")
+        assert await someone.page.evaluate("document.documentElement.scrollWidth") == 390, page
