@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import urlsafe_b64decode
+from statistics import median
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,7 +18,6 @@ from joserfc.jwk import ECKey
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import median
 from bench.proofs import Prover
 from gateway.clock import seconds, system_clock
 from gateway.identity import Grants, MemoryWindow, SecurityLog, TokenKey, TokenKeys

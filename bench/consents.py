@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 from unittest.mock import patch
 
@@ -24,7 +25,6 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import BigInteger, Text, and_, bindparam, literal, select, union_all
 
-from bench.load import median
 from gateway.access import selection
 from gateway.access.governing import governing_row
 from gateway.access.request import AccessRequest

@@ -12,13 +12,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import median
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert, select
 
-from bench.load import median
 from gateway.access.deciding import Deciding
 from gateway.access.governing import GoverningFacts
 from gateway.access.request import AccessRequest

@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import checks, consents, decisions, tokens
-from bench.load import Round, cpu_us, measure, median, resident_mib
+from bench.load import Round, cpu_us, measure, resident_mib
 from bench.proofs import Prover
 from gateway.demo.partner import Partner
 from gateway.demo.run import run_demo

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
@@ -31,7 +32,7 @@ from joserfc.jwk import ECKey
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import Round, measure, median
+from bench.load import Round, measure
 from gateway.identity.jws import sign_compact
 from tests.services import ComponentMissing, free_port, node
 
