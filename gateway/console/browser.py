@@ -38,7 +38,7 @@ class Browser(Sent):
         return await self.signed_in(), form
 
 
-def local_page(fields: Mapping[str, str], name: str = "back") -> str:
-    """The page of ours that a field names; anything else is the first page, so nobody is sent elsewhere."""
-    page = fields.get(name, "")
+def local_page(fields: Mapping[str, str]) -> str:
+    """The page of ours that the field `back` names; anything else is the first, so nobody is sent elsewhere."""
+    page = fields.get("back", "")
     return page if _PAGE.fullmatch(page) else "/console"
