@@ -33,8 +33,8 @@ NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
 class Terms(Protocol):
     """Where keyed terms come from that are the same for every member (`BlindIndex`)."""
 
-    async def terms(self, kind: str, text: str) -> list[tuple[int, bytes]]:
-        """(key version, term) of a value in its one form, the newest first."""
+    async def lasting_term(self, kind: str, text: str) -> bytes:
+        """The one term of a value in its one form, whichever versions of the key there are."""
 
 
 class Asker(NamedTuple):
@@ -87,7 +87,7 @@ class Freezing:
             return None
         if not text:
             return None
-        term = (await self._terms.terms(matched_by, text))[0][1]
+        term = await self._terms.lasting_term(matched_by, text)
         return sha256(b"gw1 overlap element" + pair.encode() + term).digest()
 
     def _request(self, overlap: str, side: Side, asker: Asker, cursor: str | None) -> AccessRequest:

@@ -353,3 +353,30 @@ async def test_more_persons_than_a_side_may_have_are_refused_on_record(
     overlap = await world.accepted(own, other)
     await world.runs.run()
     assert (await world.count(overlap)).json()["code"] == "OVERLAP_TOO_LARGE"
+
+
+async def test_a_new_version_of_the_index_key_changes_no_set_so_the_answer_of_before_is_given(world: Counted) -> None:
+    own, other = await world.both(range(2100, 2250), range(2100, 2250))
+    before = await world.answered(own, other)
+    await world.renew_index_key()
+    after = await world.answered(own, other)
+    assert (after["repeats"], after["at_least"]) == (before["overlap"], before["at_least"])
+
+
+async def test_an_index_key_that_is_renewed_between_the_two_sides_leaves_the_answer_true(
+    world: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = await world.both(range(2300, 2450), range(2300, 2450))
+    freeze, frozen = world.runs._freezing.freeze, 0
+
+    async def freeze_and_renew(*side: Any) -> Collection[bytes]:
+        nonlocal frozen
+        found = await freeze(*side)
+        frozen += 1
+        if frozen == 1:
+            await world.renew_index_key()
+        return found
+
+    monkeypatch.setattr(world.runs._freezing, "freeze", freeze_and_renew)
+    answer = await world.answered(own, other)
+    assert answer["at_least"] <= 150 < answer["fewer_than"]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from gateway.overlap.runs import OverlapRuns
+from gateway.vault.keyring import OWN
 from tests.access.world import Shared, person
 from tests.alliance import PERSONAL_SCHEMA, Member
 
@@ -110,6 +111,13 @@ class Counted:
     async def acts(self, overlap: str, member: Member) -> list[dict[str, Any]]:
         """The entries about an overlap in a member's log."""
         return [one for one in await self.shared.entries(member.id) if one.get("overlap") == overlap]
+
+    async def renew_index_key(self) -> None:
+        """As two operators do."""
+        gateway = self.shared.gateway
+        async with gateway.database.transaction() as tx:
+            await gateway.keyring.renew_own_index_key(tx, self.shared.clock())
+        gateway.keyring.forget(OWN)
 
     def next_month(self) -> None:
         """Another budget."""
