@@ -18,7 +18,7 @@ from gateway.catalog.datasets import Datasets
 from gateway.clock import seconds
 from gateway.consents.entries import merged_entry, separated_entry
 from gateway.consents.notice_text import CONTACT
-from gateway.consents.past import keep_withdrawal_at
+from gateway.consents.past import ANY, EVERYWHERE, REACHING, keep_withdrawal_at
 from gateway.consents.record import Record
 from gateway.consents.records import Records
 from gateway.consents.same_person import link, subjects_of, unlink
@@ -30,11 +30,7 @@ from gateway.identity.subject import Subject
 from gateway.ledger import Change, Ledger
 from gateway.vault.keyring import KeyRing
 
-_WITHDRAWALS = Query(
-    select(withdrawal).where(
-        withdrawal.c.dataset_no == bindparam("dataset_no"), withdrawal.c.pseudonym == bindparam("pseudonym")
-    )
-)
+_WITHDRAWALS = Query(select(withdrawal).where(REACHING, withdrawal.c.pseudonym == bindparam("pseudonym")))
 
 
 class _Barrier(NamedTuple):
@@ -127,8 +123,11 @@ class Merging:
 
     async def _barriers(self, change: Change, dataset: Dataset, pseudonym: str) -> Set[_Barrier]:
         """What was withdrawn or refused, and when the person did so: a merge that ended a record is no decision."""
-        rows = await change.tx.all(_WITHDRAWALS, dataset_no=dataset.no, pseudonym=pseudonym)
-        withdrawn = {_Barrier(row["recipient_id"], row["purpose"], row["withdrawn_at"]) for row in rows}
+        about = {"owner": dataset.owner, "dataset_no": dataset.no, "pseudonym": pseudonym}
+        withdrawn = {
+            _Barrier(row["recipient_id"].replace(EVERYWHERE, ANY), row["purpose"], row["withdrawn_at"])
+            for row in await change.tx.all(_WITHDRAWALS, **about)
+        }
         records = await self._records.of_person(change.tx, dataset.owner, pseudonym)
         return withdrawn | {
             _Barrier(one.recipient, one.purpose, seconds(one.changed_at))

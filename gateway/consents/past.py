@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Text, bindparam, insert, or_, select
+from sqlalchemy import BigInteger, Text, and_, bindparam, insert, or_, select
 
+from gateway.catalog.tables import dataset
 from gateway.clock import seconds
 from gateway.consents.notice_text import CONTACT, ItemKey
 from gateway.consents.record import Record, chosen, in_states
@@ -26,6 +27,8 @@ COOL_DOWN_S = 180 * 24 * 3600
 """For so long after a refusal the person is not asked for the same purpose and recipient."""
 ANY = ""
 """In a withdrawal, every recipient or every purpose."""
+EVERYWHERE = "*"
+"""In a withdrawal, as its recipient: every one, in every dataset of its owner, those that are declared later too."""
 SPENT = frozenset({State.EXPIRED, State.CONSUMED, State.REVOKED})
 """The states of what was good and is over: stated once more, it is no new decision."""
 
@@ -39,12 +42,29 @@ _OF_ITEM = Query(
         in_states([*STANDING, *SPENT, State.REFUSED, State.WITHDRAWN]),
     )
 )
+_PERSONAL = Query(
+    select(dataset.c.no)
+    .where(dataset.c.owner_id == bindparam("owner"), dataset.c.kind == "personal")
+    .order_by(dataset.c.no)
+)
+REACHING = and_(
+    withdrawal.c.dataset_no.in_(select(dataset.c.no).where(dataset.c.owner_id == bindparam("owner"))),
+    or_(
+        withdrawal.c.dataset_no == bindparam("dataset_no", type_=BigInteger),
+        withdrawal.c.recipient_id == EVERYWHERE,
+    ),
+)
+"""The condition that a withdrawal counts in the dataset :dataset_no of :owner."""
 _WITHDRAWN = Query(
     select(withdrawal.c.withdrawn_at)
     .where(
-        withdrawal.c.dataset_no == bindparam("dataset_no"),
+        REACHING,
         withdrawal.c.pseudonym == bindparam("pseudonym"),
-        or_(withdrawal.c.recipient_id == ANY, withdrawal.c.recipient_id == bindparam("recipient")),
+        or_(
+            withdrawal.c.recipient_id == ANY,
+            withdrawal.c.recipient_id == EVERYWHERE,
+            withdrawal.c.recipient_id == bindparam("recipient"),
+        ),
         or_(withdrawal.c.purpose == ANY, withdrawal.c.purpose == bindparam("purpose")),
     )
     .order_by(withdrawal.c.withdrawn_at.desc())
@@ -111,7 +131,7 @@ async def past_of(reading: Reading, owner: str, dataset_no: int, pseudonym: str,
     withdrawn: list[int] = []
     for subject in await subjects_of(reading, dataset_no, pseudonym):
         about = {"pseudonym": subject, "recipient": key.recipient, "purpose": key.purpose}
-        barrier = await reading.one(_WITHDRAWN, dataset_no=dataset_no, **about)
+        barrier = await reading.one(_WITHDRAWN, owner=owner, dataset_no=dataset_no, **about)
         withdrawn += [] if barrier is None else [int(barrier["withdrawn_at"])]
         found += [Record.of(row) for row in await reading.all(_OF_ITEM, owner=owner, kind=key.kind, **about)]
     if key.kind == CONTACT:
@@ -125,6 +145,22 @@ async def past_of(reading: Reading, owner: str, dataset_no: int, pseudonym: str,
         spent_given_at=max((one.given_at or 0 for one in own if one.state in SPENT), default=None),
         is_held=any(one.state is State.ON_HOLD and one.dataset_no == dataset_no for one in found),
     )
+
+
+async def personal_datasets(reading: Reading, owner: str) -> list[int]:
+    """The numbers of an owner's datasets about persons."""
+    return [row["no"] for row in await reading.all(_PERSONAL, owner=owner)]
+
+
+async def keep_withdrawal_everywhere(change: Change, owner: str, pseudonym: str, purpose: str = ANY) -> None:
+    """Keep that a person withdrew now all that it gave by an owner, or all for a purpose, in whichever dataset it is
+    brought: one that is declared later is no way around it.
+    """
+    numbers = await personal_datasets(change.tx, owner)
+    for no in numbers:
+        await keep_withdrawal(change, no, pseudonym, ANY, purpose)
+    for no in numbers[:1]:
+        await keep_withdrawal(change, no, pseudonym, EVERYWHERE, purpose)
 
 
 async def keep_withdrawal(change: Change, dataset_no: int, pseudonym: str, recipient: str, purpose: str) -> None:

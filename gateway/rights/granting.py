@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, exists, select
 from gateway.agreements.fields import matching, members
 from gateway.catalog.tables import dataset, legal_hold, record, record_term, upload
 from gateway.clock import seconds
-from gateway.consents.past import ANY, keep_withdrawal, keep_withdrawal_at
+from gateway.consents.past import ANY, keep_withdrawal_at, keep_withdrawal_everywhere
 from gateway.consents.receipts import ConsentReceipts
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_at
@@ -171,13 +171,11 @@ class Granting:
 
     async def _bar(self, change: Change, of: Request, purposes: Collection[str] | None = None) -> None:
         """Keep that the person withdrew all that it ever gave, or all for these purposes: what was used up or ran out
-        cannot be revoked, and what goes on by it ends too.
+        cannot be revoked, and what goes on by it ends too; nor does it stand again in another dataset.
         """
         subjects = await subjects_at(change.tx, *of.person)
-        found = [one for subject in subjects for one in await self.records.of_person(change.tx, of.owner, subject)]
-        for no in sorted({one.dataset_no for one in found}):
-            for subject, purpose in product(subjects, (ANY,) if purposes is None else purposes):
-                await keep_withdrawal(change, no, subject, ANY, purpose)
+        for subject, purpose in product(subjects, (ANY,) if purposes is None else purposes):
+            await keep_withdrawal_everywhere(change, of.owner, subject, purpose)
 
     async def _hold(self, change: Change, of: Request, actor: Mapping[str, str]) -> int:
         """Hold what permits, and say how many; paper that waits for its sample would permit later, so it ends."""

@@ -11,6 +11,7 @@ import pytest
 from gateway.consents.states import Event
 from gateway.database import Query, Row
 from tests.offline.world import Desk
+from tests.rights.world import Counter
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -75,6 +76,13 @@ async def test_what_was_withdrawn_for_others_or_for_another_purpose_keeps_no_pap
     assert [(one["line"], one["code"]) for one in told["refusals"]] == [
         (line, "withdrawn_since") for line in range(2, 6)
     ]
+
+
+async def test_paper_from_before_a_deletion_stays_out_of_a_dataset_that_is_declared_after_it(desk: Desk) -> None:
+    await Counter(desk.shared, desk.deal).granted(113, "deletion")
+    later = await Desk.of(desk.shared, [113, 114])
+    told = (await later.send(later.packed([later.row(113), later.row(114)]))).json()
+    assert [(one["line"], one["code"]) for one in told["refusals"]] == [(2, "withdrawn_since")]
 
 
 async def test_new_paper_of_the_same_day_comes_in_after_a_bad_one(desk: Desk) -> None:

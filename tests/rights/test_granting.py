@@ -156,6 +156,19 @@ async def test_a_consent_of_before_is_not_recorded_again_after_a_deletion_or_an_
         assert await counter.states(number) == ["revoked"]
 
 
+async def test_a_consent_of_before_is_not_brought_in_another_dataset_after_a_deletion_or_an_objection(
+    counter: Counter,
+) -> None:
+    beside = await counter.bank.declare(PERSONAL_SCHEMA)
+    for number, kind, given in ((111, "deletion", {}), (112, "objection", {"upheld": True})):
+        counter.shared.clock.pass_seconds(2)
+        await counter.granted(number, kind, "eu", **given)
+        later = await counter.bank.declare(PERSONAL_SCHEMA)
+        assert [await counter.stated(number, ago=2, dataset=one) for one in (beside, later)] == ["outdated"] * 2
+        counter.shared.clock.pass_seconds(1)
+        assert await counter.stated(number, ago=0, dataset=later) == "recorded", "the person may agree anew"
+
+
 async def test_what_the_clock_has_ended_keeps_no_request_from_being_granted(counter: Counter) -> None:
     soon = instant(datetime.fromtimestamp(counter.bank.now + 2, UTC))
     await counter.bank.consent(counter.deal.dataset, counter.shared.hotel, "C00052", expires_at=soon)

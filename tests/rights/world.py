@@ -92,8 +92,9 @@ class Counter:
         answer = await self.bank.post(path, await self.bank.token(), said)
         assert answer.status_code == 200, answer.text
 
-    async def stated(self, number: int, *, ago: int) -> str:
+    async def stated(self, number: int, *, ago: int, dataset: str = "") -> str:
         """The bank states a consent that the customer gave so many seconds ago; what becomes of it."""
+        where = dataset or self.deal.dataset
         said = {
             "subject": f"C{number:05}",
             "recipient": self.shared.hotel.id,
@@ -101,9 +102,9 @@ class Counter:
             "fields": ["name", "phone"],
             "given_at": instant(datetime.fromtimestamp(self.bank.now - ago, UTC)),
             "evidence_sha256": "f" * 64,
-            "notice_sha256": await self.bank.notice(self.deal.dataset, self.shared.hotel),
+            "notice_sha256": await self.bank.notice(where, self.shared.hotel),
         }
-        path = f"/v1/datasets/{self.deal.dataset}/consents"
+        path = f"/v1/datasets/{where}/consents"
         answer = await self.bank.post(path, await self.bank.token(), said)
         return str(answer.json()["consents"][0]["result"])
 

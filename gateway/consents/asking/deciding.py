@@ -17,7 +17,7 @@ from gateway.consents.asking.visit import Kind, Visit
 from gateway.consents.contacts import Holder, Role
 from gateway.consents.notice_text import CONTACT
 from gateway.consents.offline.batch import BatchState, existing
-from gateway.consents.past import ANY, keep_withdrawal
+from gateway.consents.past import ANY, keep_withdrawal, keep_withdrawal_everywhere, personal_datasets
 from gateway.consents.record import Record, names_of
 from gateway.consents.records import Records
 from gateway.consents.same_person import subjects_of
@@ -28,9 +28,6 @@ from gateway.ledger import Change, Draft
 from gateway.ledger import Kind as EntryKind
 
 _DATASET = Query(select(dataset_table).where(dataset_table.c.no == bindparam("no")))
-_PERSONAL = Query(
-    select(dataset_table.c.no).where(dataset_table.c.owner_id == bindparam("owner"), dataset_table.c.kind == "personal")
-)
 ASKED = frozenset({State.REQUESTED, State.DEFERRED, State.GUARDIAN_PENDING, State.IMPORTED})
 """The states of what waits for an answer."""
 
@@ -167,8 +164,10 @@ class Deciding:
         for holder in visit.persons:
             if holder.role is not Role.OWN:
                 continue
+            await keep_withdrawal_everywhere(change, holder.owner, holder.pseudonym)
             for dataset_no, subject in await _subjects(change.tx, holder):
-                await keep_withdrawal(change, dataset_no, subject, ANY, ANY)
+                if subject != holder.pseudonym:
+                    await keep_withdrawal(change, dataset_no, subject, ANY, ANY)
             facts = {"act": "everything_withdrawn", "actor": {"by": "person", "visit": str(told["visit"])}}
             change.enter(Draft(log=holder.owner, kind=EntryKind.CONSENT, facts=facts))
 
@@ -249,7 +248,7 @@ def _may_decide(holder: Holder, record: Record) -> bool:
 async def _subjects(reading: Reading, holder: Holder) -> list[tuple[int, str]]:
     """Each personal dataset of the holder's owner, by number, with every subject of it that the holder is."""
     return [
-        (row["no"], subject)
-        for row in await reading.all(_PERSONAL, owner=holder.owner)
-        for subject in await subjects_of(reading, row["no"], holder.pseudonym)
+        (no, subject)
+        for no in await personal_datasets(reading, holder.owner)
+        for subject in await subjects_of(reading, no, holder.pseudonym)
     ]

@@ -19,7 +19,7 @@ from gateway.consents.offline.batch import IN_VAIN, BatchState
 from gateway.consents.offline.reasons import RefusedRow
 from gateway.consents.offline.sheet import SheetRow
 from gateway.consents.offline.tables import offline_batch, offline_row
-from gateway.consents.past import ANY, SPENT, Past, past_of
+from gateway.consents.past import ANY, EVERYWHERE, REACHING, SPENT, Past, past_of
 from gateway.consents.record import Record, chosen
 from gateway.consents.states import STANDING, State
 from gateway.consents.tables import consent_record, same_person, withdrawal
@@ -39,12 +39,7 @@ _RECORDS = Query(
 )
 """Whatever the persons have, and what became of its batch. Nothing is left out here: PostgreSQL would look for that
 first, through all that was ever imported."""
-_WITHDRAWALS = Query(
-    select(withdrawal).where(
-        withdrawal.c.dataset_no == bindparam("dataset_no", type_=BigInteger),
-        withdrawal.c.pseudonym.in_(_PERSONS),
-    )
-)
+_WITHDRAWALS = Query(select(withdrawal).where(REACHING, withdrawal.c.pseudonym.in_(_PERSONS)))
 _MERGED = Query(
     select(same_person.c.pseudonym)
     .where(
@@ -98,7 +93,7 @@ class Earlier:
         return cls(
             dataset,
             await reading.all(_RECORDS, owner=dataset.owner, **persons),
-            await reading.all(_WITHDRAWALS, dataset_no=dataset.no, **persons),
+            await reading.all(_WITHDRAWALS, owner=dataset.owner, dataset_no=dataset.no, **persons),
             of_merged,
         )
 
@@ -117,7 +112,8 @@ class Earlier:
         withdrawn = [
             int(one["withdrawn_at"])
             for one in withdrawals
-            if one["recipient_id"] in (ANY, row.item.recipient) and one["purpose"] in (ANY, row.item.purpose)
+            if one["recipient_id"] in (ANY, EVERYWHERE, row.item.recipient)
+            and one["purpose"] in (ANY, row.item.purpose)
         ]
         refused = [seconds(one.changed_at) for one in known if one.state is State.REFUSED]
         spent = [one.given_at or 0 for one in in_dataset if one.state in SPENT]

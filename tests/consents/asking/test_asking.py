@@ -12,7 +12,7 @@ from gateway.consents.contacts import Address, Channel, Contacts, Role
 from gateway.consents.states import State
 from gateway.errors import Conflicting, Invalid, NotFound, TooManyAttempts
 from gateway.vault.keyring import KeyRing
-from tests.alliance import instant
+from tests.alliance import PERSONAL_SCHEMA, instant
 from tests.consents.asking.world import BROWSER, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -348,6 +348,27 @@ async def test_who_withdraws_everything_withdraws_what_is_brought_later_too(worl
     answer = await world.bank.post(path, await world.bank.token(), said)
     assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
     assert [one for one in await world.entries() if one.get("act") == "everything_withdrawn"] != []
+
+
+async def test_who_withdraws_everything_withdraws_what_is_brought_later_into_a_dataset_that_was_not_there_yet(
+    world: World,
+) -> None:
+    phone, _ = await world.asked()
+    world.clock.pass_seconds(60)
+    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
+    await world.asking.withdraw_all(await world.confirmed_by_own_entry(phone))
+    later = await world.bank.declare(PERSONAL_SCHEMA)
+    said = {
+        "subject": f"C{phone[-5:]}",
+        "recipient": world.hotel.id,
+        "purpose": "customer_referral",
+        "fields": ["phone"],
+        "given_at": given_at,
+        "evidence_sha256": "e" * 64,
+        "notice_sha256": await world.bank.notice(later, world.hotel),
+    }
+    answer = await world.bank.post(f"/v1/datasets/{later}/consents", await world.bank.token(), said)
+    assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
 
 
 async def test_whoever_could_be_reached_before_the_contact_key_was_renewed_comes_in_and_withdraws_after_it(

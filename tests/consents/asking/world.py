@@ -154,6 +154,11 @@ class World:
         await self.asking.finding.settle()
         return await self.visit(address)
 
+    async def confirmed_by_own_entry(self, address: str) -> Visit:
+        """Found by the page's own entry, and the code is entered."""
+        visit = await self.found(address)
+        return await self.asking.confirm(visit, await self.code(visit, address))
+
     async def renew_contact_key(self) -> None:
         """As two operators do; every process notes it within minutes."""
         async with self.gateway.database.transaction() as tx:
