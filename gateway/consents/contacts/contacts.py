@@ -64,7 +64,7 @@ _FOUND = (
 )
 _FRESH = or_(contact.c.stated_at > bindparam("since", type_=BigInteger), contact.c.verified_at > bindparam("since"))
 _BEHIND = Query(_FOUND.where(contact_term.c.term == bindparam("term"), _FRESH))
-_LEADS = Query(_FOUND.where(*_OF, contact_term.c.term == bindparam("term")))
+_LEADS = Query(_FOUND.where(*_OF, contact_term.c.term == bindparam("term"), _FRESH))
 _SEALED = Query(
     select(contact.c.sealed, subject_key.c.id, subject_key.c.key_version, subject_key.c.wrapped)
     .join(subject_key, subject_key.c.id == contact.c.subject_key_id)
@@ -160,8 +160,9 @@ class Contacts:
         return Address(channel, key.open_detail(json.loads(row["sealed"]), _bound(holder, channel)).decode())
 
     async def leads(self, reading: Reading, term: bytes, holder: Holder, channel: Channel) -> bool:
-        """Whether the address of this term is still the one that was stated for a person, who can be reached by it."""
-        return await reading.one(_LEADS, **_named(holder, channel), term=term) is not None
+        """Whether the address of this term is still the one that was stated for a person, and is trusted to be."""
+        named = _named(holder, channel)
+        return await reading.one(_LEADS, **named, term=term, since=self._clock() - FRESH_MS) is not None
 
     async def reach(self, term: bytes, holder: Holder, channel: Channel) -> Address | None:
         """The address of this term, to send what concerns a person to; None where it leads to the person no more."""

@@ -204,6 +204,25 @@ async def test_whoever_gets_a_recycled_number_finds_nothing_of_the_former_owner(
     assert len(world.box.to(phone)) == sent + 1, "its owner says that it is still the same person's"
 
 
+async def test_a_link_leads_to_nobody_whose_number_is_trusted_no_more_since_it_was_sent(world: World) -> None:
+    """What is stated again for another customer with the same number renews nothing for the former one."""
+    phone, former = await world.asked()
+    await world.give(phone)
+    world.clock.ms += FRESH_MS - 3_600_000
+    newer = await world.ask(phone, subject=f"N{phone[-5:]}")
+    assert newer.status_code == 201, newer.text
+    world.clock.pass_seconds(61)
+    await world.asking.find(phone, "en")
+    await world.asking.finding.settle()
+    link = world.box.link(phone)
+    world.clock.pass_seconds(3_600)
+    visit = (await world.asking.open(link, BROWSER)).visit
+    assert [one.id for one in await world.asking.about(visit)] == newer.json()["records"]
+    confirmed = await world.asking.confirm(visit, await world.code(visit, phone))
+    await world.asking.withdraw_all(confirmed)
+    assert await world.states(former["id"]) == ["given"]
+
+
 async def test_a_link_is_worth_nothing_once_the_number_is_another_persons(world: World) -> None:
     phone, _ = await world.asked()
     token = world.box.link(phone)
