@@ -133,6 +133,7 @@ def _behalf(visitor: Holder) -> str:
 
 
 def _asked(told: dict[str, Any], company: str, *, is_alone: bool) -> views.Asked:
+    """Without what was answered, and without the file, where nobody knows who of several persons looks at it."""
     return views.Asked(
         id=told["id"],
         kind=told["kind"],
@@ -140,8 +141,8 @@ def _asked(told: dict[str, Any], company: str, *, is_alone: bool) -> views.Asked
         state=told["state"],
         received_at=_instant(told["received_at"]),
         due_at=_instant(told["due_at"]),
-        answer=told.get("answer", ""),
-        is_exported=told["kind"] in EXPORTED and told["state"] == RequestState.ANSWERED,
+        answer=told.get("answer", "") if is_alone else "",
+        is_exported=is_alone and told["kind"] in EXPORTED and told["state"] == RequestState.ANSWERED,
         can_be_retracted=is_alone and told["behalf"] != _NEXT_OF_KIN and can_be_taken_back(told["kind"], told["state"]),
     )
 

@@ -418,6 +418,24 @@ async def test_where_several_persons_share_a_number_nobody_asks_in_the_others_na
         assert answer.status_code == 400
 
 
+async def test_what_a_company_answered_is_not_read_over_a_number_that_turns_out_to_be_shared(world: World) -> None:
+    phone, _ = await world.asked()
+    async with _visitor(world) as visitor:
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        await visitor.get("/my/rights")
+        await visitor.press("/my/ask", kind="access", company=world.bank.id, text="What do you have?")
+        await _grant(world, (await _requests(world, "access"))["access"])
+        page = (await visitor.get("/my/rights")).text
+        assert ("见附件。" in page, 'action="/my/export"' in page) == (True, True)
+        assert (await world.ask(phone, subject=f"other {phone[-5:]}")).status_code == 201
+        await _find(world, visitor, phone)
+        await _come(world, visitor, phone)
+        page = (await visitor.get("/my/rights")).text
+        assert "Several persons share your number" in page
+        assert ("见附件。" in page, 'action="/my/export"' in page) == (False, False)
+
+
 async def test_a_person_that_is_two_subjects_with_one_number_asks_as_anybody(world: World) -> None:
     phone, _ = await world.asked()
     await world.ask(phone, subject=f"other {phone[-5:]}")
