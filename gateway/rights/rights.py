@@ -61,7 +61,7 @@ class Rights:
         return cls(
             requests,
             Answering(ledger, keyring, requests, granting),
-            Retracting(database, ledger, requests, records),
+            Retracting(database, ledger, clock, requests, records),
             tasks,
             Exporting(
                 database,
@@ -101,6 +101,11 @@ class Rights:
         link = await self.exporting.link_for(person, request_id, visit=visit)
         return await self.exporting.fetch(link["token"])
 
-    async def of_person(self, reading: Reading, person: Person) -> list[dict[str, Any]]:
-        """A person's requests at one owner, with what was answered, for the person's page."""
-        return await self.requests.of_person(reading, person)
+    async def of_person(self, reading: Reading, person: Person, *, behalf: str = "self") -> list[dict[str, Any]]:
+        """A person's requests at one owner, for its page: with what was answered, and whether whoever is there on this
+        behalf can take each back.
+        """
+        return [
+            one | {"can_be_retracted": await self.retracting.can_be_retracted(reading, one["id"], behalf)}
+            for one in await self.requests.of_person(reading, person)
+        ]

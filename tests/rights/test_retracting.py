@@ -99,6 +99,9 @@ async def test_a_guardian_ends_no_pause_of_what_the_person_agreed_to_itself_and_
         request = await counter.asked(99, "restriction", behalf="guardian")
         await answering.identify(await counter.subject(), request, shown)
         await answering.grant(await counter.subject(), request, {"text": "已办理。"})
+        for behalf, can_end_it in (("guardian", not own), ("self", True)):
+            shown_to = await counter.rights.of_person(counter.shared.gateway.database, person, behalf=behalf)
+            assert {one["id"]: one["can_be_retracted"] for one in shown_to}[request] is can_end_it
         if own:
             with pytest.raises(Conflicting, match="not_a_childs"):
                 await counter.rights.retract(person, request, visit=VISIT, behalf="guardian")

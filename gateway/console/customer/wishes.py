@@ -15,7 +15,7 @@ from gateway.console.customer.shown import Names
 from gateway.database import Database, Reading
 from gateway.errors import Conflicting, NotFound
 from gateway.rights.request import Person
-from gateway.rights.states import EXPORTED, RequestState, can_be_taken_back
+from gateway.rights.states import EXPORTED, RequestState
 
 _GUARDIAN: Final = "guardian"
 _NEXT_OF_KIN: Final = "next_of_kin"
@@ -27,8 +27,10 @@ class Requests(Protocol):
     async def open(self, person: Any, kind: str, text: str, *, visit: str, language: str, behalf: str) -> str:
         """Open a request of somebody in a confirmed visit, as it is named to the owner; returns its id."""
 
-    async def of_person(self, reading: Reading, person: Any) -> Sequence[dict[str, Any]]:
-        """A person's at one owner: `id`, `kind`, `state`, `behalf`, `received_at`, `due_at`, and `answer` if any."""
+    async def of_person(self, reading: Reading, person: Any, *, behalf: str) -> Sequence[dict[str, Any]]:
+        """A person's at one owner: `id`, `kind`, `state`, `behalf`, `received_at`, `due_at`, `answer` if any, and
+        `can_be_retracted` by whoever is there on this `behalf`.
+        """
 
     async def retract(self, person: Any, request_id: str, *, visit: str, behalf: str) -> None:
         """The person asks no more; `NotFound` for another's, `Conflicting` for what is over."""
@@ -109,7 +111,9 @@ class Wishes:
             return [
                 (Person(one.owner, one.pseudonym), request)
                 for one in visit.persons
-                for request in await self._requests.of_person(reading, Person(one.owner, one.pseudonym))
+                for request in await self._requests.of_person(
+                    reading, Person(one.owner, one.pseudonym), behalf=_behalf(one)
+                )
                 if one.role is Role.OWN or request["behalf"] == _GUARDIAN
             ]
 
@@ -143,7 +147,7 @@ def _asked(told: dict[str, Any], company: str, *, is_alone: bool) -> views.Asked
         due_at=_instant(told["due_at"]),
         answer=told.get("answer", "") if is_alone else "",
         is_exported=is_alone and told["kind"] in EXPORTED and told["state"] == RequestState.ANSWERED,
-        can_be_retracted=is_alone and told["behalf"] != _NEXT_OF_KIN and can_be_taken_back(told["kind"], told["state"]),
+        can_be_retracted=is_alone and told["behalf"] != _NEXT_OF_KIN and told["can_be_retracted"],
     )
 
 
