@@ -47,7 +47,7 @@ class Asker(NamedTuple):
 
 
 Progress = Callable[[], Awaitable[None]]
-"""Told after each page; how many records it held is nobody's business but the owner's."""
+"""Told once a side is read; in how many pages is nobody's business but the owner's, for it says how many persons."""
 
 
 class Freezing:
@@ -75,9 +75,9 @@ class Freezing:
                 found |= {element} if element else set()
             if len(found) > self._most:
                 raise TooLarge("overlap_too_large", f"A side has at most {self._most} persons.")
-            await progress()
             cursor = page.cursor
             if cursor is None:
+                await progress()
                 return found
 
     async def _element(self, pair: str, matched_by: str, value: object) -> bytes | None:

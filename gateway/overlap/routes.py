@@ -61,7 +61,7 @@ def routes(authenticate: Authenticate, overlaps: Overlaps) -> APIRouter:
 
     @router.get("/{overlap}", summary="One of your overlaps")
     async def show(subject: Annotated[Subject, caller], overlap: one) -> Response:
-        """Its state, and while it runs how many pages of both sides were read."""
+        """Its state, and while it runs how many of the two sides were read."""
         return _json(await overlaps.show(subject, overlap))
 
     @router.post("/{overlap}/acceptance", summary="Agree to a count")

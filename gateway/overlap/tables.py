@@ -28,7 +28,7 @@ overlap = Table(
     Column("month", Text),  # that its acceptance counts in, as 2026-11
     Column("due_at", BigInteger, nullable=False),  # while accepted: when it is tried next
     Column("attempts", BigInteger, nullable=False),
-    Column("read", BigInteger, nullable=False),  # pages read so far, for whoever waits
+    Column("read", BigInteger, nullable=False),  # sides read so far, for whoever waits
     Column("last_code", Text),  # why it was refused, or why the last attempt failed
     Column("at_least", BigInteger),
     Column("fewer_than", BigInteger),

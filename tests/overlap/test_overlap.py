@@ -75,7 +75,7 @@ async def test_two_members_learn_how_many_they_share_and_both_logs_say_so(world:
         assert (acts[-1]["at_least"], acts[-1]["fewer_than"]) == (seen[0]["at_least"], seen[0]["fewer_than"])
     token = await own.owner.token()
     shown = (await own.owner.get(f"/v1/overlaps/{overlap}", token)).json()
-    assert (shown["state"], shown["read"]) == ("answered", 2 + 2), "pages, and no count of persons"
+    assert (shown["state"], shown["read"]) == ("answered", 2), "sides, and no count of persons"
     listed = (await own.owner.get("/v1/overlaps", token, limit="100")).json()["items"]
     assert shown in listed
 
@@ -380,3 +380,30 @@ async def test_an_index_key_that_is_renewed_between_the_two_sides_leaves_the_ans
     monkeypatch.setattr(world.runs._freezing, "freeze", freeze_and_renew)
     answer = await world.answered(own, other)
     assert answer["at_least"] <= 150 < answer["fewer_than"]
+
+
+async def test_how_many_pages_the_other_side_has_is_not_told_for_it_says_how_many_persons(world: Counted) -> None:
+    bank = await world.customers(world.shared.bank, world.shared.hotel, [2600])
+    token, shown = await world.shared.bank.token(), []
+    for numbers in (range(2600, 2601), range(2600, 2810)):
+        other = await world.customers(world.shared.hotel, world.shared.bank, numbers)
+        overlap = await world.accepted(bank, other)
+        await world.runs.run()
+        shown.append((await world.shared.bank.get(f"/v1/overlaps/{overlap}", token)).json()["read"])
+    assert shown == [2, 2]
+
+
+async def test_the_elements_of_one_pair_of_members_say_nothing_to_those_of_another(world: Counted) -> None:
+    shared, seeing = world.shared, _Seeing()
+    former, world.runs._counting = world.runs._counting, seeing
+    seen: list[frozenset[bytes]] = []
+    try:
+        for others in (shared.hotel, shared.stranger):
+            own = await world.customers(shared.bank, others, range(2900, 3010))
+            await world.answered(own, await world.customers(others, shared.bank, range(2900, 3010)))
+            assert seeing.sets[0] == seeing.sets[1]
+            seen.append(seeing.sets[0])
+    finally:
+        world.runs._counting = former
+    assert [len(one) for one in seen] == [110, 110]
+    assert not seen[0] & seen[1]
