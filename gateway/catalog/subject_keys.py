@@ -9,7 +9,8 @@ from time import monotonic
 
 from sqlalchemy import bindparam, insert, select
 
-from gateway.database import AlreadyExists, Database, Query
+from gateway.database import AlreadyExists, Database, Query, Reading
+from gateway.errors import Conflicting
 from gateway.identifiers import random_id
 from gateway.vault.keyring import MemberKeys, SubjectKey, WrappedSubjectKey
 from gateway.vault.tables import subject_key
@@ -19,6 +20,7 @@ _OF_SCOPE = Query(
         subject_key.c.member_id == bindparam("member"), subject_key.c.scope == bindparam("scope")
     )
 )
+_BY_ID = Query(select(subject_key.c.id).where(subject_key.c.id == bindparam("id")))
 _NEW = Query(insert(subject_key))
 _ATTEMPTS = 3
 _AT_ONCE = 50
@@ -44,6 +46,12 @@ async def subject_keys(
         stored.update(made)
         missing = missing[len(made) :]
     return await asyncio.to_thread(lambda: {scope: keys.unwrap_subject_key(key) for scope, key in stored.items()})
+
+
+async def require_key(reading: Reading, key_id: str) -> None:
+    """`Conflicting` where a key was shredded since it was read: of whom it was nothing more is kept, nor is this."""
+    if await reading.one(_BY_ID, id=key_id) is None:
+        raise Conflicting("person_deleted", "The person was deleted meanwhile.", remedy="Send it again if it is new.")
 
 
 async def _make(database: Database, keys: MemberKeys, scopes: list[str], now_ms: int) -> dict[str, WrappedSubjectKey]:

@@ -11,7 +11,7 @@ from gateway.agreements.fields import IDENTIFIER, PURPOSE, matching, members, te
 from gateway.canonical import canonical, parse_canonical
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
-from gateway.catalog.subject_keys import subject_keys
+from gateway.catalog.subject_keys import require_key, subject_keys
 from gateway.catalog.tables import record, upload
 from gateway.clock import Clock, seconds
 from gateway.confidentiality.filing import Filing
@@ -110,6 +110,7 @@ class Drafting:
             about = {"dataset_no": dataset.no, "pseudonym": pseudonym, "purpose": purpose}
             if await change.tx.one(_STANDING, **about, recipient=found.recipient) is not None:
                 raise Conflicting("referral_stands", "A referral of this person to this member is open.")
+            await require_key(change.tx, key.id)
             await change.tx.run(
                 _ADD,
                 **_empty(),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from gateway.catalog.subject_keys import subject_keys
+from gateway.referrals import drafting
+from gateway.vault.keyring import SubjectKey
 from tests.access.world import Shared
 from tests.alliance import MARKET_SCHEMA, PERSONAL_SCHEMA
 from tests.confiding import done
-from tests.referrals.world import Referring, post, referring
+from tests.referrals.world import Referring, granted, post, referring
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -38,3 +43,16 @@ async def test_nobody_is_referred_under_an_agreement_that_has_ended(shared: Shar
     done(await post(ended.referrer, f"/v1/agreements/{ended.deal.agreement}/termination", {}))
     refused = await ended.ask_draft(1)
     assert (refused.status_code, refused.json()["code"]) == (409, "agreement_not_in_force")
+
+
+async def test_a_person_that_is_deleted_while_it_is_referred_is_not_referred(
+    bank: Referring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def deleted_meanwhile(*of: Any) -> dict[str, SubjectKey]:
+        found = await subject_keys(*of)
+        await granted(bank, 3, "deletion")
+        return found
+
+    monkeypatch.setattr(drafting, "subject_keys", deleted_meanwhile)
+    refused = await bank.ask_draft(3)
+    assert (refused.status_code, refused.json()["code"]) == (409, "person_deleted")

@@ -6,8 +6,12 @@ from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
+from sqlalchemy import select
 
+from gateway.consents.contacts import Address, Holder, Role
+from gateway.consents.contacts.tables import contact_term
 from gateway.consents.states import Event
+from gateway.database import Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.rights import exporting
 from tests.access.world import person, records
@@ -167,6 +171,17 @@ async def test_a_consent_of_before_is_not_brought_in_another_dataset_after_a_del
         assert [await counter.stated(number, ago=2, dataset=one) for one in (beside, later)] == ["outdated"] * 2
         counter.shared.clock.pass_seconds(1)
         assert await counter.stated(number, ago=0, dataset=later) == "recorded", "the person may agree anew"
+
+
+async def test_an_address_that_is_stated_while_its_person_is_deleted_leaves_nothing_of_it(counter: Counter) -> None:
+    gateway, person = counter.shared.gateway, await counter.person(113)
+    reached = await gateway.asking.contacts.prepare(Holder(*person, Role.OWN), Address.guessed("13900000113"))
+    await counter.granted(113, "deletion")
+    with pytest.raises(Conflicting, match="person_deleted"):
+        async with gateway.database.transaction() as tx:
+            await gateway.asking.contacts.keep(tx, reached, counter.shared.clock())
+    assert await gateway.database.all(Query(select(contact_term).where(contact_term.c.pseudonym == person[1]))) == []
+    await counter.reached(113, "13900000113")
 
 
 async def test_what_the_clock_has_ended_keeps_no_request_from_being_granted(counter: Counter) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import BigInteger, bindparam, delete, insert, or_, select, update
 
 from gateway.canonical import canonical
-from gateway.catalog.subject_keys import subject_keys
+from gateway.catalog.subject_keys import require_key, subject_keys
 from gateway.clock import Clock
 from gateway.consents.contacts.addresses import Address, Channel
 from gateway.consents.contacts.blind_index import BlindIndex, lasting
@@ -122,7 +122,11 @@ class Contacts:
         return Reached(holder, address, key.id, canonical(sealed).decode(), tuple(terms))
 
     async def keep(self, tx: Transaction, reached: Reached, now_ms: int) -> None:
-        """The owner states it now: it takes the place of the former one, and is trusted from here, not from a code."""
+        """The owner states it now: it takes the place of the former one, and is trusted from here, not from a code.
+
+        `Conflicting` where the person was deleted since it was prepared.
+        """
+        await require_key(tx, reached.key_id)
         of = _named(reached.holder, reached.address.channel)
         await tx.run(_FORGET_TERMS, **of)
         await tx.run(_FORGET, **of)
