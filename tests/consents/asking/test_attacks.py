@@ -7,12 +7,14 @@ import logging
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from gateway.consents.asking import Choice, Decision
+from gateway.consents.asking import Choice, Decision, tables
 from gateway.consents.asking.budget import MOST_A_DAY
 from gateway.consents.asking.codes import MOST_TRIES
 from gateway.consents.asking.questions import Asked
 from gateway.consents.contacts import FRESH_MS
+from gateway.database import Query
 from gateway.errors import Conflicting, GatewayError, Invalid, NotFound, TooManyAttempts
 from tests.alliance import PERSONAL_SCHEMA
 from tests.consents.asking.test_asking import child, contacts
@@ -221,6 +223,18 @@ async def test_a_link_leads_to_nobody_whose_number_is_trusted_no_more_since_it_w
     confirmed = await world.asking.confirm(visit, await world.code(visit, phone))
     await world.asking.withdraw_all(confirmed)
     assert await world.states(former["id"]) == ["given"]
+
+
+async def test_an_erasure_leaves_no_link_and_no_visit_that_leads_to_the_person(world: World) -> None:
+    phone, _ = await world.asked()
+    opened = await world.asking.open(world.box.link(phone), BROWSER)
+    [person] = opened.visit.persons
+    async with world.gateway.database.transaction() as tx:
+        await world.asking.forget(tx, person.owner, person.pseudonym)
+    assert await world.asking.visit(opened.cookie) is None
+    for table in (tables.asking_link, tables.visit):
+        leading = table.c.persons.contains(person.pseudonym)
+        assert await world.gateway.database.all(Query(select(table).where(leading))) == []
 
 
 async def test_a_link_is_worth_nothing_once_the_number_is_another_persons(world: World) -> None:
