@@ -11,7 +11,7 @@ from gateway.consents.notice import Notice
 from gateway.consents.notice_text import CONTACT
 from gateway.consents.record import Record, bits_of
 from gateway.consents.states import Event, State
-from gateway.errors import Invalid
+from gateway.errors import Conflicting, Invalid
 
 
 def giving(
@@ -23,7 +23,12 @@ def giving(
     *,
     now_s: int,
 ) -> dict[str, Any]:
-    """What moves with the record when it is given: fields or channels, instants, and the guardian who gave it."""
+    """What moves with the record when it is given: fields or channels, instants, and the guardian who gave it.
+
+    `Conflicting` from the 14th birthday on: what would be out of date at once is not given, nor is a receipt for it.
+    """
+    if record.stale_at is not None and record.stale_at <= now_s:
+        raise Conflicting("of_age", "The person is 14 by now, and decides itself.", remedy="Ask the person itself.")
     guardian = _guardian_of(details) if record.state is State.GUARDIAN_PENDING else record.guardian
     check_age(record.age_band, guardian, dataset, given=True)
     is_on_paper = event is Event.CONFIRM and record.state is State.IMPORTED

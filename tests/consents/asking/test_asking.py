@@ -275,7 +275,9 @@ async def test_a_child_is_asked_through_its_guardian_who_decides_with_a_code_of_
     assert (kept.guardian.relation, kept.guardian.verified) == ("parent", "link_and_code")
 
 
-async def child(world: World, guardian: str, subject: str = "", **about: Any) -> Any:
+async def child(
+    world: World, guardian: str, subject: str = "", turns_14_at: str = "2030-01-01T00:00:00Z", **about: Any
+) -> Any:
     """A child's guardian is asked for its phone number; `about`: more of the item."""
     said = {
         "subject": subject or f"K{guardian[-5:]}",
@@ -283,11 +285,23 @@ async def child(world: World, guardian: str, subject: str = "", **about: Any) ->
         "language": "zh-CN",
         "items": [world.item(**about)],
         "age_band": "under_14",
-        "turns_14_at": "2030-01-01T00:00:00Z",
+        "turns_14_at": turns_14_at,
         "guardian": {"relation": "parent", "channel": "sms", "address": guardian},
     }
     path = f"/v1/datasets/{world.dataset}/consent-requests"
     return await world.bank.post(path, await world.bank.token(), said)
+
+
+async def test_a_guardian_gives_until_the_14th_birthday_and_refuses_after_it(world: World) -> None:
+    guardian, birthday = world.phone(), world.bank.now + 1_800
+    asked = await child(world, guardian, turns_14_at=instant(datetime.fromtimestamp(birthday, UTC)))
+    visit = await world.confirmed(guardian)
+    world.clock.pass_seconds(birthday - world.bank.now)
+    with pytest.raises(Conflicting, match="of_age"):
+        await world.asking.decide(visit, dict.fromkeys(asked.json()["records"], Decision(Choice.GIVE)))
+    assert await world.states(asked.json()["id"]) == ["guardian_pending"]
+    await world.asking.refuse_all(visit)
+    assert await world.states(asked.json()["id"]) == ["refused"]
 
 
 async def test_the_child_itself_cannot_give_and_its_own_number_is_no_guardians(world: World) -> None:
