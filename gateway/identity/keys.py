@@ -1,7 +1,8 @@
 """Public keys of clients, members and proofs: which are accepted, and what names them.
 
 Accepted: RSA of 2048 to 4096 bits, EC on P-256, OKP on Ed25519 (FAPI 2.0 section 5.4.1; own rule: no other curve).
-A key is written in exactly one way (no leading zeros, no padding), so its RFC 7638 thumbprint is unique.
+A key is written in exactly one way (no leading zeros, no padding), so its RFC 7638 thumbprint is unique. No key is a
+point of small order: under one, signatures that anybody can write down hold, and OpenSSL would take them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ ALGORITHMS: Final = ("ES256", "PS256", "Ed25519", "EdDSA")
 _MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 _PRIVATE: Final = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 _COORDINATE_BYTES: Final = 32
+_ED25519_FIELD: Final = 2**255 - 19
+_ORDER_EIGHT: Final = 2707385501144840649318225287225658788936804267575313519463743609750303021022
+_SMALL_ORDERS: Final = frozenset((0, 1, _ED25519_FIELD - 1, _ORDER_EIGHT, _ED25519_FIELD - _ORDER_EIGHT))
+"""The y of the eight points of Ed25519 whose order divides 8 (RFC 7748 section 7)."""
 _RSA_BITS: Final = range(2048, 4097)
 _RSA_EXPONENTS: Final = range(65537, 2**32)
 
@@ -94,7 +99,10 @@ def _ec(jwk: dict[str, str]) -> tuple[str, ECKey]:
 def _okp(jwk: dict[str, str]) -> tuple[str, OKPKey]:
     if jwk["crv"] != "Ed25519":
         raise KeyRefused("The curve is not accepted.", field="crv")
-    _exactly(jwk, "x", _COORDINATE_BYTES)
+    point = _exactly(jwk, "x", _COORDINATE_BYTES)
+    y = int.from_bytes(point, "little") % 2**255
+    if y >= _ED25519_FIELD or y in _SMALL_ORDERS:
+        raise KeyRefused("The point is of small order, or written in a second way.", field="x")
     return "Ed25519", OKPKey.import_key(dict(jwk))
 
 
@@ -115,9 +123,11 @@ _IMPORTS: Final[dict[str, _Import]] = {
 }
 
 
-def _exactly(jwk: dict[str, str], name: str, size: int) -> None:
-    if len(decode(jwk[name])) != size:
+def _exactly(jwk: dict[str, str], name: str, size: int) -> bytes:
+    octets = decode(jwk[name])
+    if len(octets) != size:
         raise KeyRefused(f"The member has exactly {size} bytes.", field=name)
+    return octets
 
 
 def _integer(jwk: dict[str, str], name: str) -> int:

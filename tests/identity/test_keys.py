@@ -31,6 +31,16 @@ def _small_rsa(bits: int) -> dict[str, Any]:
     return {"kty": "RSA", "e": "AQAB", "n": base64url.encode(modulus.to_bytes(bits // 8, "big"))}
 
 
+_P = 2**255 - 19
+_ORDER_EIGHT = 2707385501144840649318225287225658788936804267575313519463743609750303021022
+_SMALL = (0, 1, _P - 1, _ORDER_EIGHT, _P - _ORDER_EIGHT)
+
+
+def _point(y: int, sign: int = 0) -> dict[str, Any]:
+    """An Ed25519 key as it is encoded: y, and the sign of x in the highest bit (RFC 8032 section 5.1.2)."""
+    return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode((y | sign << 255).to_bytes(32, "little"))}
+
+
 def test_the_example_of_rfc_7638_has_its_thumbprint() -> None:
     assert thumbprint(RFC_7638) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
@@ -113,3 +123,17 @@ def test_base64url_comes_back_as_it_was(text: str) -> None:
 def test_base64url_has_one_text_per_value(text: str) -> None:
     with pytest.raises(Invalid):
         base64url.decode(text)
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+@pytest.mark.parametrize("y", [*_SMALL, _P, _P + 1, 2**255 - 1])
+def test_a_point_under_which_signatures_are_anybodys_is_no_key(y: int, sign: int) -> None:
+    """Of small order, or written in a second way: R the neutral point and S = 0 hold over many texts, or over all."""
+    with pytest.raises(KeyRefused) as refused:
+        public_key(_point(y, sign))
+    assert refused.value.field == "x"
+
+
+@pytest.mark.parametrize("y", [2, _P - 2])
+def test_a_point_beside_them_is_one(y: int) -> None:
+    assert public_key(_point(y)).algorithm == "Ed25519"

@@ -132,6 +132,12 @@ async def test_key_in_a_second_spelling(world: World) -> None:
         await _registers(world, _rsa(e="AAEAAQ"))
 
 
+async def test_key_under_which_anybodys_signature_holds(world: World) -> None:
+    """The neutral point of Ed25519: one signature holds over every text, so it binds no token and proves no client."""
+    with pytest.raises(KeyRefused):
+        await _registers(world, {"kty": "OKP", "crv": "Ed25519", "x": encode(b"\1" + bytes(31))})
+
+
 async def test_key_for_encryption(world: World) -> None:
     with pytest.raises(KeyRefused):
         await _registers(world, _rsa(use="enc"))
