@@ -62,8 +62,8 @@ class Challenge(NotAuthenticated):
         self.scheme = scheme
 
     def headers(self) -> list[tuple[str, str]]:
-        """The response headers that go with the 401."""
+        """The response headers that go with the 401; that nobody keeps it is said of every problem."""
         named = f'error="{self.error}", ' if self.error else ""
         algorithms = f'algs="{" ".join(ALGORITHMS)}", ' if self.scheme == "DPoP" else ""
         challenge = f'{self.scheme} {named}{algorithms}resource_metadata="{self.resource_metadata}"'
-        return [("WWW-Authenticate", challenge), ("DPoP-Nonce", self.nonce), ("Cache-Control", "no-store")]
+        return [("WWW-Authenticate", challenge), ("DPoP-Nonce", self.nonce)]

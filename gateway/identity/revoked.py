@@ -53,7 +53,7 @@ class TokenOver(NotAuthenticated):
 
     def headers(self) -> list[tuple[str, str]]:
         """The challenge of RFC 9449 section 7.1, or RFC 6750 section 3."""
-        return [("WWW-Authenticate", f'{self._scheme} error="invalid_token"'), ("Cache-Control", "no-store")]
+        return [("WWW-Authenticate", f'{self._scheme} error="invalid_token"')]
 
 
 async def standing(reading: Reading, subject: Subject) -> Standing:

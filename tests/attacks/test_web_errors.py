@@ -13,6 +13,9 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
+from gateway.identity.revoked import TokenOver
+from gateway.identity.subject import Subject
+from gateway.problems import problem_of
 from tests.alliance import founded, prepare, settings_for
 from tests.served import environment_of
 from tests.services import free_port
@@ -192,3 +195,20 @@ async def test_no_redirect_repeats_the_host_of_the_caller(tmp_path: Path, path: 
     assert answer.headers["content-type"] == "application/problem+json"
     assert "location" not in answer.headers
     assert "attacker" not in answer.text
+
+
+async def test_a_401_says_everything_once(tmp_path: Path) -> None:
+    """Without credentials, with a token that never was, and with one that is over."""
+    async with founded(tmp_path) as alliance:
+        hotel = alliance.members["hotel"]
+        token = await hotel.token()
+        answers = [await alliance.http.get("/v1/members"), await hotel.get("/v1/members", "nobody's")]
+        await alliance.gateway.clients.revoke(hotel.client, operator="test")
+        answers.append(await hotel.get("/v1/members", token))
+    for answer in answers:
+        assert answer.status_code == 401
+        names = [name.lower() for name, _ in answer.headers.raw]
+        assert len(set(names)) == len(names), names
+        assert answer.headers["cache-control"] == "no-store"
+    over = TokenOver(Subject(*("alliance", "member", "client", (), frozenset(), "token", "jkt", 0, 1)))
+    assert problem_of(over).headers.getlist("cache-control") == ["no-store"]

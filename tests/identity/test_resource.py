@@ -81,7 +81,6 @@ async def test_a_request_without_credentials_is_told_where_to_get_some(world: Wo
             ),
         ),
         ("DPoP-Nonce", world.identity.next_nonce()),
-        ("Cache-Control", "no-store"),
     ]
 
 
