@@ -197,6 +197,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "argument_number": ("Number", "编号"),
     "argument_plan": ("Sampling plan", "抽样方案"),
     "argument_recipient_of_owner": ("Access of a recipient to an owner's data", "接收方对提供方数据的访问"),
+    "argument_proposer_version": ("Version of the proposing client", "提议客户端的版本"),
     "argument_referral": ("Referral", "客户推荐"),
     "argument_report": ("Assessment report", "评估报告"),
     "argument_report_sha256": ("SHA-256 of the report", "评估报告 SHA-256"),

@@ -196,10 +196,10 @@ def _stored_key(jwk: str) -> PublicKey:
     return public_key(json.loads(jwk))
 
 
-async def is_active(reading: Reading, client_id: str) -> bool:
-    """Whether there is such a client, and it is not revoked."""
+async def stands_as(reading: Reading, client_id: str, version: object) -> bool:
+    """Whether the client is active and of this version: nothing was taken from it since it had it."""
     row = await reading.one(_CLIENT, id=client_id)
-    return row is not None and row["state"] == "active"
+    return row is not None and row["state"] == "active" and row["version"] == version
 
 
 async def require_active(reading: Reading, client_id: str) -> None:

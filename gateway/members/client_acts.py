@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, select
 
@@ -25,6 +25,9 @@ from gateway.members.clients import enter, give_keys
 from gateway.members.key_source import KeySource
 from gateway.members.members import checked_name, refuse_prospect
 from gateway.members.tables import alliance, member
+
+PROPOSER_VERSION: Final = "proposer_version"
+"""The argument that says which version the client had that proposes a registration; operators propose without."""
 
 _ID = re.compile("[0-9a-f]{32}")
 _ENVIRONMENT = Query(
@@ -64,7 +67,7 @@ class ClientActs:
         ]
 
     async def _check_registration(self, reading: Reading, of: str, arguments: Arguments) -> None:
-        only(arguments, "client", "member", "environment", "name", "method", "jwks", "jwks_uri")
+        only(arguments, "client", "member", "environment", "name", "method", "jwks", "jwks_uri", PROPOSER_VERSION)
         source = self._source(arguments)
         await source.refuse_signing_keys(reading)
         for one in source.keys:
@@ -86,8 +89,8 @@ class ClientActs:
             )
 
     async def _register(self, change: Change, mandate: Mandate, arguments: Arguments) -> str:
-        """A new client of a member with its keys; returns its id. What a client proposed is void once that is over."""
-        await _require_proposer(change.tx, mandate)
+        """A new client of a member with its keys; returns its id. What a client proposed ends with its tokens."""
+        await _require_proposer(change.tx, mandate, arguments)
         await self._check_registration(change.tx, mandate.alliance, arguments)
         source, method = self._source(arguments), method_of(arguments)
         client_id = await clients.register_client(
@@ -192,13 +195,16 @@ class ClientActs:
         return await owners_of(self._database, of)
 
 
-async def _require_proposer(reading: Reading, mandate: Mandate) -> None:
-    """`Conflicting` where a client proposed that is revoked: whoever had its key may have spoken for it."""
+async def _require_proposer(reading: Reading, mandate: Mandate, arguments: Arguments) -> None:
+    """`Conflicting` where the client that proposed is revoked, or a key or its method was taken from it since.
+
+    Whoever had what was taken may have spoken for it.
+    """
     proposer = proposing_client(mandate.proposer)
-    if proposer and not await clients.is_active(reading, proposer):
+    if proposer and not await clients.stands_as(reading, proposer, arguments.get(PROPOSER_VERSION)):
         raise Conflicting(
-            "proposer_revoked",
-            "The client that proposed it is revoked.",
+            "proposer_changed",
+            "The client that proposed it is revoked, or lost a key since.",
             field="proposal",
             remedy="Decline it; an operator may propose the client anew.",
         )

@@ -1,7 +1,8 @@
 """Clients that register and keep themselves: RFC 7591 and RFC 7592, as far as a member may do it alone.
 
 A client reads its own registration, changes its keys, and ends itself. A client of a member proposes further ones,
-which two people must want: the calling client's word is one, an operator's approval the other. The credential is
+which two people must want: the calling client's word is one, an operator's approval the other. That word is worth as
+much as its tokens: it ends with the client, and with a key or method that is taken from it. The credential is
 the client's own access token, bound to its key, with the action `rotate` or `register`: see decision 0014.
 """
 
@@ -17,7 +18,7 @@ from gateway.database import Database
 from gateway.errors import GatewayError, Invalid, NotFound, Refused, TooLarge, Unavailable
 from gateway.identity import Subject, client_keys
 from gateway.identity.methods import PRIVATE_KEY_JWT, Binding, Method, MethodName
-from gateway.members.client_acts import registration
+from gateway.members.client_acts import PROPOSER_VERSION, registration
 from gateway.members.client_record import ClientRecord, client_record
 from gateway.members.clients import Clients
 from gateway.members.key_source import KeySource
@@ -87,6 +88,7 @@ class Registration:
         source = KeySource.of(given, loopback=self._loopback)
         environment = (await client_record(self._database, subject.client)).environment
         arguments = registration(subject.member, environment, name, source)
+        arguments[PROPOSER_VERSION] = subject.client_version
         proposal = await self._approvals.propose(
             subject.alliance, "register_client", arguments, operator=client_proposer(subject.client)
         )

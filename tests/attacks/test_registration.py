@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from gateway.errors import Conflicting, NotFound
 from gateway.identity.client_keys import active_keys
+from gateway.identity.methods import Method
 from tests.access.world import MovableClock, Shared
 from tests.alliance import Member, b64, founded, new_key, public
 
@@ -285,21 +286,40 @@ async def test_a_member_proposes_clients_for_itself_alone(shared: Shared) -> Non
     assert one.arguments["client"] not in {shared.bank.client, hotel.client}
 
 
-@pytest.mark.parametrize("how", ["revoked", "ended"])
-async def test_what_a_client_proposed_is_void_once_it_is_over(shared: Shared, how: str) -> None:
+@pytest.mark.parametrize("how", ["revoked", "ended", "key retired", "key dropped", "method changed"])
+async def test_what_a_client_proposed_is_void_once_it_or_its_key_is_over(shared: Shared, how: str) -> None:
     """A thief of its key proposes a client of its own, and the theft is noticed before anybody approves."""
     hotel, gateway = shared.hotel, shared.gateway
     wanted = {"client_name": "systems, second", "jwks": {"keys": [_NEW]}}
     proposed = (await hotel.post("/v1/clients", await hotel.token(_REGISTER), wanted)).json()
-    if how == "revoked":
-        await gateway.clients.revoke(hotel.client, operator="test")
-    else:
-        await hotel.call("DELETE", f"/v1/clients/{hotel.client}", await hotel.token(_ROTATE))
-    with pytest.raises(Conflicting, match="proposer_revoked"):
+    match how:
+        case "revoked":
+            await gateway.clients.revoke(hotel.client, operator="test")
+        case "ended":
+            await hotel.call("DELETE", f"/v1/clients/{hotel.client}", await hotel.token(_ROTATE))
+        case "key retired":
+            await gateway.clients.retire_key(hotel.client, hotel.client_key.thumbprint(), operator="test")
+        case "key dropped":
+            changed = await _put(hotel, {"client_id": hotel.client, "jwks": {"keys": [public(new_key())]}})
+            assert changed.status_code == 200, changed.text
+        case _:
+            strict = Method(strict_typ=True).facts()
+            await shared.alliance.by_two("change_client_method", client=hotel.client, method=strict)
+    with pytest.raises(Conflicting, match="proposer_changed"):
         await gateway.approvals.approve(proposed["alliance_proposal"], operator="ann")
     with pytest.raises(NotFound):
         await gateway.clients.home_of(proposed["client_id"])
     await gateway.approvals.decline(proposed["alliance_proposal"], operator="ann")
+
+
+async def test_what_a_client_proposed_stands_while_it_only_gains_keys(shared: Shared) -> None:
+    hotel = shared.hotel
+    wanted = {"client_name": "systems, second", "jwks": {"keys": [_NEW]}}
+    proposed = (await hotel.post("/v1/clients", await hotel.token(_REGISTER), wanted)).json()
+    more = {"client_id": hotel.client, "jwks": {"keys": [public(hotel.client_key), public(new_key())]}}
+    assert (await _put(hotel, more)).status_code == 200
+    made = await shared.gateway.approvals.approve(proposed["alliance_proposal"], operator="ann")
+    assert made == proposed["client_id"]
 
 
 async def test_a_client_floods_neither_keys_nor_proposals(shared: Shared) -> None:
