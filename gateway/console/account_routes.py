@@ -65,7 +65,7 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
         return redirect("/console")
 
     async def revocation(browser: Browser, signed_in: SignedIn, _: dict[str, str]) -> Act:
-        credential = str(browser.request.path_params["credential"])
+        credential = browser.part("credential")
         await enrolment.require_another(signed_in.operator, credential)
         return Act(signed_in.operator.alliance, "revoke_passkey", {"credential": credential})
 

@@ -34,7 +34,7 @@ def handlers(operators: Operators) -> list[tuple[str, str, Handler]]:
     async def subject(browser: Browser, signed_in: SignedIn) -> Operator:
         """Whom it is about: another operator of the same alliance, for somebody who may manage them."""
         signed_in.operator.require(Permission.MANAGE_OPERATORS)
-        found = await directory.of_mine(str(browser.request.path_params["operator"]), signed_in.operator)
+        found = await directory.of_mine(browser.part("operator"), signed_in.operator)
         if found.id == signed_in.operator.id:
             raise Conflicting("own_account", "This takes another admin.", remedy="Ask a second admin.")
         return found

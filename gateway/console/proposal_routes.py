@@ -27,7 +27,7 @@ def handlers(operators: Operators, approvals: Approvals) -> list[tuple[str, str,
     async def visible(browser: Browser, signed_in: SignedIn) -> Proposal:
         """The proposal of the path, if it is one of the operator's alliance."""
         signed_in.operator.require(Permission.SEE_PROPOSALS)
-        found = await approvals.find(str(browser.request.path_params["proposal"]))
+        found = await approvals.find(browser.part("proposal"))
         if found.alliance != signed_in.operator.alliance:
             raise NotFound
         return found
@@ -124,4 +124,4 @@ def _named(arguments: Arguments) -> list[tuple[str, str, Any]]:
 
 
 def _back(browser: Browser) -> str:
-    return f"{_PAGE}/{browser.request.path_params['proposal']}"
+    return f"{_PAGE}/{browser.part('proposal')}"

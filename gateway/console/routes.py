@@ -44,7 +44,7 @@ async def _nothing(_: Browser) -> Response:
 
 
 async def _asset(browser: Browser) -> Response:
-    found = CONSOLE.assets.get(str(browser.request.path_params["name"]))
+    found = CONSOLE.assets.get(browser.part("name"))
     if found is None:
         raise NotFound
     content, kind = found

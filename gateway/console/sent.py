@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import Request
 
 from gateway.console.words import LANGUAGES
-from gateway.errors import Invalid, Reason, Refused
+from gateway.errors import Invalid, NotFound, Reason, Refused
 from gateway.identity.forms import BODY_BYTES, parse_form
 from gateway.identity.operators.site import Site
 from gateway.identity.proxy import TrustedProxy, peer_of
@@ -46,6 +46,13 @@ class Sent:
         """The cookie of this name, '' where there is none or one that we never gave."""
         value = self.request.cookies.get(cookie_name(name, self.site), "")
         return value if len(value) <= _LONGEST_COOKIE and value.isascii() else ""
+
+    def part(self, name: str) -> str:
+        """This part of the path; `NotFound` for one with U+0000, under which PostgreSQL would not even look."""
+        found = str(self.request.path_params[name])
+        if "\0" in found:
+            raise NotFound
+        return found
 
     async def form(self) -> dict[str, str]:
         """The form that was sent from a page of ours; from any other page `Refused` (CSRF, ASVS 5.0 3.5.1)."""

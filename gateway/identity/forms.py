@@ -19,7 +19,7 @@ _PERCENT: Final = ord("%")
 def parse_form(content_type: bytes, body: bytes, *, most: int = _PARAMETERS) -> dict[str, str]:
     """The parameters by name; empty ones count as absent (RFC 6749 section 3.2), any name twice is refused.
 
-    `most`: more of them are refused, too.
+    So is U+0000, which no database keeps in a text. `most`: more of them are refused, too.
     """
     if not _TYPE.fullmatch(content_type):
         raise TokenRefused("invalid_request", "FORM_TYPE")
@@ -43,6 +43,8 @@ def _decoded(text: bytes) -> str:
         if _BAD_ESCAPE.search(plain):
             raise TokenRefused("invalid_request", "FORM_ENCODING")
         plain = unquote_to_bytes(plain)
+    if b"\0" in plain:
+        raise TokenRefused("invalid_request", "FORM_ENCODING")
     try:
         return plain.decode()
     except UnicodeDecodeError:

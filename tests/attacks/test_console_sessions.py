@@ -18,6 +18,9 @@ from gateway.identity.operators.site import Site
 from gateway.identity.proxy import TrustedProxy
 from tests.console.visitor import Visitor
 from tests.console.world import quiet_console
+from tests.databases import database_on
+from tests.services.postgresql import PostgreSQL
+from tests.services.valkey import Valkey
 
 
 async def test_a_session_planted_before_sign_in_is_not_the_session_after(visitor: Visitor) -> None:
@@ -284,6 +287,7 @@ async def test_a_lost_role_is_lost_at_the_next_request(visitor: Visitor) -> None
         (b"{}", "application/json"),
         (b"a=%zz", "application/x-www-form-urlencoded"),
         (b"a=%ff", "application/x-www-form-urlencoded"),
+        (b"code=%00", "application/x-www-form-urlencoded"),
         (b"a=" + b"x" * 40_000, "application/x-www-form-urlencoded"),
         (b"\xff\xfe", "multipart/form-data; boundary=x"),
     ],
@@ -293,6 +297,28 @@ async def test_malformed_forms_are_bad_requests(visitor: Visitor, content: bytes
     for path in ("/sign-in/options", "/sign-in", "/enrol/options", "/enrol", "/language"):
         answer = await visitor.http.post(f"/console{path}", content=content, headers=headers)
         assert answer.status_code == 400, path
+
+
+_NOWHERE = ("/proposals/%00", "/static/%00", "/%00")
+_NOBODY = ("/operators/%00/code", "/operators/%00/disable/options", "/proposals/%00/withdraw", "/passkeys/%00/revoke")
+
+
+async def test_a_path_that_names_nothing_is_not_found_in_any_database(
+    tmp_path: Path, postgresql: PostgreSQL, valkey: Valkey
+) -> None:
+    """PostgreSQL takes no U+0000, not even to look for it."""
+    with database_on(postgresql) as url:
+        async with (
+            quiet_console(tmp_path, database_url=url, valkey_url=valkey.url) as (console, app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=console.origin) as http,
+        ):
+            visitor = Visitor(console, http)
+            assert (await visitor.post("/enrol/options", {"code": "\0"})).status_code == 400
+            await visitor.join("ann")
+            form = {"form_token": await visitor.form_token()}
+            answers = [*[await visitor.get(path) for path in _NOWHERE],
+                       *[await visitor.post(path, form) for path in _NOBODY]]  # fmt: skip
+            assert {answer.status_code for answer in answers} == {404}
 
 
 async def test_a_cookie_of_any_kind_is_no_error(visitor: Visitor) -> None:

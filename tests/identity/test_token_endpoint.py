@@ -285,6 +285,8 @@ def test_a_form_is_read_as_what_it_says_it_is(kind: bytes) -> None:
         (FORM, b"a=%", "FORM_ENCODING"),
         (FORM, b"a=%zz", "FORM_ENCODING"),
         (FORM, b"a=%ff", "FORM_ENCODING"),
+        (FORM, b"a=%00", "FORM_ENCODING"),
+        (FORM, b"a=\0", "FORM_ENCODING"),
         (FORM, b"a=\xff", "FORM_ENCODING"),
         (FORM, b"&".join(b"p%d=1" % n for n in range(33)), "FORM_PARAMETERS"),
         (FORM, b"a=" + b"x" * (BODY_BYTES - 1), "FORM_TOO_LARGE"),

@@ -88,7 +88,7 @@ async def _sent(guest: Guest) -> Response:
 
 
 async def _landing(guest: Guest) -> Response:
-    token = str(guest.request.path_params["token"])
+    token = guest.part("token")
     try:
         asker = await guest.desk.asker(token)
     except NotFound as gone:

@@ -44,7 +44,7 @@ async def _nothing(_: Guest) -> Response:
 
 
 async def _asset(guest: Guest) -> Response:
-    found = PAGES.assets.get(str(guest.request.path_params["name"]))
+    found = PAGES.assets.get(guest.part("name"))
     if found is None:
         raise NotFound
     content, kind = found

@@ -138,7 +138,7 @@ async def _history(guest: Guest) -> Response:
 
 async def _receipt(guest: Guest) -> Response:
     visit = await guest.visit()
-    text = await guest.desk.receipt(visit, str(guest.request.path_params["receipt"]))
+    text = await guest.desk.receipt(visit, guest.part("receipt"))
     return download(text.encode(), "receipt.jws", "application/jose")
 
 
