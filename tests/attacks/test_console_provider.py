@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,34 @@ async def test_a_longer_answer_than_any_provider_has_is_not_read(site: KeySite) 
     site.body += b" " * 300_000
     with pytest.raises(ProviderUnavailable):
         await provider(site).metadata()
+
+
+@pytest.mark.parametrize("headers", [True, False])
+async def test_a_provider_that_drips_is_left_and_holds_up_nothing_else(
+    site: KeySite, monkeypatch: pytest.MonkeyPatch, *, headers: bool
+) -> None:
+    """Slowly enough for hours, and each byte soon enough for a timeout of the socket."""
+    patience = "gateway.identity.operators.provider._ANSWER_S"
+    monkeypatch.setattr(patience, 2)
+    publish(site)
+    site.pause = 0.1 if headers else 0.004
+    if headers:
+        site.headers["X-Long"] = "x" * 300
+    else:
+        site.body += b" " * 20_000
+    began = time.monotonic()
+    asked = [asyncio.create_task(provider(site).metadata()) for _ in range(12)]
+    await asyncio.sleep(0.1)
+    assert await asyncio.to_thread(lambda: "done") == "done"
+    assert not any(one.done() for one in asked), "other threads wait for the provider's"
+    for one in asked:
+        with pytest.raises(ProviderUnavailable):
+            await one
+    assert time.monotonic() - began < 20, "an answer of a minute and more"
+    monkeypatch.setattr(patience, 20)
+    site.pause = 0.0
+    await site.at_rest()
+    assert (await provider(site).metadata())["issuer"] == issuer(site)
 
 
 @pytest.mark.parametrize("keys", [None, {}, "x", [1], [None]])

@@ -59,6 +59,12 @@ class KeySite:
             for writer in list(self._writers):
                 writer.transport.abort()
             await server.wait_closed()
+            await asyncio.sleep(0.01)  # until the aborted ones have heard of it
+
+    async def at_rest(self) -> None:
+        """Return once nobody is being answered."""
+        while self._writers:
+            await asyncio.sleep(0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -69,8 +75,10 @@ class KeySite:
                 self.requests.append(head.decode())
                 await self._answer(writer)
         finally:
-            self._writers.discard(writer)
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._writers.discard(writer)
 
     async def _answer(self, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(self.delay)

@@ -3,8 +3,8 @@
 Authlib builds the PKCE request and authenticates us (private_key_jwt, or a secret). What it leaves open is closed
 here: the issuer is compared exactly, no redirect is followed, no proxy or `.netrc` of the environment is used, answers
 are capped in size and time, and no state is left in any cache. It speaks through `requests`, which is in the
-production set already, in a thread of its own: sign-ins are rare, and its asynchronous client would bring a
-second HTTP stack.
+production set already, in threads of its own, so that a provider that drips keeps only its own sign-ins waiting:
+those are rare, and its asynchronous client would bring a second HTTP stack.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -40,6 +41,11 @@ from gateway.settings import Settings
 CALLBACK_PATH: Final = "/console/oidc/callback"
 _ANSWER_BYTES: Final = 256 * 1024
 _PATIENCE_S: Final = (3.05, 5)
+"""For a connection, and for the next bytes of an answer."""
+_ANSWER_S: Final = 10
+"""For an answer as a whole."""
+_PIECE_BYTES: Final = 16 * 1024
+_ASKING: Final = ThreadPoolExecutor(16, thread_name_prefix="provider")
 _METADATA_LIFE_MS: Final = 600_000
 _KEYS_PAUSE_MS: Final = 10_000
 _ASSERTION_LIFE_S: Final = 60
@@ -260,21 +266,29 @@ class _ShortAssertion(PrivateKeyJWT):  # type: ignore[misc]
 
 
 class _Capped(HTTPAdapter):
-    """Answers of at most 256 KiB: what is longer is no answer."""
+    """Answers of at most 256 KiB in ten seconds: what is longer, or takes longer, is no answer."""
 
     def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:
-        """Send, and read no more than the cap."""
+        """Send, and read no more than the caps."""
+        until = time.monotonic() + _ANSWER_S
         answer = super().send(request, **{**options, "stream": True})
-        content = answer.raw.read(_ANSWER_BYTES + 1, decode_content=True)
-        if len(content) > _ANSWER_BYTES:
-            raise RequestException("too long")
-        answer._content, answer._content_consumed = content, True  # type: ignore[attr-defined]
+        content = bytearray()
+        try:
+            while piece := answer.raw.read1(_PIECE_BYTES, decode_content=True):
+                content += piece
+                if len(content) > _ANSWER_BYTES or time.monotonic() > until:
+                    raise RequestException("too long")
+        finally:
+            answer.close()
+        answer._content, answer._content_consumed = bytes(content), True  # type: ignore[attr-defined]
         return answer
 
 
 async def _in_thread(work: Callable[[], _Answer]) -> _Answer:
+    """What the provider answers. Nobody waits longer for it than an answer may take, headers included."""
     try:
-        return await asyncio.to_thread(work)
+        async with asyncio.timeout(_ANSWER_S):
+            return await asyncio.get_running_loop().run_in_executor(_ASKING, work)
     except (RequestException, OSError):
         raise ProviderUnavailable from None
     except (AuthlibBaseError, JoseError, ValueError, TypeError, AttributeError, OverflowError):
