@@ -5,10 +5,12 @@ What is shown is what was judged: the facts of the case, never a record. Whoever
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, select
 
@@ -16,13 +18,15 @@ from gateway.access.counterfactuals import Change, Counterfactuals
 from gateway.access.entry import FREQUENCY_EXCEEDED, VOLUME_EXCEEDED, window_of
 from gateway.access.tables import decided_case
 from gateway.database import Database, Query
-from gateway.errors import NotFound
+from gateway.errors import Conflicting, NotFound
 from gateway.ledger import Draft, Kind, Ledger
 from gateway.ledger.tables import leaf
 from gateway.policy import Decision, DecisionPoint, PolicyBundle
 from gateway.policy.reasons import explained
 from gateway.policy.titles import Rule, rules_by_code
 
+_INDEX: Final = re.compile("[0-9]{1,18}")
+"""Of an entry in its log; a longer number names none."""
 _COLUMNS = select(leaf.c.log_id, leaf.c.idx, leaf.c.event_id, leaf.c.body)
 _BY_EVENT = Query(_COLUMNS.where(leaf.c.event_id == bindparam("event")))
 _BY_INDEX = Query(_COLUMNS.where(leaf.c.log_id == bindparam("log"), leaf.c.idx == bindparam("index")))
@@ -101,7 +105,8 @@ class Explanations:
     async def explain(self, name: str, *, operator: str) -> Explanation:
         """Explain the entry `name`: an event id, or `log:index`. `NotFound` if there is none, or it is no access.
 
-        That `operator` looked is entered in the entry's log before anything is answered.
+        That `operator` looked is entered in the entry's log before anything is answered. `Conflicting` where the case
+        that the entry names by its hash was altered or removed: facts that nobody judged are never shown.
         """
         row = await self._row(name)
         entry = json.loads(bytes(row["body"]))
@@ -131,20 +136,28 @@ class Explanations:
 
     async def _row(self, name: str) -> Any:
         log, _, index = name.rpartition(":")
-        if log and index.isdecimal() and int(index) < 2**63:
+        if log and _INDEX.fullmatch(index):
             row = await self._database.one(_BY_INDEX, log=log, index=int(index))
         else:
             row = await self._database.one(_BY_EVENT, event=name)
         if row is None:
-            raise NotFound
+            raise NotFound("There is no such entry: name its event id, or LOG:INDEX.")
         return row
 
     async def _case(self, entry: Mapping[str, Any]) -> dict[str, Any] | None:
         sha256 = entry.get("policy", {}).get("case_sha256")
-        row = await self._database.one(_CASE, sha256=sha256) if sha256 else None
-        if row is None:
+        if not sha256:
             return None
-        case: dict[str, Any] = json.loads(bytes(row["document"]))
+        row = await self._database.one(_CASE, sha256=sha256)
+        document = b"" if row is None else bytes(row["document"])
+        if hashlib.sha256(document).hexdigest() != sha256:
+            raise Conflicting(
+                "case_not_kept",
+                "The case that was judged is not in the database any more, or was altered.",
+                field="policy.case_sha256",
+                remedy="Look for it in a backup of the database: it was kept before the entry that names it.",
+            )
+        case: dict[str, Any] = json.loads(document)
         return case | {"context": {**case["context"], "now": entry["judged_at"]}}
 
     async def _changes(self, case: Mapping[str, Any] | None, decision: Decision | None) -> list[Change]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import orjson
 import typer
+from rich.markup import escape
 
 from gateway.agreements import parse_terms
 from gateway.agreements.odrl_export import to_odrl
@@ -63,4 +64,4 @@ def pdf(terms: _Terms, out: Annotated[Path, typer.Option(help="The file to write
     from gateway.agreements.pdf.rendering import render as rendered  # noqa: PLC0415 - the extra
 
     out.write_bytes(rendered(parse_terms(terms.read_bytes())))
-    console.print(f"[green]✔[/] {out}", highlight=False)
+    console.print(f"[green]✔[/] {escape(str(out))}", highlight=False)

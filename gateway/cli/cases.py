@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from gateway.access.export_permits import Extract
 from gateway.app import Gateway
@@ -154,7 +155,7 @@ def bundle(
     async def work(gateway: Gateway) -> str:
         wanted = Extract(await gateway.case_bundles.log_of(case), first, last)
         manifest = await gateway.case_bundles.write(case, wanted, out, permit=permit, operator=operator())
-        return f"[green]✔[/] {out}: {manifest.entries} entries of {manifest.origin}"
+        return f"[green]✔[/] {escape(f'{out}: {manifest.entries} entries of {manifest.origin}')}"
 
     console.print(act(work), highlight=False)
 
@@ -168,7 +169,8 @@ def verify_case_command(
     mark = {Outcome.OK: "[green]✔[/]", Outcome.TAMPERED: "[red]✘[/]", Outcome.INCOMPLETE: "[yellow]?[/]"}[
         report.outcome
     ]
-    console.print(f"{mark} {report.outcome}: {'; '.join(report.findings) or report.case}", highlight=False)
+    about = "; ".join(report.findings) or report.case
+    console.print(f"{mark} {report.outcome}: {escape(about)}", highlight=False)
     raise typer.Exit(_EXIT_CODES[report.outcome])
 
 

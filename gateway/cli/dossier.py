@@ -227,7 +227,8 @@ def renew(document: DocumentId) -> None:
 def tasks(alliance: Annotated[str, typer.Argument(help="The alliance's id.")]) -> None:
     """What is due: finance reviews, and documents that end within 30 days."""
     for one in act(lambda gateway: gateway.admissions.tasks.of(alliance), look_first=False):
-        console.print(f"{instant(one.due)} {one.kind.value} {one.member} {one.about}", highlight=False)
+        about = f"{instant(one.due)} {one.kind.value} {one.member} {one.about}"
+        console.print(about, highlight=False, markup=False)
 
 
 def _shown(one: Document) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from gateway.app import Gateway
@@ -52,7 +53,7 @@ def show(
     found, now = act(work)
     if ics is not None:
         ics.write_bytes(icalendar(found, now))
-        console.print(f"[green]✔[/] {len(found)} duties: {ics}", highlight=False)
+        console.print(f"[green]✔[/] {len(found)} duties: {escape(str(ics))}", highlight=False)
         return
     table = Table(*_COLUMNS)
     for one in found:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress
 
 from gateway.access.export_permits import Extract
@@ -37,7 +38,8 @@ def export_command(
                 operator=operator(),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
-        return f"[green]✔[/] {manifest.entries} entries of {manifest.origin}, tree size {manifest.size}: {out}"
+        about = f"{manifest.entries} entries of {manifest.origin}, tree size {manifest.size}: {out}"
+        return f"[green]✔[/] {escape(about)}"
 
     console.print(act(work), highlight=False)
 
@@ -56,7 +58,7 @@ def verify_command(
     told = "; ".join(report.findings)
     if not told and report.manifest is not None:
         told = f"{report.manifest.entries} entries of {report.manifest.origin}, tree size {report.manifest.size}"
-    console.print(f"{mark} {report.outcome}: {told}", highlight=False)
+    console.print(f"{mark} {report.outcome}: {escape(told)}", highlight=False)
     raise typer.Exit(report.exit_code)
 
 
@@ -76,7 +78,7 @@ def message_command(
     document = act(work)
     out.touch(0o600)
     out.write_bytes(document)
-    console.print(f"[green]✔[/] {out}; it quotes an access token, which has ended", highlight=False)
+    console.print(f"[green]✔[/] {escape(str(out))}; it quotes an access token, which has ended", highlight=False)
 
 
 @told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import ParamSpec, TypeVar
@@ -37,6 +37,7 @@ def told(command: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer
     @functools.wraps(command)
     def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
         try:
+            _refuse_unreadable(kwargs)
             return command(*args, **kwargs)
         except GatewayError as error:
             field = f" [dim]({escape(error.field)})[/]" if error.field else ""
@@ -50,6 +51,18 @@ def told(command: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer
             raise typer.Exit(1) from None
 
     return run
+
+
+def _refuse_unreadable(given: Mapping[str, object]) -> None:
+    """`Invalid` for a text that is not UTF-8: nothing has such a name, and no database can be asked for it."""
+    for name, value in given.items():
+        for text in value if isinstance(value, list | tuple) else (value,):
+            try:
+                if isinstance(text, str):
+                    text.encode()
+            except UnicodeEncodeError:
+                remedy = "Write it in UTF-8."
+                raise Invalid("not_utf8", "The argument is not UTF-8.", field=name, remedy=remedy) from None
 
 
 def epoch_s(moment: datetime) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import logging
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from gateway import migrations
 from gateway.app import Gateway, compose, database_url, initialise
@@ -65,6 +68,14 @@ _GARBAGE_THRESHOLDS = (100_000, 20, 20)
 """An upload makes many short-lived rows; the default thresholds spend a tenth of its time looking at them."""
 
 
+@app.callback()
+def prepare() -> None:
+    """Whatever the streams cannot show is escaped: no finding and no exit code is lost to a terminal's encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @app.command()
 @told
 def init() -> None:
@@ -72,7 +83,8 @@ def init() -> None:
     settings = Settings.from_environment()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     asyncio.run(initialise(settings, _new_or_known_keyring(settings)))
-    console.print(f"[green]✔[/] ready in {settings.data_dir}; next: `gateway admin alliance NAME`, `gateway serve`")
+    folder = escape(str(settings.data_dir))
+    console.print(f"[green]✔[/] ready in {folder}; next: `gateway admin alliance NAME`, `gateway serve`")
 
 
 @app.command()

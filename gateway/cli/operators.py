@@ -71,7 +71,8 @@ def disable_operator(operator_id: OperatorId) -> None:
 def list_operators(alliance: Annotated[str, typer.Argument(help="The alliance's id.")]) -> None:
     """The operators of an alliance: id, role, state, name."""
     for one in act(lambda gateway: gateway.operators.of_alliance(alliance), look_first=False):
-        console.print(f"{one.id} {one.role} {'active' if one.active else 'disabled'} {one.name}", highlight=False)
+        state = "active" if one.active else "disabled"
+        console.print(f"{one.id} {one.role} {state} {one.name}", highlight=False, markup=False)
 
 
 def _show(code: str) -> None:

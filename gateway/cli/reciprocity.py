@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from gateway.access.reciprocity import Flow, Report
@@ -41,8 +42,10 @@ def table(reports: list[Report]) -> Table:
     shown = Table("member", "partner", "given", "", "received", "")
     for report in reports:
         for one in report.exchanges:
-            shown.add_row("", one.name, *_cells(one.given, most), *_cells(one.received, most))
-        shown.add_row(report.name, "all", *_cells(report.given, most), *_cells(report.received, most), style="bold")
+            shown.add_row("", escape(one.name), *_cells(one.given, most), *_cells(one.received, most))
+        shown.add_row(
+            escape(report.name), "all", *_cells(report.given, most), *_cells(report.received, most), style="bold"
+        )
         shown.add_section()
     return shown
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from gateway.agreements import HoldSubject
 from gateway.ledger.stored import entries, state
+from gateway.settings import Settings
 from tests.access.world import PLACES, Deal, MovableClock, Shared, records
 from tests.alliance import MARKET_SCHEMA, Alliance, founded
 from tests.cli.conftest import Gateway, permit_of
@@ -153,6 +156,23 @@ def test_other_rules_say_what_they_would_have_decided(
     assert (permit["replayed"], permit["agrees"], permit["changes"]) == ("", None, [])
     assert (permit["otherwise"], permit["otherwise_reasons"]) == ("deny", ["NOT_NEED_TO_KNOW"])
     assert "NOT_NEED_TO_KNOW" in gateway("explain", history["permit"]).output
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        "DELETE FROM decided_case",
+        """UPDATE decided_case SET document = CAST(replace(document, 'market', 'other') AS BLOB)""",
+    ],
+)
+def test_facts_that_nobody_judged_are_not_explained(
+    gateway: Gateway, history: dict[str, str], settings: Settings, done: str
+) -> None:
+    """By whoever can write to the database: the entry names the case by its hash."""
+    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as database, database:
+        assert database.execute(done).rowcount > 0
+    told = gateway("explain", history["deny"], "--json")
+    assert (told.exit_code, "case_not_kept" in told.output) == (1, True), told.output
 
 
 def test_who_looked_is_on_record_in_the_same_log(gateway: Gateway, history: dict[str, str], tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Whatever is typed, and whatever an outsider's file or log is called, ends in a sentence and the right exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.clock import system_clock
+from gateway.database import Database
+from gateway.ledger import Ledger
+from gateway.ledger.export import export
+from gateway.ledger.integrator import Integrator
+from gateway.ledger.note import NamedSigner, Signer, VerifierKey
+from tests.cli.conftest import Gateway
+from tests.ledger.builders import OWNER, denial
+
+NOT_UTF8 = os.fsdecode(b"\xff")
+MARKUP = "alliance.example[/x]"
+
+
+async def _bundle(database: Database, folder: Path, origin: str) -> tuple[Path, str]:
+    """A bundle of one entry of the log `origin/owner`, and the log's vkey."""
+    private = Ed25519PrivateKey.generate()
+    key = VerifierKey(f"{origin}/{OWNER}", private.public_key().public_bytes_raw())
+
+    async def signer(_: str) -> Signer:
+        return NamedSigner(key.name, key.public_key, private.sign)
+
+    ledger = Ledger(database, system_clock, origin=origin, node="node")
+    async with ledger.changing() as change:
+        await change.open_log(OWNER)
+    await ledger.record(denial())
+    await Integrator(database, system_clock, signer, folder / "heads").integrate(OWNER)
+    async with database.reading() as snapshot:
+        await export(snapshot, OWNER, 0, 0, folder / "bundle.zip")
+    return folder / "bundle.zip", str(key)
+
+
+@pytest.mark.parametrize("index", ["9" * 5000, "9" * 19, "-1", "１", ""])
+def test_an_index_that_no_entry_can_have_names_none(gateway: Gateway, index: str) -> None:
+    gateway("init")
+    answer = gateway("explain", f"log:{index}")
+    assert (answer.exit_code, "LOG:INDEX" in answer.output) == (1, True), answer.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("explain", NOT_UTF8),
+        ("message", NOT_UTF8, "--out", "out.json"),
+        ("export", NOT_UTF8, "--out", "out.zip"),
+        ("admin", "approve", NOT_UTF8),
+        ("admin", "suspend", "someone", "--case", NOT_UTF8),
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_refused_by_its_name(gateway: Gateway, command: tuple[str, ...]) -> None:
+    gateway("init")
+    answer = gateway(*command)
+    assert (answer.exit_code, "not_utf8" in answer.output) == (1, True), answer.output
+
+
+async def test_a_log_whose_name_looks_like_markup_is_verified_and_named(
+    gateway: Gateway, sqlite_database: Database, tmp_path: Path
+) -> None:
+    bundle, vkey = await _bundle(sqlite_database, tmp_path, MARKUP)
+    answer = gateway("verify", str(bundle), "--vkey", vkey)
+    assert (answer.exit_code, MARKUP in answer.output) == (0, True), answer.output
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk"])
+async def test_the_exit_code_of_verify_depends_on_no_encoding_of_the_terminal(
+    sqlite_database: Database, tmp_path: Path, encoding: str
+) -> None:
+    bundle, vkey = await _bundle(sqlite_database, tmp_path, "alliance.example")
+    command = [sys.executable, "-m", "gateway", "verify", str(bundle), "--vkey"]
+
+    def told(key: str) -> tuple[int, bytes]:
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([*command, key], env=environment, check=False, capture_output=True)
+        assert b"Traceback" not in done.stderr
+        return done.returncode, done.stdout
+
+    code, text = told(vkey)
+    assert (code, b"ok: 1 entries" in text) == (0, True)
+    assert told("nonsense")[0] == 2
+    bundle.write_bytes(bundle.read_bytes() + b"\0")
+    assert told(vkey)[0] == 1
