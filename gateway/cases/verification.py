@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ TERMS: Final = "terms.json"
 _MANIFEST: Final = "manifest.json"
 _LONGEST: Final = 1 << 20
 _FRAME: Final = 2
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def verify_case(folder: Path, vkey: str) -> CaseReport:
         text = _read(folder / _MANIFEST)
         about = parse_canonical(text)
         named = {CLAIM: str(about["claim_sha256"]), TERMS: str(about["terms_sha256"])}
-        case, evidence = str(about["case"]), [str(one["sha256"]) for one in about["evidence"]]
+        case, evidence = str(about["case"]), [_digest(one["sha256"]) for one in about["evidence"]]
     except (Invalid, KeyError, TypeError, AttributeError):
         return CaseReport(Outcome.TAMPERED, ("The manifest cannot be read as one.",), "")
     except OSError:
@@ -64,6 +66,13 @@ def verify_case(folder: Path, vkey: str) -> CaseReport:
         missing.append("No entry of the extract names this manifest.")
     outcome = Outcome.TAMPERED if altered else Outcome.INCOMPLETE if missing else Outcome.OK
     return CaseReport(outcome, (*altered, *missing), case)
+
+
+def _digest(text: str) -> str:
+    """A digest, which names a file of the folder and none elsewhere; `Invalid` for anything else."""
+    if not _DIGEST.fullmatch(text):
+        raise Invalid("case_manifest", "A digest is 64 hexadecimal characters.", field="/evidence")
+    return text
 
 
 def _compare(path: Path, digest: str, altered: list[str], missing: list[str]) -> None:

@@ -159,6 +159,8 @@ class BundleReader:
         member.crc, member.size = _LOCAL.unpack(header[: _LOCAL.size])[6:8]
         if header != member.local():
             raise BundleRejected(f"{name} does not stand where it must.")
+        if self._offset + member.size > _LIMIT:
+            raise BundleRejected(f"{name} is longer than a bundle can be.")
         self._members.append(member)
         crc, left, digest = 0, member.size, hashlib.sha256()
         while left:

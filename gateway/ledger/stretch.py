@@ -13,6 +13,7 @@ from gateway.ledger.bundle import Manifest
 from gateway.ledger.merkle import HASH_SIZE, leaf_hash
 
 _FRAME = 2  # bytes of an entry's length, as C2SP tlog-tiles frames it
+_LONGEST_LINE = 1 << 26  # bytes; a list of records is thousands of times shorter
 
 
 class StretchRejected(Invalid):
@@ -61,6 +62,8 @@ class Stretch:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self._read_detail(line)
+            if len(rest) > _LONGEST_LINE:
+                raise StretchRejected("A detail line is longer than a list of records can be.")
         if rest:
             raise StretchRejected("The details end within a line.")
 

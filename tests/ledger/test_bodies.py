@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.canonical import canonical, parse_canonical
+from gateway.errors import TooLarge
 from gateway.ledger import Draft, Kind
 from gateway.ledger.bodies import BODY_LIMIT, RESERVED, prepare
 
@@ -43,3 +45,17 @@ def test_a_body_is_canonical_whatever_its_facts(facts: dict[str, Any], seq: int,
     assert body == rfc8785.dumps(value)
     assert {name: value[name] for name in facts} == facts
     assert (value["node_seq"], value["prev_node_hash"], value["time"]) == (seq, "A" * 43, time_ms)
+
+
+def test_no_late_value_brings_an_accepted_body_to_the_limit() -> None:
+    """The numbers that a transaction fills in are counted at their longest before the entry waits for it."""
+
+    def longest_body(length: int) -> int:
+        draft = Draft(log="log", kind=Kind.ADMIN, facts={"text": "x" * length})
+        prepared = prepare(draft, event_id="event", origin="alliance.example/log", node="node", boot_id="boot")
+        return len(prepared.body(2**53 - 1, "A" * 43, 2**53 - 1))
+
+    room = BODY_LIMIT - 1 - longest_body(0)
+    assert longest_body(room) == BODY_LIMIT - 1
+    with pytest.raises(TooLarge):
+        longest_body(room + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from gateway.ledger.bundle import CONTENTS, MANIFEST, BundleWriter
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.export import export
 from gateway.ledger.merkle import leaf_hash, root_of
+from gateway.ledger.stretch import Stretch, StretchRejected
 from gateway.ledger.tiles import Tiles
 from gateway.ledger.verify import Outcome, verify
 from tests.ledger.builders import (
@@ -144,6 +146,8 @@ async def test_a_liar_who_rewrites_hashes_is_caught(sqlite_database: Database, t
         {"details": b'{"detail":[["a@1"]],"index":0}\n', "manifest": b'{"details":1}'},
         {"manifest": b'{"origin":"alliance.example/other"}'},
         {"manifest": b'{"size":5}'},
+        {"manifest": b'{"entries":3}'},
+        {"manifest": b'{"details":1}'},
         {"manifest": b'{"extra":5}'},
         {"manifest": json.dumps({"files": dict.fromkeys(CONTENTS, "0" * 64)}).encode()},
         {"manifest": b'{"files":{"checkpoint":1,"details":{},"entries":[],"leaf-hashes":null}}'},
@@ -207,6 +211,9 @@ async def test_an_operator_who_signs_a_disordered_log_is_caught(sqlite_database:
     assert signed(zero, one, two) is Outcome.OK
     assert signed(zero, one, two.replace(linked, b"A" * 43)) is Outcome.TAMPERED
     assert signed(zero, two, one) is Outcome.TAMPERED
+    again = two.replace(b'"node_seq":2', b'"node_seq":1')
+    assert again != two
+    assert signed(zero, one, again) is Outcome.TAMPERED
     assert signed(zero, one, two.replace(b'"time":1', b'"time":')) is Outcome.TAMPERED
     assert signed(zero, one, two.replace(b'"v":1', b'"v":2')) is Outcome.TAMPERED
     assert signed(zero, one, two.replace(b'"v":1', b'"v": 1')) is Outcome.TAMPERED
@@ -259,6 +266,25 @@ async def test_a_bundle_of_another_log_or_key_is_untrusted(sqlite_database: Data
         report = verify(bundle, key, [old])
         assert (report.outcome, report.exit_code) == (Outcome.INCOMPLETE, 2)
         assert any("ntrusted key" in finding for finding in report.findings)
+
+
+async def test_a_file_longer_than_any_bundle_is_tampered_before_it_is_read(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    whole = bundle.read_bytes()
+    for name in (*CONTENTS, MANIFEST):
+        sizes = whole.index(b"PK\3\4", whole.index(name.encode()) - 30) + 18
+        bundle.write_bytes(whole[:sizes] + b"\xff" * 8 + whole[sizes + 8 :])
+        report = verify(bundle, vkey)
+        assert (report.outcome, report.findings) == (Outcome.TAMPERED, (f"{name} is longer than a bundle can be.",))
+
+
+def test_a_detail_line_without_an_end_is_not_gathered_until_memory_is_full() -> None:
+    line = itertools.repeat(b"0" * (1 << 24), 6)
+    with pytest.raises(StretchRejected, match="longer than a list"):
+        Stretch("alliance.example/owner", b"").read_details(line)
+    assert next(line, None) is not None
 
 
 async def test_only_signed_entries_are_exported(sqlite_database: Database, tmp_path: Path) -> None:

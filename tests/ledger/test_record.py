@@ -85,6 +85,15 @@ async def test_a_permit_that_has_run_out_is_not_appended(database: Database) -> 
     assert await database.all(LEAVES) == []
 
 
+async def test_an_answer_has_run_out_at_the_very_instant_at_which_it_ends(database: Database) -> None:
+    await opened(database)
+    now = 1_700_000_000_000
+    ledger = new_ledger(database, clock=lambda: now)
+    with pytest.raises(StaleJudgement):
+        await ledger.record(permit()._replace(valid_until_ms=now))
+    assert (await ledger.record(permit()._replace(valid_until_ms=now + 1))).index == 0
+
+
 async def test_a_denial_is_appended_whatever_it_was_judged_by(database: Database) -> None:
     ledger = await opened(database)
     entry = await ledger.record(denial()._replace(narrowing=77))
