@@ -38,7 +38,7 @@ def prove(answer: bytes, jwks: Mapping[str, Any]) -> Proven:
         for one in (*manifest["pages"], manifest["delivery"]):
             _check_receipt(one, keys)
         _check_signature(manifest, keys)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise _broken("The manifest or the key set lacks something, or is none.") from None
     return Proven(content, manifest)
 

@@ -107,7 +107,7 @@ def verify_statement(text: str, jwk: Mapping[str, Any], typ: str) -> bytes:
     """The payload of a compact JWS of this type, signed by the key of this JWK; raises as `verify`."""
     try:
         found = jws.deserialize_compact(text, OKPKey.import_key(dict(jwk)), algorithms=[_ALGORITHM])
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, LookupError, RecursionError):
         raise ReceiptRejected("The signature does not hold.") from None
     if found.headers().get("typ") != typ:
         raise ReceiptRejected("Not what it is taken for: its type is another.")

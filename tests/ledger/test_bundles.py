@@ -157,6 +157,20 @@ async def test_a_liar_who_rewrites_hashes_is_caught(sqlite_database: Database, t
         assert verify(_rebuilt(bundle, **lie), vkey).outcome is Outcome.TAMPERED, lie
 
 
+async def test_a_checksum_that_any_unzip_would_refuse_is_tampered(sqlite_database: Database, tmp_path: Path) -> None:
+    """Written alike in both places where a zip archive states it, so that nothing else of the container differs."""
+    bundle, vkey, _ = await _small(sqlite_database, tmp_path)
+    whole = bundle.read_bytes()
+    for name in (*CONTENTS, MANIFEST):
+        with zipfile.ZipFile(bundle) as archive:
+            stated = archive.getinfo(name).CRC.to_bytes(4, "little")
+        other = bytes([stated[0] ^ 1]) + stated[1:]
+        assert whole.count(stated) == 2
+        liar = tmp_path / "liar.zip"
+        liar.write_bytes(whole.replace(stated, other))
+        assert verify(liar, vkey).outcome is Outcome.TAMPERED
+
+
 async def test_what_was_altered_is_tampered_though_the_bundle_ends_too_early(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
