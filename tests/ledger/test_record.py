@@ -27,6 +27,7 @@ from gateway.ledger import (
     Recorded,
     StaleJudgement,
     UnknownLog,
+    UsedBefore,
 )
 from gateway.ledger.merkle import leaf_hash
 from tests.ledger.builders import CHAINS, HEADS, LEAVES, OPERATOR, OWNER, act, denial, new_ledger, opened, permit
@@ -92,6 +93,26 @@ async def test_an_answer_has_run_out_at_the_very_instant_at_which_it_ends(databa
     with pytest.raises(StaleJudgement):
         await ledger.record(permit()._replace(valid_until_ms=now))
     assert (await ledger.record(permit()._replace(valid_until_ms=now + 1))).index == 0
+
+
+class Single:
+    """Something that counts once."""
+
+    def __init__(self) -> None:
+        self.left = 1
+
+    async def use(self, _: Transaction) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+
+async def test_what_counts_once_has_one_entry_and_stops_no_other_of_its_batch(database: Database) -> None:
+    ledger, single = await opened(database), Single()
+    drafts = [denial(number)._replace(once=None if number % 2 else single) for number in range(6)]
+    answers = await asyncio.gather(*(ledger.record(draft) for draft in drafts), return_exceptions=True)
+    assert Counter(type(answer) for answer in answers) == {Recorded: 4, UsedBefore: 2}
+    bodies = [parse_canonical(bytes(row["body"])) for row in await database.all(LEAVES)]
+    assert [body["number"] for body in bodies] == [0, 1, 3, 5]
 
 
 async def test_a_denial_is_appended_whatever_it_was_judged_by(database: Database) -> None:

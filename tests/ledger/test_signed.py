@@ -441,6 +441,10 @@ async def test_a_note_of_another_key_origin_or_text_is_refused() -> None:
     for text in ("a\n7\n", "a\n07\nAAAA\n", f"a\n7\n{base64.b64encode(b'r' * 31).decode()}\n", signed.decode()):
         with pytest.raises(NoteRejected):
             Checkpoint.parse(text)
+    root = base64.b64encode(bytes(32)).decode()
+    assert Checkpoint.parse(f"a\n7\n{root}\n").root == bytes(32)
+    with pytest.raises(NoteRejected):  # of the six bits of its last letter two belong to no byte
+        Checkpoint.parse(f"a\n7\n{root[:-2]}B=\n")
     with pytest.raises(NoteRejected):
         VerifierKey.parse(f"other+{str(key).split('+', 1)[1]}")
 

@@ -7,12 +7,13 @@ import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from gateway.errors import Invalid, Reason
 from gateway.ledger import Effect
-from gateway.policy import DecisionPoint, EngineUnavailable, PolicyBundle, SelfTestFailed, load_bundle
+from gateway.policy import DecisionPoint, EngineUnavailable, PolicyBundle, SelfTestFailed, load_bundle, rego
 from gateway.policy.bundle import Module
 from gateway.policy.case import Case, read_case
 from gateway.policy.engine import Engine
@@ -258,14 +259,20 @@ async def test_the_embedded_engine_answers_in_time_or_not_at_all(bundle: PolicyB
     await engine.close()
 
 
-async def test_an_interpreter_that_failed_is_not_asked_again(embedded: EmbeddedRego, bundle: PolicyBundle) -> None:
+async def test_an_interpreter_that_failed_is_not_asked_again(
+    embedded: EmbeddedRego, bundle: PolicyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A failing input leaves the case before in the interpreter: its permit must not answer the next caller."""
     good = read_case(agreed_case())
     engine = EmbeddedRego(bundle, workers=1)
+    made = Mock(wraps=rego.compile_bundle)
+    monkeypatch.setattr(rego, "compile_bundle", made)
     assert (await engine.evaluate(good))["effect"] == "permit"
     broken = Case({**good.document, "holds": [object()]}, good.input_sha256, good.key, good.now)
     for _ in range(2):
         with pytest.raises(ValueError, match="rego"):
             await engine.evaluate(broken)
-    assert await engine.evaluate(good) == await embedded.evaluate(good)
+    answer = await engine.evaluate(good)
+    assert made.call_count == 1 + 2
+    assert answer == await embedded.evaluate(good)
     await engine.close()

@@ -94,6 +94,32 @@ def test_a_file_that_others_can_touch_is_refused(path: Path, made: LocalKeyring,
         LocalKeyring.open(path, PASSPHRASE)
 
 
+def test_a_file_of_another_user_is_refused(path: Path, made: LocalKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = os.fstat
+
+    def looked(descriptor: int) -> os.stat_result:
+        found = look(descriptor)
+        return os.stat_result((*found[:4], os.geteuid() + 1, *found[5:10]))
+
+    monkeypatch.setattr(os, "fstat", looked)
+    with pytest.raises(UnsafeFile, match="another user"):
+        LocalKeyring.open(path, PASSPHRASE)
+
+
+def test_a_keyring_is_on_disk_before_it_has_its_name_and_so_is_its_name_after(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, sync = [], os.fsync
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        seen.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    LocalKeyring.create(path, PASSPHRASE, cost=CHEAP)
+    assert seen == [(False, False), (True, True)]
+
+
 def test_a_symbolic_link_a_directory_and_a_pipe_are_refused(path: Path, made: LocalKeyring) -> None:
     link, folder, pipe = (path.with_name(name) for name in ("link", "folder", "pipe"))
     link.symlink_to(path)
