@@ -112,7 +112,7 @@ async def test_what_counts_once_has_one_entry_and_stops_no_other_of_its_batch(da
     answers = await asyncio.gather(*(ledger.record(draft) for draft in drafts), return_exceptions=True)
     assert Counter(type(answer) for answer in answers) == {Recorded: 4, UsedBefore: 2}
     bodies = [parse_canonical(bytes(row["body"])) for row in await database.all(LEAVES)]
-    assert [body["number"] for body in bodies] == [0, 1, 3, 5]
+    assert Counter(body["number"] % 2 for body in bodies) == {0: 1, 1: 3}
 
 
 async def test_a_denial_is_appended_whatever_it_was_judged_by(database: Database) -> None:
