@@ -7,8 +7,9 @@ granted. Values that are read are then checked as all terms are.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
+from gateway.agreements.fields import instant
 from gateway.agreements.odrl_reading import (
     Json,
     constrained,
@@ -55,8 +56,15 @@ _OF_COLLECTION = (("ag:field", "isAnyOf"), _ROW)
 _DAYS = re.compile("P([1-9][0-9]{0,5})D")
 
 
-def from_odrl(document: bytes) -> Terms:
-    """The terms that a policy says; see `odrl_reading` for how it is refused, and `parse_terms`."""
+class Policy(NamedTuple):
+    """What a policy says: its terms, and when they were agreed, which is no term."""
+
+    terms: Terms
+    agreed_at: str | None
+
+
+def from_odrl(document: bytes) -> Policy:
+    """What a policy says; see `odrl_reading` for how it is refused, and `parse_terms`."""
     policy = members(parse(document), "", _MUST, _MAY)
     if term(policy["@type"], "/@type") not in ("Offer", "Agreement"):
         raise inexpressible("/@type", f"a policy of type {policy['@type']}")
@@ -82,16 +90,34 @@ def from_odrl(document: bytes) -> Terms:
         raise missing("/prohibition", "whether the data may be handed on")
     for at, one in several(policy.get("obligation", []), "/obligation"):
         _read_upload(one, at, value)
-    return parse_terms(_canonical(value))
+    return Policy(parse_terms(_canonical(value)), _agreed_at(policy))
 
 
 def proposal_from_odrl(document: bytes, *, alliance: str) -> bytes:
-    """A proposal from a policy of this alliance; the gateway gives the draft its own id, whatever the policy says."""
-    terms = from_odrl(document)
+    """A proposal from a policy of this alliance; the gateway gives the draft its own id, whatever the policy says.
+
+    A policy that says when it was agreed is refused: nobody has agreed to a draft.
+    """
+    terms, agreed_at = from_odrl(document)
+    if agreed_at is not None:
+        raise inexpressible("/timestamp", "a draft that is agreed already")
     if terms.alliance != alliance:
         raise inexpressible("/ag:alliance", "an agreement of another alliance")
     value = parse(terms.text)
     return canonical({name: value[name] for name in value if name not in ("v", "alliance", "agreement")})
+
+
+def _agreed_at(policy: Json) -> str | None:
+    """The `timestamp` that the Dataspace Protocol gives an agreement, and nothing else."""
+    if "timestamp" not in policy:
+        return None
+    if term(policy["@type"], "/@type") != "Agreement":
+        raise inexpressible("/timestamp", "an offer that is agreed already")
+    try:
+        instant(policy["timestamp"], "/timestamp")
+    except Invalid:
+        raise malformed("/timestamp", "a UTC time in whole seconds, as 2026-01-31T00:00:00Z") from None
+    return str(policy["timestamp"])
 
 
 def _whole(value: Any, at: str, name: str) -> Any:

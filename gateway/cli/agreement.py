@@ -50,7 +50,10 @@ def odrl(
 ) -> None:
     """Print the agreement as an ODRL policy; or, with --back, the terms that a policy says."""
     if back:
-        typer.echo(from_odrl(file.read_bytes()).text, nl=False)
+        read = from_odrl(file.read_bytes())
+        typer.echo(read.terms.text, nl=False)
+        if read.agreed_at is not None:
+            typer.echo(f"Agreed at {read.agreed_at}: that is no term, and not printed with them.", err=True)
         return
     policy = to_odrl(parse_terms(file.read_bytes()))
     typer.echo(orjson.dumps(policy, option=orjson.OPT_INDENT_2))

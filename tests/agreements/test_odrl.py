@@ -29,13 +29,14 @@ def exported(value: Json, agreed_at: str | None = None) -> Json:
 
 
 def imported(policy: Any) -> bytes:
-    return from_odrl(json.dumps(policy).encode()).text
+    return from_odrl(json.dumps(policy).encode()).terms.text
 
 
 @given(any_terms(), st.sampled_from([None, "2026-01-31T00:00:00Z"]))
 @settings(max_examples=150, deadline=None)
 def test_what_is_exported_is_read_back_to_the_byte(value: Json, agreed_at: str | None) -> None:
-    assert imported(exported(value, agreed_at)) == canonical(value)
+    read = from_odrl(canonical(exported(value, agreed_at)))
+    assert (read.terms.text, read.agreed_at) == (canonical(value), agreed_at)
 
 
 @pytest.mark.parametrize("value", [TERMS, FULL])
@@ -152,6 +153,7 @@ REFUSED: list[tuple[str, str, str, Change]] = [
     (INEXPRESSIBLE, "/@context", "never fetched", put("/@context", "https://example.com/another")),
     (INEXPRESSIBLE, "/@context", "never fetched", put("/@context", [*CONTEXT, {"distribute": "odrl:use"}])),
     (MALFORMED, "/permission/0/action", "at most", put(f"{USE}/action", ["use"] * 257)),
+    (INEXPRESSIBLE, "/timestamp", "offer", put("/timestamp", "2026-01-31T00:00:00Z")),
     (MALFORMED, "/ag:remedies", "JSON literal", put("/ag:remedies", {"@type": "x", "@value": {}})),
 ]  # fmt: skip
 
@@ -215,6 +217,22 @@ def test_an_imported_proposal_leaves_the_ids_to_the_gateway() -> None:
     assert proposal == {name: value for name, value in FULL.items() if name not in ("v", "alliance", "agreement")}
     with pytest.raises(Invalid, match="another alliance"):
         proposal_from_odrl(policy, alliance="other")
+
+
+@pytest.mark.parametrize("agreed_at", [None, "", "soon", "2026-02-30T00:00:00Z", "2026-01-31T00:00:00+08:00", {}, 1])
+def test_when_it_was_agreed_is_an_instant_of_utc(agreed_at: Any) -> None:
+    policy = exported(FULL, "2026-01-31T00:00:00Z") | {"timestamp": agreed_at}
+    with pytest.raises(Invalid, match=MALFORMED) as refused:
+        imported(policy)
+    assert refused.value.field == "/timestamp"
+
+
+def test_no_draft_is_made_of_a_policy_that_says_when_it_was_agreed() -> None:
+    """The draft would not say so any more, and the gateway would have dropped it without a word."""
+    agreed = canonical(exported(FULL, "2026-01-31T00:00:00Z"))
+    with pytest.raises(Invalid, match=INEXPRESSIBLE) as refused:
+        proposal_from_odrl(agreed, alliance="al")
+    assert refused.value.field == "/timestamp"
 
 
 _json = st.recursive(

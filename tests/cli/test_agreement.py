@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.agreements import parse_terms
+from gateway.agreements.odrl_export import to_odrl
 from gateway.canonical import canonical
 from tests.agreements.test_terms import FULL
 from tests.cli.conftest import Gateway
@@ -33,6 +35,14 @@ def test_terms_become_a_policy_and_come_back_to_the_byte(gateway: Gateway, terms
     back = gateway("agreement", "odrl", str(tmp_path / "policy.json"), "--back")
     assert back.output.encode() == canonical(FULL)
     assert gateway("agreement", "odrl", str(terms), "--back").exit_code == 1
+
+
+def test_when_terms_were_agreed_is_said_beside_them(gateway: Gateway, tmp_path: Path) -> None:
+    agreed = to_odrl(parse_terms(canonical(FULL)), agreed_at="2026-01-31T00:00:00Z")
+    (tmp_path / "policy.json").write_bytes(canonical(agreed))
+    back = gateway("agreement", "odrl", str(tmp_path / "policy.json"), "--back")
+    assert (back.exit_code, back.stdout.encode()) == (0, canonical(FULL))
+    assert "2026-01-31T00:00:00Z" in back.stderr
 
 
 def test_terms_become_a_pdf(gateway: Gateway, terms: Path, tmp_path: Path) -> None:
