@@ -40,6 +40,10 @@ class TooLarge(GatewayError):
     """The input exceeds a stated limit; nothing was changed."""
 
 
+class TooSlow(GatewayError):
+    """The input did not come to its end in time; nothing was changed."""
+
+
 class Conflicting(GatewayError):
     """The input contradicts what already stands; nothing was changed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import Invalid, TooLarge
+from gateway.errors import Invalid, TooLarge, TooSlow
 from gateway.problems import problem, problem_of
 
 HEADER_BYTES = 32 * 1024
@@ -18,6 +19,8 @@ TARGET_BYTES = 8 * 1024
 BODY_BYTES = 4 * 1024 * 1024
 UPLOAD_BYTES = 4 * 1024 * 1024 * 1024
 ARCHIVE_BYTES = 64 * 1024 * 1024
+SLOWEST = 64 * 1024
+"""Bytes in a second: as long as the largest body of its kind takes at this pace, every body may take."""
 _STREAMED = "uploads"
 _LARGER = {_STREAMED: UPLOAD_BYTES, "offline-consents": ARCHIVE_BYTES}
 """What may be larger where it is posted, by the last part of its path."""
@@ -46,7 +49,7 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = _LARGER.get(_posted_to(scope), BODY_BYTES)
+        most = _most(scope)
         refusal = _refusal(scope, most)
         if refusal is not None:
             answer = self._worded[scope["path"]]() if scope["path"] in self._worded else refusal
@@ -65,6 +68,45 @@ class Limits:
         await self._app(scope, counted, send)
 
 
+class Timely:
+    """ASGI middleware: a body has come to its end in time (64 s, an archive 1024 s) or is 408, and the connection ends.
+
+    Else a byte a minute would hold a place for ever. Uploads know their own end: they may not fall silent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; whoever reads its body is told when the time is over."""
+        if scope["type"] != "http" or not has_body(scope) or is_streamed(scope):
+            await self._app(scope, receive, send)
+            return
+        seconds = _most(scope) / SLOWEST
+        ends = asyncio.get_running_loop().time() + seconds
+        coming, late = True, False
+
+        async def in_time() -> Message:
+            nonlocal coming, late
+            if not coming:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError:
+                late = True
+                raise _too_slow(seconds) from None
+            coming = message.get("more_body", False)
+            return message
+
+        async def ending(message: Message) -> None:
+            if late and message["type"] == "http.response.start":
+                message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        await self._app(scope, in_time, ending)
+
+
 def has_body(scope: Scope) -> bool:
     """Whether a body was announced (RFC 9112 section 6); without that there is none."""
     return any(name in _ANNOUNCING for name, _ in scope["headers"])
@@ -73,6 +115,11 @@ def has_body(scope: Scope) -> bool:
 def is_streamed(scope: Scope) -> bool:
     """Whether the body is an upload's, which is taken in as it comes, for hours perhaps."""
     return _posted_to(scope) == _STREAMED
+
+
+def _most(scope: Scope) -> int:
+    """How large the body may be."""
+    return _LARGER.get(_posted_to(scope), BODY_BYTES)
 
 
 def _posted_to(scope: Scope) -> str:
@@ -118,3 +165,12 @@ def _declared(scope: Scope) -> int:
 
 def _too_large(most: int) -> TooLarge:
     return TooLarge("body_too_large", f"The body exceeds {most} bytes.", field="body", remedy="Send it in parts.")
+
+
+def _too_slow(seconds: float) -> TooSlow:
+    return TooSlow(
+        "body_too_slow",
+        f"The body had not come to its end after {seconds:g} seconds; nothing was changed.",
+        field="body",
+        remedy="Send it again, without pauses.",
+    )

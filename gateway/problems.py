@@ -27,6 +27,7 @@ from gateway.errors import (
     Refused,
     TooLarge,
     TooManyAttempts,
+    TooSlow,
     Unavailable,
 )
 from gateway.policy.reasons import explained
@@ -41,6 +42,7 @@ _STATUS: tuple[tuple[type[GatewayError], HTTPStatus], ...] = (
     (OnHold, HTTPStatus.LOCKED),
     (Refused, HTTPStatus.FORBIDDEN),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (TooSlow, HTTPStatus.REQUEST_TIMEOUT),
     (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflicting, HTTPStatus.CONFLICT),
     (Invalid, HTTPStatus.BAD_REQUEST),

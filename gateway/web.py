@@ -47,7 +47,7 @@ from gateway.identity.routes import JWK_SET, KEY_SET, malformed_request
 from gateway.identity.routes import PATHS as OAUTH_PATHS
 from gateway.identity.routes import endpoints as identity_endpoints
 from gateway.identity.routes import routes as identity_routes
-from gateway.limits import Limits, has_body, is_streamed
+from gateway.limits import Limits, Timely, has_body, is_streamed
 from gateway.members.attestations.routes import routes as attestation_routes
 from gateway.members.registration_routes import routes as registration_routes
 from gateway.members.routes import routes as member_routes
@@ -171,7 +171,7 @@ class Application(FastAPI):
     def __init__(self, lane: Sequence[APIRouter], *, next_nonce: Callable[[], str], **given: Any) -> None:
         super().__init__(**given)
         inner = FreshNonce(Lane(lane, super().__call__), next_nonce)
-        self._layers = problems.Unexpected(Limits(inner, dict.fromkeys(OAUTH_PATHS, malformed_request)))
+        self._layers = problems.Unexpected(Limits(Timely(inner), dict.fromkeys(OAUTH_PATHS, malformed_request)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the outermost layer first."""

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from gateway.canonical import canonical
+from gateway.errors import TooSlow
 from gateway.identity import metadata
 from gateway.identity.endpoint import PATH as TOKEN_PATH
 from gateway.identity.forms import BODY_BYTES
@@ -112,10 +113,13 @@ def _refusing(endpoint: Endpoint) -> Endpoint:
 async def _received(request: Request) -> tuple[Sequence[tuple[bytes, bytes]], bytes, str]:
     """Headers, capped body, and the connection's other end."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise TokenRefused("invalid_request", "FORM_TOO_LARGE")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_BYTES:
+                raise TokenRefused("invalid_request", "FORM_TOO_LARGE")
+    except TooSlow:
+        raise TokenRefused("invalid_request", "FORM_TOO_SLOW") from None
     return request.scope["headers"], bytes(body), peer_of(request.scope)
 
 

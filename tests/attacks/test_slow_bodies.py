@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -11,8 +12,12 @@ import httpx
 import pytest
 
 from gateway.identity.client_keys import active_keys
+from gateway.limits import BODY_BYTES
+from gateway.web import web
 from tests.access.world import PLACES, MovableClock, Shared, records
 from tests.alliance import MARKET_SCHEMA, Member, founded, new_key, public
+from tests.listening import listening
+from tests.services import free_port
 
 _ROTATE = {"type": "alliance_member", "actions": ["rotate"]}
 _REGISTER = {"type": "alliance_member", "actions": ["register"]}
@@ -131,3 +136,58 @@ async def test_an_upload_outlasts_its_token(shared: Shared) -> None:
     path = f"/v1/datasets/{dataset}/uploads"
     answer = await _dawdle(bank, "POST", path, token, rows, end, **{"Content-Type": "application/x-ndjson"})
     assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize("announced", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("POST", "/v1/datasets", (408, "body_too_slow")),
+        ("GET", "/v1/members", (408, "body_too_slow")),
+        ("POST", "/token", (400, "invalid_request")),
+    ],
+)
+async def test_a_byte_now_and_then_holds_no_connection(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, announced: str, method: str, path: str, told: tuple[int, str]
+) -> None:
+    """Neither while it is waited for, nor by what goes on dripping after the answer."""
+    monkeypatch.setattr("gateway.limits.SLOWEST", BODY_BYTES)
+    port, bank = free_port(), shared.bank
+    await bank.get(f"/v1/clients/{bank.client}", await bank.token())  # the nonce
+    token = await bank.token()
+    proof = bank.proof(method, shared.alliance.base + path, token)
+    async with listening(web(shared.gateway), port), asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        lines = [f"{method} {path} HTTP/1.1", "Host: x", announced, f"Authorization: DPoP {token}", f"DPoP: {proof}"]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+
+        async def drip() -> None:
+            while True:
+                writer.write(b"{" if "Length" in announced else b"1\r\n{\r\n")
+                await asyncio.sleep(0.1)
+
+        dripping = asyncio.create_task(drip())
+        try:
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        finally:
+            dripping.cancel()
+            writer.close()
+    answer = json.loads(body)
+    assert (int(head.split()[1]), answer.get("code") or answer["error"]) == told
+    assert b"connection: close" in head.lower()
+
+
+@pytest.mark.parametrize(("last", "status"), [("consents", 408), ("offline-consents", 400), ("uploads", 201)])
+async def test_what_is_large_has_longer(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, last: str, status: int
+) -> None:
+    """An upload has no end: it may only not fall silent."""
+    monkeypatch.setattr("gateway.limits.SLOWEST", BODY_BYTES * 5)  # 0.2 s, and 3.2 s for an archive
+    bank = shared.bank
+    dataset = await bank.declare(MARKET_SCHEMA)
+    token = await bank.token({"type": "alliance_member", "actions": ["upload", "consent"]}, _ROTATE)
+    rows = "".join(json.dumps(row) + "\n" for row in PLACES).encode()
+    headers = {"Content-Type": "application/x-ndjson"}
+    path = f"/v1/datasets/{dataset}/{last}"
+    answer = await _dawdle(bank, "POST", path, token, rows, lambda: asyncio.sleep(0.5), **headers)
+    assert answer.status_code == status, answer.text
