@@ -7,7 +7,7 @@ outlives it (clause 8.3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -15,14 +15,16 @@ from sqlalchemy import bindparam, select
 from gateway.agreements import Agreement, Agreements, HoldSubject
 from gateway.agreements.held import access_of
 from gateway.agreements.holds import Freeze, freeze
+from gateway.canonical import parse
 from gateway.cases.keeping import keep
 from gateway.cases.opening import Exhibit, NewCase, open_case
 from gateway.cases.steps import CaseKind
 from gateway.cases.tables import case_file
+from gateway.confidentiality.filing import Filing
 from gateway.database import Database, Query
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identity.subject import Subject
-from gateway.ledger import Ledger
+from gateway.ledger import Change, Ledger
 from gateway.members.members import admission
 
 HOUR_MS: Final = 3600 * 1000
@@ -47,13 +49,22 @@ class Incidents:
         self._hold_ms = hold_hours * HOUR_MS
 
     async def report_leak(
-        self, subject: Subject, agreement_id: str, respondent: str, *, claim: str, evidence: Sequence[Exhibit]
+        self,
+        subject: Subject,
+        agreement_id: str,
+        respondent: str,
+        *,
+        claim: str,
+        evidence: Sequence[Exhibit],
+        key: str | None = None,
+        fingerprint: str = "",
     ) -> str:
         """Report, as the owner, that `respondent` leaked what it received under an agreement, in force or ended.
 
         `respondent` is the recipient (also by ''), or a third party that the terms name. Returns the case. Needs the
         action `sign`. `Conflicting` while a leak of the same member is reported and not decided: a second report
-        would extend the hold, which takes a resolution.
+        would extend the hold, which takes a resolution. An equal request (`fingerprint`) with the same `key` gets the
+        case that the first opened.
         """
         subject.require("sign")
         found = await self._agreements.load(agreement_id)
@@ -62,7 +73,9 @@ class Incidents:
         if subject.member != found.owner:
             raise Invalid("not_your_data", "A leak is reported by the owner of what leaked.", field="/agreement")
         actor = {"member": subject.member, "client": subject.client}
-        return await self._leak(found, respondent, claim, evidence, actor)
+        work = self._leaking(found, respondent, claim, evidence, actor)
+        filing = Filing(subject, key, fingerprint)
+        return str(parse(await filing.once(self._database, self._ledger, work, narrows=[found.owner])))
 
     async def report_leak_by_operator(
         self, agreement_id: str, respondent: str, *, claim: str, evidence: Sequence[Exhibit], operator: str
@@ -71,7 +84,9 @@ class Incidents:
         found = await self._agreements.load(agreement_id)
         if found is None:
             raise NotFound
-        return await self._leak(found, respondent, claim, evidence, {"operator": operator})
+        work = self._leaking(found, respondent, claim, evidence, {"operator": operator})
+        async with self._ledger.changing(narrows=[found.owner]) as change:
+            return await work(change)
 
     async def investigate(
         self, alliance: str, member: str, *, claim: str, evidence: Sequence[Exhibit], operator: str
@@ -98,9 +113,10 @@ class Incidents:
         assert case_id is not None
         return case_id
 
-    async def _leak(
+    def _leaking(
         self, found: Agreement, respondent: str, claim: str, evidence: Sequence[Exhibit], actor: Mapping[str, str]
-    ) -> str:
+    ) -> Callable[[Change], Awaitable[str]]:
+        """What opens the case, in a change that narrows the owner's log; here it is refused what cannot be reported."""
         if found.signed_at is None:
             raise Conflicting("agreement_not_signed", "Nothing was shared under this agreement.")
         if not evidence:
@@ -109,7 +125,8 @@ class Incidents:
         third = found.terms.third_parties if found.terms else ()
         if by not in (found.recipient, *third):
             raise Invalid("respondent_no_recipient", "This member receives nothing by it.", field="/respondent")
-        async with self._ledger.changing(narrows=[found.owner]) as change:
+
+        async def work(change: Change) -> str:
             if (row := await change.tx.one(_REPORTED, owner=found.owner, respondent=by)) is not None:
                 raise Conflicting(
                     "leak_reported",
@@ -145,4 +162,6 @@ class Incidents:
             )
             await freeze(change, wanted, actor)
             await keep(change, case_id, {term.dataset for term in found.terms.datasets} if found.terms else set())
-        return case_id
+            return case_id
+
+        return work

@@ -95,17 +95,17 @@ def routes(authenticate: Authenticate, casework: Casework) -> APIRouter:
         body = await read_object(request, tuple(_OPENING["properties"]), longest=LONGEST_BODY)
         agreement, claim = _name(body, "agreement"), _text(body, "claim")
         exhibits = _exhibits(body.get("evidence", []))
+        once: Any = {"key": idempotency_key, "fingerprint": fingerprint("POST cases", canonical(dict(body)))}
         if _text(body, "kind") == "leak":
             _none_of(body, "subject")
             respondent = _name(body, "respondent") if "respondent" in body else ""
-            case_id = await incidents.report_leak(subject, agreement, respondent, claim=claim, evidence=exhibits)
+            case_id = await incidents.report_leak(
+                subject, agreement, respondent, claim=claim, evidence=exhibits, **once
+            )
         elif body["kind"] == "dispute":
             _none_of(body, "respondent")
             about, of = _subject(body.get("subject"))
-            same = fingerprint("POST cases", canonical(dict(body)))
-            case_id = await disputes.open(
-                subject, agreement, about, of, claim=claim, evidence=exhibits, key=idempotency_key, fingerprint=same
-            )
+            case_id = await disputes.open(subject, agreement, about, of, claim=claim, evidence=exhibits, **once)
         else:
             raise Invalid("case_kind_unknown", "A party opens a dispute, or reports a leak.", field="/kind")
         return await described(subject, case_id, status.HTTP_201_CREATED)

@@ -204,7 +204,7 @@ class Receiving:
 
     def _fingerprint(self) -> str:
         asked = self._asked
-        options = f"{asked.mode} {asked.all_or_nothing} {asked.media_type} {asked.delimiter} {asked.null}"
+        options = f"{asked.mode} {asked.all_or_nothing} {asked.media_type} {asked.delimiter!r} {asked.null!r}"
         return fingerprint("POST uploads", asked.dataset_id, options, self._content.digest())
 
     async def _begin(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.agreements.agreement import Agreement
 from gateway.agreements.agreements import Agreements
 from gateway.canonical import canonical
-from gateway.database import AlreadyExists, Database
+from gateway.database import Database
 from gateway.database.idempotency import recall, remember
 from gateway.errors import Conflicting, NotFound, Reason, Refused
 from gateway.identity.subject import Subject
@@ -45,7 +45,7 @@ class Filing:
                     answer=answer,
                     now_ms=change.now_ms,
                 )
-        except AlreadyExists:  # an equal request was done meanwhile
+        except Conflicting:  # perhaps because an equal request was done meanwhile
             earlier = await self._earlier(database)
             if earlier is None:
                 raise

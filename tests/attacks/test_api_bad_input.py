@@ -368,6 +368,26 @@ async def test_an_idempotency_key_of_any_form_is_kept_or_told(shared: Shared, re
             told(answer)
 
 
+@pytest.mark.parametrize("kind", ["leak", "dispute"])
+async def test_a_case_that_is_opened_again_with_the_same_key_is_one(shared: Shared, kind: str) -> None:
+    deal = await shared.market()
+    token = await shared.bank.token()
+    body: Any = {"kind": kind, "agreement": deal.agreement, "claim": "As the list says."}
+    body["evidence"] = [{"name": "list", "sha256": "0" * 64}]
+    if kind == "dispute":
+        body["subject"] = {"kind": "term", "id": deal.dataset}
+    headers = {**JSON, "Idempotency-Key": "k"}
+
+    async def opened() -> Any:
+        return await shared.bank.call("POST", "/v1/cases", token, content=json.dumps(body).encode(), headers=headers)
+
+    first, again = await opened(), await opened()
+    assert (first.status_code, again.status_code) == (201, 201), again.text
+    assert first.json()["id"] == again.json()["id"]
+    body["claim"] = "As another list says."
+    assert told(await opened())["code"] == "idempotency_key_reused"
+
+
 async def test_no_problem_quotes_a_protected_value(shared: Shared) -> None:
     deal = await shared.personal([1])
     await shared.bank.consent(deal.dataset, shared.hotel, "C00001")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from gateway.cases.breaches import Breaches
@@ -58,6 +61,20 @@ async def test_a_second_report_does_not_extend_what_takes_a_resolution(sqlite_wo
     assert await world.holding(agreement) == []
     again = await world.leak(agreement)
     assert await world.holding(agreement) == [again]
+
+
+async def test_a_report_that_is_sent_again_gets_the_case_that_the_first_opened(world: CaseWorld) -> None:
+    """A client whose connection broke cannot know whether it was heard."""
+    agreement = await world.agreed()
+    same: Any = {"key": "k", "fingerprint": "the same"}
+    at_once = await asyncio.gather(*(world.leak(agreement, **same) for _ in range(3)))
+    again = await world.leak(agreement, **same)
+    assert {*at_once} == {again}
+    assert await world.holding(agreement) == [again]
+    with pytest.raises(Conflicting, match="idempotency_key_reused"):
+        await world.leak(agreement, key="k", fingerprint="another")
+    with pytest.raises(Conflicting, match="leak_reported"):
+        await world.leak(agreement)
 
 
 async def test_a_leak_is_reported_by_the_owner_with_evidence_about_a_recipient(sqlite_world: CaseWorld) -> None:

@@ -326,7 +326,9 @@ async def test_the_same_key_and_content_answer_with_the_first_report(shop: Shop,
     assert count(sqlite_path) == 1
 
 
-@pytest.mark.parametrize("asked", [{"mode": "replace"}, {"all_or_nothing": True}, {"delimiter": ","}, {"null": "NA"}])
+@pytest.mark.parametrize(
+    "asked", [{"mode": "replace"}, {"all_or_nothing": True}, {"delimiter": ","}, {"null": "NA"}, {"null": "None"}]
+)
 async def test_a_key_stands_for_what_was_asked_and_not_for_the_content_alone(shop: Shop, asked: dict[str, Any]) -> None:
     dataset = await shop.declare(PLANE)
     await shop.upload(dataset, b"tail,seats,note\nN1,1,\n", key="k")
