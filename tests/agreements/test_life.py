@@ -70,6 +70,20 @@ async def test_signing_twice_is_signing_once(world: World) -> None:
     assert await world.entries() == entries
 
 
+async def test_two_signatures_at_once_bring_the_agreement_into_force(world: World) -> None:
+    """Whichever comes second finds the other one under the lock, whatever it saw before."""
+    agreement = await world.drafted()
+    signers = (world.airline, world.bank)
+    signatures = [await world.jws(one, agreement) for one in signers]
+    await asyncio.gather(
+        *(world.life.sign(one.subject, agreement, jws) for one, jws in zip(signers, signatures, strict=True))
+    )
+    signed = await world.agreements.visible(world.bank.id, agreement)
+    assert (signed.state, {one.member for one in signed.signatures}) == ("signed", {one.id for one in signers})
+    assert [one["state"] for one in await world.entries() if one["act"] == "agreement_signed"] == ["draft", "signed"]
+    assert await world.in_force(agreement)
+
+
 async def test_terminating_twice_is_terminating_once(world: World) -> None:
     agreement = await world.signed()
     once = await world.life.terminate(world.airline.subject, agreement)
