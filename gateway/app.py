@@ -64,6 +64,7 @@ from gateway.policy import DecisionPoint
 from gateway.policy.purposes import registered_purposes
 from gateway.policy.tables import activate
 from gateway.referrals.referral import is_partys_under
+from gateway.rights.erasing import deleted_since
 from gateway.settings import Settings
 from gateway.signing import RotationActs, Signing, key_rotation
 from gateway.supplies import LogSigners, NewKeys, outward_post
@@ -329,7 +330,7 @@ async def compose(
             case_bundles=CaseBundles(casework.cases, agreements, exports),
             duties=duties,
             datasets=datasets,
-            uploads=Uploads(database, datasets, keyring, ledger, clock),
+            uploads=Uploads(database, datasets, keyring, ledger, clock, deleted_since),
             decisions=decisions,
             enforcement=enforcement,
             sharing=sharing,

@@ -17,6 +17,7 @@ from gateway.catalog.blocks import blocks_of
 from gateway.catalog.columns import MESSAGES
 from gateway.catalog.customers import CLAUSE, CODE, CustomerRows, Customers
 from gateway.catalog.dataset import Dataset
+from gateway.catalog.forgetting import CLOCKS_APART_MS, Deleted, forget
 from gateway.catalog.reading import Batch, RefusedRow, reader_of
 from gateway.catalog.report import Report
 from gateway.catalog.sealing import Prepared, TermMemory, prepare, seal
@@ -124,6 +125,7 @@ class Receiving:
         keyring: KeyRing,
         ledger: Ledger,
         clock: Clock,
+        deleted: Deleted,
         *,
         subject: Subject,
         asked: Upload,
@@ -133,11 +135,13 @@ class Receiving:
         self._keyring = keyring
         self._ledger = ledger
         self._clock = clock
+        self._deleted = deleted
         self._subject = subject
         self._asked = asked
         self._dataset = dataset
         self._reader = reader_of(asked.media_type, dataset.schema, asked.delimiter, asked.null)
         self._no = secrets.randbits(62)
+        self._started_at = 0
         self._id = random_id()
         self._content = hashlib.sha256()
         self._report = Report()
@@ -208,7 +212,7 @@ class Receiving:
         return fingerprint("POST uploads", asked.dataset_id, options, self._content.digest())
 
     async def _begin(self) -> None:
-        now = self._clock()
+        now = self._started_at = self._clock()
         async with self._database.transaction() as tx:
             await tx.run(
                 _NEW,
@@ -284,6 +288,8 @@ class Receiving:
             async with self._ledger.changing(owner, narrows=narrows) as change:
                 await require_standing(change.tx, self._subject)
                 await self._refuse_if_published_meanwhile(change.tx)
+                deleted = await self._deleted(change.tx, owner, self._started_at - CLOCKS_APART_MS)
+                await forget(change.tx, self._dataset.no, self._no, deleted)
                 told = self._told("published")
                 closed = await change.tx.run(
                     _CLOSE,

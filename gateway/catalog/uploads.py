@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import bindparam, select
 
 from gateway.catalog.datasets import Datasets
+from gateway.catalog.forgetting import Deleted
 from gateway.catalog.receiving import Receiving, Upload, UploadFailed
 from gateway.catalog.staging import sweep
 from gateway.catalog.tables import upload
@@ -35,12 +36,21 @@ async def _nothing() -> None:
 class Uploads:
     """Receives uploads. Until one is published, nobody sees a row of it."""
 
-    def __init__(self, database: Database, datasets: Datasets, keyring: KeyRing, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        datasets: Datasets,
+        keyring: KeyRing,
+        ledger: Ledger,
+        clock: Clock,
+        deleted: Deleted,
+    ) -> None:
         self._database = database
         self._datasets = datasets
         self._keyring = keyring
         self._ledger = ledger
         self._clock = clock
+        self._deleted = deleted
         self._rooms: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of members now uploading
 
     async def receive(self, subject: Subject, asked: Upload, body: AsyncIterator[bytes]) -> bytes:
@@ -56,8 +66,9 @@ class Uploads:
         subject.require("upload")
         dataset = await self._datasets.owned(subject, asked.dataset_id)
         receiving = Receiving(
-            self._database, self._keyring, self._ledger, self._clock, subject=subject, asked=asked, dataset=dataset
-        )
+            self._database, self._keyring, self._ledger, self._clock, self._deleted,
+            subject=subject, asked=asked, dataset=dataset,
+        )  # fmt: skip
         room = self._rooms.setdefault(subject.member, asyncio.Semaphore(_AT_ONCE_OF_MEMBER))
         async with room, given_back():
             return await receiving.run(body)

@@ -10,10 +10,13 @@ from sqlalchemy import bindparam, select
 
 from gateway.catalog.tables import dataset
 from gateway.consents.followers import Ended
+from gateway.consents.same_person import subjects_at
 from gateway.consents.tables import consent
-from gateway.database import Query
+from gateway.database import Query, Reading
 from gateway.ledger import Change
 from gateway.rights.neighbours import Following
+from gateway.rights.states import RequestState, RightKind
+from gateway.rights.tables import rights_request
 
 _RECEIVED = Query(
     select(consent.c.dataset_no, consent.c.recipient_id, consent.c.purpose)
@@ -24,8 +27,24 @@ _RECEIVED = Query(
         consent.c.disclosed_at.is_not(None),
     )
 )
+_DELETED = Query(
+    select(rights_request.c.pseudonym)
+    .where(
+        rights_request.c.owner_id == bindparam("owner"),
+        rights_request.c.kind == RightKind.DELETION.value,
+        rights_request.c.state == RequestState.ANSWERED.value,
+        rights_request.c.decided_at >= bindparam("since"),
+    )
+    .distinct()
+)
 ERASED: Final = "erased"
 """The cause of what is followed of a deletion."""
+
+
+async def deleted_since(reading: Reading, owner: str, since_ms: int) -> list[str]:
+    """The pseudonyms of all subjects of whoever was deleted at an owner since an instant."""
+    deleted = [row["pseudonym"] for row in await reading.all(_DELETED, owner=owner, since=since_ms)]
+    return sorted({one for pseudonym in deleted for one in await subjects_at(reading, owner, pseudonym)})
 
 
 class Erasing:

@@ -22,6 +22,7 @@ from gateway.identity.subject import MEMBER_ACTIONS, Subject
 from gateway.ledger import Ledger
 from gateway.members.members import HIGHEST_CLEARANCE, OPEN_END_MS
 from gateway.members.tables import alliance, member
+from gateway.rights.erasing import deleted_since
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import Cost, LocalKeyring
 
@@ -130,7 +131,7 @@ async def opened_shop(database: Database, folder: Path) -> Shop:
         for member_id in (AIRLINE, BANK, HOTEL):
             await change.open_log(member_id)
     datasets = Datasets(database, ledger)
-    uploads = Uploads(database, datasets, keyring, ledger, clock)
+    uploads = Uploads(database, datasets, keyring, ledger, clock, deleted_since)
     return Shop(database, clock, ledger, keyring, datasets, uploads, subject_of(AIRLINE))
 
 

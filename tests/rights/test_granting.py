@@ -3,11 +3,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from io import BytesIO
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 
+from gateway.catalog import receiving
+from gateway.catalog.staging import stage_terms
+from gateway.catalog.tables import dataset, record, record_term
 from gateway.consents.contacts import Address, Holder, Role
 from gateway.consents.contacts.tables import contact_term
 from gateway.consents.states import Event
@@ -463,3 +467,41 @@ async def test_words_of_a_person_are_text_in_an_export_and_never_markup(counter:
         page = archive.read("index.html").decode()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+async def _terms(counter: Counter, dataset_id: str) -> dict[str, int]:
+    """How many keyed terms find each person in a dataset."""
+    found = Query(
+        select(record.c.pseudonym, func.count(record_term.c.term).label("terms"))
+        .outerjoin(record_term, record_term.c.record_id == record.c.id)
+        .join(dataset, dataset.c.no == record.c.dataset_no)
+        .where(dataset.c.id == bindparam("id"))
+        .group_by(record.c.pseudonym)
+    )
+    return {row["pseudonym"]: row["terms"] for row in await counter.shared.gateway.database.all(found, id=dataset_id)}
+
+
+@pytest.mark.parametrize("number", [117, 118], ids=["before its terms are staged", "after them"])
+async def test_whoever_is_deleted_while_an_upload_is_under_way_is_found_by_nothing_of_it(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    beside, (_, pseudonym) = await counter.bank.declare(PERSONAL_SCHEMA), await counter.person(number)
+
+    async def before(*given: Any) -> None:
+        await counter.granted(number, "deletion")
+        await stage_terms(*given)
+
+    async def after(*given: Any) -> None:
+        await stage_terms(*given)
+        await counter.granted(number, "deletion")
+
+    monkeypatch.setattr(receiving, "stage_terms", before if number == 117 else after)
+    assert (await counter.bank.upload(beside, [person(number), person(116)])).status_code == 201
+    assert await _terms(counter, beside) == {pseudonym: 0, (await counter.person(116))[1]: 2}
+
+
+async def test_whoever_comes_anew_after_a_deletion_is_found_again(counter: Counter) -> None:
+    beside, (_, pseudonym) = await counter.bank.declare(PERSONAL_SCHEMA), await counter.person(119)
+    await counter.granted(119, "deletion")
+    assert (await counter.bank.upload(beside, [person(119)])).status_code == 201
+    assert await _terms(counter, beside) == {pseudonym: 2}
