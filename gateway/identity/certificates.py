@@ -25,7 +25,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.errors import Invalid
 from gateway.identity import base64url
-from gateway.identity.keys import public_key
+from gateway.identity.keys import is_sound, public_key
 
 CERTIFICATE_BYTES: Final = 8192
 NAME_KINDS: Final = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
@@ -162,7 +162,7 @@ def _is_strong(key: object) -> bool:
         return key.key_size in _RSA_BITS
     if isinstance(key, ec.EllipticCurvePublicKey):
         return isinstance(key.curve, _CURVES)
-    return isinstance(key, ed25519.Ed25519PublicKey)
+    return isinstance(key, ed25519.Ed25519PublicKey) and is_sound(key.public_bytes_raw())
 
 
 def _names(certificate: x509.Certificate) -> set[tuple[str, str]]:

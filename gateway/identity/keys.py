@@ -78,6 +78,12 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     return public_key(jwk).thumbprint
 
 
+def is_sound(point: bytes) -> bool:
+    """Whether signatures under this encoded point of Ed25519 are one key's: of small order, they are anybody's."""
+    y = int.from_bytes(point, "little") % 2**255
+    return y < _ED25519_FIELD and y not in _SMALL_ORDERS
+
+
 @lru_cache(maxsize=4096)
 def _imported(members: tuple[tuple[str, str], ...]) -> PublicKey:
     jwk = dict(members)
@@ -99,9 +105,7 @@ def _ec(jwk: dict[str, str]) -> tuple[str, ECKey]:
 def _okp(jwk: dict[str, str]) -> tuple[str, OKPKey]:
     if jwk["crv"] != "Ed25519":
         raise KeyRefused("The curve is not accepted.", field="crv")
-    point = _exactly(jwk, "x", _COORDINATE_BYTES)
-    y = int.from_bytes(point, "little") % 2**255
-    if y >= _ED25519_FIELD or y in _SMALL_ORDERS:
+    if not is_sound(_exactly(jwk, "x", _COORDINATE_BYTES)):
         raise KeyRefused("The point is of small order, or written in a second way.", field="x")
     return "Ed25519", OKPKey.import_key(dict(jwk))
 

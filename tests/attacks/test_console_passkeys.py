@@ -66,6 +66,13 @@ async def test_a_passkey_made_for_something_else_is_not_enrolled(visitor: Visito
     assert (await visitor.sign_in()).status_code == 401
 
 
+async def test_a_passkey_under_whose_key_signatures_are_anybodys_is_not_enrolled(visitor: Visitor) -> None:
+    """Ed25519 has points of small order; it is not offered, and not taken."""
+    visitor.passkey.cose = {1: 1, 3: -8, -1: 6, -2: bytes([1, *bytes(31)])}
+    assert (await visitor.enrol(await visitor.console.add("Ann"))).status_code == 401
+    await _refused(visitor, "PASSKEY_INVALID")
+
+
 async def test_a_passkey_of_another_site_is_refused(visitor: Visitor) -> None:
     await visitor.enrol(await visitor.console.add("Ann"))
     visitor.passkey.rp_id = "evil.example"

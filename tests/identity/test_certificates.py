@@ -58,6 +58,14 @@ def test_weak_keys_are_refused(key: Any) -> None:
         _read(self_signed(now=NOW, key=key))
 
 
+def test_a_key_under_which_signatures_are_anybodys_is_refused() -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    good = self_signed(now=NOW, key=key)
+    anybodys = good.der.replace(key.public_key().public_bytes_raw(), bytes([1, *bytes(31)]))
+    with pytest.raises(CertificateRefused, match="too weak"):
+        from_header(b":" + b64encode(anybodys) + b":")
+
+
 _GOOD = self_signed(now=NOW)
 
 

@@ -36,7 +36,6 @@ ANSWER_BYTES: Final = 16 * 1024
 _WAIT_MS: Final = 120_000
 _ALGORITHMS: Final = [
     COSEAlgorithmIdentifier.ECDSA_SHA_256,
-    COSEAlgorithmIdentifier.EDDSA,
     COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,  # TPMs of Windows Hello have nothing better
 ]
 _MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)

@@ -20,23 +20,23 @@ _ATTESTED: Final = 0x40
 
 
 class Authenticator:
-    """One key. `count` is what it says next about how often it was used."""
+    """One key, told as `cose`. `count` is what it says next about how often it was used."""
 
     def __init__(self, origin: str, rp_id: str = "localhost") -> None:
         self.origin = origin
         self.rp_id = rp_id
         self.id = secrets.token_bytes(32)
         self.key = ec.generate_private_key(ec.SECP256R1())
+        numbers = self.key.public_key().public_numbers()
+        x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
+        self.cose: dict[int, Any] = {1: 2, 3: -7, -1: 1, -2: x, -3: y}
         self.count = 1
         self.user = ""
 
     def make(self, options: Mapping[str, Any], *, flags: int = PRESENT | VERIFIED, **client: Any) -> str:
         """The answer to creation options; `client` replaces members of the client data."""
         self.user = str(options["user"]["id"])
-        numbers = self.key.public_key().public_numbers()
-        x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
-        cose = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
-        attested = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + cose
+        attested = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + cbor2.dumps(self.cose)
         data = self._data(flags | _ATTESTED) + attested
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         said = self._client_data("webauthn.create", options["challenge"], client)
