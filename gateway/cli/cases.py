@@ -18,10 +18,9 @@ from gateway.approvals import Arguments
 from gateway.cases.case import CaseView
 from gateway.cases.opening import Exhibit
 from gateway.cases.verification import verify_case
-from gateway.cli.host import INSTANTS, act, console, epoch_s, operator, told
+from gateway.cli.host import INSTANTS, MARKS, act, console, epoch_s, operator, told
 from gateway.cli.proposals import propose
 from gateway.clock import MILLISECONDS
-from gateway.ledger.verify import Outcome
 
 cases = typer.Typer(no_args_is_help=True, help="Disputes, breach candidates, leaks and investigations.")
 
@@ -35,7 +34,6 @@ Files = Annotated[
     ),
 ]
 _MOST = 200
-_EXIT_CODES = {Outcome.OK: 0, Outcome.TAMPERED: 1, Outcome.INCOMPLETE: 2}
 
 
 @cases.command("list")
@@ -166,12 +164,9 @@ def verify_case_command(
 ) -> None:
     """Check a case's folder offline. Exit code 0: it holds. 1: tampered. 2: incomplete, or the key is not trusted."""
     report = verify_case(folder, vkey)
-    mark = {Outcome.OK: "[green]✔[/]", Outcome.TAMPERED: "[red]✘[/]", Outcome.INCOMPLETE: "[yellow]?[/]"}[
-        report.outcome
-    ]
     about = "; ".join(report.findings) or report.case
-    console.print(f"{mark} {report.outcome}: {escape(about)}", highlight=False)
-    raise typer.Exit(_EXIT_CODES[report.outcome])
+    console.print(f"{MARKS[report.outcome]} {report.outcome}: {escape(about)}", highlight=False)
+    raise typer.Exit(report.outcome.exit_code)
 
 
 def _alone(case: str, step: str, why: str) -> None:

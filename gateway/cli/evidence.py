@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from gateway.access.export_permits import Extract
 from gateway.app import Gateway
-from gateway.cli.host import act, console, operator, told
+from gateway.cli.host import MARKS, act, console, operator, told
 from gateway.errors import Invalid
 from gateway.identity import SignedMessage
 from gateway.ledger import Draft, Kind
@@ -54,11 +54,10 @@ def verify_command(
 ) -> None:
     """Check a bundle offline. Exit code 0: it holds. 1: tampered. 2: incomplete, or the key is not trusted."""
     report = verify(bundle, vkey, [path.read_bytes() for path in seen or []])
-    mark = {0: "[green]✔[/]", 1: "[red]✘[/]", 2: "[yellow]?[/]"}[report.exit_code]
     told = "; ".join(report.findings)
     if not told and report.manifest is not None:
         told = f"{report.manifest.entries} entries of {report.manifest.origin}, tree size {report.manifest.size}"
-    console.print(f"{mark} {report.outcome}: {escape(told)}", highlight=False)
+    console.print(f"{MARKS[report.outcome]} {report.outcome}: {escape(told)}", highlight=False)
     raise typer.Exit(report.exit_code)
 
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from gateway.app import Gateway, compose
 from gateway.errors import GatewayError, Invalid
+from gateway.ledger.verify import Outcome
 from gateway.settings import Settings
 from gateway.vault import passphrase
 from gateway.vault.provider import KekProvider
@@ -23,6 +24,9 @@ from gateway.vault.providers import LocalKeyring
 
 INSTANTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]
 """How instants are written on the command line: RFC 3339 in UTC, or a day that begins then."""
+
+MARKS = {Outcome.OK: "[green]✔[/]", Outcome.TAMPERED: "[red]✘[/]", Outcome.INCOMPLETE: "[yellow]?[/]"}
+"""What stands before an outcome."""
 
 errors = Console(stderr=True)
 console = Console()

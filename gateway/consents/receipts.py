@@ -8,13 +8,12 @@ receipt that was never kept is the same when it is asked for.
 from __future__ import annotations
 
 import hashlib
-from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select
 
-from gateway.canonical import parse, parse_canonical
+from gateway.canonical import parse_canonical
 from gateway.consents.events import events_of
 from gateway.consents.notice import Notice
 from gateway.consents.receipt_text import TYPE, customers_copy, kind_of, partners_copy
@@ -23,7 +22,7 @@ from gateway.consents.tables import consent_receipt, consent_record, notice
 from gateway.database import Query, Reading, Row, Transaction
 from gateway.errors import Invalid, NotFound
 from gateway.identifiers import random_id
-from gateway.ledger.receipts import ReceiptRejected, ReceiptSigner, verify_statement
+from gateway.ledger.receipts import ReceiptSigner, named_key, verify_statement
 from gateway.vault.keyring import KeyRing
 
 _NEW = Query(insert(consent_receipt))
@@ -109,7 +108,7 @@ def verify_receipt(text: str, jwks: Mapping[str, Any], notice_bytes: bytes | Non
         ReceiptRejected: Not such a receipt, or signed by none of the keys, a byte of it changed.
         Invalid: `notice_differs`, a byte of the notice changed.
     """
-    payload = parse_canonical(verify_statement(text, _key_of(text, jwks), TYPE))
+    payload = parse_canonical(verify_statement(text, named_key(text, jwks), TYPE))
     if notice_bytes is not None:
         digest, named = hashlib.sha256(notice_bytes).hexdigest(), payload["processing"]["notice"]["sha256"]
         if digest != named:
@@ -121,19 +120,6 @@ def verify_receipt(text: str, jwks: Mapping[str, Any], notice_bytes: bytes | Non
             )
     verified: Mapping[str, Any] = payload
     return verified
-
-
-def _key_of(text: str, jwks: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The key that the receipt's header names; whether it signed is for the library to say."""
-    header = text.partition(".")[0]
-    try:
-        kid = parse(b64decode(header + "=" * (-len(header) % 4), altchars=b"-_", validate=True)).get("kid")
-        keys: Sequence[Mapping[str, Any]] = jwks["keys"]
-        return next(key for key in keys if key.get("kid") == kid)
-    except StopIteration:
-        raise ReceiptRejected("No key of the set is the one that it names.") from None
-    except (ValueError, KeyError, TypeError, AttributeError, Invalid):
-        raise ReceiptRejected("Not a receipt, or the key set is none.") from None
 
 
 async def _record_of(reading: Reading, record_id: str) -> Record:

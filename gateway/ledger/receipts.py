@@ -2,14 +2,14 @@
 
 A receipt names the entry by its hash, not by its place: how many entries a log has is its owner's to know.
 It is a compact JWS (RFC 7515), `typ: access-receipt+jws`, `alg: Ed25519` (RFC 9864). Whoever holds
-one can demand the entry's inclusion: a receipt without it proves misconduct. The same key states what belongs to an
-entry, under a type of its own.
+one can demand the entry's inclusion (see `verify_proof`): a receipt without it proves misconduct. The same key states
+what belongs to an entry, under a type of its own.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -34,6 +34,10 @@ class ReceiptRejected(Invalid):
 
     def __init__(self, detail: str) -> None:
         super().__init__("receipt_rejected", detail)
+
+
+class UnknownKey(ReceiptRejected):
+    """The receipt names a key that is not in the set."""
 
 
 class Receipt(NamedTuple):
@@ -112,6 +116,24 @@ def verify_statement(text: str, jwk: Mapping[str, Any], typ: str) -> bytes:
     if found.headers().get("typ") != typ:
         raise ReceiptRejected("Not what it is taken for: its type is another.")
     return found.payload
+
+
+def named_key(text: str, jwks: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The key of a JWK set that a compact JWS names by `kid`; whether it signed is for `verify` to say.
+
+    Raises:
+        UnknownKey: The set has no such key.
+        ReceiptRejected: Malformed, or the set is none.
+    """
+    header = text.partition(".")[0]
+    try:
+        kid = parse(b64decode(header + "=" * (-len(header) % 4), altchars=b"-_", validate=True)).get("kid")
+        keys: Sequence[Mapping[str, Any]] = jwks["keys"]
+        return next(key for key in keys if key.get("kid") == kid)
+    except StopIteration:
+        raise UnknownKey("No key of the set is the one that the receipt names.") from None
+    except (ValueError, KeyError, TypeError, AttributeError, Invalid):
+        raise ReceiptRejected("Not a receipt, or the key set is none.") from None
 
 
 def _read(payload: bytes) -> Receipt:

@@ -31,6 +31,11 @@ class Outcome(StrEnum):
     TAMPERED = "tampered"
     INCOMPLETE = "incomplete"
 
+    @property
+    def exit_code(self) -> int:
+        """0 ok, 1 tampered, 2 incomplete or untrusted key."""
+        return _EXIT_CODES[self]
+
 
 _EXIT_CODES = {Outcome.OK: 0, Outcome.TAMPERED: 1, Outcome.INCOMPLETE: 2}
 
@@ -45,8 +50,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 ok, 1 tampered, 2 incomplete or untrusted key."""
-        return _EXIT_CODES[self.outcome]
+        """As of the outcome."""
+        return self.outcome.exit_code
 
 
 class _Altered(Exception):
