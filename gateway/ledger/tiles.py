@@ -1,19 +1,26 @@
-"""C2SP tlog-tiles: a log as static resources, 256 wide, never beyond its last signed checkpoint."""
+"""What a log publishes, never beyond its last signed checkpoint.
+
+Static resources, 256 wide (C2SP tlog-tiles), and the proof of one entry (C2SP tlog-proof).
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from gateway.database import Database, Query
 from gateway.errors import NotFound
+from gateway.ledger.inclusion import InclusionProof
+from gateway.ledger.proofs import inclusion
 from gateway.ledger.stored import LogState, StoredHashes, entries, framed, state
-from gateway.ledger.tables import log
+from gateway.ledger.tables import leaf, log
 
 WIDTH = 256
 _LOGS = Query(select(log.c.id).order_by(log.c.id))
+_PLACE = Query(select(leaf.c.idx).where(leaf.c.log_id == bindparam("log"), leaf.c.event_id == bindparam("event")))
+_EVENT = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEVELS = 6
 _LEVEL_BITS = 8
 _PATH = re.compile(
@@ -80,6 +87,21 @@ class Tiles:
         signed = await self._signed(log)
         _check(signed.signed_size, index, width)
         return b"".join(framed(row["body"]) for row in await entries(self._database, log, index * WIDTH, width))
+
+    async def proof(self, log: str, event_id: str) -> bytes:
+        """That the newest signed tree has the entry of this event id, as a C2SP tlog-proof.
+
+        `NotFound` unless it is an entry of this log, and the checkpoint covers it.
+        """
+        known = _EVENT.fullmatch(event_id)
+        entry = await self._database.one(_PLACE, log=log, event=event_id) if known else None
+        if entry is None:
+            raise NotFound
+        signed = await state(self._database, log)
+        if entry["idx"] >= signed.signed_size:
+            raise NotFound("The entry is not signed yet: ask again in a second.")
+        hashes = await inclusion(StoredHashes(self._database, log), entry["idx"], signed.signed_size)
+        return InclusionProof(entry["idx"], tuple(hashes), signed.note).encode()
 
     async def _signed(self, log: str) -> LogState:
         found = await state(self._database, log)

@@ -16,13 +16,13 @@ import (
 )
 
 type testCase struct {
-	Vkey        string     `json:"vkey"`
-	Old         string     `json:"old"`
-	New         string     `json:"new"`
-	Entries     string     `json:"entries"`
-	Inclusion   [][]string `json:"inclusion"`
-	Consistency []string   `json:"consistency"`
-	Tiles       published  `json:"tiles"`
+	Vkey        string    `json:"vkey"`
+	Old         string    `json:"old"`
+	New         string    `json:"new"`
+	Entries     string    `json:"entries"`
+	Proofs      []string  `json:"proofs"`
+	Consistency []string  `json:"consistency"`
+	Tiles       published `json:"tiles"`
 }
 
 // published holds tiles by their C2SP path, which lacks the height that this package writes into its own.
@@ -82,6 +82,20 @@ func checkpoint(vkey, signed string) (int64, tlog.Hash) {
 	return size, hash(lines[2])
 }
 
+// checkProof checks a C2SP tlog-proof by itself: the checkpoint in it, and that the leaf stands at its index.
+func checkProof(vkey, text string, leaf tlog.Hash) int64 {
+	head, signed, found := strings.Cut(text, "\n\n")
+	lines := strings.Split(head, "\n")
+	if !found || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(lines[1], "index ") {
+		log.Fatal("not a tlog-proof")
+	}
+	index, err := strconv.ParseInt(lines[1][len("index "):], 10, 64)
+	must(err)
+	size, root := checkpoint(vkey, signed)
+	must(tlog.CheckRecord(tlog.RecordProof(hashes(lines[2:])), size, root, index, leaf))
+	return index
+}
+
 func main() {
 	var c testCase
 	must(json.NewDecoder(os.Stdin).Decode(&c))
@@ -98,7 +112,9 @@ func main() {
 	for ; len(entries) > 0; index++ {
 		end := 2 + int(binary.BigEndian.Uint16(entries))
 		leaf := tlog.RecordHash(entries[2:end])
-		must(tlog.CheckRecord(tlog.RecordProof(hashes(c.Inclusion[index])), size, root, index, leaf))
+		if checkProof(c.Vkey, c.Proofs[index], leaf) != index {
+			log.Fatal("a proof is of another entry")
+		}
 		stands, err := tlog.ProveRecord(size, index, tiles)
 		must(err)
 		must(tlog.CheckRecord(stands, size, root, index, leaf))
@@ -107,5 +123,5 @@ func main() {
 	if index != size {
 		log.Fatal("entries are missing")
 	}
-	fmt.Printf("%d entries, %d inclusions, 1 consistency, %d tiles: ok\n", index, len(c.Inclusion), len(c.Tiles))
+	fmt.Printf("%d entries, %d proofs, 1 consistency, %d tiles: ok\n", index, len(c.Proofs), len(c.Tiles))
 }
