@@ -1,7 +1,9 @@
-"""The transparency logs over HTTP, as C2SP tlog-tiles: for the owner of a log, or for everybody in a demonstration.
+"""The transparency logs over HTTP: for the owner of a log, or for everybody in a demonstration.
 
-Entry bodies name members and records, and a checkpoint tells how much was accessed, so a log is
-its owner's: a token of that member with the action `audit`.
+Logs are served as C2SP tlog-tiles, the proof of a single entry as C2SP tlog-proof.
+
+Entry bodies name members and records, and a checkpoint, which a proof carries, tells how much was accessed. So a log
+is its owner's: a token of that member with the action `audit`. What a recipient has of it, the owner hands over.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _FRESH = {"Cache-Control": "no-store"}
 
 
 def routes(tiles: Tiles, authenticate: Authenticate, *, open_logs: bool) -> APIRouter:
-    """`/v1/logs/{log}/checkpoint` and `/v1/logs/{log}/tile/…`; any other caller sees 404."""
+    """`checkpoint`, `tile/…` and `proofs/{event_id}` below `/v1/logs/{log}`; any other caller sees 404."""
     router = APIRouter(prefix="/v1/logs/{log}", tags=["logs"])
 
     async def admit(request: Request, log: str) -> None:
@@ -48,5 +50,11 @@ def routes(tiles: Tiles, authenticate: Authenticate, *, open_logs: bool) -> APIR
         if name.level is None:
             return Response(await tiles.entries(log, name.index, name.width), 200, _FOR_EVER, _BYTES)
         return Response(await tiles.tile(log, name.level, name.index, name.width), 200, _FOR_EVER, _BYTES)
+
+    @router.get("/proofs/{event_id}", summary="The proof that an entry stands in the log", response_class=Response)
+    async def proof(request: Request, log: str, event_id: str) -> Response:
+        """A C2SP tlog-proof of the newest signed tree; 404 until a checkpoint covers the entry, about a second."""
+        await admit(request, log)
+        return Response(await tiles.proof(log, event_id), 200, _FRESH, _TEXT)
 
     return router
