@@ -1,4 +1,4 @@
-"""Evidence out of the gateway (`export`, `message`), and its proof far from it (`verify`, `verify-message`)."""
+"""Evidence out of the gateway (`export`, `proof`, `message`), and its check far from it (`verify…`)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gateway.errors import Invalid
 from gateway.identity import SignedMessage
 from gateway.ledger import Draft, Kind
 from gateway.ledger.verify import verify
+from gateway.ledger.verify_proof import verify_proof
 
 
 @told
@@ -59,6 +60,43 @@ def verify_command(
         told = f"{report.manifest.entries} entries of {report.manifest.origin}, tree size {report.manifest.size}"
     console.print(f"{MARKS[report.outcome]} {report.outcome}: {escape(told)}", highlight=False)
     raise typer.Exit(report.exit_code)
+
+
+@told
+def proof_command(
+    log: Annotated[str, typer.Argument(help="The log's id: a member's, or the alliance's for the operator's log.")],
+    event_id: Annotated[str, typer.Argument(help="The entry's event id, as its receipt has it.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write (.tlog-proof); default: print it.")] = None,
+) -> None:
+    """Write the proof that one entry stands in its log. It tells the log's size; making it is an entry in that log."""
+
+    async def work(gateway: Gateway) -> bytes:
+        proof = await gateway.tiles.proof(log, event_id)
+        facts = {"act": "proof_exported", "actor": {"operator": operator()}, "event": event_id}
+        await gateway.ledger.record(Draft(log=log, kind=Kind.QUERY, facts=facts))
+        return proof
+
+    proof = act(work)
+    if out is None:
+        typer.echo(proof, nl=False)
+        return
+    out.write_bytes(proof)
+    console.print(f"[green]✔[/] {out}; it tells the log's size, so it is the owner's to hand on", highlight=False)
+
+
+def verify_proof_command(
+    proof: Annotated[Path, typer.Argument(help="The proof (.tlog-proof).", exists=True, dir_okay=False)],
+    vkey: Annotated[str, typer.Option(help="The log's verifier key, received out of band.")],
+    receipt: Annotated[Path, typer.Option(help="The receipt: a compact JWS.", exists=True, dir_okay=False)],
+    jwks: Annotated[
+        Path, typer.Option(help="The gateway's /v1/jwks, received out of band.", exists=True, dir_okay=False)
+    ],
+) -> None:
+    """Check offline that a receipt's entry stands in its log. Exit code 0: it does. 1: no. 2: unread or untrusted."""
+    text = receipt.read_text(encoding="ascii", errors="replace").strip()
+    verdict = verify_proof(proof.read_bytes(), vkey, text, jwks.read_bytes())
+    console.print(f"{MARKS[verdict.outcome]} {escape(verdict.sentence)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(verdict.outcome.exit_code)
 
 
 @told

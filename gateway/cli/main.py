@@ -21,7 +21,14 @@ from gateway.cli.agreement import agreement
 from gateway.cli.cases import cases, verify_case_command
 from gateway.cli.consents import verify_receipt_command
 from gateway.cli.duties import duties
-from gateway.cli.evidence import export_command, message_command, verify_command, verify_message_command
+from gateway.cli.evidence import (
+    export_command,
+    message_command,
+    proof_command,
+    verify_command,
+    verify_message_command,
+    verify_proof_command,
+)
 from gateway.cli.explaining import explain_command
 from gateway.cli.files import verify_file_command
 from gateway.cli.host import console, open_keyring, read_passphrase, told
@@ -55,6 +62,8 @@ app.add_typer(agreement, name="agreement")
 app.add_typer(referrals, name="referrals")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
+app.command("proof")(proof_command)
+app.command("verify-proof")(verify_proof_command)
 app.command("verify-file")(verify_file_command)
 app.command("explain")(explain_command)
 app.command("message")(message_command)
