@@ -81,7 +81,9 @@ def proof_command(
         typer.echo(proof, nl=False)
         return
     out.write_bytes(proof)
-    console.print(f"[green]✔[/] {out}; it tells the log's size, so it is the owner's to hand on", highlight=False)
+    console.print(
+        f"[green]✔[/] {escape(str(out))}; it tells the log's size, so it is the owner's to hand on", highlight=False
+    )
 
 
 def verify_proof_command(
