@@ -342,13 +342,8 @@ async def test_a_person_finds_everything_by_its_number_and_withdraws_all_of_it_a
     await world.asking.leave(confirmed)
 
 
-async def test_who_withdraws_everything_withdraws_what_is_brought_later_too(world: World) -> None:
-    phone, _ = await world.asked()
-    world.clock.pass_seconds(60)
-    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
-    await world.asking.find(phone, "en")
-    await world.asking.finding.settle()
-    await world.asking.withdraw_all(await world.confirmed(phone))
+async def _brought(world: World, phone: str, given_at: str, dataset: str, notice: str) -> list[dict[str, str]]:
+    """What becomes of a consent of before that the bank brings now."""
     said = {
         "subject": f"C{phone[-5:]}",
         "recipient": world.hotel.id,
@@ -356,11 +351,21 @@ async def test_who_withdraws_everything_withdraws_what_is_brought_later_too(worl
         "fields": ["phone"],
         "given_at": given_at,
         "evidence_sha256": "e" * 64,
-        "notice_sha256": world.notice,
+        "notice_sha256": notice,
     }
-    path = f"/v1/datasets/{world.dataset}/consents"
-    answer = await world.bank.post(path, await world.bank.token(), said)
-    assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
+    answer = await world.bank.post(f"/v1/datasets/{dataset}/consents", await world.bank.token(), said)
+    return list(answer.json()["consents"])
+
+
+async def test_who_withdraws_everything_withdraws_what_is_brought_later_too(world: World) -> None:
+    phone, _ = await world.asked()
+    world.clock.pass_seconds(60)
+    given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
+    await world.asking.find(phone, "en")
+    await world.asking.finding.settle()
+    await world.asking.withdraw_all(await world.confirmed(phone))
+    told = await _brought(world, phone, given_at, world.dataset, world.notice)
+    assert told == [{"result": "outdated", "because": "withdrawn"}]
     assert [one for one in await world.entries() if one.get("act") == "everything_withdrawn"] != []
 
 
@@ -372,17 +377,8 @@ async def test_who_withdraws_everything_withdraws_what_is_brought_later_into_a_d
     given_at = instant(datetime.fromtimestamp(world.bank.now, UTC))
     await world.asking.withdraw_all(await world.confirmed_by_own_entry(phone))
     later = await world.bank.declare(PERSONAL_SCHEMA)
-    said = {
-        "subject": f"C{phone[-5:]}",
-        "recipient": world.hotel.id,
-        "purpose": "customer_referral",
-        "fields": ["phone"],
-        "given_at": given_at,
-        "evidence_sha256": "e" * 64,
-        "notice_sha256": await world.bank.notice(later, world.hotel),
-    }
-    answer = await world.bank.post(f"/v1/datasets/{later}/consents", await world.bank.token(), said)
-    assert answer.json()["consents"] == [{"result": "outdated", "because": "withdrawn"}]
+    told = await _brought(world, phone, given_at, later, await world.bank.notice(later, world.hotel))
+    assert told == [{"result": "outdated", "because": "withdrawn"}]
 
 
 async def test_whoever_could_be_reached_before_the_contact_key_was_renewed_comes_in_and_withdraws_after_it(
