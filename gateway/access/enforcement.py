@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from operator import itemgetter
 
+from gateway.abreast import abreast
 from gateway.access.cases import DecidedCases
 from gateway.access.deciding import Deciding
 from gateway.access.entry import describe, describe_stranger
@@ -51,6 +52,7 @@ class EnforcementPoint:
         if request.record is not None and not opened:
             raise NotFound
         records = sorted(zip([one.id for one in sealed], opened, strict=True), key=itemgetter(0))
+        await abreast()
         receipt = self._receipts.sign(Receipt.of(recorded))
         assert judgement.owed is not None
         return Release(records, recorded, receipt, judgement.cursor, judgement.owed.told, judgement.decision.fields)

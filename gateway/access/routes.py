@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from gateway.abreast import abreast
 from gateway.access.enforcement import EnforcementPoint
 from gateway.access.message_signing import Answer, MessageSigning
 from gateway.access.refusal import ClientChanged
@@ -84,6 +85,7 @@ def routes(
 
     async def respond(request: Request, wish: Wish) -> Response:
         subject = await authenticate(request)
+        await abreast()
         signed = await signing.verify(request, subject)
         if signed is not None:
             return await respond_signed(request, subject, signed, wish)

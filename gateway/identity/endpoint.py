@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from gateway.abreast import abreast
 from gateway.clock import Clock, seconds
 from gateway.identity import grants
 from gateway.identity.authentication import Caller, ClientAuthentication, Headers, RefusalRecord
@@ -111,7 +112,9 @@ class TokenEndpoint:
         """
         async with self._clients.calling(headers, body, peer) as caller:
             self._check_request(caller.form)
+            await abreast()
             proof = self._proof(caller, headers)
+            await abreast()
             if proof and not await self._proof_window.reserve("token", proof.jkt, proof.jti, proof.until):
                 raise TokenRefused("invalid_dpop_proof", "PROOF_REPLAYED")
             try:
@@ -119,6 +122,7 @@ class TokenEndpoint:
             except TokenRefused:
                 await self._clients.spend(caller)
                 raise
+            await abreast()
             spending = self._clients.spending(caller)
             self._clients.spent(caller, fresh=await self._record.on_granted(minted.subject, spending))
             return TokenAnswer(_body(minted), self.next_nonce())
