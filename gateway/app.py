@@ -154,11 +154,13 @@ class Gateway(Persons):
 
     async def verifier_keys(self) -> list[dict[str, str]]:
         """Every log's id, origin and verifier key (C2SP vkey), to be handed over out of band."""
-        signers = {log: await self.log_signers.of(log) for log in await self.tiles.logs()}
-        return [
-            {"log": log, "origin": signer.name, "vkey": str(VerifierKey(signer.name, signer.public_key))}
-            for log, signer in signers.items()
-        ]
+        keys = {log: await self.verifier_key(log) for log in await self.tiles.logs()}
+        return [{"log": log, "origin": key.name, "vkey": str(key)} for log, key in keys.items()]
+
+    async def verifier_key(self, log: str) -> VerifierKey:
+        """The key that verifies a log's checkpoints."""
+        signer = await self.log_signers.of(log)
+        return VerifierKey(signer.name, signer.public_key)
 
 
 def database_url(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -17,14 +17,18 @@ from sqlalchemy import bindparam, select
 from gateway.access.counterfactuals import Change, Counterfactuals
 from gateway.access.entry import FREQUENCY_EXCEEDED, VOLUME_EXCEEDED, window_of
 from gateway.access.tables import decided_case
-from gateway.database import Database, Query
+from gateway.database import Database, Query, Row
 from gateway.errors import Conflicting, NotFound
 from gateway.ledger import Draft, Kind, Ledger
+from gateway.ledger.note import VerifierKey
+from gateway.ledger.standing import EntryAltered, require_standing
 from gateway.ledger.tables import leaf
 from gateway.policy import Decision, DecisionPoint, PolicyBundle
 from gateway.policy.reasons import explained
 from gateway.policy.titles import Rule, rules_by_code
 
+KeyOfLog = Callable[[str], Awaitable[VerifierKey]]
+"""Gives the key that verifies a log's checkpoints."""
 _INDEX: Final = re.compile("[0-9]{1,18}")
 """Of an entry in its log; a longer number names none."""
 _COLUMNS = select(leaf.c.log_id, leaf.c.idx, leaf.c.event_id, leaf.c.body)
@@ -95,9 +99,12 @@ _COUNTED = "No more leaves in a window than is agreed, counted in the transactio
 class Explanations:
     """Explains entries with the policy that is loaded."""
 
-    def __init__(self, database: Database, ledger: Ledger, decisions: DecisionPoint, bundle: PolicyBundle) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, key_of: KeyOfLog, decisions: DecisionPoint, bundle: PolicyBundle
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._key_of = key_of
         self._decisions = decisions
         self._rules = rules_by_code(bundle)
         self._counterfactuals = Counterfactuals(decisions, bundle)
@@ -105,15 +112,14 @@ class Explanations:
     async def explain(self, name: str, *, operator: str) -> Explanation:
         """Explain the entry `name`: an event id, or `log:index`. `NotFound` if there is none, or it is no access.
 
-        That `operator` looked is entered in the entry's log before anything is answered. `Conflicting` where the case
-        that the entry names by its hash was altered or removed: facts that nobody judged are never shown.
+        That `operator` looked is entered in the entry's log before anything is answered. `Conflicting` where the entry
+        is not the one that was signed, or the case that it names by its hash was altered or removed: what nobody judged
+        is never shown.
         """
         row = await self._row(name)
-        entry = json.loads(bytes(row["body"]))
-        if entry.get("kind") != Kind.ACCESS:
-            raise NotFound
         facts = {"act": "entry_explained", "actor": {"operator": operator}, "event": row["event_id"]}
         await self._ledger.record(Draft(log=row["log_id"], kind=Kind.QUERY, facts=facts))
+        entry = await self._entry(row)
         case = await self._case(entry)
         reopening = _reopening(case, entry)
         asked = None if case is None else await self._decisions.decide(case)
@@ -134,7 +140,7 @@ class Explanations:
             **_end(case, decision, reopening),
         )
 
-    async def _row(self, name: str) -> Any:
+    async def _row(self, name: str) -> Row:
         log, _, index = name.rpartition(":")
         if log and _INDEX.fullmatch(index):
             row = await self._database.one(_BY_INDEX, log=log, index=int(index))
@@ -143,6 +149,17 @@ class Explanations:
         if row is None:
             raise NotFound("There is no such entry: name its event id, or LOG:INDEX.")
         return row
+
+    async def _entry(self, row: Row) -> dict[str, Any]:
+        """The access that the row holds, once it is known to be the one that was signed."""
+        body, log = bytes(row["body"]), row["log_id"]
+        await require_standing(self._database, await self._key_of(log), log, row["idx"], body)
+        entry: dict[str, Any] = json.loads(body)
+        if entry["event_id"] != row["event_id"]:
+            raise EntryAltered
+        if entry["kind"] != Kind.ACCESS:
+            raise NotFound
+        return entry
 
     async def _case(self, entry: Mapping[str, Any]) -> dict[str, Any] | None:
         sha256 = entry.get("policy", {}).get("case_sha256")

@@ -33,7 +33,8 @@ def explain_command(
 
     async def work(gateway: Gateway) -> Explanation:
         bundle = load_bundle(gateway.settings.policies_dir)
-        explanations = Explanations(gateway.database, gateway.ledger, gateway.decisions, bundle)
+        core = (gateway.database, gateway.ledger, gateway.verifier_key, gateway.decisions)
+        explanations = Explanations(*core, bundle)
         return await explanations.explain(entry, operator=operator())
 
     explanation = act(work)

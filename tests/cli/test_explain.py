@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.agreements import HoldSubject
+from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.stored import entries, state
 from gateway.settings import Settings
 from tests.access.world import PLACES, Deal, MovableClock, Shared, records
@@ -173,6 +174,29 @@ def test_facts_that_nobody_judged_are_not_explained(
         assert database.execute(done).rowcount > 0
     told = gateway("explain", history["deny"], "--json")
     assert (told.exit_code, "case_not_kept" in told.output) == (1, True), told.output
+
+
+@pytest.mark.parametrize(
+    ("done", "code"),
+    [
+        ("UPDATE leaf SET body = CAST(replace(body, 'DISPUTED_ITEM', 'DISPUTED_ITEN') AS BLOB)", "entry_altered"),
+        ("UPDATE leaf SET body = CAST('no JSON' AS BLOB)", "entry_altered"),
+        ("UPDATE leaf SET body = CAST('no JSON' AS BLOB), hash = leaf_hash('no JSON')", "ledger_rolled_back"),
+        ("UPDATE leaf SET event_id = reversed(event_id) WHERE event_id IN (:denied, :permit)", "entry_altered"),
+    ],
+)
+def test_an_entry_that_nobody_signed_is_not_explained(
+    gateway: Gateway, history: dict[str, str], settings: Settings, done: str, code: str
+) -> None:
+    """By whoever can write to the database, the hashes and names beside the bodies included."""
+    permit, denied = (_told(gateway, history[name])["entry"]["event_id"] for name in ("permit", "deny"))
+    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as database, database:
+        database.create_function("leaf_hash", 1, lambda body: leaf_hash(body.encode()))
+        database.create_function("reversed", 1, lambda name: name[::-1])
+        assert database.execute(done, {"permit": permit, "denied": denied}).rowcount > 0
+        asked = denied[::-1] if ":denied" in done else denied
+    told = gateway("explain", asked, "--json")
+    assert (told.exit_code, code in told.output) == (1, True), told.output
 
 
 def test_who_looked_is_on_record_in_the_same_log(gateway: Gateway, history: dict[str, str], tmp_path: Path) -> None:
