@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, select
 
 from gateway.database import Database, Query
 from gateway.errors import NotFound
+from gateway.ledger.errors import UnknownLog
 from gateway.ledger.inclusion import InclusionProof
 from gateway.ledger.proofs import inclusion
 from gateway.ledger.stored import LogState, StoredHashes, entries, framed, state
@@ -71,7 +72,7 @@ class Tiles:
         return [row["id"] for row in await self._database.all(_LOGS)]
 
     async def checkpoint(self, log: str) -> bytes:
-        """The newest signed checkpoint; `NotFound` before the first."""
+        """The newest signed checkpoint; `NotFound` before the first, and for a log that does not exist."""
         return (await self._signed(log)).note
 
     async def tile(self, log: str, level: int, index: int, width: int = WIDTH) -> bytes:
@@ -104,7 +105,10 @@ class Tiles:
         return InclusionProof(entry["idx"], tuple(hashes), signed.note).encode()
 
     async def _signed(self, log: str) -> LogState:
-        found = await state(self._database, log)
+        try:
+            found = await state(self._database, log)
+        except UnknownLog:
+            raise NotFound from None
         if not found.note:
             raise NotFound
         return found

@@ -107,6 +107,10 @@ async def test_anybody_has_proofs_of_open_logs_and_of_no_others(tmp_path: Path, 
         url = f"{site.alliance.base}/v1/logs/{bank.id}/proofs/"
         answers = [await site.alliance.http.get(url + event) for event in (first["event_id"], "none")]
         assert [one.status_code for one in answers] == ([200, 404] if open_logs else [401, 401])
+        nowhere = f"{site.alliance.base}/v1/logs/{'f' * 32}"
+        of_none = ("checkpoint", "tile/0/000.p/1", "tile/entries/000.p/1", f"proofs/{first['event_id']}")
+        strange = [await site.alliance.http.get(f"{nowhere}/{path}") for path in of_none]
+        assert [one.status_code for one in strange] == [404 if open_logs else 401] * len(of_none)
 
 
 async def _vkey(site: Site, log: str) -> str:
