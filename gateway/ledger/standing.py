@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from gateway.database import Reading
-from gateway.errors import Conflicting
+from gateway.errors import Conflicting, NotFound
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.merkle import ProofRejected, leaf_hash, verify_inclusion
 from gateway.ledger.note import NoteRejected, VerifierKey
 from gateway.ledger.proofs import inclusion
-from gateway.ledger.stored import StoredHashes, state
+from gateway.ledger.stored import NOT_SIGNED_YET, StoredHashes, state
 
 
 class EntryAltered(Conflicting):
-    """An entry in the database, or a hash beside it, is not what was signed, or no checkpoint covers it."""
+    """An entry in the database, or a hash beside it, is not what was signed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -26,14 +26,15 @@ async def require_standing(reading: Reading, key: VerifierKey, log: str, index: 
     """Return only if `body` is entry `index` of the newest tree of the log that `key` signed.
 
     Raises:
-        EntryAltered: It is not, the checkpoint's signature does not hold, or it does not reach so far yet.
+        EntryAltered: It is not, or the checkpoint's signature does not hold.
+        NotFound: The newest checkpoint does not reach so far yet.
         UnknownLog, LedgerRolledBack: There is no such log; hashes are missing.
     """
     signed = await state(reading, log)
     try:
         tree = Checkpoint.verify(signed.note, key)
         if index >= tree.size:
-            raise EntryAltered
+            raise NotFound(NOT_SIGNED_YET)
         hashes = await inclusion(StoredHashes(reading, log), index, tree.size)
         verify_inclusion(index, tree.size, leaf_hash(body), tree.root, hashes)
     except (NoteRejected, ProofRejected):

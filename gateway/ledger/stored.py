@@ -10,6 +10,8 @@ from gateway.database import Query, Reading, Row
 from gateway.ledger.errors import LedgerRolledBack, UnknownLog
 from gateway.ledger.tables import checkpoint, head, leaf, log, node
 
+NOT_SIGNED_YET = "The entry is not signed yet: ask again in a second."
+"""Of an entry that is durable, and that no checkpoint covers."""
 _STATE = Query(
     select(log.c.origin, head.c.size, checkpoint.c.size.label("signed_size"), checkpoint.c.note)
     .join(head, head.c.log_id == log.c.id)

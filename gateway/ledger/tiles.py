@@ -15,7 +15,7 @@ from gateway.errors import NotFound
 from gateway.ledger.errors import UnknownLog
 from gateway.ledger.inclusion import InclusionProof
 from gateway.ledger.proofs import inclusion
-from gateway.ledger.stored import LogState, StoredHashes, entries, framed, state
+from gateway.ledger.stored import NOT_SIGNED_YET, LogState, StoredHashes, entries, framed, state
 from gateway.ledger.tables import leaf, log
 
 WIDTH = 256
@@ -100,7 +100,7 @@ class Tiles:
             raise NotFound
         signed = await state(self._database, log)
         if entry["idx"] >= signed.signed_size:
-            raise NotFound("The entry is not signed yet: ask again in a second.")
+            raise NotFound(NOT_SIGNED_YET)
         hashes = await inclusion(StoredHashes(self._database, log), entry["idx"], signed.signed_size)
         return InclusionProof(entry["idx"], tuple(hashes), signed.note).encode()
 
