@@ -76,6 +76,8 @@ def declare(document: Mapping[str, Any]) -> Schema:
     children = document.get("x-for-children", False)
     if not isinstance(children, bool) or (children and document["x-kind"] != "personal"):
         raise _wrong("/x-for-children", "It is true or false, and true in personal datasets alone.")
+    if not isinstance(document.get("x-subject-field"), str | None):
+        raise _wrong("/x-subject-field", "It is the name of a field.")
     _check_texts(document, "")
     for name, keywords in properties.items():
         _check_property(name, keywords)
