@@ -9,10 +9,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
+import asyncpg
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
-from gateway.database import AlreadyExists, Database, DatabaseUnavailable, Query
+from gateway.database import AlreadyExists, Database, DatabaseUnavailable, NotStorable, Query
 from gateway.database.creation import change_schema
 from gateway.database.postgresql import PostgreSQLDatabase, _roll_back
 from gateway.database.sqlite import KEPT_IDLE, SQLiteDatabase, connect
@@ -53,6 +54,57 @@ async def test_a_repeated_key_among_many_is_named_so_and_nothing_stays(database:
         async with database.transaction() as tx:
             await tx.many(_NEW, rows)
     assert await _count(database) == 0
+
+
+_NOWHERE = Query(select(revoked_token).where(revoked_token.c.token == bindparam("of")))
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ({"token": "\ud800", "expires_at": 1}, "token"),
+        ({"token": "a", "expires_at": 2**63}, "expires_at"),
+        ({"token": "a", "expires_at": -(2**63) - 1}, "expires_at"),
+    ],
+)
+async def test_what_no_column_holds_is_named_and_nothing_stays(
+    database: Database, row: dict[str, Any], field: str
+) -> None:
+    for rows in ([*_rows(3), row], [*_rows(ROWS_AT_ONCE - 1), row]):
+        with pytest.raises(NotStorable) as many:
+            async with database.transaction() as tx:
+                await tx.many(_NEW, rows)
+        with pytest.raises(NotStorable) as one:
+            async with database.transaction() as tx:
+                await tx.run(_NEW, **row)
+        assert (many.value.field, one.value.field) == (field, field)
+    assert await _count(database) == 0
+
+
+async def test_no_text_with_a_zero_is_a_fault_of_the_gateway(postgresql_database: PostgreSQLDatabase) -> None:
+    async def kept() -> None:
+        async with postgresql_database.transaction() as tx:
+            await tx.run(_NEW, token="a\0b", expires_at=1)
+
+    async def kept_among_many() -> None:
+        async with postgresql_database.transaction() as tx:
+            await tx.many(_NEW, [*_rows(3), {"token": "a\0b", "expires_at": 1}])
+
+    for ask, field in (
+        (kept, "token"),
+        (kept_among_many, "token"),
+        (lambda: postgresql_database.all(_NOWHERE, of="\0"), "of"),
+        (lambda: postgresql_database.one(_NOWHERE, of="\0"), "of"),
+    ):
+        with pytest.raises(NotStorable) as refused:
+            await ask()
+        assert refused.value.field == field
+    assert await _count(postgresql_database) == 0
+
+
+async def test_a_value_of_the_wrong_kind_is_a_fault_of_the_gateway(postgresql_database: PostgreSQLDatabase) -> None:
+    with pytest.raises(asyncpg.DataError):
+        await postgresql_database.all(_NOWHERE, of=7)
 
 
 async def test_a_reading_stays_at_its_snapshot_and_the_next_one_sees_what_was_committed(database: Database) -> None:

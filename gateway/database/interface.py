@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from gateway.database.statements import Query
-from gateway.errors import Conflicting, Unavailable
+from gateway.errors import Conflicting, Invalid, Unavailable
+
+_MOST = 2**63
 
 
 class Row(Protocol):
@@ -44,7 +46,7 @@ class Database(Reading, Protocol):
     """A database whose commits are durable before `transaction` exits.
 
     A bare `all` or `one` is a snapshot of its own. Errors: `DatabaseUnavailable` (lost, locked, full: nothing
-    was committed unless `CommitUnknown`), `AlreadyExists` (a unique constraint).
+    was committed unless `CommitUnknown`), `AlreadyExists` (a unique constraint), `NotStorable` (what no column holds).
     """
 
     @property
@@ -81,3 +83,26 @@ class AlreadyExists(Conflicting):
 
     def __init__(self, detail: str = "It already exists.") -> None:
         super().__init__("already_exists", detail)
+
+
+class NotStorable(Invalid):
+    """A value that the database holds in no column, whatever let it come so far; nothing was changed."""
+
+    def __init__(self, field: str | None = None) -> None:
+        super().__init__(
+            "not_storable",
+            "A text or a number cannot be stored as it is.",
+            field=field,
+            remedy="Send texts without U+0000 and lone surrogates, and numbers of at most 64 bits.",
+        )
+
+
+def unstorable(given: Mapping[str, Any]) -> str | None:
+    """The name of the first value that PostgreSQL has no room for: U+0000, a lone surrogate, more than 64 bits."""
+    return next((name for name, value in given.items() if _is_unstorable(value)), None)
+
+
+def _is_unstorable(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value or any("\ud800" <= one <= "\udfff" for one in value)
+    return isinstance(value, int) and not -_MOST <= value < _MOST

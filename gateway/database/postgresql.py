@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -12,10 +12,12 @@ from gateway.database.interface import (
     AlreadyExists,
     CommitUnknown,
     DatabaseUnavailable,
+    NotStorable,
     Reading,
     Row,
     TableMissing,
     Transaction,
+    unstorable,
 )
 from gateway.database.statements import Query
 from gateway.finishing import finished
@@ -37,9 +39,14 @@ _SILENCE_S = 6.0
 
 
 @contextmanager
-def _deliberate_errors(connection: Any = None) -> Iterator[None]:
+def _deliberate_errors(connection: Any = None, given: Sequence[Mapping[str, Any]] = ()) -> Iterator[None]:
     try:
         yield
+    except asyncpg.DataError as error:
+        field = next(filter(None, map(unstorable, given)), None)
+        if field is None:  # of another kind than its column: the gateway's own fault
+            raise
+        raise NotStorable(field) from error
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists() from error
     except asyncpg.UndefinedTableError as error:
@@ -60,26 +67,26 @@ class _Session:
 
     async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
         text = query.postgresql
-        with _deliberate_errors(self._connection):
+        with _deliberate_errors(self._connection, [given]):
             rows: list[Row] = await self._connection.fetch(text.sql, *text.arguments(given))
         return rows
 
     async def one(self, query: Query, /, **given: Any) -> Row | None:
         text = query.postgresql
-        with _deliberate_errors(self._connection):
+        with _deliberate_errors(self._connection, [given]):
             row: Row | None = await self._connection.fetchrow(text.sql, *text.arguments(given))
         return row
 
     async def run(self, query: Query, /, **given: Any) -> int:
         text = query.postgresql
-        with _deliberate_errors(self._connection):
+        with _deliberate_errors(self._connection, [given]):
             status: str = await self._connection.execute(text.sql, *text.arguments(given))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def many(self, query: Query, rows: Sequence[dict[str, Any]], /) -> None:
         text = query.postgresql
-        with _deliberate_errors(self._connection):
+        with _deliberate_errors(self._connection, rows):
             await self._connection.executemany(text.sql, map(text.arguments, rows))
 
 

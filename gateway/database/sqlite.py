@@ -15,7 +15,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gateway.database.interface import AlreadyExists, DatabaseUnavailable, Reading, Row, TableMissing, Transaction
+from gateway.database.interface import (
+    AlreadyExists,
+    DatabaseUnavailable,
+    NotStorable,
+    Reading,
+    Row,
+    TableMissing,
+    Transaction,
+    unstorable,
+)
 from gateway.database.statements import ROWS_AT_ONCE, Query
 from gateway.finishing import finished
 
@@ -24,6 +33,7 @@ _LOCK_PATIENCE_S = 5.0
 _LOCK_PAUSE_S = 0.002
 KEPT_IDLE = 4
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNSTORABLE = (OverflowError, UnicodeEncodeError)  # as sqlite3 says it of an argument
 _PRIMARY = 0xFF  # of an error's extended code
 
 
@@ -73,6 +83,8 @@ class _Session:
             return self._connection.execute(text.sql, text.arguments(given))
         except sqlite3.Error as error:
             raise _deliberate(error) from error
+        except _UNSTORABLE as error:
+            raise NotStorable(unstorable(given)) from error
 
     async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
         try:
@@ -98,6 +110,8 @@ class _Session:
             self._connection.executemany(one.sql, map(arguments, rows[done:]))
         except sqlite3.Error as error:
             raise _deliberate(error) from error
+        except _UNSTORABLE as error:
+            raise NotStorable(next(filter(None, map(unstorable, rows)), None)) from error
 
 
 class SQLiteDatabase:
