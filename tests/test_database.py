@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, func, insert, select
 
-from gateway.database import AlreadyExists, Database, DatabaseUnavailable, NotStorable, Query
+from gateway.database import AlreadyExists, CommitUnknown, Database, DatabaseUnavailable, NotStorable, Query
 from gateway.database.creation import change_schema
 from gateway.database.postgresql import PostgreSQLDatabase, _roll_back
 from gateway.database.sqlite import KEPT_IDLE, SQLiteDatabase, connect
@@ -203,6 +203,29 @@ async def test_a_commit_of_postgresql_is_waited_for_however_often_its_caller_is_
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert await _count(postgresql_database) == 1
+
+
+@pytest.mark.parametrize("more", [True, False])
+async def test_a_connection_that_the_server_ends_within_a_transaction_is_a_database_that_cannot_answer(
+    postgresql: PostgreSQL, postgresql_database: PostgreSQLDatabase, more: bool
+) -> None:
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = '{}'"
+    )
+    name = await postgresql_database._pool.fetchval("SELECT current_database()")
+
+    async def write() -> None:
+        async with postgresql_database.transaction() as tx:
+            await tx.many(_NEW, _rows(1))
+            await asyncio.to_thread(postgresql.execute, end.format(name))
+            await asyncio.sleep(0.2)
+            if more:
+                await tx.many(_NEW, _rows(1, first=1))
+
+    with pytest.raises(DatabaseUnavailable) as lost:
+        await write()
+    assert isinstance(lost.value, CommitUnknown) is not more
+    assert await _count(postgresql_database) == 0
 
 
 class Silent:

@@ -53,7 +53,7 @@ def _deliberate_errors(connection: Any = None, given: Sequence[Mapping[str, Any]
         raise TableMissing() from error
     except _BROKEN as error:
         if connection is not None:
-            connection.terminate()  # to cancel, roll back or use it again would fail in the same way
+            _close(connection)  # to cancel, roll back or use it again would fail in the same way
         raise DatabaseUnavailable() from error
     except (*_REFUSING, *_LOST) as error:
         raise DatabaseUnavailable() from error
@@ -95,7 +95,7 @@ async def _commit(connection: Any, transaction: Any) -> None:
     try:
         await transaction.commit()
     except _LOST as error:
-        connection.terminate()
+        _close(connection)
         raise CommitUnknown("The connection was lost around COMMIT.") from error
     except _REFUSING as error:
         raise DatabaseUnavailable() from error
@@ -107,8 +107,13 @@ async def _roll_back(connection: Any, transaction: Any) -> None:
         if not connection.is_closed():
             await finished(transaction.rollback())
     except (asyncpg.PostgresError, *_LOST):
-        with suppress(asyncpg.InterfaceError):  # it has closed itself
-            connection.terminate()
+        _close(connection)
+
+
+def _close(connection: Any) -> None:
+    """Nobody speaks over it any more; one that the server has ended already is the pool's again, and refuses this."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def _keep_as_it_is(_: Any) -> None:
