@@ -32,6 +32,8 @@ _REFUSING = (
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # as whoever runs the server may limit it, and what follows
+    asyncpg.TransactionTimeoutError,
 )
 _STATEMENT_MS = 5000
 _SILENCE_S = 6.0
