@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.limits import BODY_BYTES, HEADER_BYTES, TARGET_BYTES
 from gateway.web import web
 from tests.access.api import NO_SUCH, Operation, as_bank, raw, served, told
-from tests.access.world import Deal, Shared, shared_on
+from tests.access.world import ENGINES, Deal, Shared, shared_on
 from tests.alliance import MARKET_SCHEMA
 
 SECRET = "13912345678"
@@ -27,11 +27,13 @@ LARGER = ("/uploads", "/offline-consents")
 """What is posted there may be larger than other bodies."""
 JSON = {"Content-Type": "application/json"}
 DEEP = 100_000
+ON_EITHER = pytest.mark.parametrize("shared", ENGINES, indirect=True)
+"""PostgreSQL refuses texts and numbers that SQLite takes."""
 
 
 @pytest.fixture
 async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shared]:
-    async with shared_on(request, tmp_path, "sqlite") as alliance:
+    async with shared_on(request, tmp_path, getattr(request, "param", "sqlite")) as alliance:
         yield alliance
 
 
@@ -219,6 +221,7 @@ PARTS = (
 )
 
 
+@ON_EITHER
 async def test_a_bad_path_is_not_found_or_told(shared: Shared, real: dict[str, str]) -> None:
     token = await shared.bank.token()
     for operation in operations(shared):
@@ -231,6 +234,7 @@ async def test_a_bad_path_is_not_found_or_told(shared: Shared, real: dict[str, s
                     told(answer)
 
 
+@ON_EITHER
 async def test_bad_parameters_are_told_by_name(shared: Shared, real: dict[str, str]) -> None:
     token = await shared.bank.token()
     document = web(shared.gateway).openapi()
@@ -355,6 +359,7 @@ async def test_bad_credentials_are_401_everywhere(shared: Shared, headers: list[
         assert answer.problem()["detail"] == "The credentials are missing or do not hold."
 
 
+@ON_EITHER
 async def test_an_idempotency_key_of_any_form_is_kept_or_told(shared: Shared, real: dict[str, str]) -> None:
     token = await shared.bank.token()
     for key in (b"", b" ", b"x" * 2000, b"\xff", b"a b", b"\t", b"{}", b"'"):

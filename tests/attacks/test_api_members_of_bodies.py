@@ -11,7 +11,7 @@ import pytest
 
 from gateway.web import web
 from tests.access.api import NO_SUCH, Operation, as_bank, told
-from tests.access.world import Deal, Shared, shared_on
+from tests.access.world import ENGINES, Deal, Shared, shared_on
 from tests.confiding import (
     EVIDENCE,
     assessment,
@@ -49,9 +49,9 @@ JSON = {"Content-Type": "application/json"}
 MEMO = {"said": "The margin is 7.", "by": "Li Na", "to": "Wang Fang", "answer_within_days": 3}
 
 
-@pytest.fixture
+@pytest.fixture(params=ENGINES)
 async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shared]:
-    async with shared_on(request, tmp_path, "sqlite") as alliance:
+    async with shared_on(request, tmp_path, request.param) as alliance:
         yield alliance
 
 
