@@ -1,8 +1,8 @@
 """The need-to-know roster (clause 8.2.1): which persons may see a dataset under an agreement.
 
 The member that employs them lists them. Either party strikes one, at once, live tokens included; only who struck a
-person lists that person again, so that the owner's no is not undone by the other side. Where several strike the same
-person, the owner's no counts, whoever was first; then the recipient's.
+person lists that person again, so that the owner's no is not undone by the other side, and for no longer than the
+employer did. Where several strike the same person, the owner's no counts, whoever was first; then the recipient's.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Rosters:
     ) -> dict[str, Any]:
         """Put one of one's own persons on the roster, perhaps only `until` an instant. Needs `confide`.
 
-        `Refused` for a person whom another member has struck. The same again changes nothing.
+        `Refused` for a person whom another member has struck. Whoever struck another's person lists it again, until
+        when its employer had said, or sooner. Nobody lists a person who has left. The same again changes nothing.
         """
         subject.require("confide")
         members(said, (), "", optional=("until",))
@@ -85,10 +86,12 @@ class Rosters:
             known = await change.tx.one(_ONE, **place.names, person=person)
             if known is None and subject.member == place.owner:
                 raise Refused((Reason("RECIPIENT_ONLY"),))
-            if known is None or known["struck_by"] != subject.member:
-                own = await own_person(change.tx, subject.member, person)
-                if own["left_at"] is not None:
-                    raise Conflicting("person_left", "This person has left.", field="/person")
+            again = known is not None and known["struck_by"] == subject.member
+            employer = known["member_id"] if known is not None and again else subject.member
+            if (await own_person(change.tx, employer, person))["left_at"] is not None:
+                raise Conflicting("person_left", "This person has left.", field="/person")
+            if known is not None and employer != subject.member:
+                until = _no_longer(until, known["until_at"])
             if until is not None and until <= change.now_ms:
                 raise Invalid("interval_over", "It has ended already.", field="/until")
             if known is not None and known["struck_by"] not in (None, subject.member):
@@ -122,6 +125,15 @@ class Rosters:
                 await touch_agreement(change, agreement)
                 change.enter(entry(place.owner, "person_struck", subject, person=person, **place.facts()))
             return await _read(change, place, person)
+
+
+def _no_longer(until: int | None, listed: int | None) -> int | None:
+    """The end of a place that another than the employer gives back: as it was listed, or sooner."""
+    if until is None or listed is None:
+        return until if listed is None else listed
+    if until > listed:
+        raise Invalid("interval_beyond", "Its employer listed this person for less long.", field="/until")
+    return until
 
 
 def _outranks(place: Place, member: str, other: str) -> bool:
