@@ -143,3 +143,13 @@ test_each_grant_is_asked_for_its_types_and_there_may_be_none if {
 	}
 	reasons_of(edited("/subject/grants", [])) == ["OUT_OF_SCOPE", "PURPOSE_NOT_AGREED"]
 }
+
+test_only_fields_that_are_asked_for_are_named_as_masked if {
+	masked_of(changed(plain, {"/action/fields": ["carrier"], "/circumstances/person_nda": never})) == set()
+}
+
+test_whatever_field_is_asked_for_both_sides_take_part if {
+	alone := changed(plain, {"/action/filters": [], "/circumstances/owner_participation": never})
+	reasons_of(changed(alone, {"/action/fields": ["origin"]})) == ["NOT_OPTED_IN"]
+	reasons_of(changed(alone, {"/action/fields": ["tailnum"]})) == ["NOT_OPTED_IN", "OUT_OF_SCOPE"]
+}
