@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +18,12 @@ _PLAIN: Final = re.compile(r"https://[A-Za-z0-9._~:/?&=%@!$'()*+,;\[\]-]+")
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 """All that is given out of IPv6 (RFC 4291 section 2.4). What lies outside is a site's own, as the `fec0::/10` that
 Python calls global, or stands for an IPv4 address (RFC 2765, RFC 6052, RFC 8215)."""
+
+_NOT_PUBLIC: Final = tuple(
+    ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")
+)
+"""What Python, by version, calls global and is not: for protocols (RFC 6890; one cloud keeps its machines' credentials
+there), relays that are gone (RFC 7526), another cloud's host as its machines see it, documentation (RFC 9637)."""
 
 Look = Callable[[str], Awaitable[list[object]]]
 """Returns the members of the key set published at an address, none of them checked, or raises `KeysUnfetched`."""
@@ -59,6 +65,8 @@ def is_open_to_us(address: IPv4Address | IPv6Address, *, loopback: bool) -> bool
         return is_open_to_us(address.ipv4_mapped, loopback=loopback)
     if address.is_loopback:
         return loopback
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     if isinstance(address, IPv6Address):
         wrapping = address.sixtofour is not None or address.teredo is not None
         if wrapping or address not in _GLOBAL_UNICAST:

@@ -90,6 +90,12 @@ async def test_a_key_set_is_fetched_as_it_was_published(site: KeySite) -> None:
         "https://[fec0::1]/",
         "https://[::ffff:0:7f00:1]/",
         "https://[4000::1]/",
+        "https://192.0.0.192/opc/v2/instance/",
+        "https://192.0.0.8/",
+        "https://192.88.99.1/",
+        "https://[::ffff:192.0.0.192]/",
+        "https://[3fff::1]/",
+        "https://168.63.129.16/metadata",
         None,
         7,
         "",
@@ -120,7 +126,8 @@ def test_where_loopback_is_allowed_it_is_in_every_way_of_writing_it_and_nothing_
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "fe80::1", "fd00::1",
-     "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "::", "fec0::1", "::ffff:0:a00:1"],
+     "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "::", "fec0::1", "::ffff:0:a00:1",
+     "192.0.0.192", "::ffff:192.0.0.192", "192.88.99.1", "168.63.129.16", "3fff::1"],
 )  # fmt: skip
 async def test_a_name_that_leads_to_a_private_address_is_not_connected_to(site: KeySite, address: str) -> None:
     names = Names([address])
