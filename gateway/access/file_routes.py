@@ -19,8 +19,9 @@ from gateway.access.message_signing import MessageSigning
 from gateway.access.refusal import ClientChanged
 from gateway.access.request import AccessRequest
 from gateway.access.routes import Filters, Name, body_of, described, identifier, purpose_of
+from gateway.access.signed_routes import refused
 from gateway.catalog.declaration import MOST_FIELDS
-from gateway.errors import NotAuthenticated
+from gateway.errors import GatewayError, NotAuthenticated
 from gateway.identity import SignedRequest, Subject
 
 Authenticate = Callable[[Request], Awaitable[Subject]]
@@ -49,16 +50,27 @@ def routes(
 
     @router.post("", summary="Read a whole selection as a file", openapi_extra=described(FileQuery))
     async def read_file(request: Request) -> Response:
-        """The file, then its manifest, as `multipart/mixed`. Each page of 100 counts as one read."""
+        """The file, then its manifest, as `multipart/mixed`. Each page of 100 counts as one read.
+
+        Nobody knows a file's digest before its end, so the manifest is signed, and of other answers the message.
+        """
         subject = await authenticate(request)
         signed = await signing.verify(request, subject)
-        query = await body_of(request, FileQuery)
         try:
-            file = await files.begin(_wish(request, subject, query, signed), FORMATS[query.format])
-        except ClientChanged:
-            raise client_changed(subject) from None
+            file = await begun(request, subject, signed)
+        except GatewayError as error:
+            if signed is None:
+                raise
+            return await refused(signing, subject, signed, error)
         headers = {"Cache-Control": "no-store", "Gateway-File-Id": file.id}
         return StreamingResponse(_parts(file), 200, headers, f"multipart/mixed; boundary={file.id}")
+
+    async def begun(request: Request, subject: Subject, signed: SignedRequest | None) -> File:
+        query = await body_of(request, FileQuery)
+        try:
+            return await files.begin(_wish(request, subject, query, signed), FORMATS[query.format])
+        except ClientChanged:
+            raise client_changed(subject) from None
 
     return router
 

@@ -1,7 +1,7 @@
 """Signed requests in, signed answers out, and both kept before anything leaves.
 
 An unsigned request passes at the price of one look at its headers. Every answer to a request with a good signature
-is signed, a refusal too.
+is signed, a refusal too; of a file, its manifest (`signed_routes`, `files`).
 """
 
 from __future__ import annotations

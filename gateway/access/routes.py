@@ -13,17 +13,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from gateway.abreast import abreast
 from gateway.access.enforcement import EnforcementPoint
-from gateway.access.message_signing import Answer, MessageSigning
+from gateway.access.message_signing import MessageSigning
 from gateway.access.refusal import ClientChanged
 from gateway.access.release import Release
 from gateway.access.request import MOST_RECORDS, AccessRequest
+from gateway.access.signed_routes import answered, refused
 from gateway.canonical import canonical, parse
 from gateway.catalog.declaration import MOST_FIELDS
-from gateway.errors import GatewayError, Invalid, NotAuthenticated, NotFound, Refused, Unavailable
+from gateway.errors import GatewayError, Invalid, NotAuthenticated, NotFound
 from gateway.identifiers import PURPOSE_PATTERN
 from gateway.identity import SignedRequest, Subject
 from gateway.parameters import parameters
-from gateway.problems import problem_of
 
 Authenticate = Callable[[Request], Awaitable[Subject]]
 Wish = Callable[[Request, Subject], Awaitable[AccessRequest]]
@@ -92,21 +92,11 @@ def routes(
         return _answer(await release(await wish(request, subject)))
 
     async def respond_signed(request: Request, subject: Subject, signed: SignedRequest, wish: Wish) -> Response:
-        log = access = None
         try:
             released = await release((await wish(request, subject))._replace(signed=signed))
-            response, log, access = _answer(released), released.recorded.log, released.recorded.event_id
         except GatewayError as error:
-            response = problem_of(error)
-            if isinstance(error, Refused):
-                log, access = error.log, error.event_id
-        try:
-            signature = await signing.deliver(subject, signed, _said(response, log, access))
-        except Unavailable as error:
-            response = problem_of(error)
-            signature = signing.sign(signed, _said(response))
-        response.headers.update(signature)
-        return response
+            return await refused(signing, subject, signed, error)
+        return await answered(signing, subject, signed, _answer(released), released.recorded)
 
     async def release(wish: AccessRequest) -> Release:
         try:
@@ -182,10 +172,6 @@ async def _filtered(request: Request, subject: Subject) -> AccessRequest:
         limit=query.limit,
         cursor=query.cursor,
     )
-
-
-def _said(response: Response, log: str | None = None, access: str | None = None) -> Answer:
-    return Answer(response.status_code, bytes(response.body), log, access)
 
 
 def _answer(release: Release) -> Response:

@@ -6,13 +6,15 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
 
-from gateway.access.message_signing import Answer, MessageSigning
+from gateway.access.message_signing import MessageSigning
 from gateway.access.refusal import ClientChanged
+from gateway.access.signed_routes import answered, refused
 from gateway.canonical import canonical
 from gateway.confidentiality.filing import Filing
 from gateway.confidentiality.reading import JSON, body_of, described_body, document_of
 from gateway.database.idempotency import fingerprint
-from gateway.errors import Invalid, NotAuthenticated
+from gateway.errors import GatewayError, Invalid, NotAuthenticated
+from gateway.identity import SignedRequest
 from gateway.identity.subject import Subject
 from gateway.referrals.bodies import ACT, DISCLOSURE, DRAFT, POLICY
 from gateway.referrals.disclosing import Disclosed
@@ -93,18 +95,23 @@ def routes(
         Repeated before the first contact, it is decided, entered and answered again.
         """
         signed = await signing.verify(request, subject)
+        if signed is None:
+            return _disclosed(await disclosed(request, subject, referral_id))
+        try:
+            done = await disclosed(request, subject, referral_id, signed)
+        except GatewayError as error:
+            return await refused(signing, subject, signed, error)
+        return await answered(signing, subject, signed, _disclosed(done), done.release.recorded)
+
+    async def disclosed(
+        request: Request, subject: Subject, referral_id: str, signed: SignedRequest | None = None
+    ) -> Disclosed:
         if document_of(await request.body()):
             raise Invalid("unknown_field", "The body is an empty object.", field="/")
         try:
-            done = await referrals.disclosing.disclose(subject, referral_id, signed)
+            return await referrals.disclosing.disclose(subject, referral_id, signed)
         except ClientChanged:
             raise client_changed(subject) from None
-        response = _disclosed(done)
-        if signed is not None:
-            recorded = done.release.recorded
-            answer = Answer(response.status_code, bytes(response.body), recorded.log, recorded.event_id)
-            response.headers.update(await signing.deliver(subject, signed, answer))
-        return response
 
     @router.get("/agreements/{agreement_id}/referral-policy", summary="How referrals are dealt with")
     async def policy(subject: Annotated[Subject, caller], agreement_id: _Id) -> Response:

@@ -168,6 +168,19 @@ async def test_a_refusal_of_a_signed_read_is_signed_and_on_record(
     await self_checked(shared, await read(shared, deal, path), status, at_owner=at_owner)
 
 
+@pytest.mark.parametrize(
+    ("status", "asked", "at_owner"),
+    [(400, {"format": "pdf"}, False), (403, {"format": "csv"}, True)],
+)
+async def test_a_refusal_of_a_signed_file_is_signed_and_on_record(
+    shared: Shared, deal: Deal, status: int, asked: dict[str, str], at_owner: bool
+) -> None:
+    """Else whoever sits between could refuse in the gateway's name; of a file that is given the manifest is signed."""
+    path = deal.path.replace("/records", "/files")
+    answer = await send_signed(shared.hotel, "POST", path, await shared.token(deal), json.dumps(asked).encode())
+    await self_checked(shared, answer, status, at_owner=at_owner)
+
+
 async def test_strangers_get_signed_answers_that_tell_as_little(shared: Shared, deal: Deal) -> None:
     other = await shared.market()
     token = await shared.token(other)

@@ -40,6 +40,20 @@ async def test_whoever_says_more_than_nothing_is_disclosed_nobody(shared: Shared
     assert (await state(bank.hotel, referral), len(await shared.accesses())) == ("accepted", before)
 
 
+async def test_a_refusal_of_a_signed_request_for_a_disclosure_is_signed(shared: Shared, bank: Referring) -> None:
+    """Else whoever sits between could refuse in the gateway's name, and the recipient would call it the referrer."""
+    referral = await bank.offer(next(_numbers))
+    for content, status in ((b'{"fields":["name"]}', 400), (b"{}", 409)):
+        path, token = f"/v1/referrals/{referral}/disclosure", await bank.reading()
+        refused = await send_signed(bank.hotel, "POST", path, token, content)
+        assert (refused.status_code, refused.json()["status"]) == (status, status), refused.text
+        covered = await check_answer(shared.alliance, refused)
+        assert covered['"@status"'] == str(status)
+        delivery = (await shared.entries(shared.alliance.id))[-1]
+        assert (delivery["kind"], delivery["status"]) == ("delivery", status)
+        assert not is_signed(await bank.hotel.post(path, token, {"fields": ["name"]}))
+
+
 async def test_a_person_whose_row_is_published_no_more_is_refused_on_record(shared: Shared) -> None:
     bank = await referring(shared, shared.bank, [1, 2])
     referral = await accepted(bank, 1)
