@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from gateway.cli import app
 from gateway.settings import Settings
+from tests.attacks.identity.mutations import MUTATIONS
 from tests.rules.sources import ROOT, modules, project_files
 
 _GUIDES = ROOT / "docs" / "guides"
@@ -23,6 +24,7 @@ _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _TEST_PATH = re.compile(r"\btests/[\w/]+\.py\b")
+_ATTACKS = re.compile(r"\b(\d+) attacks\b")
 _GROUPS = "admin case|admin dossier|admin offline|admin|agreement|duties|push|referrals|rights|withdrawals"
 _COMMAND = re.compile(
     rf"(?:^|[\s/])gateway ((?:{_GROUPS}) [a-z-]+|[a-z-]+)((?:[ \t].*)?)$",
@@ -119,6 +121,31 @@ def test_the_threats_are_many_and_each_names_its_test() -> None:
     threats = [row for row in rows if row.startswith("|")]
     assert len(threats) >= 30
     assert [row for row in threats if not _TEST_PATH.search(row)] == []
+
+
+def test_each_attack_of_the_threat_model_names_its_control_and_its_test_or_that_it_remains() -> None:
+    text = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    attackers = text.partition("\n## The attackers\n")[2].partition("\n## ")[0]
+    sections = attackers.split("\n### ")[1:]
+    attacks = [
+        [cell.strip() for cell in row.strip("|").split("|")]
+        for row in attackers.splitlines()
+        if row.startswith("| ") and row != "| attack | control | test |"
+    ]
+    assert len(sections) >= 8
+    assert all("| attack | control | test |" in section for section in sections)
+    assert len(attacks) >= 30
+    assert [attack for attack in attacks if len(attack) != 3 or not all(attack)] == []
+    for _, control, test in attacks:
+        remains = control.startswith("**not prevented") and test == "see *What remains*"
+        assert remains or _TEST_PATH.search(test), test
+    assert "\n## What remains\n" in text
+
+
+def test_the_pages_count_the_attacks_on_identity() -> None:
+    counts = [int(found) for text in pages().values() for found in _ATTACKS.findall(text)]
+    assert len(counts) >= 3
+    assert set(counts) == {len(MUTATIONS)}
 
 
 def test_both_readmes_have_the_same_headings_and_links() -> None:
