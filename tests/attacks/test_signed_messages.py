@@ -117,6 +117,10 @@ def signature_empty(message: Message) -> None:
     message.headers["signature"] = "sig1=::"
 
 
+def signature_with_a_parameter(message: Message) -> None:
+    message.headers["signature"] += ";alg=none"
+
+
 def as_jws(message: Message) -> None:
     message.headers["signature"] = 'sig1="eyJhbGciOiJub25lIn0.."'
 
@@ -142,6 +146,7 @@ ON_THE_WAY: dict[str, tuple[Callable[[Message], None], str]] = {
     "coverage widened": (coverage_widened, "SIGNATURE_MISMATCH"),
     "signature of zeros": (signature_of_zeros, "SIGNATURE_MISMATCH"),
     "signature empty": (signature_empty, "SIGNATURE_MISMATCH"),
+    "signature with a parameter": (signature_with_a_parameter, "SIGNATURE_FIELDS"),
     "signature as a string": (as_jws, "SIGNATURE_FIELDS"),
 }
 

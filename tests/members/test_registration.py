@@ -136,6 +136,21 @@ async def test_a_key_whose_life_is_cut_off_ends_every_token(shared: Shared, life
     assert len(records(await hotel.get(deal.path, await shared.token(deal)))) == 3
 
 
+async def test_a_key_dropped_after_it_ran_out_ends_what_it_fetched_at_last(shared: Shared) -> None:
+    """A token outlives the key that fetched it by up to 300 seconds; dropped in them, the key ends it."""
+    deal = await shared.market()
+    hotel, old, new = shared.hotel, shared.hotel.client_key, new_key()
+    ending = {**public(old), "exp": hotel.now + 60}
+    assert (await _put(hotel, jwks={"keys": [ending, public(new)]})).status_code == 200
+    shared.clock.pass_seconds(59)
+    token = await shared.token(deal)
+    shared.clock.pass_seconds(299)
+    assert len(records(await hotel.get(deal.path, token))) == 3
+    hotel.client_key = new
+    assert (await _put(hotel, jwks=_set(new))).status_code == 200
+    assert (await hotel.get(deal.path, token)).status_code == 401
+
+
 async def test_a_key_dropped_at_once_ends_every_token(shared: Shared) -> None:
     deal = await shared.market()
     hotel, old, new = shared.hotel, shared.hotel.client_key, new_key()
