@@ -102,6 +102,13 @@ def test_the_signed_requests_of_the_rfc_verify(vector: tuple[str, str], algorith
     assert not holds(base, signature[:-1] + bytes((signature[-1] ^ 1,)), algorithm, key)
 
 
+def test_an_authority_is_signed_in_lower_case_however_the_address_is_written() -> None:
+    """RFC 9421 section 2.2.3; path and query stay as they are."""
+    request = Request("GET", "https://Gateway.Example:8443/V1?Q=A", [], b"")
+    components = {name: request.component(name) for name in ("@authority", "@scheme", "@path", "@query")}
+    assert components == {"@authority": "gateway.example:8443", "@scheme": "https", "@path": "/V1", "@query": "?Q=A"}
+
+
 def test_the_signed_response_of_the_rfc_verifies() -> None:
     digest = "sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJuahq4l5aGgfLQ==:"
     covered = [
