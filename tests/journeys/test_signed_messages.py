@@ -263,6 +263,19 @@ async def test_a_changed_client_is_refused_by_the_seam_whatever_it_signs(shared:
     assert ("CLIENT_REVOKED", "2.2.3") in reasons(await shared.last_access())
 
 
+async def test_a_client_that_lost_the_key_it_signs_by_is_refused_by_the_seam_on_record(
+    shared: Shared, deal: Deal
+) -> None:
+    token, key = await shared.token(deal), shared.hotel.client_key
+    await shared.gateway.clients.retire_key(shared.hotel.client, key.thumbprint(), operator="test")
+    before = len(await shared.accesses())
+    answer = await send_signed(shared.hotel, "GET", deal.path, token)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    assert not is_signed(answer)
+    assert len(await shared.accesses()) == before + 1
+    assert ("CLIENT_REVOKED", "2.2.3") in reasons(await shared.last_access())
+
+
 async def test_an_exported_log_with_deliveries_verifies(shared: Shared, deal: Deal, tmp_path: Path) -> None:
     await read(shared, deal)
     gateway, log = shared.gateway, shared.bank.id
