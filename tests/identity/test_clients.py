@@ -8,7 +8,16 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.errors import Conflicting, Invalid, NotFound
-from gateway.identity import add_key, is_client_key, register_client, retire_key, revoke_client
+from gateway.identity import (
+    Method,
+    add_key,
+    change_method,
+    is_client_key,
+    name_resource_server,
+    register_client,
+    retire_key,
+    revoke_client,
+)
 from gateway.identity.clients import find_client
 from tests.identity.world import World, build_second_client
 
@@ -76,8 +85,10 @@ async def test_what_is_unknown_or_over_is_not_changed(world: World) -> None:
             revoke_client(tx, client_id=world.client),
             retire_key(tx, client_id=world.client, thumbprint=world.kid),
             add_key(tx, client_id=world.client, jwk=jwk, now_ms=1),
+            change_method(tx, client_id=world.client, method=Method(strict_typ=True)),
+            name_resource_server(tx, client_id=world.client, resource="https://gateway.example/v1", now_ms=1),
         ):
-            with pytest.raises(Conflicting):
+            with pytest.raises(Conflicting, match="client_revoked"):
                 await change
 
 

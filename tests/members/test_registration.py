@@ -313,3 +313,12 @@ async def test_what_is_for_tests_and_what_is_real_never_meet(shared: Shared) -> 
         await propose(sandbox.id, "register_client", registration(tester.id, "production", "x", source), operator="a")
     with pytest.raises(NotFound):
         await propose(shared.alliance.id, "register_client", registration(tester.id, "test", "x", source), operator="a")
+
+
+async def test_a_client_serves_this_gateways_resource_and_no_other(shared: Shared) -> None:
+    """What a client may ask about is what its alliance's tokens are for."""
+    ours = shared.gateway.identity.resource
+    for resource in (f"{ours}/", ours.removesuffix("/v1"), "https://elsewhere.example/v1"):
+        with pytest.raises(Invalid, match="resource_unknown"):
+            await shared.alliance.by_two("name_resource_server", client=shared.bank.client, resource=resource)
+    await shared.alliance.by_two("name_resource_server", client=shared.bank.client, resource=ours)
