@@ -76,8 +76,10 @@ async def test_the_client_and_a_resource_server_learn_what_the_token_says(each_w
 
 
 async def test_everybody_else_hears_what_they_would_hear_of_nothing(each_world: World) -> None:
+    """Also while somebody is a server of the resource: that is one client's, and no other's."""
     world = each_world
     token = await world.token()
+    assert (await (await build_resource_server(world)).introspect(token))["active"] is True
     same_member = await build_second_client(world)
     elsewhere = await build_resource_server(world, resource="https://other.example/v1")
     for stranger in (same_member, elsewhere):

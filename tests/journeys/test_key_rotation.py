@@ -22,6 +22,7 @@ from sqlalchemy import select
 from gateway.app import Gateway
 from gateway.database import Query
 from gateway.errors import Conflicting, Invalid, Refused
+from gateway.identity.introspection import SIGNED
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.identity.tokens import LIFETIME_SECONDS
 from gateway.ledger import receipts
@@ -291,6 +292,17 @@ async def test_a_published_key_is_in_every_set_before_it_signs_and_its_predecess
     await processes.turn(two)
     processes.shared.clock.pass_seconds(FOLLOW_S)
     assert await published() == [{new}] * 2
+
+
+async def test_a_process_that_has_read_nothing_for_long_reads_before_it_signs_an_introspection(
+    processes: Processes,
+) -> None:
+    one, _ = processes.gateways
+    new = await begin(one, RotatedKey.TOKEN)
+    processes.shared.clock.pass_seconds(WINDOWS.published_s)
+    await processes.turn(one)
+    told = await processes.hotels[1].ask("/introspect", token="none", headers={"Accept": SIGNED})
+    assert kid_of(told.text) == new
 
 
 async def test_only_one_key_waits_for_its_turn(processes: Processes) -> None:
