@@ -263,6 +263,26 @@ async def test_a_client_moves_its_keys_to_an_address_without_a_gap(world: Publis
     assert (await hotel.ask_token()).status_code == 401
 
 
+async def test_a_client_that_moves_to_another_address_is_looked_for_there_at_once(world: Publishing) -> None:
+    """Else its new keys would be unknown for the rest of the minute of the old address."""
+    member = world.member
+    token = await member.token({"type": "alliance_member", "actions": ["rotate"]})
+    moved = {"client_id": member.client, "jwks_uri": f"{world.site.uri}?v=2"}
+    assert (await member.call("PUT", f"/v1/clients/{member.client}", token, json=moved)).status_code == 200
+    member.client_key = new_key()
+    world.site.publish(public(member.client_key))
+    assert await world.status() == 200
+    assert world.site.requests[-1].startswith("GET /keys?v=2 ")
+
+
+async def test_nobody_looks_for_the_keys_of_a_client_that_ended(world: Publishing) -> None:
+    assert await world.status() == 200
+    await world.shared.gateway.clients.revoke(world.member.client, operator="test")
+    world.pass_seconds(_HOUR)
+    assert await world.status() == 401
+    assert world.looks == 1
+
+
 async def test_processes_share_the_minute_between_two_looks(world: Publishing) -> None:
     gateway = world.shared.gateway
     look = KeySetClient(loopback=True).look
