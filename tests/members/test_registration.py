@@ -322,3 +322,10 @@ async def test_a_client_serves_this_gateways_resource_and_no_other(shared: Share
         with pytest.raises(Invalid, match="resource_unknown"):
             await shared.alliance.by_two("name_resource_server", client=shared.bank.client, resource=resource)
     await shared.alliance.by_two("name_resource_server", client=shared.bank.client, resource=ours)
+
+
+async def test_operators_of_another_alliance_propose_nothing_for_a_client(shared: Shared) -> None:
+    other = await shared.gateway.members.create_alliance("Another", operator="anna")
+    wanted = {"client": shared.bank.client, "jwk": public(new_key())}
+    with pytest.raises(NotFound):
+        await shared.gateway.approvals.propose(other, "add_client_key", wanted, operator="anna")
