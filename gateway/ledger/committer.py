@@ -1,7 +1,8 @@
 """Group commit: one task appends whatever gathered during the previous flush.
 
 Nothing is answered before its entry is durable, and nothing is dropped: a full queue refuses. There is no
-timer; the task ends when nobody waits, and the next entry starts it again. If it dies, everyone who
+timer: a batch waits while the event loop still brings it entries, which it does not do when idle. The task ends when
+nobody waits, and the next entry starts it again. If it dies, everyone who
 waits fails, and so does every later entry until a new task can run.
 """
 
@@ -24,6 +25,12 @@ CAPACITY = 4096
 
 BATCH = 512
 """How many entries one transaction appends at most."""
+
+ENOUGH = 64
+"""How many entries are worth a transaction at once: more would make it no cheaper for each."""
+
+QUIET_TURNS = 4
+"""A batch is complete once nobody has joined it for so many turns of the event loop, which take microseconds then."""
 
 LOOKUP_PATIENCE_S = 10.0
 """How long an unknown commit is looked up before its waiters are refused."""
@@ -74,9 +81,21 @@ class Committer:
 
     async def _commit_all(self) -> None:
         while self._waiting:
-            await asyncio.sleep(0)  # whoever is ready to enter something joins this batch
+            await self._gather()
             self._batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             _settle(self._batch, await self._commit([entry for entry, _ in self._batch]))
+
+    async def _gather(self) -> None:
+        """Let whoever is on the way to the ledger join this batch.
+
+        Those whom the batch before it answered are usually back before this one begins. Requests that come together
+        go on together then, for a tenth less (`bench/README.md`), instead of in two halves that wait for each other.
+        """
+        quiet = 0
+        while quiet < QUIET_TURNS and len(self._waiting) < ENOUGH:
+            joined = len(self._waiting)
+            await asyncio.sleep(0)
+            quiet = 0 if len(self._waiting) > joined else quiet + 1
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task is self._task:
