@@ -41,24 +41,27 @@ class Steps:
         self._patch.setattr(part, method, noted)
 
 
-async def test_reads_that_come_together_are_checked_judged_and_receipted_in_rows(
+async def test_reads_that_come_together_go_through_each_stage_in_a_row(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deal = await shared.market()
     token = await shared.token(deal)
     await shared.hotel.get(deal.path, token)
     steps, enforcement = Steps(monkeypatch), shared.gateway.enforcement
-    for part, method in (
-        (shared.gateway.identity, "authenticate"),
-        (enforcement._search, "select"),
-        (enforcement._vault, "open"),
-        (enforcement._receipts, "sign"),
-    ):
+    stages = {
+        "authenticate": shared.gateway.identity,
+        "read": enforcement._facts,
+        "select": enforcement._search,
+        "record": enforcement._ledger,
+        "open": enforcement._vault,
+        "sign": enforcement._receipts,
+    }
+    for method, part in stages.items():
         steps.watch(part, method)
     answers = await asyncio.gather(*[shared.hotel.get(deal.path, token) for _ in range(TOGETHER)])
     assert [answer.status_code for answer in answers] == [200] * TOGETHER
     assert len({answer.json()["event_id"] for answer in answers}) == TOGETHER
-    assert steps.taken == [step for step in ("authenticate", "select", "open", "sign") for _ in range(TOGETHER)]
+    assert steps.taken == [step for step in stages for _ in range(TOGETHER)]
 
 
 async def test_tokens_asked_for_together_are_checked_made_and_entered_in_rows(

@@ -70,6 +70,7 @@ class EnforcementPoint:
 
     async def _record(self, request: AccessRequest, judgement: Judgement) -> Recorded:
         await self._cases.keep(judgement)
+        await abreast()
         return await self._ledger.record(describe(request, judgement))
 
     async def _judge(self, request: AccessRequest, *, fresh: bool) -> Judgement:
@@ -81,6 +82,7 @@ class EnforcementPoint:
                 if anew:
                     return judgement
                 continue
+            await abreast()
             judgement = await self._search.select(request, judgement)
             if judgement.selection.versions == governing.versions:
                 return judgement
