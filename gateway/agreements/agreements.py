@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger as SQLInteger
@@ -33,6 +34,7 @@ _OWN = Query(
 _OWNER = Query(select(agreement.c.owner_id).where(agreement.c.id == bindparam("id")))
 
 _Key = tuple[Any, ...]
+_said = itemgetter(*[column.name for column in agreement.c if column.name not in ("terms", "revision")])
 
 
 class Slice(NamedTuple):
@@ -155,5 +157,4 @@ def _may_receive(member: str, found: Agreement, terms: Terms) -> bool:
 
 def _key(row: Row) -> _Key:
     """Everything that an agreement's row says of its terms and life."""
-    said = [row[column.name] for column in agreement.c if column.name not in ("terms", "revision")]
-    return (*said, hashlib.sha256(bytes(row["terms"])).digest())
+    return (*_said(row), hashlib.sha256(bytes(row["terms"])).digest())

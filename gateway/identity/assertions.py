@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.errors import Invalid
 from gateway.identity import jws
@@ -21,8 +20,7 @@ _EXPLICIT_TYPE: Final = "client-authentication+jwt"
 _TYPES: Final = (None, "jwt", _EXPLICIT_TYPE)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """An assertion taken apart: the client it names, nothing verified."""
 
     client: str
@@ -30,8 +28,7 @@ class Claimed:
     claims: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(NamedTuple):
     """An assertion that holds, still to be spent by its `jti` until the epoch second `until`."""
 
     jti: str

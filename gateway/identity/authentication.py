@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gateway.clock import Clock, seconds
 from gateway.database import Database
@@ -48,8 +47,7 @@ class RefusalRecord(Protocol):
         """A client that proved itself was refused; the same code of a client comes at most once a minute."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a request brings to show who it is."""
 
     form: Mapping[str, str]
@@ -57,8 +55,7 @@ class Claim:
     certificate: Certificate | None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """A client that proved who it is, and the form that it sent. Its assertion, if any, is still to be spent.
 
     `certificate` is that of the connection, valid now, wherever the client's registration asks for one. `address` is

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, func, insert, null, or_, select, update
 
@@ -69,8 +68,7 @@ _WITH_KEYS = Query(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownClient:
+class KnownClient(NamedTuple):
     """A registered client as one snapshot shows it; `keys` are those that verify now, with their `kid`.
 
     With a `jwks_uri`, they are what was published there as of `keys_fetched_at`, in milliseconds.

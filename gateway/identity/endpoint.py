@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -62,8 +62,7 @@ class TokenRecord(RefusalRecord, Protocol):
         """Revoke the client's token by `revoked.revoke`, with its entry: on return no process lets it open anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenAnswer:
+class TokenAnswer(NamedTuple):
     """A success of the token endpoint (RFC 6749 section 5.1, RFC 9396 section 7).
 
     `token_type` is `DPoP`, or `Bearer` where the token is bound to a certificate (RFC 8705 names no type of its own).

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from gateway.clock import Clock, seconds
@@ -30,8 +29,7 @@ class ProofRefused(GatewayError):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """A proof that holds, still to be reserved as (jkt, jti) until the epoch second `until`."""
 
     jkt: str

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from gateway.clock import Clock
@@ -59,7 +58,7 @@ class PublishedKeys:
         return self._clock() - (client.keys_fetched_at or 0)
 
     def _usable(self, client: KnownClient) -> KnownClient:
-        return client if self._age(client) < STALE_MS else replace(client, keys=())
+        return client if self._age(client) < STALE_MS else client._replace(keys=())
 
     async def _after_a_look(self, client: KnownClient) -> KnownClient:
         if client.id not in self._looking:
