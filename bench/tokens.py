@@ -37,7 +37,7 @@ from gateway.identity.jws import sign_compact
 from tests.services import ComponentMissing, free_port, node
 
 CONNECTIONS = 16
-TOKENS = 1_500
+TOKENS = 500
 GOAL = 2.0
 _BESIDE = Path(__file__).parent / "oidc_provider"
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -107,7 +107,7 @@ class Endpoint:
 
 def main(
     folder: Path = typer.Option(..., help="What `gateway demo --out` left."),
-    rounds: int = typer.Option(7, help="Paired rounds."),
+    rounds: int = typer.Option(21, help="Paired rounds."),
     port: int = typer.Option(8790, help="The port that the demo was made for."),
 ) -> None:
     run(Console(width=150), folder, port, rounds)
