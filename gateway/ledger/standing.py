@@ -26,15 +26,17 @@ async def require_standing(reading: Reading, key: VerifierKey, log: str, index: 
     """Return only if `body` is entry `index` of the newest tree of the log that `key` signed.
 
     Raises:
-        EntryAltered: It is not, or the checkpoint's signature does not hold.
-        NotFound: The newest checkpoint does not reach so far yet.
+        EntryAltered: It is not, or the checkpoint's signature or its size does not hold.
+        NotFound: The newest checkpoint does not reach so far yet, or there is none.
         UnknownLog, LedgerRolledBack: There is no such log; hashes are missing.
     """
     signed = await state(reading, log)
+    if index >= signed.signed_size:
+        raise NotFound(NOT_SIGNED_YET)
     try:
         tree = Checkpoint.verify(signed.note, key)
-        if index >= tree.size:
-            raise NotFound(NOT_SIGNED_YET)
+        if tree.size != signed.signed_size:
+            raise EntryAltered
         hashes = await inclusion(StoredHashes(reading, log), index, tree.size)
         verify_inclusion(index, tree.size, leaf_hash(body), tree.root, hashes)
     except (NoteRejected, ProofRejected):

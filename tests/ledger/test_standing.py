@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import LargeBinary, bindparam, update
+from sqlalchemy import BigInteger, LargeBinary, bindparam, update
 
 from gateway.database import Database, Query
 from gateway.errors import NotFound
@@ -25,6 +25,9 @@ _ALTER = Query(
 )
 _FORGE = Query(
     update(checkpoint).where(checkpoint.c.log_id == OWNER).values(note=bindparam("forged", type_=LargeBinary))
+)
+_ENLARGE = Query(
+    update(checkpoint).where(checkpoint.c.log_id == OWNER).values(size=bindparam("more", type_=BigInteger))
 )
 
 
@@ -71,3 +74,22 @@ async def test_nothing_stands_by_a_checkpoint_that_the_key_did_not_sign(
         assert await tx.run(_FORGE, forged=forged) == 1
     with pytest.raises(EntryAltered):
         await require_standing(database, await Keys().verifier(OWNER), OWNER, 1, bytes(row["body"]))
+
+
+async def test_what_is_in_a_log_that_was_never_signed_is_not_called_altered(database: Database) -> None:
+    await filled(database, 1)
+    body = bytes((await entries(database, OWNER, 0, 1))[0]["body"])
+    with pytest.raises(NotFound, match="not signed yet"):
+        await require_standing(database, await Keys().verifier(OWNER), OWNER, 0, body)
+
+
+async def test_a_size_that_is_not_the_checkpoints_makes_nothing_stand(database: Database, tmp_path: Path) -> None:
+    ledger, _ = await filled(database, 3)
+    await new_integrator(database, tmp_path / "heads").integrate(OWNER)
+    await ledger.record(permit(3))
+    rows = await entries(database, OWNER, 0, 4)
+    async with database.transaction() as tx:
+        assert await tx.run(_ENLARGE, more=4) == 1
+    for index in (1, 3):
+        with pytest.raises(EntryAltered):
+            await require_standing(database, await Keys().verifier(OWNER), OWNER, index, bytes(rows[index]["body"]))
