@@ -46,6 +46,13 @@ class Publishing:
         """What the token endpoint answers the client now."""
         return (await self.member.ask_token()).status_code
 
+    async def begun_look(self) -> asyncio.Task[int]:
+        """A request for a token that looks at the site now; it ends with its status."""
+        looks, request = self.looks, asyncio.create_task(self.status())
+        while self.looks == looks:
+            await asyncio.sleep(0.01)
+        return request
+
     async def known(self) -> KnownClient:
         found = await find_client(self.shared.gateway.database, self.member.client, self.shared.clock())
         assert found is not None
@@ -156,9 +163,7 @@ async def test_while_one_request_looks_the_others_use_what_is_known(world: Publi
     assert await world.status() == 200
     world.pass_seconds(_FIVE_MINUTES)
     world.site.delay = 2
-    looking = asyncio.create_task(world.status())
-    while world.looks < 2:
-        await asyncio.sleep(0.01)
+    looking = await world.begun_look()
     assert await asyncio.wait_for(world.status(), 1.5) == 200
     assert not looking.done()
     assert await looking == 200
@@ -168,9 +173,7 @@ async def test_while_one_request_looks_those_whose_keys_are_too_old_wait_for_it(
     assert await world.status() == 200
     world.pass_seconds(_HOUR)
     world.site.delay = 0.5
-    looking = asyncio.create_task(world.status())
-    while world.looks < 2:
-        await asyncio.sleep(0.01)
+    looking = await world.begun_look()
     found = await world.shared.gateway.identity._published.fresh(await world.known())
     assert [key.thumbprint for _, key in found.keys] == [world.member.client_key.thumbprint()]
     assert await looking == 200
