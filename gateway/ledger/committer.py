@@ -27,7 +27,7 @@ BATCH = 512
 """How many entries one transaction appends at most."""
 
 ENOUGH = 64
-"""How many entries are worth a transaction at once: more would make it no cheaper for each."""
+"""How many entries are worth a transaction at once: with more, each would hardly be cheaper."""
 
 QUIET_TURNS = 4
 """A batch is complete once nobody has joined it for so many turns of the event loop, which take microseconds then."""
