@@ -49,7 +49,7 @@ async def _compare(console: Console) -> None:
     token = tokens.mint(
         alliance="a" * 32, member="m" * 32, client="c" * 32, version=1, grants=Grants((), frozenset(("audit",))),
         now=seconds(system_clock()), jkt=thumbprint(key.as_dict(private=False)),
-    ).text  # fmt: skip
+    ).sign()  # fmt: skip
     prover = Prover(key, token)
     whole, beside = [], []
     for _ in range(ROUNDS + 1):

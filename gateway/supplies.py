@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway.access.pushing import Post
 from gateway.agreements import Agreements
@@ -69,8 +69,8 @@ class TokenEvents:
         self._roll = roll
         self._agreements = agreements
 
-    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
-        """What a token grants, before it is handed out."""
+    async def on_granted(self, subject: Subject, spending: Spending | None, sign: Callable[[], str]) -> str:
+        """What a token grants, before it is handed out; it is signed while the disk takes the entry."""
         facts = {
             "act": "token_granted",
             "actor": subject.actor(),
@@ -78,11 +78,11 @@ class TokenEvents:
             "actions": sorted(subject.actions),
             "expires_at": subject.expires_at,
         }
+        draft = Draft(log=subject.alliance, kind=Kind.ADMIN, facts=facts, once=spending, signing=lambda _: sign())
         try:
-            await self._ledger.record(Draft(log=subject.alliance, kind=Kind.ADMIN, facts=facts, once=spending))
+            return (await self._ledger.record(draft)).signed
         except UsedBefore:
-            return False
-        return True
+            return ""
 
     async def on_refused(self, client: KnownClient, code: str) -> None:
         """Why a client that proved its key was refused."""

@@ -53,8 +53,8 @@ async def test_reads_that_come_together_go_through_each_stage_in_a_row(
         "read": enforcement._facts,
         "select": enforcement._search,
         "record": enforcement._ledger,
-        "open": enforcement._vault,
         "sign": enforcement._receipts,
+        "open": enforcement._vault,
     }
     for method, part in stages.items():
         steps.watch(part, method)

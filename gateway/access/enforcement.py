@@ -16,7 +16,7 @@ from gateway.access.request import AccessRequest
 from gateway.access.search import Search
 from gateway.errors import NotFound
 from gateway.ledger import Ledger, Recorded, StaleJudgement
-from gateway.ledger.receipts import Receipt, ReceiptSigner
+from gateway.ledger.receipts import ReceiptSigner
 from gateway.vault.vault import Vault
 
 
@@ -52,10 +52,8 @@ class EnforcementPoint:
         if request.record is not None and not opened:
             raise NotFound
         records = sorted(zip([one.id for one in sealed], opened, strict=True), key=itemgetter(0))
-        await abreast()
-        receipt = self._receipts.sign(Receipt.of(recorded))
         assert judgement.owed is not None
-        return Release(records, recorded, receipt, judgement.cursor, judgement.owed.told, judgement.decision.fields)
+        return Release(records, recorded, judgement.cursor, judgement.owed.told, judgement.decision.fields)
 
     async def _judge_and_record(self, request: AccessRequest) -> tuple[Judgement, Recorded]:
         """Pair a judgement with its entry; what narrowed in between is judged once more, then refused."""
@@ -71,7 +69,7 @@ class EnforcementPoint:
     async def _record(self, request: AccessRequest, judgement: Judgement) -> Recorded:
         await self._cases.keep(judgement)
         await abreast()
-        return await self._ledger.record(describe(request, judgement))
+        return await self._ledger.record(describe(request, judgement, signing=self._receipts.sign))
 
     async def _judge(self, request: AccessRequest, *, fresh: bool) -> Judgement:
         """Pair a decision with sealed records selected under the very versions it was made for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from gateway.clock import MILLISECONDS
 from gateway.consents.marks import Marking
 from gateway.errors import Reason
 from gateway.identity.subject import NOBODY
-from gateway.ledger import Draft, Effect, Kind, Opening, Quota
+from gateway.ledger import Draft, Effect, Kind, Opening, Quota, Receipt
 
 NOT_A_PARTY = Reason("NOT_A_PARTY", "1.2")
 FREQUENCY_EXCEEDED = Reason("FREQUENCY_EXCEEDED", "4.1.2")
@@ -23,11 +23,11 @@ _NO_CEILING = 2**53 - 1
 """The volume of an agreement that states none."""
 
 
-def describe(request: AccessRequest, judgement: Judgement) -> Draft:
+def describe(request: AccessRequest, judgement: Judgement, *, signing: Callable[[Receipt], str]) -> Draft:
     """The entry of an access, in the log of the data's owner.
 
     A permit carries the narrowing number it was judged by and the agreement's frequency and volume, all checked
-    in the ledger's own transaction.
+    in the ledger's own transaction, and `signing` signs its receipt.
     """
     owner, decision = judgement.governing.owner, judgement.decision
     facts = {**_shared(request, judgement), **_message(request)}
@@ -46,6 +46,7 @@ def describe(request: AccessRequest, judgement: Judgement) -> Draft:
         overdrawn=Draft(log=owner, kind=Kind.ACCESS, effect=Effect.DENY, facts=facts),
         sealed=judgement.sealed_query,
         valid_until_ms=judgement.valid_until_s * MILLISECONDS,
+        signing=signing,
     )
 
 

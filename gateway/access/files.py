@@ -26,7 +26,7 @@ from gateway.clock import MILLISECONDS, Clock
 from gateway.errors import Conflicting, GatewayError, NotAuthenticated, TooLarge
 from gateway.identifiers import random_id
 from gateway.ledger import Draft, Kind, Ledger
-from gateway.ledger.receipts import Receipt, ReceiptSigner
+from gateway.ledger.receipts import ReceiptSigner
 from gateway.problems import problem_of
 
 MOST_PAGES = 10_000
@@ -84,10 +84,11 @@ class Files:
             "purpose": request.purpose,
             **message,
         }
-        recorded = await self._ledger.record(Draft(log=log, kind=Kind.DELIVERY, facts=about | facts))
+        draft = Draft(log=log, kind=Kind.DELIVERY, facts=about | facts, signing=self._receipts.sign)
+        recorded = await self._ledger.record(draft)
         return {
             "event_id": recorded.event_id,
-            "receipt": self._receipts.sign(Receipt.of(recorded)),
+            "receipt": recorded.signed,
             "signature": self._receipts.state(MANIFEST_TYPE, statement_of(manifest, recorded.event_id)),
         }
 

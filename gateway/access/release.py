@@ -17,7 +17,11 @@ class Release(NamedTuple):
 
     records: Sequence[tuple[bytes, bytes]]
     recorded: Recorded
-    receipt: str
     cursor: str | None
     accompanied: Mapping[str, Any]
     fields: tuple[str, ...]
+
+    @property
+    def receipt(self) -> str:
+        """What the gateway signed for the entry, a compact JWS."""
+        return self.recorded.signed

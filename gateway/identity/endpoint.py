@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -54,9 +54,9 @@ class Membership(Protocol):
 class TokenRecord(RefusalRecord, Protocol):
     """Where token events of known clients go on record; an `Unavailable` from it becomes 503."""
 
-    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
-        """A token is about to be handed out: on record together with what is spent for it, durably. False, and
-        nothing on record, where that was spent before."""
+    async def on_granted(self, subject: Subject, spending: Spending | None, sign: Callable[[], str]) -> str:
+        """What `sign` makes: the token, whose grant is on record now together with what is spent for it, durably.
+        '', and nothing on record, where that was spent before. It may be signed while the disk is waited for."""
 
     async def on_revoked(self, subject: Subject) -> None:
         """Revoke the client's token by `revoked.revoke`, with its entry: on return no process lets it open anything."""
@@ -123,8 +123,9 @@ class TokenEndpoint:
                 raise
             await abreast()
             spending = self._clients.spending(caller)
-            self._clients.spent(caller, fresh=await self._record.on_granted(minted.subject, spending))
-            return TokenAnswer(_body(minted), self.next_nonce())
+            token = await self._record.on_granted(minted.subject, spending, minted.sign)
+            self._clients.spent(caller, fresh=bool(token))
+            return TokenAnswer(_body(token, minted), self.next_nonce())
 
     def _check_request(self, form: Mapping[str, str]) -> None:
         if form.get("grant_type") != "client_credentials":
@@ -163,10 +164,8 @@ class TokenEndpoint:
             if stopped:
                 raise TokenRefused("unauthorized_client", stopped)
             raise TokenRefused("invalid_authorization_details", "DETAILS_NOTHING_GRANTED")
-        if len(orjson.dumps(granted.details())) > _DETAILS_BYTES:
-            raise TokenRefused("invalid_authorization_details", "DETAILS_TOO_LARGE")
         await self._tokens.keys.follow()
-        return self._tokens.mint(
+        minted = self._tokens.mint(
             alliance=admission.alliance,
             member=client.member,
             client=client.id,
@@ -175,6 +174,9 @@ class TokenEndpoint:
             now=now,
             **_binding(caller, proof),
         )
+        if len(orjson.dumps(minted.details)) > _DETAILS_BYTES:
+            raise TokenRefused("invalid_authorization_details", "DETAILS_TOO_LARGE")
+        return minted
 
 
 def _binding(caller: Caller, proof: Proof | None) -> dict[str, str]:
@@ -195,9 +197,9 @@ def _asked(parameter: str) -> grants.Grants:
         raise TokenRefused("invalid_authorization_details", "DETAILS_MALFORMED") from None
 
 
-def _body(minted: Minted) -> dict[str, Any]:
+def _body(token: str, minted: Minted) -> dict[str, Any]:
     return {
-        "access_token": minted.text,
+        "access_token": token,
         "token_type": minted.subject.token_type,
         "expires_in": minted.expires_in,
         "authorization_details": minted.details,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -42,10 +43,16 @@ def _decoded(text: bytes) -> str:
     if _PERCENT in plain:
         if _BAD_ESCAPE.search(plain):
             raise TokenRefused("invalid_request", "FORM_ENCODING")
-        plain = unquote_to_bytes(plain)
+        plain = _unescaped(plain)
     if b"\0" in plain:
         raise TokenRefused("invalid_request", "FORM_ENCODING")
     try:
         return plain.decode()
     except UnicodeDecodeError:
         raise TokenRefused("invalid_request", "FORM_ENCODING") from None
+
+
+@lru_cache(maxsize=256)
+def _unescaped(text: bytes) -> bytes:
+    """Most ask for what they asked for before, in the same words."""
+    return unquote_to_bytes(text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -38,9 +39,9 @@ class UnknownKey(TokenInvalid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minted:
-    """A new token. `text` is the secret half; `subject` may be logged."""
+    """A new token, which is its bearer's once it is signed. `sign` makes the secret half; `subject` may be logged."""
 
-    text: str
+    sign: Callable[[], str]
     subject: Subject
     expires_in: int
     details: Sequence[Mapping[str, Any]]
@@ -101,8 +102,8 @@ class Tokens:
             "member": member,
             "client_version": version,
         }
-        text = self.keys.current.signer.sign(orjson.dumps(claims))
-        return Minted(text=text, subject=subject, expires_in=expires - now, details=details)
+        sign = partial(self.keys.current.signer.sign, orjson.dumps(claims))
+        return Minted(sign=sign, subject=subject, expires_in=expires - now, details=details)
 
     async def recognise(self, token: bytes, now: int) -> Verified:
         """As `read`; a key that this process does not know is looked up first, in bounded numbers."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.ledger.change import Change
-    from gateway.ledger.entries import Draft, Effect, Kind, Once, Opening, Quota, Recorded
+    from gateway.ledger.entries import Draft, Effect, Kind, Once, Opening, Quota, Receipt, Recorded
     from gateway.ledger.errors import (
         ClockBehind,
         LedgerRolledBack,
@@ -37,6 +37,7 @@ _HOMES = {
     "Opening": "entries",
     "OpeningGroup": "warrant",
     "Quota": "entries",
+    "Receipt": "entries",
     "Recorded": "entries",
     "StaleJudgement": "errors",
     "UnknownLog": "errors",
@@ -59,6 +60,7 @@ __all__ = [
     "Opening",
     "OpeningGroup",
     "Quota",
+    "Receipt",
     "Recorded",
     "StaleJudgement",
     "UnknownLog",

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
-from gateway.clock import Clock
+from gateway.clock import Clock, seconds
 from gateway.database import AlreadyExists, Database, Query, Reading, Transaction
 from gateway.errors import Conflicting, GatewayError
 from gateway.ledger.bodies import Prepared
-from gateway.ledger.entries import Effect, Recorded
+from gateway.ledger.entries import Effect, Receipt, Recorded
 from gateway.ledger.errors import ClockBehind, LedgerRolledBack, StaleJudgement, UnknownLog, UsedBefore
 from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.quotas import Quotas
@@ -62,7 +62,7 @@ class Head:
     moved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Appended:
     """An entry inserted by a transaction that may yet fail."""
 
@@ -71,9 +71,21 @@ class Appended:
     leaf_hash: bytes
     time_ms: int
     judged_at: float
+    _signed: str = ""
+
+    def sign(self) -> None:
+        """Let the draft sign for its entry, once. It need not be durable yet: what is signed leaves by `recorded`."""
+        signing = self.entry.draft.signing
+        if signing is not None and not self._signed:
+            entry = self.entry
+            self._signed = signing(Receipt(entry.event_id, entry.origin, self.leaf_hash, seconds(self.time_ms)))
 
     def recorded(self) -> Recorded:
-        """The answer, with its warrant. Call it only once the transaction has committed."""
+        """The answer, with its warrant and signature. Call it only once the transaction has committed.
+
+        Raises what the draft's `signing` raises.
+        """
+        self.sign()
         draft = self.entry.draft
         return Recorded(
             event_id=self.entry.event_id,
@@ -85,6 +97,7 @@ class Appended:
             effect=draft.effect,
             reasons=draft.reasons,
             warrant=self._warrant(),
+            signed=self._signed,
         )
 
     def _warrant(self) -> Warrant | None:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from gateway.database import Database, DatabaseUnavailable
 from gateway.errors import GatewayError
@@ -115,6 +116,7 @@ class Committer:
             async with self._database.transaction() as tx:
                 heads = await self._appender.lock(tx, {entry.draft.log for entry in entries})
                 answers = await self._appender.append(tx, heads, entries)
+                asyncio.get_running_loop().call_soon(_sign, answers)
         except Exception as error:
             if not await is_durable(self._database, answers):
                 _log.warning("Nothing of a batch of %d was appended: %s", len(entries), type(error).__name__)
@@ -144,13 +146,29 @@ async def is_durable(database: Database, answers: Sequence[Appended | GatewayErr
         await asyncio.sleep(_LOOKUP_PAUSE_S)
 
 
+def _sign(answers: Sequence[Appended | GatewayError]) -> None:
+    """Sign for the entries of a batch while the disk takes them: nobody has anything of it before `_settle`.
+
+    Who cannot sign is tried once more there, and its waiter told.
+    """
+    for answer in answers:
+        if isinstance(answer, Appended):
+            with suppress(GatewayError):
+                answer.sign()
+
+
 def _settle(batch: Sequence[_Waiter], answers: Sequence[Appended | GatewayError] | None) -> None:
     """Answer each waiter that is still there; warrants are minted here, after the commit."""
     for place, (_, waiter) in enumerate(batch):
         if waiter.done() or waiter.get_loop().is_closed():
             continue
-        answer = LedgerUnavailable() if answers is None else answers[place]
-        if isinstance(answer, GatewayError):
-            waiter.set_exception(answer)
-        else:
-            waiter.set_result(answer.recorded())
+        try:
+            waiter.set_result(_outcome(LedgerUnavailable() if answers is None else answers[place]))
+        except GatewayError as error:
+            waiter.set_exception(error)
+
+
+def _outcome(answer: Appended | GatewayError) -> Recorded:
+    if isinstance(answer, GatewayError):
+        raise answer
+    return answer.recorded()

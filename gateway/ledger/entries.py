@@ -6,7 +6,7 @@ once the entry is durable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -64,6 +64,18 @@ class Quota(NamedTuple):
     reason: Reason
 
 
+class Receipt(NamedTuple):
+    """What the gateway vouches for: this entry stands in that log.
+
+    `origin` names the log; `issued_at` is the entry's own time, in epoch seconds.
+    """
+
+    event_id: str
+    origin: str
+    leaf_hash: bytes
+    issued_at: int
+
+
 class Once(Protocol):
     """Something that may be used a single time, and is used up by the transaction that appends the entry."""
 
@@ -91,6 +103,7 @@ class Draft(NamedTuple):
     With `once` the entry is appended only if that had not been used; both become durable together.
     With `marks` a permit is appended only if they stand; they are left together with it, and with no refusal.
     `sealed` stands in the body as given. Without `event_id` the ledger draws a UUIDv7.
+    `signing` is given the entry's receipt while the disk takes the entry; what it signs comes with `Recorded`.
     """
 
     log: str
@@ -107,11 +120,15 @@ class Draft(NamedTuple):
     sealed: Mapping[str, Any] | None = None
     valid_until_ms: int | None = None
     event_id: str = ""
+    signing: Callable[[Receipt], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A durable entry. `warrant` is there for permits with an opening, and for nothing else."""
+    """A durable entry. `warrant` is there for permits with an opening, and for nothing else.
+
+    `signed` is what the draft's `signing` made of its receipt, '' without one.
+    """
 
     event_id: str
     log: str
@@ -122,3 +139,4 @@ class Recorded:
     effect: Effect | None
     reasons: tuple[Reason, ...]
     warrant: Warrant | None
+    signed: str = ""

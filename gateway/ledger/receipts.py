@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,9 +19,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from gateway.canonical import canonical, parse
-from gateway.clock import seconds
 from gateway.errors import Invalid, Unavailable
-from gateway.ledger.entries import Recorded
+from gateway.ledger.entries import Receipt
 from gateway.ledger.merkle import HASH_SIZE
 
 TYPE = "access-receipt+jws"
@@ -38,20 +37,6 @@ class ReceiptRejected(Invalid):
 
 class UnknownKey(ReceiptRejected):
     """The receipt names a key that is not in the set."""
-
-
-class Receipt(NamedTuple):
-    """What is vouched for: `origin` names the log; `issued_at` is in epoch seconds."""
-
-    event_id: str
-    origin: str
-    leaf_hash: bytes
-    issued_at: int
-
-    @classmethod
-    def of(cls, recorded: Recorded) -> Receipt:
-        """The receipt of a durable entry, issued at the entry's own time."""
-        return cls(recorded.event_id, recorded.origin, recorded.leaf_hash, seconds(recorded.time_ms))
 
 
 class ReceiptSigner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from ipaddress import ip_network
@@ -99,14 +99,14 @@ class Record:
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: Exception | None = None
 
-    async def on_granted(self, subject: Subject, spending: Spending | None) -> bool:
+    async def on_granted(self, subject: Subject, spending: Spending | None, sign: Callable[[], str]) -> str:
         if self.error:
             raise self.error
         async with self.database.transaction() as tx:
             if spending and not await spending.use(tx):
-                return False
+                return ""
         self.granted.append(subject)
-        return True
+        return sign()
 
     async def on_refused(self, client: KnownClient, code: str) -> None:
         if self.error:

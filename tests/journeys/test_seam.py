@@ -35,7 +35,7 @@ from tests.alliance import POLICIES, instant
 
 SOURCE = Path(inspect.getfile(enforcement)).read_text()
 REFUSAL = "        refuse_unless_permitted(judgement, recorded)\n"
-LEDGER = "        return await self._ledger.record(describe(request, judgement))\n"
+LEDGER = "        return await self._ledger.record(describe(request, judgement, signing=self._receipts.sign))\n"
 
 _CASE = Query(select(decided_case.c.document).where(decided_case.c.sha256 == bindparam("sha256")))
 _MOVE = Query(
@@ -440,8 +440,9 @@ def test_what_is_opened_is_recorded_and_refused_first_and_in_one_place() -> None
     ]
     release = [name for _, name in sorted(calls) if name in {"_judge_and_record", "refuse_unless_permitted", "open"}]
     assert release == ["_judge_and_record", "refuse_unless_permitted", "open"]
-    steps = {"read", "judge", "select", "keep", "record", "describe", "refuse_unless_permitted", "open", "sign"}
+    steps = {"read", "judge", "select", "keep", "record", "describe", "refuse_unless_permitted", "open"}
     assert steps <= {name for _, name in calls}
+    assert "describe(request, judgement, signing=self._receipts.sign)" in SOURCE
 
 
 async def test_no_permit_is_answered_unless_its_entry_is_durable(embedded: Shared) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from gateway.clock import system_clock
+from gateway.clock import seconds, system_clock
 from gateway.database import Database, Query
 from gateway.errors import Reason
-from gateway.ledger import Draft, Effect, Kind, Ledger, Opening, OpeningGroup, Recorded
+from gateway.ledger import Draft, Effect, Kind, Ledger, Opening, OpeningGroup, Receipt, Recorded
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, VerifierKey
 from gateway.ledger.tables import chain, head, leaf
@@ -80,3 +80,8 @@ class Keys:
 
 def new_integrator(database: Database, heads: Path) -> Integrator:
     return Integrator(database, system_clock, Keys(), heads)
+
+
+def receipt_of(recorded: Recorded) -> Receipt:
+    """What the gateway would vouch for of an entry."""
+    return Receipt(recorded.event_id, recorded.origin, recorded.leaf_hash, seconds(recorded.time_ms))

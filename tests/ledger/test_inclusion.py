@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from gateway.database import Database
 from gateway.errors import Invalid, NotFound
-from gateway.ledger import Recorded, proofs
+from gateway.ledger import Receipt, Recorded, proofs
 from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.inclusion import LIMIT, InclusionProof
 from gateway.ledger.merkle import leaf_hash, root_of
-from gateway.ledger.receipts import Receipt, ReceiptSigner
+from gateway.ledger.receipts import ReceiptSigner
 from gateway.ledger.tiles import Tiles
 from gateway.ledger.verify import Outcome
 from gateway.ledger.verify_proof import verify_proof
 from tests.alliance import b64
-from tests.ledger.builders import OPERATOR, OWNER, Keys, act, filled, new_integrator
+from tests.ledger.builders import OPERATOR, OWNER, Keys, act, filled, new_integrator, receipt_of
 
 SIZE = 9
 """Entries of the log that most tests look at: its last leaf stands alone on its side of the tree."""
@@ -84,7 +84,7 @@ async def test_the_proof_of_each_entry_of_a_log_holds_for_its_receipt(database: 
     vkey, tiles = str(await Keys().verifier(OWNER)), Tiles(database)
     for entry in recorded:
         proof = await tiles.proof(OWNER, entry.event_id)
-        verdict = verify_proof(proof, vkey, signed(Receipt.of(entry)), JWKS)
+        verdict = verify_proof(proof, vkey, signed(receipt_of(entry)), JWKS)
         said = f"entry {entry.event_id} is entry {entry.index} of 300 in alliance.example/{OWNER}."
         assert (verdict.outcome, verdict.sentence) == (Outcome.OK, f"The receipt's {said}")
 

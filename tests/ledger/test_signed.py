@@ -41,6 +41,7 @@ from tests.ledger.builders import (
     new_integrator,
     new_ledger,
     permit,
+    receipt_of,
 )
 
 _UNREACHABLE = (b"dial tcp", b"GOPROXY=off")
@@ -507,7 +508,7 @@ def test_ed25519_agrees_with_wycheproof() -> None:
 async def test_a_receipt_names_its_entry_and_nobody_else_can_sign_it(sqlite_database: Database) -> None:
     _, (entry,) = await filled(sqlite_database, 1)
     private = Ed25519PrivateKey.generate()
-    receipt = receipts.Receipt.of(entry)
+    receipt = receipt_of(entry)
     text = receipts.ReceiptSigner(private, "kid").sign(receipt)
 
     def jwk(key: Ed25519PrivateKey) -> dict[str, str]:

@@ -1,0 +1,124 @@
+"""What is signed for an entry is signed while the disk takes it, and is had by nobody before it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+
+from gateway.database import Database, Transaction
+from gateway.errors import Reason, Unavailable
+from gateway.ledger import Effect, LedgerUnavailable, Quota, Receipt
+
+from .builders import LEAVES, denial, new_ledger, opened, permit, receipt_of
+
+
+class _HeldUp:
+    """A real database whose transactions, once written, wait while it is held; `lost`: they are rolled back then."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._go_on = asyncio.Event()
+        self._go_on.set()
+        self.lost = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self._go_on.clear()
+        try:
+            yield
+        finally:
+            self._go_on.set()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._database.transaction() as tx:
+            yield tx
+            await self._go_on.wait()
+            if self.lost:
+                raise ConnectionResetError
+
+
+class _Pen:
+    """Signs, and keeps what it signed for."""
+
+    def __init__(self) -> None:
+        self.signed_for: list[Receipt] = []
+        self.begun = asyncio.Event()
+
+    def sign(self, receipt: Receipt) -> str:
+        self.signed_for.append(receipt)
+        self.begun.set()
+        return f"signed {receipt.event_id}"
+
+
+def _broken(_: Receipt) -> str:
+    raise Unavailable("keys_unavailable", "There is no key to sign with now.")
+
+
+async def test_an_entry_comes_back_with_what_was_signed_of_its_receipt(database: Database) -> None:
+    pen, ledger = _Pen(), await opened(database)
+    first, second, plain = await asyncio.gather(
+        ledger.record(permit(1)._replace(signing=pen.sign)),
+        ledger.record(denial(2)._replace(signing=pen.sign)),
+        ledger.record(denial(3)),
+    )
+    assert [first.signed, second.signed, plain.signed] == [f"signed {first.event_id}", f"signed {second.event_id}", ""]
+    assert pen.signed_for == [receipt_of(first), receipt_of(second)]
+
+
+async def test_signing_does_not_wait_for_the_disk_but_whoever_asked_does(database: Database) -> None:
+    await opened(database)
+    pen, slow = _Pen(), _HeldUp(database)
+    ledger = new_ledger(slow)  # type: ignore[arg-type]
+    await ledger.record(denial())
+    with slow.held():
+        asked = asyncio.create_task(ledger.record(permit()._replace(signing=pen.sign)))
+        await asyncio.wait_for(pen.begun.wait(), 5)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(await database.all(LEAVES)) == 1
+        assert not asked.done()
+    recorded = await asked
+    assert pen.signed_for == [receipt_of(recorded)]
+    assert len(await database.all(LEAVES)) == 2
+
+
+async def test_nobody_gets_what_was_signed_for_an_entry_that_did_not_last(database: Database) -> None:
+    await opened(database)
+    pen, slow = _Pen(), _HeldUp(database)
+    ledger = new_ledger(slow)  # type: ignore[arg-type]
+    await ledger.record(denial())
+    with slow.held():
+        asked = asyncio.create_task(ledger.record(permit()._replace(signing=pen.sign)))
+        await asyncio.wait_for(pen.begun.wait(), 5)
+        slow.lost = True
+    with pytest.raises(LedgerUnavailable):
+        await asked
+    assert len(await database.all(LEAVES)) == 1
+
+
+async def test_who_cannot_sign_tells_its_own_waiter_alone(database: Database) -> None:
+    pen, ledger = _Pen(), await opened(database)
+    one, other = await asyncio.gather(
+        ledger.record(permit(1)._replace(signing=_broken)),
+        ledger.record(permit(2)._replace(signing=pen.sign)),
+        return_exceptions=True,
+    )
+    assert isinstance(one, Unavailable)
+    assert one.code == "keys_unavailable"
+    assert not isinstance(other, BaseException)
+    assert other.signed == f"signed {other.event_id}"
+    assert len(await database.all(LEAVES)) == 2
+
+
+async def test_a_refusal_that_stands_in_for_a_permit_is_not_signed_for(database: Database) -> None:
+    pen, ledger = _Pen(), await opened(database)
+    spent = (Quota("agreement", 0, 0, 1, Reason("FREQUENCY_EXCEEDED", "4.1.2")),)
+    recorded = await ledger.record(permit()._replace(quotas=spent, overdrawn=denial(), signing=pen.sign))
+    assert (recorded.effect, recorded.signed, pen.signed_for) == (Effect.DENY, "", [])
