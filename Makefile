@@ -4,6 +4,7 @@ UV ?= uv
 BIN := .venv/bin
 STAMP := .venv/installed
 CODE := gateway tests bench deploy
+IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
 .PHONY: help install psi demo test lint types policies prove pytest clauses mutation bench stack bundle lock migration clean
@@ -27,7 +28,9 @@ psi: install ## install private set intersection, where it has a wheel: Linux on
 demo: install ## run the demo alliance: the main job from start to end
 	$(BIN)/gateway demo
 
-test: install lint types policies prove pytest ## check style, types, imports, policies and their proofs, and run every test
+test: install ## check style, types, imports, policies and their proofs, and run every test
+	@$(MAKE) --no-print-directory -j $(IN_ONE_PIECE) lint types policies prove
+	@$(MAKE) --no-print-directory pytest
 
 lint: install ## check style and which package imports which
 	$(BIN)/ruff check $(CODE)

@@ -6,6 +6,7 @@ A component that this machine lacks skips its tests by name; with `CI=true` such
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
@@ -35,7 +36,15 @@ from tests.services.valkey import Valkey
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 _TEMPLATE = "gateway_template"
+_GARBAGE_THRESHOLDS = (50_000, 20, 20)
 _numbers = itertools.count(1)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays for good: to look for garbage in it took a seventh of the run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 @pytest.fixture(scope="session")

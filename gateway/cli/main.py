@@ -6,8 +6,10 @@ import asyncio
 import gc
 import io
 import logging
+import platform
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -77,8 +79,19 @@ _GARBAGE_THRESHOLDS = (100_000, 20, 20)
 """An upload makes many short-lived rows; the default thresholds spend a tenth of its time looking at them."""
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        said = f"alliance-gateway {version('alliance-gateway')}, schema {migrations.NEWEST}"
+        console.print(f"{said}, Python {platform.python_version()}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
-def prepare() -> None:
+def prepare(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and end.")
+    ] = False,
+) -> None:
     """Whatever the streams cannot show is escaped: no finding and no exit code is lost to a terminal's encoding."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

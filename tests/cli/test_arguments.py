@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from gateway.ledger import Ledger
 from gateway.ledger.export import export
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, Signer, VerifierKey
+from gateway.migrations import NEWEST
 from tests.cli.conftest import Gateway
 from tests.ledger.builders import OWNER, denial
 
@@ -39,6 +42,12 @@ async def _bundle(database: Database, folder: Path, origin: str) -> tuple[Path, 
     async with database.reading() as snapshot:
         await export(snapshot, OWNER, 0, 0, folder / "bundle.zip")
     return folder / "bundle.zip", str(key)
+
+
+def test_the_version_is_told_with_its_schema(gateway: Gateway) -> None:
+    answer = gateway("--version")
+    told = f"alliance-gateway {version('alliance-gateway')}, schema {NEWEST}, Python {platform.python_version()}"
+    assert (answer.exit_code, answer.output.strip()) == (0, told)
 
 
 @pytest.mark.parametrize("index", ["9" * 5000, "9" * 19, "-1", "１", ""])
