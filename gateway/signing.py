@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 
 from gateway.approvals import Act, Arguments, Mandate
-from gateway.clock import Clock
-from gateway.database import Database, Query, Reading
+from gateway.clock import Clock, seconds
+from gateway.database import Database, Query, Reading, Transaction
 from gateway.errors import Invalid
 from gateway.identity import ResponseSigner, TokenKey, TokenKeys
+from gateway.identity.revoked import revoke_all_by
 from gateway.identity.token_keys import KEY_SET_CACHE_SECONDS
 from gateway.identity.tokens import LIFETIME_SECONDS
 from gateway.ledger import Change, Ledger
 from gateway.ledger.receipts import ReceiptSigner
+from gateway.ledger.tables import log
 from gateway.members.arguments import only, said
 from gateway.members.tables import alliance
 from gateway.vault.keyring import KeyRing
@@ -25,6 +27,7 @@ WINDOWS = Windows(cache_s=KEY_SET_CACHE_SECONDS, life_s=LIFETIME_SECONDS)
 """Longer than anybody may hold a key set or a token (decision 0016)."""
 
 _ALLIANCES = Query(select(alliance.c.id).order_by(alliance.c.id))
+_LOGS = Query(select(log.c.id))
 
 
 class Signing:
@@ -72,13 +75,28 @@ class Signing:
             self.answers.hold(held.signing.jwk(), held.signing.sign)
 
 
+class Accepted:
+    """What the gateway itself accepts of what its keys signed: access tokens, with which any owner's data is read."""
+
+    async def opens(self, reading: Reading, use: RotatedKey) -> Collection[str]:
+        """Every log, for a key that signed tokens."""
+        return [row["id"] for row in await reading.all(_LOGS)] if use is RotatedKey.TOKEN else ()
+
+    async def refuse(self, tx: Transaction, use: RotatedKey, kid: str, now_ms: int) -> None:
+        """Revoke the tokens of a key."""
+        if use is RotatedKey.TOKEN:
+            await revoke_all_by(tx, kid, seconds(now_ms))
+
+
 def key_rotation(database: Database, ledger: Ledger, keyring: KeyRing, clock: Clock, *, every_days: int) -> KeyRotation:
     """The rotation of these keys, with its steps in every alliance's operator's log."""
 
     async def operators_logs(reading: Reading) -> Sequence[str]:
         return [row["id"] for row in await reading.all(_ALLIANCES)]
 
-    return KeyRotation(database, ledger, keyring, clock, WINDOWS, every_days=every_days, logs=operators_logs)
+    return KeyRotation(
+        database, ledger, keyring, clock, WINDOWS, every_days=every_days, logs=operators_logs, signed=Accepted()
+    )
 
 
 class RotationActs:

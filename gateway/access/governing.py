@@ -48,7 +48,7 @@ def governing_row() -> Select[Any]:
     """One row of versions for (:agreement, :dataset, :member, :client), or none for a stranger to the agreement.
 
     Whom the terms name as a third party is none; the terms themselves, proved, decide what it may.
-    They end in `_TOKEN_REVOKED` where :token is revoked.
+    They end in `_TOKEN_REVOKED` where :token is revoked, or whatever :signed_by signed.
     """
     held = (
         select(_in_one_text(func.min(hold.c.case_id), func.count(), func.max(hold.c.placed_at), func.sum(hold.c.until)))
@@ -83,7 +83,7 @@ def governing_row() -> Select[Any]:
                 active_policy.c.digest,
                 held,
             )
-            .concat(case((is_revoked(bindparam("token", type_=SQLText)), literal(_TOKEN_REVOKED)), else_=literal("")))
+            .concat(case((is_revoked(), literal(_TOKEN_REVOKED)), else_=literal("")))
             .label("versions"),
             agreement.c.version.label("agreement_version"),
             agreement.c.owner_id,
@@ -136,7 +136,7 @@ _GOVERNING = Query(governing_row())
 
 
 def key_of(request: AccessRequest) -> dict[str, str]:
-    """The names that a governing row is found by; the last tells whether the request's own token is revoked."""
+    """The names that a governing row is found by; the last two tell whether the request's own token is revoked."""
     subject = request.subject
     return {
         "agreement": request.agreement,
@@ -144,6 +144,7 @@ def key_of(request: AccessRequest) -> dict[str, str]:
         "member": subject.member,
         "client": subject.client,
         "token": subject.token,
+        "signed_by": subject.signed_by,
     }
 
 
@@ -293,7 +294,7 @@ class GoverningFacts:
     async def read(self, request: AccessRequest, *, fresh: bool) -> Governing:
         """What governs the request; `NotFound` for a stranger to the agreement. `fresh` reads the database."""
         names = key_of(request)
-        key = (*tuple(names.values())[:-1], request.person)
+        key = (*tuple(names.values())[:-2], request.person)
         if not fresh and (known := self._remembered.get(key)) is not None:
             return known
         row = await self._database.one(_GOVERNING, **names)

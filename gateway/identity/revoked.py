@@ -1,7 +1,8 @@
 """Tokens that are over before they expire, and whether a token's standing holds at this instant.
 
-A revoked token is a row, by the name that entries give it, until a day after it would have expired. The row is read
-by the statements that read the client's version, so it counts on every process from its commit on.
+A revoked token is a row, by the name that entries give it, until a day after it would have expired; so is a key of the
+gateway's own that somebody else may hold, by its `kid`. The row is read by the statements that read the client's
+version, so it counts on every process from its commit on.
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from sqlalchemy import Text, bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from gateway.database import Database, Query, Reading, Transaction
 from gateway.errors import NotAuthenticated, Reason, Refused
 from gateway.identity.subject import Subject
 from gateway.identity.tables import client, is_revoked, revoked_token, roll
+from gateway.identity.tokens import LIFETIME_SECONDS
 
 _REVOKE = Query(insert(revoked_token))
-_REVOKED = Query(select(is_revoked(bindparam("token", type_=Text)).label("revoked")))
+_REVOKED = Query(select(is_revoked().label("revoked")))
 _PURGE = Query(delete(revoked_token).where(revoked_token.c.expires_at <= bindparam("now")))
 _STANDING = Query(
     select(
         client.c.state,
         client.c.version,
         roll.c.state.label("member_state"),
-        is_revoked(bindparam("token", type_=Text)).label("revoked"),
+        is_revoked().label("revoked"),
     )
     .join(roll, roll.c.id == client.c.member_id)
     .where(client.c.id == bindparam("client"))
@@ -58,7 +60,7 @@ class TokenOver(NotAuthenticated):
 
 async def standing(reading: Reading, subject: Subject) -> Standing:
     """How the subject's token stands at this instant, in one statement."""
-    row = await reading.one(_STANDING, client=subject.client, token=subject.token)
+    row = await reading.one(_STANDING, client=subject.client, token=subject.token, signed_by=subject.signed_by)
     if row is None or row["state"] != "active" or row["version"] != subject.client_version:
         return Standing.CHANGED
     if row["revoked"]:
@@ -80,8 +82,8 @@ async def require_standing(reading: Reading, subject: Subject) -> None:
 
 
 async def is_revoked_token(reading: Reading, subject: Subject) -> bool:
-    """Whether the subject's token is revoked."""
-    row = await reading.one(_REVOKED, token=subject.token)
+    """Whether the subject's token is revoked, by itself or with all that its key signed."""
+    row = await reading.one(_REVOKED, token=subject.token, signed_by=subject.signed_by)
     return row is not None and bool(row["revoked"])
 
 
@@ -91,6 +93,14 @@ async def revoke(tx: Transaction, subject: Subject) -> bool:
         return False
     await tx.run(_REVOKE, token=subject.token, expires_at=subject.expires_at)
     return True
+
+
+async def revoke_all_by(tx: Transaction, kid: str, now_s: int) -> None:
+    """Revoke every token that the gateway's key of this `kid` has signed, or signs where its end is not known yet.
+
+    `now_s` in epoch seconds. The caller narrows, and enters it.
+    """
+    await tx.run(_REVOKE, token=kid, expires_at=now_s + LIFETIME_SECONDS)
 
 
 async def purge(database: Database, now_s: int) -> None:

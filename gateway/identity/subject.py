@@ -51,7 +51,8 @@ class Subject:
     purposes. `actions` are those of `MemberGrant`. `token` is the base64url SHA-256 of the token's `jti`.
     The token is bound to exactly one of two: `jkt` is the thumbprint of a DPoP key, `certificate` the `x5t#S256` of
     a client certificate, and the other one is ''. `expires_at` is in epoch seconds. `client_version` is the version
-    of the client's row when the token was issued: any later change of client or keys refuses the token.
+    of the client's row when the token was issued: any later change of client or keys refuses the token. `signed_by` is
+    the `kid` of the gateway's own key that signed the token, '' for a subject that comes without one.
     """
 
     alliance: str
@@ -64,6 +65,7 @@ class Subject:
     expires_at: int
     client_version: int
     certificate: str = ""
+    signed_by: str = ""
 
     @property
     def confirmation(self) -> dict[str, str]:

@@ -6,12 +6,12 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    ColumnElement,
     Exists,
     ForeignKey,
     Index,
     Table,
     Text,
+    bindparam,
     column,
     exists,
     table,
@@ -82,7 +82,8 @@ revoked_token = Table(
     Column("token", Text, primary_key=True),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
-"""Access tokens that were revoked, named as in entries, until they would have expired (epoch seconds)."""
+"""What refuses an access token until it would have expired (epoch seconds): its name, as in entries, where it was
+revoked itself; the `kid` of the gateway's key that signed it, where that is compromised. Both are SHA-256 digests."""
 
 resource_server = Table(
     "resource_server",
@@ -97,6 +98,7 @@ roll = table("member", column("id"), column("state"))
 """Of the members package's table what identity reads in its own statements."""
 
 
-def is_revoked(token: ColumnElement[str]) -> Exists:
-    """Whether the token of that name is revoked, as part of a statement."""
-    return exists().where(revoked_token.c.token == token)
+def is_revoked() -> Exists:
+    """Whether the token named `:token`, or every token by the key `:signed_by`, is revoked, as part of a statement."""
+    named = (bindparam("token", type_=Text), bindparam("signed_by", type_=Text))
+    return exists().where(revoked_token.c.token.in_(named))

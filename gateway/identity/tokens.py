@@ -81,12 +81,14 @@ class Tokens:
         """
         if bool(jkt) == bool(certificate):
             raise TokenInvalid("TOKEN_BINDING")
+        key = self.keys.current
         jti = secrets.token_urlsafe(16)
         expires = min([now + LIFETIME_SECONDS, *([] if grants.ends_at is None else [grants.ends_at])])
         details = grants.details()
         subject = Subject(
             *(alliance, member, client, grants.agreements, grants.actions, _name(jti), jkt, expires, version),
             certificate=certificate,
+            signed_by=key.kid,
         )
         claims = {
             "iss": self._issuer,
@@ -102,7 +104,7 @@ class Tokens:
             "member": member,
             "client_version": version,
         }
-        sign = partial(self.keys.current.signer.sign, orjson.dumps(claims))
+        sign = partial(key.signer.sign, orjson.dumps(claims))
         return Minted(sign=sign, subject=subject, expires_in=expires - now, details=details)
 
     async def recognise(self, token: bytes, now: int) -> Verified:
@@ -132,10 +134,10 @@ class Tokens:
         expires = numeric_date(claims.get("exp"))
         if expires is None or expires <= now:
             raise TokenInvalid("TOKEN_EXPIRED")
-        return Verified(_subject(claims, int(expires)), claims)
+        return Verified(_subject(claims, int(expires), str(parts.header["kid"])), claims)
 
 
-def _subject(claims: Mapping[str, Any], expires: int) -> Subject:
+def _subject(claims: Mapping[str, Any], expires: int, kid: str) -> Subject:
     try:
         grants = Grants.of(claims["authorization_details"])
         return Subject(
@@ -147,6 +149,7 @@ def _subject(claims: Mapping[str, Any], expires: int) -> Subject:
             token=_name(claims["jti"]),
             expires_at=expires,
             client_version=claims["client_version"],
+            signed_by=kid,
             **_bound(claims["cnf"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, GatewayError):

@@ -9,10 +9,10 @@ not rotated: a log's key is its name to every verifier (C2SP signed-note).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import BigInteger, bindparam, func, select, update
 
@@ -33,6 +33,16 @@ class RotatedKey(StrEnum):
     TOKEN = "token"  # noqa: S105 - the use of a key
     RECEIPT = "receipt"
     MESSAGE = "message"
+
+
+class Signed(Protocol):
+    """What the keys of a use have signed, as far as the gateway itself accepts it; the app supplies it."""
+
+    async def opens(self, reading: Reading, use: RotatedKey) -> Collection[str]:
+        """The logs in which what such a key signed may lead to a permit."""
+
+    async def refuse(self, tx: Transaction, use: RotatedKey, kid: str, now_ms: int) -> None:
+        """From this transaction's commit on no process accepts what the key signed."""
 
 
 _DAY_MS: Final = 86_400_000
@@ -91,7 +101,8 @@ class Windows:
 class KeyRotation:
     """Takes the steps: the first by approval or every `every_days` (0: never by itself), the others when they are due.
 
-    `logs` names the operators' logs that each step is entered in: all alliances share the gateway's keys.
+    `logs` names the operators' logs that each step is entered in: all alliances share the gateway's keys. `signed`
+    ends what a compromised key has signed.
     """
 
     def __init__(
@@ -104,6 +115,7 @@ class KeyRotation:
         *,
         every_days: int,
         logs: Callable[[Reading], Awaitable[Sequence[str]]],
+        signed: Signed,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -112,6 +124,7 @@ class KeyRotation:
         self._windows = windows
         self._every_ms = every_days * _DAY_MS
         self._logs = logs
+        self._signed = signed
 
     async def logs(self) -> Sequence[str]:
         """Every log that a step is entered in."""
@@ -134,12 +147,14 @@ class KeyRotation:
 
         Returns the new kid.
 
-        Within `FOLLOW_S` no process accepts what they signed; clients get new tokens. Nothing waits for anybody.
+        No process accepts a token that they signed from the next request on, and no permit follows the entry. Within
+        `FOLLOW_S` none signs with them; clients get new tokens. Nothing waits for anybody.
         """
         logs, actor = await self.logs(), {"operator": operator}
-        async with self._ledger.changing(*logs) as change:
+        async with self._ledger.changing(*logs, narrows=await self._signed.opens(self._database, use)) as change:
             for key in await _locked(change.tx, use):
                 if await change.tx.run(_END, the_kid=key.kid, at=change.now_ms):
+                    await self._signed.refuse(change.tx, use, key.kid, change.now_ms)
                     _enter(change, logs, "key_compromised", use, key.kid, actor)
             new = await self._keyring.create_signing_key(change.tx, use, change.now_ms)
             _enter(change, logs, "key_activated", use, new.kid, actor)

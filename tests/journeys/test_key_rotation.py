@@ -499,6 +499,37 @@ async def test_a_compromised_key_ends_at_once_with_all_that_it_signed(processes:
     ]
 
 
+async def test_what_a_compromised_key_signed_is_refused_by_the_very_next_call_on_every_process(
+    processes: Processes,
+) -> None:
+    """Also by a process that does not know of it yet, and also what that one goes on signing."""
+    one, two = processes.gateways
+    deal, owner = processes.deal, processes.shared.bank.id
+    under = processes.hotels[0].under(deal.agreement, deal.dataset)
+    token, own = await processes.hotels[0].token(under), await processes.hotels[0].token()
+    for hotel in processes.hotels:
+        assert (await hotel.get(deal.path, token)).status_code == 200
+        assert (await hotel.get("/v1/members", own)).status_code == 200
+    narrowed = await one.ledger.narrowing(owner)
+    await one.key_rotation.replace(RotatedKey.RECEIPT, operator="anna")
+    assert (await processes.hotels[1].get(deal.path, token)).status_code == 200, "a key of receipts opens nothing"
+    assert await one.ledger.narrowing(owner) == narrowed
+    made = await one.key_rotation.replace(RotatedKey.TOKEN, operator="anna")
+    assert two.signing.tokens.current.kid != made, "the other has not followed"
+    late = await processes.hotels[1].token(under)
+    assert await one.ledger.narrowing(owner) == narrowed + 1
+    await one.identity.forget_expired()
+    for hotel in processes.hotels:
+        for path, used in ((deal.path, token), (deal.path, late), ("/v1/members", own)):
+            refused = await hotel.get(path, used)
+            assert refused.status_code == 401, path
+            assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    for gateway in (one, two):
+        await processes.turn(gateway)
+    for hotel in processes.hotels:
+        assert (await hotel.get(deal.path, await hotel.token(under))).status_code == 200
+
+
 # ── with real processes ────────────────────────────────────────────────────────────────────────────────────────
 
 
