@@ -66,7 +66,12 @@ def load_bundle(folder: Path) -> PolicyBundle:
     """
     modules = tuple(_module(folder, path) for path in sorted((folder / ROOT).rglob("*")) if _is_rules(folder, path))
     if not modules:
-        raise Invalid("policy_invalid", "The folder holds no rules.", remedy="Point it at the policies' folder.")
+        raise Invalid(
+            "policy_invalid",
+            f"There are no rules in {folder.absolute()}.",
+            field="GATEWAY_POLICIES_DIR",
+            remedy="Set it to the folder that holds them.",
+        )
     check_profile({module.path: module.text for module in modules})
     return PolicyBundle(modules, digest_of(modules))
 

@@ -156,9 +156,14 @@ def test_a_file_that_is_no_text_or_too_long_is_refused(tmp_path: Path, content: 
         load_bundle(tmp_path / "policies")
 
 
-def test_a_folder_without_rules_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="no rules"):
-        load_bundle(tmp_path)
+def test_a_folder_without_rules_is_refused_and_named_with_its_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Invalid, match="policy_invalid") as refused:
+        load_bundle(Path("policies"))
+    assert str(tmp_path / "policies") in refused.value.detail
+    assert refused.value.field == "GATEWAY_POLICIES_DIR"
 
 
 def test_a_policy_outside_the_profile_is_not_loaded(tmp_path: Path) -> None:
