@@ -57,6 +57,8 @@ class Committer:
     def enqueue(self, entry: Prepared) -> asyncio.Future[Recorded]:
         """Queue an entry; the future is settled once it is durable, or with what kept it out.
 
+        A durable entry that nothing could be signed for is settled with what its `signing` raised.
+
         A waiter that goes away leaves its entry behind: the ledger may claim more than was received.
 
         Raises:
@@ -153,18 +155,21 @@ def _sign(answers: Sequence[Appended | GatewayError]) -> None:
     """
     for answer in answers:
         if isinstance(answer, Appended):
-            with suppress(GatewayError):
+            with suppress(Exception):
                 answer.sign()
 
 
 def _settle(batch: Sequence[_Waiter], answers: Sequence[Appended | GatewayError] | None) -> None:
-    """Answer each waiter that is still there; warrants are minted here, after the commit."""
+    """Answer each waiter that is still there; warrants are minted here, after the commit.
+
+    Whatever keeps one from its answer is told to it alone: the entries of its neighbours are as durable as before.
+    """
     for place, (_, waiter) in enumerate(batch):
         if waiter.done() or waiter.get_loop().is_closed():
             continue
         try:
             waiter.set_result(_outcome(LedgerUnavailable() if answers is None else answers[place]))
-        except GatewayError as error:
+        except Exception as error:
             waiter.set_exception(error)
 
 

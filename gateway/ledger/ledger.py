@@ -71,6 +71,7 @@ class Ledger:
             UsedBefore: What the draft names under `once` was used before.
             Invalid: The draft breaks a rule of `Draft`, or its event id is recorded already (`Conflicting`).
             TooLarge: The body would reach 8 KiB.
+            Exception: What the draft's `signing` raised; the entry stands, and nobody has been answered.
         """
         self._refuse_rolled_back((draft.log,))
         origin = self._origins.get(draft.log) or await self._load_origin(draft.log)

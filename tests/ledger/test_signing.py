@@ -10,7 +10,7 @@ import pytest
 
 from gateway.database import Database, Transaction
 from gateway.errors import Reason, Unavailable
-from gateway.ledger import Effect, LedgerUnavailable, Quota, Receipt
+from gateway.ledger import Effect, LedgerUnavailable, Quota, Receipt, Recorded
 
 from .builders import LEAVES, denial, new_ledger, opened, permit, receipt_of
 
@@ -122,3 +122,21 @@ async def test_a_refusal_that_stands_in_for_a_permit_is_not_signed_for(database:
     spent = (Quota("agreement", 0, 0, 1, Reason("FREQUENCY_EXCEEDED", "4.1.2")),)
     recorded = await ledger.record(permit()._replace(quotas=spent, overdrawn=denial(), signing=pen.sign))
     assert (recorded.effect, recorded.signed, pen.signed_for) == (Effect.DENY, "", [])
+
+
+async def test_a_signing_that_breaks_costs_its_neighbours_nothing(database: Database) -> None:
+    def breaks(_: Receipt) -> str:
+        raise ZeroDivisionError
+
+    pen, ledger = _Pen(), await opened(database)
+    before, broken, after, plain = await asyncio.gather(
+        ledger.record(permit(1)._replace(signing=pen.sign)),
+        ledger.record(permit(2)._replace(signing=breaks)),
+        ledger.record(permit(3)._replace(signing=pen.sign)),
+        ledger.record(denial(4)),
+        return_exceptions=True,
+    )
+    assert isinstance(broken, ZeroDivisionError)
+    assert [type(one) for one in (before, after, plain)] == [Recorded] * 3
+    assert len(await database.all(LEAVES)) == 4
+    assert (await ledger.record(permit(5)._replace(signing=pen.sign))).signed
