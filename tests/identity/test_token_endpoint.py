@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -301,6 +301,33 @@ def test_a_malformed_form_is_refused(kind: bytes, body: bytes, code: str) -> Non
 def test_a_form_at_its_limits_is_accepted() -> None:
     assert len(parse_form(FORM, b"&".join(b"p%d=1" % n for n in range(32)))) == 32
     assert parse_form(FORM, b"a=" + b"x" * (BODY_BYTES - 2))["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "kept"),
+    [
+        ("authorization_details", 4096, True),
+        ("authorization_details", 4097, False),
+        ("client_assertion", 300, False),
+        ("token", 300, False),
+        ("code", 20, False),
+        ("contact", 20, False),
+    ],
+)
+def test_of_a_form_only_short_words_that_are_no_secret_are_kept(
+    name: str, length: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def noted(text: bytes) -> bytes:
+        read.append(text)
+        return unquote_to_bytes(text)
+
+    monkeypatch.setattr("gateway.identity.forms.unquote_to_bytes", noted)
+    value = name.ljust(length - 3, "x") + "%40"
+    for _ in range(2):
+        assert parse_form(FORM, f"{name}={value}".encode()) == {name: value[:-3] + "@"}
+    assert (len(read) < 2) is kept
 
 
 @given(st.binary(max_size=200))
