@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
@@ -71,7 +71,7 @@ class Appended:
     leaf_hash: bytes
     time_ms: int
     judged_at: float
-    _signed: str = ""
+    _signed: str = field(default="", repr=False)
 
     def sign(self) -> None:
         """Let the draft sign for its entry, once. It need not be durable yet: what is signed leaves by `recorded`."""

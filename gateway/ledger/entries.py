@@ -7,7 +7,7 @@ once the entry is durable.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -127,7 +127,7 @@ class Draft(NamedTuple):
 class Recorded:
     """A durable entry. `warrant` is there for permits with an opening, and for nothing else.
 
-    `signed` is what the draft's `signing` made of its receipt, '' without one.
+    `signed` is what the draft's `signing` made of its receipt, '' without one. It may be a token: `repr` leaves it out.
     """
 
     event_id: str
@@ -139,4 +139,4 @@ class Recorded:
     effect: Effect | None
     reasons: tuple[Reason, ...]
     warrant: Warrant | None
-    signed: str = ""
+    signed: str = field(default="", repr=False)

@@ -11,6 +11,8 @@ import pytest
 from gateway.database import Database, Transaction
 from gateway.errors import Reason, Unavailable
 from gateway.ledger import Effect, LedgerUnavailable, Quota, Receipt, Recorded
+from gateway.ledger.appending import Appended
+from gateway.ledger.bodies import prepare
 
 from .builders import LEAVES, denial, new_ledger, opened, permit, receipt_of
 
@@ -140,3 +142,12 @@ async def test_a_signing_that_breaks_costs_its_neighbours_nothing(database: Data
     assert [type(one) for one in (before, after, plain)] == [Recorded] * 3
     assert len(await database.all(LEAVES)) == 4
     assert (await ledger.record(permit(5)._replace(signing=pen.sign))).signed
+
+
+def test_what_was_signed_does_not_stand_in_what_is_shown_of_an_entry() -> None:
+    draft = permit()._replace(signing=lambda _: "a secret")
+    entry = prepare(draft, event_id="event", origin="alliance.example/log", node="node", boot_id="boot")
+    appended = Appended(entry, 0, b"", 0, 0.0)
+    recorded = appended.recorded()
+    assert recorded.signed == "a secret"
+    assert "a secret" not in f"{appended} {recorded}"
