@@ -25,6 +25,7 @@ class _HeldUp:
         self._go_on = asyncio.Event()
         self._go_on.set()
         self.lost = False
+        self.written = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -41,6 +42,7 @@ class _HeldUp:
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._database.transaction() as tx:
             yield tx
+            self.written = True
             await self._go_on.wait()
             if self.lost:
                 raise ConnectionResetError
@@ -79,9 +81,17 @@ async def test_signing_does_not_wait_for_the_disk_but_whoever_asked_does(databas
     pen, slow = _Pen(), _HeldUp(database)
     ledger = new_ledger(slow)  # type: ignore[arg-type]
     await ledger.record(denial())
+    slow.written = False
+    begun_after: list[bool] = []
+
+    def sign(receipt: Receipt) -> str:
+        begun_after.append(slow.written)
+        return pen.sign(receipt)
+
     with slow.held():
-        asked = asyncio.create_task(ledger.record(permit()._replace(signing=pen.sign)))
+        asked = asyncio.create_task(ledger.record(permit()._replace(signing=sign)))
         await asyncio.wait_for(pen.begun.wait(), 5)
+        assert begun_after == [True]
         for _ in range(20):
             await asyncio.sleep(0)
         assert len(await database.all(LEAVES)) == 1
@@ -126,7 +136,9 @@ async def test_a_refusal_that_stands_in_for_a_permit_is_not_signed_for(database:
     assert (recorded.effect, recorded.signed, pen.signed_for) == (Effect.DENY, "", [])
 
 
-async def test_a_signing_that_breaks_costs_its_neighbours_nothing(database: Database) -> None:
+async def test_a_signing_that_breaks_costs_its_neighbours_nothing(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     def breaks(_: Receipt) -> str:
         raise ZeroDivisionError
 
@@ -142,6 +154,7 @@ async def test_a_signing_that_breaks_costs_its_neighbours_nothing(database: Data
     assert [type(one) for one in (before, after, plain)] == [Recorded] * 3
     assert len(await database.all(LEAVES)) == 4
     assert (await ledger.record(permit(5)._replace(signing=pen.sign))).signed
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_what_was_signed_does_not_stand_in_what_is_shown_of_an_entry() -> None:
