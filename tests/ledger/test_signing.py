@@ -10,11 +10,13 @@ import pytest
 
 from gateway.database import Database, Transaction
 from gateway.errors import Reason, Unavailable
+from gateway.identity.subject import Subject
 from gateway.ledger import Effect, LedgerUnavailable, Quota, Receipt, Recorded
 from gateway.ledger.appending import Appended
 from gateway.ledger.bodies import prepare
+from gateway.supplies import Roll, TokenEvents
 
-from .builders import LEAVES, denial, new_ledger, opened, permit, receipt_of
+from .builders import LEAVES, OPERATOR, denial, new_ledger, opened, permit, receipt_of
 
 
 class _HeldUp:
@@ -59,6 +61,16 @@ class _Pen:
         self.signed_for.append(receipt)
         self.begun.set()
         return f"signed {receipt.event_id}"
+
+
+class _Spending:
+    """Something that is used up now, or was before."""
+
+    def __init__(self, *, fresh: bool) -> None:
+        self._fresh = fresh
+
+    async def use(self, _: Transaction) -> bool:
+        return self._fresh
 
 
 def _broken(_: Receipt) -> str:
@@ -164,3 +176,23 @@ def test_what_was_signed_does_not_stand_in_what_is_shown_of_an_entry() -> None:
     recorded = appended.recorded()
     assert recorded.signed == "a secret"
     assert "a secret" not in f"{appended} {recorded}"
+
+
+async def test_a_token_is_signed_once_its_assertion_is_used_up_and_for_no_used_one(database: Database) -> None:
+    await opened(database)
+    slow = _HeldUp(database)
+    at: list[bool] = []
+    ledger = new_ledger(slow)  # type: ignore[arg-type]
+    events = TokenEvents(ledger, Roll(database), None)  # type: ignore[arg-type]
+    subject = Subject(OPERATOR, "m", "c", (), frozenset(("audit",)), "t", "k", 300, 1)
+    await ledger.record(denial())
+
+    def sign() -> str:
+        at.append(slow.written)
+        return "a token"
+
+    for fresh in (True, False):
+        slow.written = False
+        assert await events.on_granted(subject, _Spending(fresh=fresh), sign) == ("a token" if fresh else "")
+    assert at == [True]
+    assert len(await database.all(LEAVES)) == 2
