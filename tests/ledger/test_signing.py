@@ -101,16 +101,15 @@ async def test_signing_does_not_wait_for_the_disk_but_whoever_asked_does(databas
         return pen.sign(receipt)
 
     with slow.held():
-        asked = asyncio.create_task(ledger.record(permit()._replace(signing=sign)))
+        asked = asyncio.gather(*[ledger.record(permit(number)._replace(signing=sign)) for number in range(2)])
         await asyncio.wait_for(pen.begun.wait(), 5)
-        assert begun_after == [True]
+        assert begun_after == [True, True]
         for _ in range(20):
             await asyncio.sleep(0)
         assert len(await database.all(LEAVES)) == 1
         assert not asked.done()
-    recorded = await asked
-    assert pen.signed_for == [receipt_of(recorded)]
-    assert len(await database.all(LEAVES)) == 2
+    assert pen.signed_for == [receipt_of(recorded) for recorded in await asked]
+    assert len(await database.all(LEAVES)) == 3
 
 
 async def test_nobody_gets_what_was_signed_for_an_entry_that_did_not_last(database: Database) -> None:
