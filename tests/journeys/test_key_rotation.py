@@ -467,8 +467,10 @@ async def test_without_an_active_key_nothing_is_signed(processes: Processes) -> 
             await one.signing.follow()
         with pytest.raises(KeysUnavailable):
             await getattr(one.signing, f"_{use}_keys").read()
+    entered = await processes.shared.entries(processes.shared.alliance.id)
     asked = await processes.hotels[0].ask_token()
     assert (asked.status_code, asked.json()["error"]) == (503, "temporarily_unavailable")
+    assert await processes.shared.entries(processes.shared.alliance.id) == entered, "no grant without its token"
     read = await processes.hotels[0].get(deal.path, token)
     assert (read.status_code, read.json()["code"]) == (503, "keys_unavailable")
 
