@@ -59,12 +59,14 @@ class Change:
 
         Raises:
             UnknownLog: The change neither named nor opened the log.
-            Invalid: The draft opens or counts something: that goes through `Ledger.record`.
+            Invalid: The draft opens, counts or signs something: that goes through `Ledger.record`.
         """
         if draft.log not in self._heads:
             raise UnknownLog
-        if draft.opening is not None or draft.quotas:
-            raise Invalid("not_a_change", "A change neither opens records nor counts quotas.", field="/opening")
+        given = {"opening": draft.opening, "quotas": draft.quotas, "signing": draft.signing}
+        for name, value in given.items():
+            if value:
+                raise Invalid("not_a_change", "A change opens, counts and signs nothing.", field=f"/{name}")
         event = draft.event_id or event_id(self.now_ms)
         self._drafts.append((draft, event))
         return event

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from gateway.database import Database, Transaction
-from gateway.errors import Reason, Unavailable
+from gateway.errors import Invalid, Reason, Unavailable
 from gateway.identity.subject import Subject
-from gateway.ledger import Effect, LedgerUnavailable, Quota, Receipt, Recorded
+from gateway.ledger import Draft, Effect, LedgerUnavailable, Quota, Receipt, Recorded
 from gateway.ledger.appending import Appended
 from gateway.ledger.bodies import prepare
 from gateway.supplies import Roll, TokenEvents
 
-from .builders import LEAVES, OPERATOR, denial, new_ledger, opened, permit, receipt_of
+from .builders import LEAVES, OPERATOR, OWNER, denial, new_ledger, opened, permit, receipt_of
 
 
 class _HeldUp:
@@ -195,3 +195,22 @@ async def test_a_token_is_signed_once_its_assertion_is_used_up_and_for_no_used_o
         assert await events.on_granted(subject, _Spending(fresh=fresh), sign) == ("a token" if fresh else "")
     assert at == [True]
     assert len(await database.all(LEAVES)) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "draft"),
+    [
+        ("/opening", permit()),
+        ("/quotas", denial()._replace(quotas=(Quota("agreement", 0, 1, 1, Reason("FREQUENCY_EXCEEDED", "4.1.2")),))),
+        ("/signing", denial()._replace(signing=_broken)),
+    ],
+)
+async def test_a_change_enters_nothing_that_opens_counts_or_is_signed_for(
+    sqlite_database: Database, field: str, draft: Draft
+) -> None:
+    ledger = await opened(sqlite_database)
+    with pytest.raises(Invalid, match="not_a_change") as refused:
+        async with ledger.changing(OWNER) as change:
+            change.enter(draft)
+    assert refused.value.field == field
+    assert await sqlite_database.all(LEAVES) == []
