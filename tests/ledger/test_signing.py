@@ -20,7 +20,7 @@ from .builders import LEAVES, OPERATOR, OWNER, denial, new_ledger, opened, permi
 
 
 class _HeldUp:
-    """A real database whose transactions, once written, wait while it is held; `lost`: they are rolled back then."""
+    """A real database whose transactions, once written, wait while it is held; `lost`: the next is rolled back."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -47,6 +47,7 @@ class _HeldUp:
             self.written = True
             await self._go_on.wait()
             if self.lost:
+                self.lost = False
                 raise ConnectionResetError
 
 
