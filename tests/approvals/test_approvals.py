@@ -97,6 +97,21 @@ async def test_a_proposal_expires_after_seven_days(world: World) -> None:
     assert await world.name() == "A+"
 
 
+async def test_at_the_instant_at_which_it_expires_a_proposal_is_over(world: World) -> None:
+    standing = await world.approvals.find(await world.propose())
+    standing.require_pending(standing.expires_at - 1)
+    with pytest.raises(Conflicting, match="proposal_expired"):
+        standing.require_pending(standing.expires_at)
+
+
+async def test_what_waits_longest_is_seen_first(world: World) -> None:
+    proposals = []
+    for second in range(6):
+        world.clock.ahead_ms = second * 1000
+        proposals.append(await world.propose())
+    assert [one.id for one in await world.approvals.pending(ALLIANCE)] == proposals
+
+
 async def test_an_act_that_refuses_leaves_the_proposal_as_it_was(world: World) -> None:
     async def refuse() -> None:
         raise Conflicting("name_taken", "Taken meanwhile.")
@@ -165,12 +180,37 @@ async def test_a_name_is_written_in_one_way(world: World, operator: str) -> None
         await world.approvals.approve(proposal, operator=operator)
 
 
+async def test_the_longest_name_and_the_largest_arguments_are_taken(world: World) -> None:
+    more = "x" * (2**16 - len(rfc8785.dumps({"more": ""})))
+    await world.approvals.approve(await world.propose(more, operator="a" * 200), operator="b" * 200)
+    with pytest.raises(TooLarge):
+        await world.propose(f"{more}x")
+
+
 async def test_nobody_fills_the_table_alone(world: World) -> None:
     for _ in range(64):
         await world.propose()
     with pytest.raises(Conflicting, match="too_many_proposals"):
         await world.propose()
     await world.propose(operator="bob")
+
+
+async def test_what_is_decided_or_over_makes_room_for_more(world: World) -> None:
+    standing = [await world.propose() for _ in range(64)]
+    await world.approvals.approve(standing[0], operator="bob")
+    await world.propose()
+    with pytest.raises(Conflicting, match="too_many_proposals"):
+        await world.propose()
+    world.clock.ahead_ms = _WEEK_MS + 60_000
+    await world.propose()
+
+
+async def test_what_waits_in_one_alliance_takes_no_room_in_another(world: World) -> None:
+    await world.found("another")
+    for _ in range(64):
+        await world.propose()
+    other = await world.approvals.propose("another", "rename", {"more": "+"}, operator="alice")
+    assert [one.id for one in await world.approvals.pending("another")] == [other]
 
 
 async def test_what_does_not_exist_is_not_found(world: World) -> None:

@@ -76,11 +76,11 @@ class World:
         self.ledger = Ledger(self.database, self.clock, origin="alliance.example", node=self.node)
         self.approvals = Approvals(self.database, self.ledger, self.clock, [self.renaming.act()])
 
-    async def found(self) -> World:
+    async def found(self, of: str = ALLIANCE) -> World:
         async with self.ledger.changing() as change:
-            row = {"id": ALLIANCE, "name": "A", "created_at": 0, "environment": "production"}
+            row = {"id": of, "name": "A", "created_at": 0, "environment": "production"}
             await change.tx.run(_ADD, **row)
-            await change.open_log(ALLIANCE)
+            await change.open_log(of)
         return self
 
     async def propose(self, more: str = "+", operator: str = "alice") -> str:
