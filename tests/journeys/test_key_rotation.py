@@ -402,7 +402,7 @@ async def test_a_token_by_a_key_that_a_process_does_not_know_is_looked_up_once(p
     deal = processes.deal
     token = await processes.hotels[0].token(processes.hotels[0].under(deal.agreement, deal.dataset))
     assert kid_of(token) == (await processes.kids("token"))["active"]
-    reads = _counted(two, "token")
+    reads = counted(two, "token")
     assert (await processes.hotels[1].get(deal.path, token)).status_code == 200
     assert reads() == 1
     for _ in range(5):
@@ -427,7 +427,7 @@ def _forget_published(gateway: Gateway) -> None:
     keys._taker(keys.held)
 
 
-def _counted(gateway: Gateway, use: str) -> Any:
+def counted(gateway: Gateway, use: str) -> Any:
     """How often a process has read its keys of a use since."""
     keys = getattr(gateway.signing, f"_{use}_keys")
     inner, count = keys._read, Counter[str]()
