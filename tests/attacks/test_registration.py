@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,30 @@ async def test_redirects_are_not_for_these_clients(shared: Shared) -> None:
     _refused(answer, 400, "invalid_redirect_uri")
 
 
+async def test_what_is_not_offered_is_not_proposed(shared: Shared) -> None:
+    hotel, before = shared.hotel, await _state(shared)
+    for asked in (
+        {"token_endpoint_auth_method": "none"},
+        {"grant_types": ["client_credentials", "password"]},
+        {"response_types": ["code"]},
+    ):
+        wanted = {"client_name": "x", "jwks": {"keys": [_NEW]}, **asked}
+        answer = await hotel.post("/v1/clients", await hotel.token(_REGISTER), wanted)
+        _refused(answer, 400, "invalid_client_metadata")
+        assert await _state(shared) == before, asked
+
+
+async def test_a_document_has_at_most_64_kib(shared: Shared) -> None:
+    hotel, headers = shared.hotel, {"Content-Type": "APPLICATION/JSON ; charset=utf-8"}
+    wanted = json.dumps({"client_name": "x", "jwks": {"keys": [_NEW]}}).encode()
+    for more, status in ((0, 202), (1, 400)):
+        body = wanted.ljust(64 * 1024 + more)
+        answer = await hotel.call("POST", "/v1/clients", await hotel.token(_REGISTER), content=body, headers=headers)
+        assert answer.status_code == status, answer.text
+    _refused(answer, 400, "invalid_client_metadata")
+    assert "65536 bytes" in answer.json()["error_description"]
+
+
 async def test_a_token_without_the_action_does_nothing(shared: Shared) -> None:
     hotel, before = shared.hotel, await _state(shared)
     deal = await shared.market()
@@ -334,5 +359,11 @@ async def test_a_client_floods_neither_keys_nor_proposals(shared: Shared) -> Non
         named = {"client_name": f"c{number}", "jwks": {"keys": [public(new_key())]}}
         answer = await hotel.post("/v1/clients", token, named)
         assert answer.status_code == (202 if number < 64 else 400), answer.text
+    for status in (200, 400):  # with its first key it has gained 31 today
+        wanted = {"client_id": hotel.client, "jwks": {"keys": [keep, public(new_key())]}}
+        assert (await _put(hotel, wanted)).status_code == status
+    bank = shared.bank
+    others = {"client_id": bank.client, "jwks": {"keys": [public(bank.client_key), public(new_key())]}}
+    assert (await _put(bank, others)).status_code == 200, "another client has its own share"
     shared.clock.pass_seconds(24 * 3600)
     assert (await _put(hotel, {"client_id": hotel.client, "jwks": {"keys": [keep, _NEW]}})).status_code == 200

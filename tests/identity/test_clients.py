@@ -18,7 +18,8 @@ from gateway.identity import (
     retire_key,
     revoke_client,
 )
-from gateway.identity.clients import find_client
+from gateway.identity.client_keys import ClientKey, active_keys, publish_keys
+from gateway.identity.clients import find_client, publish_at, seek_keys
 from tests.identity.world import World, build_second_client
 
 
@@ -100,3 +101,47 @@ async def test_a_retired_key_cannot_be_retired_again_nor_by_another_client(world
         await retire_key(tx, client_id=world.client, thumbprint=world.kid)
         with pytest.raises(NotFound):
             await retire_key(tx, client_id=world.client, thumbprint=world.kid)
+
+
+async def test_a_key_fetches_tokens_from_its_beginning_until_310_seconds_after_its_end() -> None:
+    """The 300 seconds of a token, and the 10 by which clocks may differ."""
+    jwk = ECKey.generate_key("P-256").as_dict(private=False)
+    key = ClientKey.of({**jwk, "kid": "k" * 128, "nbf": 100, "exp": 200})
+    fetched = {now_ms: key.may_have_tokens(now_ms) for now_ms in (99_999, 100_000, 509_999, 510_000)}
+    assert fetched == {99_999: False, 100_000: True, 509_999: True, 510_000: False}
+
+
+async def test_what_is_published_beyond_the_days_share_is_left_out(each_world: World) -> None:
+    world = each_world
+    known = await active_keys(world.database, world.client)
+    new = [ClientKey.of(ECKey.generate_key("P-256").as_dict(private=False)) for _ in range(3)]
+    for room, gained in ((-1, 0), (0, 0), (2, 2)):
+        async with world.database.transaction() as tx:
+            changes = await publish_keys(tx, client_id=world.client, keys=[*known, *new], now_ms=1, room=room)
+        assert (len(changes.added), changes.gone) == (gained, ())
+
+
+async def test_a_published_key_disappears_once(each_world: World) -> None:
+    world = each_world
+    for now_ms, gone in ((5, (world.kid,)), (6, ())):
+        async with world.database.transaction() as tx:
+            changes = await publish_keys(tx, client_id=world.client, keys=[], now_ms=now_ms, room=1)
+        assert (changes.gone, bool(changes)) == (gone, bool(gone))
+    (left,) = await active_keys(world.database, world.client)
+    assert left.expires_at == 5
+
+
+async def test_nobody_takes_the_turn_to_look_for_a_client_that_ended_or_has_no_address(each_world: World) -> None:
+    world = each_world
+
+    async def sought(now_ms: int) -> bool:
+        async with world.database.transaction() as tx:
+            return await seek_keys(tx, client_id=world.client, now_ms=now_ms, pause_ms=1000)
+
+    assert not await sought(5000)
+    async with world.database.transaction() as tx:
+        await publish_at(tx, client_id=world.client, jwks_uri="https://keys.example/", as_of_ms=1)
+    assert [await sought(now_ms) for now_ms in (5000, 5999, 6000)] == [True, False, True]
+    async with world.database.transaction() as tx:
+        await revoke_client(tx, client_id=world.client)
+    assert not await sought(9000)
