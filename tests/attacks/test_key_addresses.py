@@ -65,7 +65,7 @@ async def test_a_key_set_is_fetched_as_it_was_published(site: KeySite) -> None:
         "https://[::1/",
         "https://例え.example/",
         "HTTPS://keys.example/",
-        "https://keys.example/" + "a" * 512,
+        "https://keys.example/".ljust(513, "a"),
         "https://127.0.0.1/jwks",
         "https://[::1]/jwks",
         "https://10.1.2.3/",
@@ -105,6 +105,11 @@ def test_an_address_that_is_not_public_https_is_not_accepted(uri: object) -> Non
     with pytest.raises(Invalid, match="invalid_jwks_uri") as refused:
         checked_address(uri)
     assert refused.value.field == "jwks_uri"
+
+
+def test_an_address_has_at_most_512_characters() -> None:
+    longest = "https://keys.example/".ljust(512, "a")
+    assert checked_address(longest) == longest
 
 
 @pytest.mark.parametrize(
