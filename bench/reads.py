@@ -61,6 +61,8 @@ CASES = (
     Case("1 record, 2 classes (flights)", 0, single=True, requests=1_000),
     Case("100 records, 2 classes (flights)", 0, single=False, requests=130),
 )
+SETTLED_S = 1.0
+"""The server gives memory back to the system in the first hundredths of a second after an upload's answer."""
 HELLOS = 4_000
 """A round of each kind lasts about a third of a second: the machine's pace changes within seconds."""
 
@@ -166,7 +168,8 @@ def _upload(console: Console, folder: Path, port: int, pid: int) -> None:
     spent = (cpu_us(pid) - cpu) / FLIGHTS
     rate = f"{FLIGHTS / seconds:,.0f} rows/s (goal ≥ 20,000), {spent:.1f} µs of CPU a row"
     console.print(f"upload: {FLIGHTS:,} rows in {seconds:.1f} s, {rate}", highlight=False)
-    console.print(f"server memory after it: {resident_mib(pid):.0f} MiB (goal < 250)")
+    time.sleep(SETTLED_S)
+    console.print(f"server memory after it: {resident_mib(pid):.0f} MiB (goal < 250 MB, 238 MiB)")
 
 
 def _partner(folder: Path, base: str, name: str) -> tuple[Partner, dict[str, Any]]:
