@@ -62,6 +62,15 @@ class Request:
         return field_value(self.headers, name)
 
 
+_OWN_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+def _authority(request: Request) -> str:
+    """Host and port in lower case, without the port that the scheme has anyway (RFC 9421 section 2.2.3)."""
+    parts = urlsplit(request.target)
+    return parts.netloc.lower().removesuffix(_OWN_PORTS.get(parts.scheme, ""))
+
+
 def _query(request: Request) -> str:
     return "?" + urlsplit(request.target).query
 
@@ -69,7 +78,7 @@ def _query(request: Request) -> str:
 _DERIVED: Final[Mapping[str, Callable[[Request], str]]] = {
     "@method": lambda request: request.method,
     "@target-uri": lambda request: request.target,
-    "@authority": lambda request: urlsplit(request.target).netloc.lower(),
+    "@authority": _authority,
     "@scheme": lambda request: urlsplit(request.target).scheme,
     "@path": lambda request: urlsplit(request.target).path,
     "@query": _query,

@@ -109,6 +109,22 @@ def test_an_authority_is_signed_in_lower_case_however_the_address_is_written() -
     assert components == {"@authority": "gateway.example:8443", "@scheme": "https", "@path": "/V1", "@query": "?Q=A"}
 
 
+@pytest.mark.parametrize(
+    ("target", "authority"),
+    [
+        ("https://gateway.example:443/v1", "gateway.example"),
+        ("http://gateway.example:80/v1", "gateway.example"),
+        ("https://[::1]:443/v1", "[::1]"),
+        ("https://gateway.example:80/v1", "gateway.example:80"),
+        ("https://gateway.example:8443/v1", "gateway.example:8443"),
+        ("https://[2001:db8::443]/v1", "[2001:db8::443]"),
+    ],
+)
+def test_an_authority_leaves_out_the_port_of_its_scheme_alone(target: str, authority: str) -> None:
+    """RFC 9421 section 2.2.3."""
+    assert Request("GET", target, [], b"").component("@authority") == authority
+
+
 def test_the_signed_response_of_the_rfc_verifies() -> None:
     digest = "sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJuahq4l5aGgfLQ==:"
     covered = [
