@@ -5,8 +5,6 @@ And what a client does to its own keys ends no more than it must.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +14,10 @@ from gateway.identity.client_keys import active_keys
 from gateway.members.client_acts import registration
 from gateway.members.clients import give_keys
 from gateway.members.key_source import KeySource
-from tests.access.world import MovableClock, Shared
-from tests.alliance import founded, new_key, public
+from tests.access.world import Shared
+from tests.alliance import new_key, public
 
 _ROTATE = {"type": "alliance_member", "actions": ["rotate"]}
-
-
-@pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[Shared]:
-    clock = MovableClock()
-    async with founded(tmp_path, clock) as alliance:
-        yield Shared(alliance, clock)
 
 
 def _source(*keys: Any) -> KeySource:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,11 @@ from gateway.identity.revoked import TokenOver
 from gateway.ledger.tables import head
 from gateway.members.client_acts import registration
 from gateway.members.key_source import KeySource
-from tests.access.world import ENGINES, MovableClock, Shared, records, shared_on
-from tests.alliance import Alliance, Member, founded, new_key, public
+from tests.access.world import ENGINES, Shared, records, shared_on
+from tests.alliance import Alliance, Member, new_key, public
 
 _ROTATE = {"type": "alliance_member", "actions": ["rotate"]}
 _REGISTER = {"type": "alliance_member", "actions": ["register"]}
-
-
-@pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[Shared]:
-    clock = MovableClock()
-    async with founded(tmp_path, clock) as alliance:
-        yield Shared(alliance, clock)
 
 
 def _url(member: Member) -> str:
