@@ -75,7 +75,7 @@ class Signing:
             self.answers.hold(held.signing.jwk(), held.signing.sign)
 
 
-class Accepted:
+class AcceptedTokens:
     """What the gateway itself accepts of what its keys signed: access tokens, with which any owner's data is read."""
 
     async def opens(self, reading: Reading, use: RotatedKey) -> Collection[str]:
@@ -95,7 +95,7 @@ def key_rotation(database: Database, ledger: Ledger, keyring: KeyRing, clock: Cl
         return [row["id"] for row in await reading.all(_ALLIANCES)]
 
     return KeyRotation(
-        database, ledger, keyring, clock, WINDOWS, every_days=every_days, logs=operators_logs, signed=Accepted()
+        database, ledger, keyring, clock, WINDOWS, every_days=every_days, logs=operators_logs, accepted=AcceptedTokens()
     )
 
 

@@ -41,7 +41,7 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays for good: to look for garbage in it took a seventh of the run."""
+    """What is there before the first test stays for good: looking for garbage in it was an eighth of a run."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)

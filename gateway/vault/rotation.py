@@ -35,7 +35,7 @@ class RotatedKey(StrEnum):
     MESSAGE = "message"
 
 
-class Signed(Protocol):
+class Accepted(Protocol):
     """What the keys of a use have signed, as far as the gateway itself accepts it; the app supplies it."""
 
     async def opens(self, reading: Reading, use: RotatedKey) -> Collection[str]:
@@ -101,7 +101,7 @@ class Windows:
 class KeyRotation:
     """Takes the steps: the first by approval or every `every_days` (0: never by itself), the others when they are due.
 
-    `logs` names the operators' logs that each step is entered in: all alliances share the gateway's keys. `signed`
+    `logs` names the operators' logs that each step is entered in: all alliances share the gateway's keys. `accepted`
     ends what a compromised key has signed.
     """
 
@@ -115,7 +115,7 @@ class KeyRotation:
         *,
         every_days: int,
         logs: Callable[[Reading], Awaitable[Sequence[str]]],
-        signed: Signed,
+        accepted: Accepted,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -124,7 +124,7 @@ class KeyRotation:
         self._windows = windows
         self._every_ms = every_days * _DAY_MS
         self._logs = logs
-        self._signed = signed
+        self._accepted = accepted
 
     async def logs(self) -> Sequence[str]:
         """Every log that a step is entered in."""
@@ -151,10 +151,10 @@ class KeyRotation:
         `FOLLOW_S` none signs with them; clients get new tokens. Nothing waits for anybody.
         """
         logs, actor = await self.logs(), {"operator": operator}
-        async with self._ledger.changing(*logs, narrows=await self._signed.opens(self._database, use)) as change:
+        async with self._ledger.changing(*logs, narrows=await self._accepted.opens(self._database, use)) as change:
             for key in await _locked(change.tx, use):
                 if await change.tx.run(_END, the_kid=key.kid, at=change.now_ms):
-                    await self._signed.refuse(change.tx, use, key.kid, change.now_ms)
+                    await self._accepted.refuse(change.tx, use, key.kid, change.now_ms)
                     _enter(change, logs, "key_compromised", use, key.kid, actor)
             new = await self._keyring.create_signing_key(change.tx, use, change.now_ms)
             _enter(change, logs, "key_activated", use, new.kid, actor)
