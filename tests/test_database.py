@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, literal, select
 
+from gateway.access.governing import governing_row
 from gateway.database import AlreadyExists, CommitUnknown, Database, DatabaseUnavailable, NotStorable, Query
 from gateway.database.creation import change_schema
 from gateway.database.postgresql import PostgreSQLDatabase, _roll_back
@@ -44,6 +45,24 @@ async def test_many_rows_are_inserted_each_as_it_is_however_many(database: Datab
         await tx.many(_NEW, _rows(count))
     stored = [{"token": row["token"], "expires_at": row["expires_at"]} for row in await database.all(_ALL)]
     assert stored == _rows(count)
+
+
+_CONSTANTS = ("it's", "100 %", "%s :of $1 ?", 'a "name"', "back\\slash", "\u4e2d\u6587", "", "null")
+
+
+@pytest.mark.parametrize("constant", [*_CONSTANTS, 0, -1, 2**63 - 1])
+async def test_a_constant_of_a_statement_comes_back_as_it_is(database: Database, constant: str | int) -> None:
+    kind = BigInteger() if isinstance(constant, int) else Text()
+    said = Query(select(literal(constant, kind).label("said"), bindparam("given", type_=Text()).label("given")))
+    row = await database.one(said, given="given")
+    assert row is not None
+    assert (row["said"], row["given"]) == (constant, "given")
+
+
+def test_only_what_callers_give_is_bound() -> None:
+    of_governing = Query(governing_row())
+    for text in (of_governing.sqlite, of_governing.postgresql):
+        assert set(text.names) == {"agreement", "dataset", "member", "client", "token", "signed_by"}
 
 
 @pytest.mark.parametrize("place", [3, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 3])

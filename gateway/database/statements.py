@@ -12,9 +12,11 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Insert, MetaData, bindparam
+from sqlalchemy import BindParameter, Insert, Integer, MetaData, String, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg
 from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -28,9 +30,30 @@ metadata = MetaData(
     }
 )
 
-_POSTGRESQL = asyncpg.dialect()  # type: ignore[no-untyped-call]
-_SQLITE = pysqlite.dialect()
 ROWS_AT_ONCE = 50
+
+
+class _ConstantsInText(SQLCompiler):
+    """Writes a statement's own words and numbers into its text: bound, each costs 0.1 us at every call."""
+
+    def visit_bindparam(self, bindparam: BindParameter[Any], *given: Any, **options: Any) -> Any:
+        if isinstance(bindparam.value, str | int) and isinstance(bindparam.type, String | Integer):
+            options["literal_binds"] = True
+        return super().visit_bindparam(bindparam, *given, **options)  # type: ignore[no-untyped-call]
+
+
+class _PostgreSQL(_ConstantsInText, PGCompiler_asyncpg):
+    """asyncpg's, with constants in the text."""
+
+
+class _SQLite(_ConstantsInText, SQLiteCompiler):
+    """sqlite3's, with constants in the text."""
+
+
+_POSTGRESQL = asyncpg.dialect()  # type: ignore[no-untyped-call]
+_POSTGRESQL.statement_compiler = _PostgreSQL
+_SQLITE = pysqlite.dialect()
+_SQLITE.statement_compiler = _SQLite
 
 
 class Text:
