@@ -43,7 +43,7 @@ async def _compare(console: Console) -> None:
     key = ECKey.generate_key("P-256")
     tokens = Tokens(TokenKeys(TokenKey.of(Ed25519PrivateKey.generate())), issuer=_ORIGIN, resource=f"{_ORIGIN}/v1")
     check = ResourceCheck(
-        tokens, MemoryWindow(system_clock), system_clock, SecurityLog(system_clock), origin=_ORIGIN, metadata="",
+        tokens, MemoryWindow(system_clock), system_clock, SecurityLog(), origin=_ORIGIN, metadata="",
         proxy=NO_PROXY,
     )  # fmt: skip
     token = tokens.mint(

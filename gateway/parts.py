@@ -106,7 +106,7 @@ async def identity_of(
         proofs = valkey
     else:
         proofs = MemoryWindow(clock)
-    roll, log = Roll(database), SecurityLog(clock)
+    roll, log = Roll(database), SecurityLog()
     secret = await asyncio.to_thread(_proxy_secret, settings)
     return Identity(
         database,

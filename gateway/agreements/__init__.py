@@ -14,7 +14,6 @@ from gateway.agreements.negotiation import Negotiation
 from gateway.agreements.pdf.evidence import PdfEvidence
 from gateway.agreements.proof import TamperedAgreement
 from gateway.agreements.revision import touch_agreement
-from gateway.agreements.signatures import sign_terms
 from gateway.agreements.terms import Terms, parse_terms
 
 __all__ = [
@@ -43,6 +42,5 @@ __all__ = [
     "agreement_case",
     "holds_case",
     "parse_terms",
-    "sign_terms",
     "touch_agreement",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from gateway.database import Transaction
 from gateway.errors import Invalid
 from gateway.identity.client_keys import is_client_key
-from gateway.identity.jws import COMPACT_BYTES, PrivateKey, sign_compact, take_apart, thumbprint, verify_compact
+from gateway.identity.jws import COMPACT_BYTES, take_apart, verify_compact
 from gateway.members.keys import SIGNING_ALGORITHMS, SigningKey, held_signing_key, is_confirmed
 
 TYP = "agreement+jws"
@@ -23,12 +23,6 @@ class SignatureRefused(Invalid):
 
     def __init__(self, code: str, detail: str, *, remedy: str | None = None) -> None:
         super().__init__(code, detail, field="jws", remedy=remedy)
-
-
-def sign_terms(text: bytes, key: PrivateKey) -> str:
-    """Sign terms with a member's private key: what a member does on its own machine."""
-    fingerprint = thumbprint(key.as_dict(private=False))
-    return sign_compact(text, key, typ=TYP, header={"kid": fingerprint})
 
 
 def named_key(jws: str) -> str:

@@ -13,7 +13,7 @@ from gateway.agreements.signatures import SignatureRefused, binding_key, named_k
 from gateway.canonical import canonical
 from gateway.database import Transaction
 from gateway.errors import Invalid
-from gateway.identity.jws import PrivateKey, sign_compact, thumbprint, verify_compact
+from gateway.identity.jws import verify_compact
 from gateway.members.keys import SIGNING_ALGORITHMS
 
 TYP: Final = "destruction-certificate+jws"
@@ -38,11 +38,6 @@ def certificate_text(agreement: Agreement, member: str, outcome: str) -> bytes:
         "has been dealt with as stated.",
     }
     return canonical(said)
-
-
-def sign_certificate(text: bytes, key: PrivateKey) -> str:
-    """What a member does on its own machine."""
-    return sign_compact(text, key, typ=TYP, header={"kid": thumbprint(key.as_dict(private=False))})
 
 
 async def verified(tx: Transaction, agreement: Agreement, member: str, jws: str) -> tuple[str, str]:

@@ -147,7 +147,7 @@ class ClientAuthentication:
 
     async def _known(self, headers: Headers, body: bytes, peer: str, address: str) -> tuple[Claim, KnownClient]:
         """The client, once a key or certificate of its own is seen: until here everybody is a stranger."""
-        name = ""
+        registered = ""
         try:
             form = _form(headers, body)
             assertion = assertions.claimed(form["client_assertion"]) if "client_assertion" in form else None
@@ -156,10 +156,11 @@ class ClientAuthentication:
             client = await find_client(self._database, name, self._clock())
             if client is None:
                 raise TokenRefused("invalid_client", "CLIENT_UNKNOWN")
+            registered = client.id
             claim = Claim(form, assertion, self._certificate(client, headers, peer))
             client = await self._proven(claim, client, chain_is_good=self._proxy.vouches(headers, peer))
         except TokenRefused as refused:
-            self._log.note(refused.code, client=name)
+            self._log.note(refused.code, client=registered)
             if not refused.retry_after:
                 self._floods.failed(address)
             raise

@@ -1,4 +1,4 @@
-"""What strangers tried, in a fixed-size memory: no flood of bad requests can fill a disk or the ledger.
+"""What strangers tried, counted: no flood of bad requests can fill a disk, the memory or the ledger.
 
 Whoever runs the host reads of it on standard error, a line a minute at most. No member's operator does: strangers
 are of no alliance, and whom they claim to be may be of another.
@@ -7,53 +7,53 @@ are of no alliance, and whom they claim to be may be of another.
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
-from dataclasses import dataclass
+from collections import Counter
+from itertools import islice
 from typing import Final
 
 from gateway.clock import Clock
 
 _MINUTE_MS: Final = 60_000
+_MOST_NAMED: Final = 3
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityEvent:
-    """One failed attempt. `client` is the client that was claimed, known or '' (never proven)."""
-
-    time_ms: int
-    code: str
-    client: str
-
-
 class SecurityLog:
-    """The latest events and a count per code; codes are the gateway's own, so the counts are bounded too."""
+    """How often each code occurred since the start, by the registered client that was claimed.
 
-    def __init__(self, clock: Clock, capacity: int = 1024) -> None:
-        self._clock = clock
-        self._events: deque[SecurityEvent] = deque(maxlen=capacity)
-        self._counts: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
+    Codes are the gateway's own and clients are registered: no stranger can make the counts many.
+    """
+
+    def __init__(self) -> None:
+        self.attempts: Counter[tuple[str, str]] = Counter()
+        """By code and client; '' where no registered client was claimed."""
+        self._told: Counter[tuple[str, str]] = Counter()
 
     def note(self, code: str, *, client: str = "") -> None:
-        """Remember one event; the oldest makes room."""
-        self._events.append(SecurityEvent(self._clock(), code, client))
-        self._counts[code] += 1
-
-    def recent(self) -> tuple[SecurityEvent, ...]:
-        """The events still remembered, oldest first."""
-        return tuple(self._events)
-
-    def counts(self) -> dict[str, int]:
-        """How often each code occurred since the start, forgotten events included."""
-        return dict(self._counts)
+        """Count one attempt. The client is a registered one, proven or not."""
+        self.attempts[code, client] += 1
 
     async def tell(self) -> None:
-        """Log in one line how often each code occurred since this was last called; nothing where none did."""
-        since = self._counts - self._told
-        self._told = self._counts.copy()
+        """Log in one line what occurred since this was last called; nothing where nothing did."""
+        since = self.attempts - self._told
+        self._told = self.attempts.copy()
         if since:
-            _log.warning("attempts refused: %s", ", ".join(f"{code} {times}" for code, times in since.most_common()))
+            codes = by_code(since)
+            _log.warning("attempts refused: %s", ", ".join(_line(code, codes[code], since) for code in codes))
+
+
+def by_code(attempts: Counter[tuple[str, str]]) -> dict[str, int]:
+    """How often each code occurred, the most frequent first."""
+    codes: Counter[str] = Counter()
+    for (code, _), times in attempts.items():
+        codes[code] += times
+    return dict(codes.most_common())
+
+
+def _line(code: str, times: int, attempts: Counter[tuple[str, str]]) -> str:
+    clients = (f"client {client} {of}" for (one, client), of in attempts.most_common() if one == code and client)
+    named = ", ".join(islice(clients, _MOST_NAMED))
+    return f"{code} {times} ({named})" if named else f"{code} {times}"
 
 
 class OnceAMinute:

@@ -15,6 +15,7 @@ from gateway.identity.subject import Subject
 from gateway.members.directory import Directory
 from gateway.members.routes import routes as member_routes
 from tests.agreements.world import Company, World, new_key, public
+from tests.signatures import sign_terms
 
 
 class Site:
@@ -53,8 +54,6 @@ async def site(sqlite_world: World) -> AsyncIterator[Site]:
 
 
 async def test_two_members_agree_over_http(site: Site) -> None:
-    from gateway.agreements import sign_terms
-
     world = site.world
     drafted = await site.ask(world.airline, "POST", "/agreements", content=world.proposal())
     assert drafted.status_code == 201

@@ -14,6 +14,7 @@ from gateway.identity.operators import codes
 from gateway.identity.operators.attempts import Attempts
 from gateway.identity.operators.ceremonies import LIFE_MS
 from gateway.identity.operators.roles import Role
+from gateway.identity.security_log import by_code
 from tests.console.visitor import Visitor
 from tests.identity.operators.authenticator import PRESENT, VERIFIED, Authenticator
 
@@ -21,7 +22,7 @@ from tests.identity.operators.authenticator import PRESENT, VERIFIED, Authentica
 async def _refused(visitor: Visitor, code: str) -> None:
     """The last attempt is on record under this code, as an entry of the operator that it concerned."""
     assert code in await visitor.console.reasons()
-    assert visitor.console.gateway.identity.log.counts()[code] >= 1
+    assert by_code(visitor.console.gateway.identity.log.attempts)[code] >= 1
 
 
 async def test_an_honest_passkey_signs_in(visitor: Visitor) -> None:
@@ -116,7 +117,7 @@ async def test_an_answer_is_good_for_one_sign_in(visitor: Visitor, other: Visito
     assert (await visitor.post("/sign-in", answer)).status_code == 401
     other.http.cookies.set("ceremony", ticket)
     assert (await other.post("/sign-in", answer)).status_code == 401
-    assert visitor.console.gateway.identity.log.counts()["CEREMONY_UNKNOWN"] == 2
+    assert by_code(visitor.console.gateway.identity.log.attempts)["CEREMONY_UNKNOWN"] == 2
 
 
 async def test_a_failed_answer_spends_the_challenge(visitor: Visitor) -> None:
@@ -140,20 +141,20 @@ async def test_a_challenge_expires(visitor: Visitor) -> None:
     options = await visitor.ask("/sign-in/options")
     visitor.console.clock.ahead_ms += LIFE_MS
     assert (await visitor.post("/sign-in", {"answer": visitor.passkey.sign(options)})).status_code == 401
-    assert visitor.console.gateway.identity.log.counts()["CEREMONY_EXPIRED"] == 1
+    assert by_code(visitor.console.gateway.identity.log.attempts)["CEREMONY_EXPIRED"] == 1
 
 
 async def test_an_enrolment_challenge_does_not_sign_in(visitor: Visitor) -> None:
     await visitor.enrol(await visitor.console.add("Ann"))
     options = await visitor.ask("/enrol/options", {"code": await visitor.console.add("Bob")})
     assert (await visitor.post("/sign-in", {"answer": visitor.passkey.sign(options)})).status_code == 401
-    assert visitor.console.gateway.identity.log.counts()["CEREMONY_KIND"] == 1
+    assert by_code(visitor.console.gateway.identity.log.attempts)["CEREMONY_KIND"] == 1
 
 
 async def test_an_unknown_passkey_is_a_strangers_matter(visitor: Visitor) -> None:
     visitor.passkey.user = encode(b"nobody")
     assert (await visitor.sign_in()).status_code == 401
-    assert visitor.console.gateway.identity.log.counts() == {"PASSKEY_UNKNOWN": 1}
+    assert by_code(visitor.console.gateway.identity.log.attempts) == {"PASSKEY_UNKNOWN": 1}
     assert await visitor.console.acts() == []
 
 
@@ -162,7 +163,7 @@ async def test_the_same_refusal_is_entered_once_a_minute(visitor: Visitor) -> No
     for _ in range(4):
         await visitor.sign_in(flags=0)
     assert (await visitor.console.reasons()).count("PASSKEY_INVALID") <= 2
-    assert visitor.console.gateway.identity.log.counts()["PASSKEY_INVALID"] == 4
+    assert by_code(visitor.console.gateway.identity.log.attempts)["PASSKEY_INVALID"] == 4
 
 
 @pytest.mark.parametrize(

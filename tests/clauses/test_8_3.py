@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.duties.certificates import sign_certificate
 from tests.access.world import Shared
 from tests.clauses.test_9_1 import leak, read
+from tests.signatures import sign_certificate
 
 DAY_S = 24 * 3600
 

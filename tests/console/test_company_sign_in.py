@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway.identity.operators.roles import Role
+from gateway.identity.security_log import by_code
 from tests.console.world import Console, console
 from tests.services import free_port
 from tests.services.chromium import Person
@@ -90,7 +91,7 @@ async def test_nobody_is_provisioned_by_signing_in(company: Company, someone: Pe
     await company.sign_in(someone)
     await _refused(company, someone)
     assert await company.console.acts() == []
-    assert company.console.gateway.identity.log.counts()["SUBJECT_UNLINKED"] == 1
+    assert by_code(company.console.gateway.identity.log.attempts)["SUBJECT_UNLINKED"] == 1
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ async def test_a_stolen_state_is_refused_in_another_flow(company: Company) -> No
         await _callback(company, ann)
         assert (await ann.get(stolen)).status_code == 401
         assert "session" not in ann.cookies
-    assert company.console.gateway.identity.log.counts()["PROVIDER_STATE"] == 1
+    assert by_code(company.console.gateway.identity.log.attempts)["PROVIDER_STATE"] == 1
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ async def test_a_changed_callback_is_refused(company: Company, name: str, value:
         changed = url.copy_remove_param(name) if value is None else url.copy_set_param(name, value)
         assert (await ann.get(changed)).status_code == 401
         assert "session" not in ann.cookies
-    assert company.console.gateway.identity.log.counts() == {code: 1}
+    assert by_code(company.console.gateway.identity.log.attempts) == {code: 1}
 
 
 async def test_a_callback_with_a_parameter_twice_is_refused(company: Company) -> None:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gateway.duties.certificates import certificate_text, sign_certificate
+from gateway.duties.certificates import certificate_text
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from gateway.identity.jws import sign_compact, thumbprint
 from tests.agreements.world import FLIGHTS, Company, new_key, public
 from tests.duties.world import DutyWorld
+from tests.signatures import sign_certificate
 
 DAY_S = 24 * 3600
 

@@ -14,6 +14,7 @@ from joserfc.jwk import OKPKey
 from gateway.errors import Invalid
 from gateway.identity import Identity, Rate, Rates, TokenRefused, assertions
 from gateway.identity.floods import Buckets, Floods
+from gateway.identity.security_log import by_code
 from tests.identity.world import MovableClock, World, build_second_client
 
 RATES = Rates(client=Rate(2, 10), stranger=Rate(1, 5))
@@ -41,7 +42,7 @@ async def test_a_client_has_its_share_and_is_told_when_to_come_back(world: World
     assert count == 10
     assert (refused.status, refused.error, refused.code) == (429, "temporarily_unavailable", "FLOOD_OF_CLIENT")
     assert refused.retry_after == 1
-    assert identity.log.counts()["FLOOD_OF_CLIENT"] == 1
+    assert by_code(identity.log.attempts)["FLOOD_OF_CLIENT"] == 1
     assert world.record.refused == [(world.client, "FLOOD_OF_CLIENT")]
     world.clock.pass_seconds(1)
     count, _ = await _until_limited(lambda: world.ask(identity=identity, peer=HOME))

@@ -341,7 +341,7 @@ def build_identity(
         terms=terms,
         membership=members,
         record=record,
-        log=SecurityLog(clock),
+        log=SecurityLog(),
         published=NothingPublished(),
         **given,
     )

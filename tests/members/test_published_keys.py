@@ -19,6 +19,7 @@ from gateway.identity.clients import find_client
 from gateway.identity.key_address import KeysUnfetched
 from gateway.identity.key_set_client import KeySetClient
 from gateway.identity.methods import Binding, Method, MethodName
+from gateway.identity.security_log import by_code
 from gateway.members.client_acts import registration
 from gateway.members.clients import MOST_NEW_KEYS_A_DAY
 from gateway.members.key_source import KeySource
@@ -203,7 +204,7 @@ async def test_what_is_no_key_set_does_not_take_keys_away(world: Publishing) -> 
     world.site.body = b'{"error": "maintenance"}'
     world.pass_seconds(_FIVE_MINUTES)
     assert await world.status() == 200
-    assert world.shared.gateway.identity.log.counts()["KEYS_CONTENT"] == 1
+    assert by_code(world.shared.gateway.identity.log.attempts)["KEYS_CONTENT"] == 1
 
 
 async def test_keys_that_break_a_rule_are_left_out_and_the_others_count(world: Publishing) -> None:
@@ -257,7 +258,7 @@ async def test_a_client_gains_no_more_than_its_share_of_keys_in_a_day(world: Pub
     world.site.publish(*(public(new_key()) for _ in range(17)))
     world.pass_seconds(_FIVE_MINUTES)
     assert await world.status() == 401
-    assert world.shared.gateway.identity.log.counts()["KEYS_TOO_MANY"] == 1
+    assert by_code(world.shared.gateway.identity.log.attempts)["KEYS_TOO_MANY"] == 1
     world.pass_seconds(24 * _HOUR)
     world.site.publish(public(world.member.client_key))
     assert await world.status() == 200
@@ -304,10 +305,7 @@ async def test_nobody_looks_for_the_keys_of_a_client_that_ended(world: Publishin
 async def test_processes_share_the_minute_between_two_looks(world: Publishing) -> None:
     gateway = world.shared.gateway
     look = KeySetClient(loopback=True).look
-    processes = [
-        PublishedKeys(gateway.database, gateway.ledger, gateway.clock, look, SecurityLog(gateway.clock))
-        for _ in range(4)
-    ]
+    processes = [PublishedKeys(gateway.database, gateway.ledger, gateway.clock, look, SecurityLog()) for _ in range(4)]
     known = await world.known()
     await asyncio.gather(*(process.renewed(known) for process in processes for _ in range(5)))
     assert world.looks == 1
@@ -321,7 +319,7 @@ async def test_keys_of_an_address_that_was_left_meanwhile_are_not_taken(world: P
         await world.shared.alliance.by_two("change_client_keys", client=hotel.client, jwks=inline)
         return [public(new_key())]
 
-    published = PublishedKeys(gateway.database, gateway.ledger, gateway.clock, moving, SecurityLog(gateway.clock))
+    published = PublishedKeys(gateway.database, gateway.ledger, gateway.clock, moving, SecurityLog())
     await published.renewed(await world.known())
     known = await world.known()
     assert (known.jwks_uri, [key.thumbprint for _, key in known.keys]) == (None, [hotel.client_key.thumbprint()])
@@ -329,7 +327,7 @@ async def test_keys_of_an_address_that_was_left_meanwhile_are_not_taken(world: P
 
 
 async def test_a_failing_look_is_told_to_our_log_alone(world: Publishing) -> None:
-    gateway, log = world.shared.gateway, SecurityLog(world.shared.clock)
+    gateway, log = world.shared.gateway, SecurityLog()
 
     async def failing(uri: str) -> list[object]:
         raise KeysUnfetched("KEYS_TIMEOUT")
@@ -337,7 +335,7 @@ async def test_a_failing_look_is_told_to_our_log_alone(world: Publishing) -> Non
     published = PublishedKeys(gateway.database, gateway.ledger, gateway.clock, failing, log)
     known = await world.known()
     assert await published.renewed(known) is known
-    assert [(event.code, event.client) for event in log.recent()] == [("KEYS_TIMEOUT", world.member.client)]
+    assert log.attempts == {("KEYS_TIMEOUT", world.member.client): 1}
     world.site.status = "500 Oops"
     world.pass_seconds(_MINUTE)
     answer = await world.member.ask_token()

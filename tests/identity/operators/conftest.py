@@ -47,7 +47,7 @@ class Staff:
 async def staff(database: Database) -> AsyncIterator[Staff]:
     """Once on each engine."""
     world = await World(database).build()
-    log = SecurityLog(world.clock)
+    log = SecurityLog()
     directory = OperatorDirectory(database, world.ledger, Sessions(database, world.ledger, world.clock))
     core = (database, world.ledger, world.clock, log)
     yield Staff(world, Operators.of(*core, directory, base_url=ORIGIN, provider=None))

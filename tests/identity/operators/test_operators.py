@@ -42,7 +42,7 @@ async def test_of_two_who_answer_one_challenge_at_once_one_signs_in(staff: Staff
 
 
 async def test_a_challenge_is_redeemed_once_however_many_try(staff: Staff) -> None:
-    ceremonies = Ceremonies(staff.world.database, staff.world.clock, SecurityLog(staff.world.clock))
+    ceremonies = Ceremonies(staff.world.database, staff.world.clock, SecurityLog())
     for _ in range(10):
         ticket, challenge = await ceremonies.begin(CeremonyKind.SIGN_IN)
         tries = [ceremonies.redeem(ticket, CeremonyKind.SIGN_IN) for _ in range(6)]
