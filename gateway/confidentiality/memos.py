@@ -8,7 +8,6 @@ What a case holds nobody reads: the memo itself, all of its agreement, or one me
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -44,6 +43,8 @@ from gateway.vault.keyring import KeyRing
 ANSWERS: Final = ("confirmed", "contested")
 LONGEST_MEMO: Final = LONGEST_PROSE
 MOST_SEARCHED: Final = 1_000
+MOST_NAMED: Final = 200
+"""Memos in one entry, whose body has room for so many."""
 _MOST_DAYS: Final = 90
 _DAY_MS: Final = 24 * 60 * 60 * MILLISECONDS
 _ADD = Query(insert(oral_memo))
@@ -206,9 +207,12 @@ async def _newest(reading: Reading, subject: Subject, found: Agreement, now_ms: 
 
 
 def _enter_reading(change: Change, subject: Subject, found: Agreement, rows: Sequence[Row]) -> None:
-    """Say in the log of each owner how many of its memos are read."""
-    for owner, count in sorted(Counter(row["owner_id"] for row in rows).items()):
-        change.enter(entry(owner, "memos_read", subject, agreement=found.id, count=count))
+    """Say in the log of each owner which of its memos are read: those that a search looks through are."""
+    for owner in sorted({row["owner_id"] for row in rows}):
+        memos = [row["id"] for row in rows if row["owner_id"] == owner]
+        for at in range(0, len(memos), MOST_NAMED):
+            named = memos[at : at + MOST_NAMED]
+            change.enter(entry(owner, "memos_read", subject, agreement=found.id, memos=named))
 
 
 async def agreement_of(reading: Reading, memo: str) -> str | None:

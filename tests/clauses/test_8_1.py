@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from gateway.agreements import HoldSubject
+from gateway.confidentiality import memos as memos_module
+from gateway.confidentiality.filing import entry
+from gateway.confidentiality.memos import MOST_NAMED
+from gateway.identifiers import event_id, random_id
+from gateway.identity import Subject
 from gateway.ledger import Change, Ledger
+from gateway.ledger.bodies import BODY_LIMIT, prepare
 from tests.access.world import Shared, reasons, records
 from tests.confiding import at, confided, done, enlist, file, person_of
 
@@ -84,7 +90,36 @@ async def test_8_1_2_what_was_told_is_kept_like_a_file_searched_and_contested(sh
     assert [act for act in acts if act and "memo" in act] == [
         *("memo_recorded", "memos_read", "memos_read", "memos_read", "memo_answered"),
     ]
+    read = [one["memos"] for one in await shared.entries(shared.bank.id) if one.get("act") == "memos_read"]
+    assert read == [[memo["id"]]] * 3
     assert "halved" not in str(await shared.entries(shared.bank.id))
+
+
+async def test_8_1_2_a_reading_names_each_memo_in_the_log_of_its_owner_however_many(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memos_module, "MOST_NAMED", 2)
+    deal, bank, hotel = await shared.market(), shared.bank, shared.hotel
+    memos, query = (f"/v1/agreements/{deal.agreement}/{name}" for name in ("memos", "memo-query"))
+    told = {"said": "said", "by": "b", "to": "t", "said_at": at(bank.now), "answer_within_days": 1}
+    filed = {
+        owner.id: [done(await file(hotel, memos, told | {"owner": owner.id}))["id"] for _ in range(count)]
+        for owner, count in ((bank, 5), (hotel, 1))
+    }
+    done(await file(hotel, query, {"text": "nothing like it"}))
+    done(await file(hotel, f"{memos}/{filed[bank.id][0]}", method="GET"))
+    for owner, lengths in ((bank.id, [2, 2, 1, 1]), (hotel.id, [1])):
+        read = [one for one in await shared.entries(owner) if one.get("act") == "memos_read"]
+        assert {one["actor"]["member"] for one in read} == {hotel.id}
+        assert [len(one["memos"]) for one in read] == lengths
+        assert {name for one in read for name in one["memos"]} == set(filed[owner])
+
+
+def test_8_1_2_an_entry_has_room_for_as_many_memos_as_one_names() -> None:
+    subject = Subject("a" * 32, "m" * 32, "c" * 32, (), frozenset(), "t", "j", 0, 1)
+    draft = entry("l" * 32, "memos_read", subject, agreement="b" * 32, memos=[random_id()] * MOST_NAMED)
+    prepared = prepare(draft, event_id=event_id(0), origin="o" * 255, node="n" * 255, boot_id="d" * 36)
+    assert len(prepared.body(2**53, "h" * 43, 2**53)) < BODY_LIMIT
 
 
 async def test_8_1_2_a_memo_that_nobody_answers_in_time_is_neither_confirmed_nor_contested(shared: Shared) -> None:
