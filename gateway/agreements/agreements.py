@@ -20,7 +20,7 @@ from gateway.database import Database, Query, Row
 from gateway.errors import NotFound
 from gateway.identity import Offer
 from gateway.ledger import Draft, Kind, Ledger
-from gateway.members.members import is_admitted
+from gateway.members.members import are_admitted
 
 _OWN = Query(
     select(agreement.c.id)
@@ -105,9 +105,8 @@ class Agreements:
         found = await self.in_force(agreement, now_s)
         if found is None or found.terms is None or not _may_receive(member, found, found.terms):
             return None
-        for party in {*found.parties, member}:
-            if not await is_admitted(self._database, alliance_id=found.alliance, member_id=party):
-                return None
+        if not await are_admitted(self._database, alliance_id=found.alliance, member_ids=(*found.parties, member)):
+            return None
         return Offer(
             datasets={term.dataset: term.purposes for term in found.terms.datasets},
             actions=("read",),

@@ -7,10 +7,10 @@ The entries stand in the operator's log of the alliance, whose id is the allianc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Text, bindparam, func, insert, select, update
 
 from gateway.approvals import Act, Arguments, Mandate
 from gateway.clock import seconds
@@ -27,6 +27,8 @@ LONGEST_NAME = 200
 NOWHERE = "ZZ"
 """The country of a company that management has not placed anywhere (ISO 3166 leaves ZZ to users)."""
 HIGHEST_CLEARANCE = 4
+MOST_ASKED_FOR = 3
+"""The two parties of an agreement, and one third party."""
 OPEN_END_MS = 253_402_300_799_000
 """What has no end, ends here: the last second of the year 9999."""
 ENVIRONMENTS = ("production", "test")
@@ -36,6 +38,16 @@ _ALLIANCES = Query(select(alliance.c.id).order_by(alliance.c.id))
 _ALLIANCE = Query(select(alliance.c.id).where(alliance.c.id == bindparam("id")))
 _ADD_MEMBER = Query(insert(member))
 _MEMBER = Query(select(member).where(member.c.id == bindparam("id")))
+_STANDING = Query(
+    select(member.c.alliance_id, member.c.state, member.c.qualified_until).where(member.c.id == bindparam("id"))
+)
+_ADMITTED = Query(
+    select(func.count().label("count")).where(
+        member.c.id.in_([bindparam(f"id_{number}", type_=Text) for number in range(MOST_ASKED_FOR)]),
+        member.c.alliance_id == bindparam("alliance"),
+        member.c.state == "admitted",
+    )
+)
 _HOLD_MEMBER = Query(select(member.c.id).where(member.c.id == bindparam("id")).with_for_update(read=True))
 _MEMBERS = Query(
     select(member.c.id)
@@ -198,17 +210,25 @@ class Members:
 
 async def admission(reading: Reading, member_id: str) -> Admission | None:
     """Where a member stands in its alliance; None for one that is unknown, or a prospect."""
-    row = await reading.one(_MEMBER, id=member_id)
+    row = await reading.one(_STANDING, id=member_id)
     if row is None or row["state"] == "prospect":
         return None
     qualified = seconds(row["qualified_until"])
     return Admission(row["alliance_id"], suspended=row["state"] != "admitted", qualified_until=qualified)
 
 
+async def are_admitted(reading: Reading, *, alliance_id: str, member_ids: Collection[str]) -> bool:
+    """Whether each of these, one to `MOST_ASKED_FOR`, is a member of the alliance and not suspended."""
+    wanted = tuple(set(member_ids))
+    filled = wanted + wanted[:1] * (MOST_ASKED_FOR - len(wanted))
+    named = {f"id_{number}": name for number, name in enumerate(filled)}
+    row = await reading.one(_ADMITTED, alliance=alliance_id, **named)
+    return row is not None and row["count"] == len(wanted)
+
+
 async def is_admitted(reading: Reading, *, alliance_id: str, member_id: str) -> bool:
     """Whether this is a member of the alliance and not suspended."""
-    row = await reading.one(_MEMBER, id=member_id)
-    return row is not None and row["alliance_id"] == alliance_id and row["state"] == "admitted"
+    return await are_admitted(reading, alliance_id=alliance_id, member_ids=(member_id,))
 
 
 async def stays_admitted(tx: Transaction, *, alliance_id: str, member_id: str) -> bool:
