@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -118,6 +119,17 @@ async def test_no_text_with_a_zero_is_a_fault_of_the_gateway(postgresql_database
         with pytest.raises(NotStorable) as refused:
             await ask()
         assert refused.value.field == field
+    assert await _count(postgresql_database) == 0
+
+
+async def test_no_text_too_long_for_its_index_is_a_fault_of_the_gateway(
+    postgresql_database: PostgreSQLDatabase,
+) -> None:
+    for rows in ([], _rows(3)):
+        with pytest.raises(NotStorable) as refused:
+            async with postgresql_database.transaction() as tx:
+                await tx.many(_NEW, [*rows, {"token": secrets.token_hex(8000), "expires_at": 1}])
+        assert refused.value.field == "token"
     assert await _count(postgresql_database) == 0
 
 

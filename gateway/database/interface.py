@@ -10,6 +10,8 @@ from gateway.database.statements import Query
 from gateway.errors import Conflicting, Invalid, Unavailable
 
 _MOST = 2**63
+_INDEXED = 512
+"""Bytes: a row of an index has 2,704, for a handful of texts together."""
 
 
 class Row(Protocol):
@@ -93,13 +95,20 @@ class NotStorable(Invalid):
             "not_storable",
             "A text or a number cannot be stored as it is.",
             field=field,
-            remedy="Send texts without U+0000 and lone surrogates, and numbers of at most 64 bits.",
+            remedy="Send short texts without U+0000 and lone surrogates, and numbers of at most 64 bits.",
         )
 
 
 def unstorable(given: Mapping[str, Any]) -> str | None:
     """The name of the first value that PostgreSQL has no room for: U+0000, a lone surrogate, more than 64 bits."""
     return next((name for name, value in given.items() if _is_unstorable(value)), None)
+
+
+def longest_text(given: Sequence[Mapping[str, Any]]) -> str | None:
+    """The name of the longest text, where one is too long for a place in an index of PostgreSQL with others."""
+    texts = [(len(value.encode()), name) for row in given for name, value in row.items() if isinstance(value, str)]
+    longest, name = max(texts, default=(0, ""))
+    return name if longest > _INDEXED else None
 
 
 def _is_unstorable(value: Any) -> bool:

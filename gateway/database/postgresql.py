@@ -17,6 +17,7 @@ from gateway.database.interface import (
     Row,
     TableMissing,
     Transaction,
+    longest_text,
     unstorable,
 )
 from gateway.database.statements import Query
@@ -47,6 +48,11 @@ def _deliberate_errors(connection: Any = None, given: Sequence[Mapping[str, Any]
     except asyncpg.DataError as error:
         field = next(filter(None, map(unstorable, given)), None)
         if field is None:  # of another kind than its column: the gateway's own fault
+            raise
+        raise NotStorable(field) from error
+    except asyncpg.ProgramLimitExceededError as error:
+        field = longest_text(given)
+        if field is None:
             raise
         raise NotStorable(field) from error
     except asyncpg.UniqueViolationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from gateway.identity.base64url import encode
 from gateway.identity.operators import codes
 from gateway.identity.operators.attempts import Attempts
 from gateway.identity.operators.ceremonies import LIFE_MS
+from gateway.identity.operators.passkeys import LONGEST_ID
 from gateway.identity.operators.roles import Role
 from gateway.identity.security_log import by_code
+from tests.access.world import ENGINES
 from tests.console.visitor import Visitor
 from tests.identity.operators.authenticator import PRESENT, VERIFIED, Authenticator
 
@@ -72,6 +75,19 @@ async def test_a_passkey_under_whose_key_signatures_are_anybodys_is_not_enrolled
     visitor.passkey.cose = {1: 1, 3: -8, -1: 6, -2: bytes([1, *bytes(31)])}
     assert (await visitor.enrol(await visitor.console.add("Ann"))).status_code == 401
     await _refused(visitor, "PASSKEY_INVALID")
+
+
+@pytest.mark.parametrize("quiet", ENGINES, indirect=True)
+async def test_a_passkey_with_an_id_longer_than_the_standard_allows_is_not_enrolled(visitor: Visitor) -> None:
+    """PostgreSQL could not even index it."""
+    code = await visitor.console.add("Ann")
+    for size in (LONGEST_ID + 1, 3000):
+        visitor.passkey.id = secrets.token_bytes(size)
+        assert (await visitor.enrol(code)).status_code == 401
+        await _refused(visitor, "PASSKEY_INVALID")
+    visitor.passkey.id = secrets.token_bytes(LONGEST_ID)
+    assert (await visitor.enrol(code)).status_code == 200
+    assert (await visitor.sign_in()).status_code == 303
 
 
 async def test_a_passkey_of_another_site_is_refused(visitor: Visitor) -> None:

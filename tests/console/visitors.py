@@ -9,14 +9,16 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from tests.access.world import database_settings
 from tests.console.visitor import Visitor
 from tests.console.world import Console, quiet_console
 
 
 @pytest.fixture
-async def quiet(tmp_path: Path) -> AsyncIterator[tuple[Console, FastAPI]]:
-    """A console in this process, and its application."""
-    async with quiet_console(tmp_path) as made:
+async def quiet(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Console, FastAPI]]:
+    """A console in this process, and its application; on SQLite, or on the engine that it is parametrised with."""
+    engine = getattr(request, "param", "sqlite")
+    async with database_settings(request, engine) as settings, quiet_console(tmp_path, **settings) as made:
         yield made
 
 

@@ -33,6 +33,8 @@ from gateway.identity.base64url import decode, encode
 from gateway.identity.operators.site import Site
 
 ANSWER_BYTES: Final = 16 * 1024
+LONGEST_ID: Final = 1023
+"""Bytes of a passkey's id (WebAuthn section 7.1, step 25); the index of PostgreSQL holds none of twice as many."""
 _WAIT_MS: Final = 120_000
 _ALGORITHMS: Final = [
     COSEAlgorithmIdentifier.ECDSA_SHA_256,
@@ -128,6 +130,8 @@ class Passkeys:
             )
         except _MALFORMED:
             raise PasskeyRefused("PASSKEY_INVALID") from None
+        if len(made.credential_id) > LONGEST_ID:
+            raise PasskeyRefused("PASSKEY_INVALID")
         return NewPasskey(
             encode(made.credential_id),
             made.credential_public_key,
