@@ -132,3 +132,21 @@ def told(answer: httpx.Response) -> dict[str, Any]:
     assert document.keys() >= {"type", "title", "status", "code", "detail"}
     assert document["status"] == answer.status_code
     return document
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every part of a document."""
+    if way:
+        yield way
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in inner:
+        yield from places(part, (*way, name))
+
+
+def replaced(value: Any, way: tuple[Any, ...], by: Any) -> Any:
+    """The document with one part replaced."""
+    if not way:
+        return by
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[way[0]] = replaced(value[way[0]], way[1:], by)
+    return copy

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.web import web
-from tests.access.api import NO_SUCH, Operation, as_bank, told
+from tests.access.api import NO_SUCH, Operation, as_bank, places, replaced, told
 from tests.access.world import ENGINES, Deal, Shared, shared_on
 from tests.confiding import (
     EVIDENCE,
@@ -120,24 +120,6 @@ def bodies(shared: Shared, deal: Deal) -> dict[Operation, dict[str, Any]]:
         },
         Operation("POST", f"{agreement}/referral-policy"): {"rule": "split", "weights": [7000, 3000], "k": 5},
     }
-
-
-def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every part of a document."""
-    if way:
-        yield way
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, part in inner:
-        yield from places(part, (*way, name))
-
-
-def replaced(value: Any, way: tuple[Any, ...], by: Any) -> Any:
-    """The document with one part replaced."""
-    if not way:
-        return by
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[way[0]] = replaced(value[way[0]], way[1:], by)
-    return copy
 
 
 @pytest.fixture
