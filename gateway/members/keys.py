@@ -12,6 +12,7 @@ A member that fears misuse terminates the agreement.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ from gateway.members.tables import key_confirmation, member, member_signing_key
 
 SIGNING_ALGORITHMS = ("Ed25519", "ES256")
 """What agreements are signed with: Ed25519, or ECDSA on P-256."""
+
+_FINGERPRINT = re.compile("[A-Za-z0-9_-]{43}")
 
 _ADD = Query(insert(member_signing_key))
 _KEY = Query(
@@ -164,7 +167,12 @@ async def signing_key(reading: Reading, fingerprint: str) -> SigningKey | None:
 
 
 async def held_signing_key(tx: Transaction, fingerprint: str) -> SigningKey | None:
-    """As `signing_key`; whoever would revoke the key waits until this transaction ends."""
+    """As `signing_key`, for a text that may be no fingerprint at all.
+
+    Whoever would revoke the key waits until this transaction ends.
+    """
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        return None
     await tx.one(_HOLD_KEY, fingerprint=fingerprint)
     return await signing_key(tx, fingerprint)
 

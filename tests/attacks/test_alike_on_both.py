@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -11,12 +12,14 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from gateway.canonical import canonical
 from gateway.identity.subject import MEMBER_ACTIONS
 from tests.access.api import NO_SUCH, places, replaced
 from tests.access.world import ENGINES, Shared, shared_on
 from tests.alliance import Member, new_key, public
 from tests.bundles.world import RULES
-from tests.confiding import EVIDENCE, at, done
+from tests.confiding import EVIDENCE, at, done, undertaking
+from tests.identity.world import sign_raw
 
 HOSTILE: dict[str, Any] = {
     "null": None,
@@ -144,3 +147,19 @@ async def test_either_engine_answers_alike_whatever_is_sent(both: list[Shared], 
                 assert one[0] < 500, (pair[0].path, way, kind, one)
                 tried += 1
     assert tried > 400
+
+
+async def test_a_key_that_nobody_can_have_is_an_unknown_one_on_either_engine(both: list[Shared]) -> None:
+    for shared in both:
+        bank, token = shared.bank, await shared.bank.token()
+        agreement, text = await bank.draft(shared.hotel, await shared.places(), ["code"])
+        said = {"alliance": shared.alliance.id, "member": bank.id, "about": "member", "statement": "x", "source": "y"}
+        signed = (
+            (f"/v1/agreements/{agreement}/signatures", "agreement+jws", text),
+            ("/v1/ndas", "nda+jws", canonical(undertaking(bank, shared.hotel.id))),
+            ("/v1/attestations", "attestation+jws", canonical(said)),
+        )
+        for (path, typ, payload), kid in itertools.product(signed, ("a\x00b", "\ud800", "", "\U0001f4a9" * 43)):
+            header = json.dumps({"alg": "ES256", "typ": typ, "kid": kid})
+            answer = told(await bank.post(path, token, {"jws": sign_raw(header, payload.decode(), bank.signing_key)}))
+            assert answer[:3] in [(400, "signing_key_unknown", field) for field in ("jws", "/jws")], (path, kid, answer)
