@@ -170,7 +170,8 @@ def _subject(claims: Mapping[str, Any]) -> str:
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
+    """A claim that can be kept and looked for: PostgreSQL holds no U+0000, and no database a lone surrogate."""
     value = claims.get(name, "")
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable():
         raise IdTokenRefused("ID_TOKEN_CLAIMS")
     return value
