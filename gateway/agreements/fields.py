@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import calendar
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import MAXYEAR, UTC, datetime
 from datetime import date as Date  # noqa: N812 - a type, beside the function that reads one
 from typing import Any
 
+from gateway.characters import shown_as_written
 from gateway.errors import Invalid
 from gateway.identifiers import PURPOSE_PATTERN
 
@@ -31,10 +31,12 @@ _COUNTRY = re.compile("[A-Z]{2}")
 _LONGEST_TIME_ZONE = 64
 _EARLIEST_YEAR = 1970
 _IDEOGRAPHIC_SPACE = "\u3000"
-_BLANKS = {"Zs": " ", "Zl": "\n", "Zp": "\n"}
-_UNREADABLE = ("Cc", "Cs", "Cn")  # controls, surrogates, and what is no character
-_TURNED = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What turns the direction of the text around it, so that it reads otherwise than it is written (UAX #9)."""
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What no text of terms has ever held. What is kept is read by this alone, however strict the entrance becomes."""
+_WIDE = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
+_BLANK = re.compile(f"{_WIDE.pattern}|[\t{_IDEOGRAPHIC_SPACE}]")
+_WITHOUT_WIDTH = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff]")
+"""What keyboards and word processors put into a person's text unseen; what is around it is not turned."""
 _QUOTED = 64
 
 
@@ -82,26 +84,36 @@ def matching(value: Any, at: str, pattern: str) -> str:
 
 
 def sentence(value: Any, at: str) -> str:
-    """The value is 1 to 200 printable characters, with no blank at either end."""
-    found = text(value, at)
-    if not 0 < len(found) <= LONGEST_TITLE or not found.isprintable() or found != found.strip():
-        raise Invalid("terms_text_malformed", f"This must be 1 to {LONGEST_TITLE} printable characters.", field=at)
-    return found
+    """As `kept_sentence`, and shown as it is written."""
+    return kept_sentence(shown_as_written(text(value, at), at), at)
 
 
 def prose(value: Any, at: str) -> str:
-    """The value is 1 to 8000 printable characters in at most 400 lines ended by LF, with no blank at either end.
+    """As `kept_prose`, and shown as it is written."""
+    return kept_prose(shown_as_written(text(value, at), at, lines=True), at)
+
+
+def kept_sentence(value: Any, at: str) -> str:
+    """The value is 1 to 200 characters in one line, with no blank at either end."""
+    found = text(value, at)
+    if not 0 < len(found) <= LONGEST_TITLE or _UNREADABLE.search(found) or found != found.strip():
+        raise Invalid("terms_text_malformed", f"This must be 1 to {LONGEST_TITLE} characters in one line.", field=at)
+    return found
+
+
+def kept_prose(value: Any, at: str) -> str:
+    """The value is 1 to 8000 characters in at most 400 lines ended by LF, with no blank at either end.
 
     The ideographic space (U+3000) is printed like any other character: a Chinese paragraph begins with two of them.
     """
     found = text(value, at)
     words = found.lstrip(_IDEOGRAPHIC_SPACE)
-    lines = found.replace(_IDEOGRAPHIC_SPACE, " ").split("\n")
-    readable = len(lines) <= MOST_LINES and all(line.isprintable() for line in lines)
+    lines = found.split("\n")
+    readable = len(lines) <= MOST_LINES and not any(_UNREADABLE.search(one) or _WIDE.search(one) for one in lines)
     if not words or len(found) > LONGEST_PROSE or not readable or words != words.strip():
         raise Invalid(
             "terms_text_malformed",
-            f"This must be 1 to {LONGEST_PROSE} printable characters in at most {MOST_LINES} lines, ended by LF.",
+            f"This must be 1 to {LONGEST_PROSE} characters in at most {MOST_LINES} lines, ended by LF.",
             field=at,
             remedy="Leave out controls, blanks other than spaces, and blanks at either end.",
         )
@@ -111,26 +123,25 @@ def prose(value: Any, at: str) -> str:
 def own_words(value: Any, at: str) -> str:
     """What a person wrote, without blanks at either end: 1 to 8000 characters in at most 400 lines.
 
-    Any script and sign is taken. Blanks of every width are spaces, and lines end with LF; no control is left in it.
+    Any script and sign is taken. Blanks of every width are spaces, those without width are left out, and lines end with
+    LF; what is left is shown as it is written.
     """
-    given = text(value, at).replace("\r\n", "\n").replace("\t", " ")
-    found = "".join(_BLANKS.get(unicodedata.category(one), one) for one in given).strip()
-    unreadable = any(one in _TURNED or unicodedata.category(one) in _UNREADABLE for one in found if one != "\n")
-    if not 0 < len(found) <= LONGEST_PROSE or unreadable or found.count("\n") >= MOST_LINES:
+    given = text(value, at).replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+    found = _WITHOUT_WIDTH.sub("", _BLANK.sub(" ", given)).strip()
+    if not 0 < len(found) <= LONGEST_PROSE or found.count("\n") >= MOST_LINES:
         raise Invalid(
             "terms_text_malformed",
-            f"This must be 1 to {LONGEST_PROSE} characters in at most {MOST_LINES} lines, without controls.",
+            f"This must be 1 to {LONGEST_PROSE} characters in at most {MOST_LINES} lines.",
             field=at,
-            remedy="End lines with LF alone.",
         )
-    return found
+    return shown_as_written(found, at, lines=True)
 
 
 def value_to_match(value: Any, at: str) -> str:
-    """The value is a string of 1 to 256 printable characters, as it stands in a record."""
+    """The value is a string of 1 to 256 characters in one line, as it stands in a record."""
     found = text(value, at)
-    if not 0 < len(found) <= LONGEST_VALUE or not found.isprintable():
-        raise Invalid("terms_text_malformed", f"This must be 1 to {LONGEST_VALUE} printable characters.", field=at)
+    if not 0 < len(found) <= LONGEST_VALUE or _UNREADABLE.search(found):
+        raise Invalid("terms_text_malformed", f"This must be 1 to {LONGEST_VALUE} characters in one line.", field=at)
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.agreements.dataset_terms import LONGEST_WINDOW_S
-from gateway.agreements.fields import IDENTIFIER, choice, choices, distinct, members, sentence, whole
+from gateway.agreements.fields import IDENTIFIER, choice, choices, distinct, kept_sentence, members, whole
 from gateway.errors import Invalid
 from gateway.identity import PROFILE
 
@@ -101,7 +101,7 @@ def dispute(value: Any) -> Dispute:
     members(value, ("forum", "body", "negotiation_days"), at)
     return Dispute(
         forum=choice(value["forum"], f"{at}/forum", FORUMS),
-        body=sentence(value["body"], f"{at}/body"),
+        body=kept_sentence(value["body"], f"{at}/body"),
         negotiation_days=whole(value["negotiation_days"], f"{at}/negotiation_days", 0, LONGEST_NEGOTIATION_DAYS),
     )
 

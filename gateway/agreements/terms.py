@@ -17,9 +17,20 @@ from typing import Any
 from gateway.agreements import general_terms as general
 from gateway.agreements.contradictions import refuse_contradictions
 from gateway.agreements.dataset_terms import DatasetTerm, dataset_terms
-from gateway.agreements.fields import IDENTIFIER, TEMPLATE, choice, instant, matching, members, prose, sentence, whole
+from gateway.agreements.fields import (
+    IDENTIFIER,
+    TEMPLATE,
+    choice,
+    instant,
+    kept_prose,
+    kept_sentence,
+    matching,
+    members,
+    whole,
+)
 from gateway.agreements.general_terms import Dispute, Frequency, Remedies, RevenueRatio, SignedMessages
 from gateway.canonical import canonical, parse
+from gateway.characters import all_shown_as_written
 from gateway.errors import Invalid, TooLarge
 
 VERSION = 1
@@ -104,7 +115,7 @@ def parse_terms(text: bytes) -> Terms:
         agreement=matching(value["agreement"], "/agreement", IDENTIFIER),
         owner=matching(value["owner"], "/owner", IDENTIFIER),
         recipient=matching(value["recipient"], "/recipient", IDENTIFIER),
-        title=sentence(value["title"], "/title"),
+        title=kept_sentence(value["title"], "/title"),
         datasets=tuple(dataset_terms(value["datasets"])),
         starts_at=starts_at,
         ends_at=ends_at,
@@ -127,8 +138,8 @@ _OPTIONAL_PARTS: dict[str, Any] = {
     "remedies": general.remedies,
     "dispute": general.dispute,
     "revenue_ratio": general.revenue_ratio,
-    "rights_and_duties": lambda value: prose(value, "/rights_and_duties"),
-    "liability": lambda value: prose(value, "/liability"),
+    "rights_and_duties": lambda value: kept_prose(value, "/rights_and_duties"),
+    "liability": lambda value: kept_prose(value, "/liability"),
     "amends": lambda value: matching(value, "/amends", IDENTIFIER),
     "template": lambda value: matching(value, "/template", TEMPLATE),
 }
@@ -139,10 +150,13 @@ def complete_proposal(text: bytes, *, alliance: str, agreement: str) -> Terms:
 
     Those three are the gateway's to fill, so that nobody chooses an agreement's id. The proposal need not be
     canonical, and its escapes and blanks do not count; the returned `Terms.text` is, and is what the parties sign.
+    Whatever they read in it is shown as it is written.
     """
     value = parse(text)
     members(value, PROPOSED, "", optional=OPTIONAL)
-    return parse_terms(_canonical_text({**value, "v": VERSION, "alliance": alliance, "agreement": agreement}))
+    completed = _canonical_text({**value, "v": VERSION, "alliance": alliance, "agreement": agreement})
+    all_shown_as_written(value, "")
+    return parse_terms(completed)
 
 
 def _canonical_text(value: dict[str, Any]) -> bytes:

@@ -16,6 +16,7 @@ from gateway.approvals.act import Act, Arguments, Mandate
 from gateway.approvals.proposal import Proposal, checked_approver, checked_operator
 from gateway.approvals.tables import proposal
 from gateway.canonical import canonical
+from gateway.characters import all_shown_as_written
 from gateway.clock import Clock
 from gateway.database import Database, Query, Reading, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound, Reason, Refused, TooLarge
@@ -78,7 +79,8 @@ class Approvals:
         """Put an act before the others; returns the proposal's id. Nothing is done yet.
 
         Raises:
-            Invalid: No such act, arguments without a canonical form, or whatever the act's own check refuses.
+            Invalid: No such act, arguments without a canonical form or not shown as they are written, or whatever the
+                act's own check refuses.
             TooLarge: The arguments exceed 64 KiB.
             Conflicting: The proposer has 64 proposals pending already.
             UnknownLog: There is no such alliance.
@@ -88,6 +90,7 @@ class Approvals:
         text = canonical(dict(arguments))
         if len(text) > _LARGEST:
             raise TooLarge("proposal_too_large", f"The arguments exceed {_LARGEST} bytes.", field="arguments")
+        all_shown_as_written(dict(arguments), "")
         await known.check(self._database, alliance, arguments)
         async with self._ledger.changing(alliance) as change:
             count = await change.tx.one(_COUNT, alliance=alliance, by=operator, now=change.now_ms)

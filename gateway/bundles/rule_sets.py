@@ -12,6 +12,7 @@ from gateway.approvals import Act, Arguments, Mandate
 from gateway.bundles.rules import RuleSet
 from gateway.bundles.tables import bundle_rules
 from gateway.canonical import parse_canonical
+from gateway.characters import all_shown_as_written
 from gateway.database import Database, Query, Reading, Row
 from gateway.errors import Conflicting, NotFound
 from gateway.identifiers import random_id
@@ -56,6 +57,7 @@ class RuleSets:
     async def draft(self, subject: Subject, document: Any) -> dict[str, Any]:
         """Put a rule set before the operators, as the next version; needs `draft`."""
         subject.require("draft")
+        all_shown_as_written(document, "")
         rules = RuleSet.of(document)
         async with self._ledger.changing(subject.member) as change:
             newest = await change.tx.one(_NEWEST, member=subject.member)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.agreements.fields import FIELD_NAME, IDENTIFIER, distinct, items, matching, members, sentence, whole
+from gateway.agreements.fields import FIELD_NAME, IDENTIFIER, distinct, items, kept_sentence, matching, members, whole
 from gateway.canonical import canonical
 from gateway.errors import Invalid
 
@@ -99,7 +99,7 @@ class RuleSet:
         if len({rule.code for rule in rules}) != len(rules):
             raise _wrong("/rules", "Each rule has a code of its own.")
         return cls(
-            title=sentence(said["title"], "/title"),
+            title=kept_sentence(said["title"], "/title"),
             sources=tuple(sources),
             preferences=preferences,
             rules=tuple(rules),
@@ -123,7 +123,7 @@ def _rule(said: Any, at: str) -> Rule:
         when=_condition(said["when"], f"{at}/when"),
         prefer=_condition(said["prefer"], f"{at}/prefer"),
         weight=whole(said["weight"], f"{at}/weight", 1, MOST_WEIGHT),
-        words={one: sentence(said["words"][one], f"{at}/words/{one}") for one in _LANGUAGES},
+        words={one: kept_sentence(said["words"][one], f"{at}/words/{one}") for one in _LANGUAGES},
     )
 
 

@@ -18,6 +18,7 @@ from gateway.cases.case import Case
 from gateway.cases.cases import evidence_of
 from gateway.cases.steps import FIRST, CaseKind, clause_of
 from gateway.cases.tables import case_evidence, case_file
+from gateway.characters import shown_as_written
 from gateway.database import Query, Reading
 from gateway.errors import Invalid
 from gateway.identifiers import random_id
@@ -166,9 +167,7 @@ def entered(of: Case, act: str, actor: Mapping[str, Any], **facts: Any) -> Draft
 
 
 def sentence(value: Any, at: str, longest: int) -> str:
-    """1 to `longest` characters without control characters but line ends, and no blank at either end."""
+    """1 to `longest` characters in lines, shown as they are written, and no blank at either end."""
     if not isinstance(value, str) or not 0 < len(value) <= longest or value != value.strip():
         raise Invalid("text_malformed", f"This must be 1 to {longest} characters.", field=at)
-    if not all(part.isprintable() for part in value.split("\n")):
-        raise Invalid("text_malformed", "This holds characters that cannot be printed.", field=at)
-    return value
+    return shown_as_written(value, at, lines=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import bindparam, insert, select
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.declaration import declare
 from gateway.catalog.tables import dataset
+from gateway.characters import shown_as_written
 from gateway.database import AlreadyExists, Database, Query
 from gateway.database.idempotency import fingerprint, recall, remember
 from gateway.errors import Conflicting, Invalid, NotFound
@@ -30,7 +30,7 @@ _OF_OWNER = Query(
     .order_by(dataset.c.id)
     .limit(bindparam("most"))
 )
-_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
+_LONGEST_NAME = 200
 _REMEMBERED = 1024
 LONGEST_PAGE = 100
 
@@ -50,8 +50,9 @@ class Datasets:
         `Idempotency-Key` or None. `Conflicting` if the owner has a dataset of this name.
         """
         subject.require("upload")
-        if not _NAME.fullmatch(name):
-            raise Invalid("invalid_name", "A name has 1 to 200 printable characters.", field="/name")
+        if not 0 < len(name) <= _LONGEST_NAME:
+            raise Invalid("invalid_name", f"A name has 1 to {_LONGEST_NAME} characters.", field="/name")
+        shown_as_written(name, "/name")
         digest = fingerprint("POST /v1/datasets", name, json.dumps(schema))
         if (known := await recall(self._database, client_id=subject.client, key=key, fingerprint=digest)) is not None:
             return known

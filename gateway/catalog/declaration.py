@@ -20,6 +20,7 @@ import jsonschema_rs
 from gateway.canonical import canonical
 from gateway.catalog.naming import names_an_identity
 from gateway.catalog.schema import GRADES, Field, Schema
+from gateway.characters import shown_as_written
 from gateway.confidentiality.classes import CONFIDENTIAL, PUBLIC
 from gateway.errors import Invalid
 
@@ -258,9 +259,12 @@ def _only(given: Mapping[str, Any], known: Collection[str], at: str) -> None:
 
 
 def _check_texts(given: Mapping[str, Any], at: str) -> None:
+    """What people read is shown as it is written; `x-column` is as it stands in the files."""
     for keyword in ("title", "description", "x-column"):
         if keyword in given:
-            _text(given[keyword], f"{at}/{keyword}")
+            said = _text(given[keyword], f"{at}/{keyword}")
+            if keyword != "x-column":
+                shown_as_written(said, f"/schema{at}/{keyword}", lines=keyword == "description")
 
 
 def _text(value: Any, at: str) -> str:

@@ -15,6 +15,7 @@ from gateway.canonical import canonical
 from gateway.catalog.dataset import Dataset
 from gateway.catalog.datasets import Datasets
 from gateway.catalog.tables import dataset as dataset_table
+from gateway.characters import all_shown_as_written, shown_as_written
 from gateway.clock import seconds
 from gateway.consents.notice import Notice, no_such_notice
 from gateway.consents.notice_text import Company, ItemKey, changed_items, check, digest_of
@@ -90,14 +91,19 @@ class Notices:
         self._datasets = Datasets(database, ledger)
 
     async def draft(self, subject: Subject, dataset_id: str, name: str, document: Mapping[str, Any]) -> Notice:
-        """Keep a text, complete or not, as the next version; it replaces a draft of that name. Needs `consent`."""
+        """Keep a text, complete or not, as the next version; it replaces a draft of that name. Needs `consent`.
+
+        Every word of it is shown as it is written, here and when it is published.
+        """
         subject.require("consent")
         dataset = await self._datasets.owned(subject, dataset_id)
         if dataset.kind != "personal":
             raise Conflicting("not_personal", "Only personal datasets have notices.", field="dataset")
-        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-            raise Invalid("invalid_name", f"A name has 1 to {LONGEST_NAME} printable characters.", field="/name")
+        if not 0 < len(name) <= LONGEST_NAME:
+            raise Invalid("invalid_name", f"A name has 1 to {LONGEST_NAME} characters.", field="/name")
+        shown_as_written(name, "/name")
         text = canonical(document).decode()
+        all_shown_as_written(document, "/document")
         async with self._ledger.changing(dataset.owner) as change:
             await change.tx.run(_DROP_DRAFT, of_dataset=dataset.no, of_name=name)
             newest = await change.tx.one(_NEWEST, dataset_no=dataset.no, name=name)
@@ -130,6 +136,7 @@ class Notices:
         subject.require("consent")
         drafted = await self.show(subject, notice_id)
         dataset = await self._dataset(drafted)
+        all_shown_as_written(drafted.document, "/document")
         check(drafted.document, dataset, await self._companies(dataset.alliance))
         async with self._ledger.changing(dataset.owner, narrows={dataset.owner}) as change:
             now_s = seconds(change.now_ms)

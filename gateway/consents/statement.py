@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.catalog.dataset import Dataset
+from gateway.characters import all_shown_as_written
 from gateway.consents.minors import Guardian
 from gateway.consents.notice_text import CHANNELS, CONTACT, DISCLOSURE, LANGUAGES
 from gateway.consents.record import DEFAULT_TERM_S, LONGEST_TERM_S
@@ -164,6 +165,7 @@ def _guardian(given: Mapping[str, Any], at: str) -> Guardian | None:
     )
     if not texts or not {"relation", "verified"} <= told.keys() <= set(Guardian._fields):
         raise _wrong(at, "guardian", "It has relation, verified and, if it applies, rule.")
+    all_shown_as_written(told, f"{at}/guardian")
     return Guardian(**told)
 
 

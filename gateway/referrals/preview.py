@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.agreements.fields import members, text
 from gateway.catalog.identifying import kind_of
-from gateway.characters import normalised
+from gateway.characters import normalised, shown_as_written
 from gateway.errors import Invalid
 
 PARTS: Final = ("city", "need", "budget")
@@ -46,8 +46,9 @@ class Preview:
 
 def _value(given: Any, at: str) -> str:
     value = normalised(text(given, at))
-    if not 0 < len(value) <= LONGEST or value != value.strip() or not value.isprintable():
-        raise Invalid("preview_malformed", f"This must be 1 to {LONGEST} printable characters.", field=at)
+    if not 0 < len(value) <= LONGEST or value != value.strip():
+        raise Invalid("preview_malformed", f"This must be 1 to {LONGEST} characters.", field=at)
+    shown_as_written(value, at)
     _refuse_identifying(value, at)
     return value
 

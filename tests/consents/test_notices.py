@@ -146,8 +146,12 @@ async def test_a_change_of_how_machines_decide_makes_every_consent_stale(shop: S
 async def test_a_notice_has_a_name_is_about_persons_and_was_not_in_use_in_time_to_come(shop: Shop) -> None:
     desk = await opened_desk(shop)
     notices, document = desk.consents.notices, desk.document()
-    for name in ("", "n" * (LONGEST_NAME + 1), "line\nline"):
-        with pytest.raises(Invalid, match="invalid_name"):
+    for name, code in (
+        ("", "invalid_name"),
+        ("n" * (LONGEST_NAME + 1), "invalid_name"),
+        ("line\nline", "NOT_SHOWN_AS_WRITTEN"),
+    ):
+        with pytest.raises(Invalid, match=code):
             await notices.draft(shop.owner, desk.dataset.id, name, document)
     prices = await shop.declare({"price": {"type": "integer", "x-class": "terms", "x-grade": 1}}, name="prices")
     with pytest.raises(Conflicting, match="not_personal"):

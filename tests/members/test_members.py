@@ -87,13 +87,16 @@ async def test_a_company_is_a_member_of_one_alliance_once(world: World) -> None:
     await world.members.create_member(world.other_alliance, name="A", uscc=RIGHT, industry="air", operator="root")
 
 
-@pytest.mark.parametrize("name", ["", " A", "A\n", "A" * 201, "a\x00b"])
-async def test_a_name_that_cannot_be_shown_is_refused(sqlite_world: World, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [*((one, "name_malformed") for one in ("", " A", "A\n", "A" * 201)), ("a\x00b", "NOT_SHOWN_AS_WRITTEN")],
+)
+async def test_a_name_that_cannot_be_shown_is_refused(sqlite_world: World, name: str, code: str) -> None:
     members = sqlite_world.members
-    with pytest.raises(Invalid, match="name_malformed"):
+    with pytest.raises(Invalid, match=code):
         await members.create_alliance(name, operator="root")
     for given_ in ({"name": name, "industry": "air"}, {"name": "A", "industry": name}):
-        with pytest.raises(Invalid, match="name_malformed"):
+        with pytest.raises(Invalid, match=code):
             await members.create_member(sqlite_world.alliance, uscc=RIGHT, operator="root", **given_)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, insert, select, update
 
+from gateway.characters import shown_as_written
 from gateway.database import AlreadyExists, Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
@@ -183,5 +184,6 @@ def _operator(row: Row) -> Operator:
 
 
 def _check_name(name: str) -> None:
-    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or name != name.strip():
-        raise Invalid("name_malformed", f"This must be 1 to {_LONGEST_NAME} printable characters.", field="name")
+    if not 0 < len(name) <= _LONGEST_NAME or name != name.strip():
+        raise Invalid("name_malformed", f"This must be 1 to {_LONGEST_NAME} characters.", field="name")
+    shown_as_written(name, "name")

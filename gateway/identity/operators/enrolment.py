@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.characters import shown_as_written
 from gateway.clock import Clock
 from gateway.database import AlreadyExists, Database, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
@@ -55,6 +56,7 @@ class Enrolment:
 
     async def finish(self, ticket: str, answer: str, *, label: str) -> Operator:
         """Store the passkey and spend the code, in one transaction; what was there before ends."""
+        name = _label(label)
         ceremony = await self._ceremonies.redeem(ticket, CeremonyKind.ENROL)
         who = await directory.known(self._database, ceremony.operator)
         made = await self._made(answer, ceremony.challenge, who)
@@ -68,9 +70,7 @@ class Enrolment:
                     raise _Spent
                 revoked = await credentials.revoke_all(change.tx, who.id)
                 vouched_by = issuer if await directory.known(change.tx, issuer) is not None else ""
-                await credentials.add(
-                    change.tx, who.id, made, label=_label(label), vouched_by=vouched_by, now_ms=change.now_ms
-                )
+                await credentials.add(change.tx, who.id, made, label=name, vouched_by=vouched_by, now_ms=change.now_ms)
                 facts = {"credential": made.id, "backup_eligible": made.backup_eligible, "revoked": revoked}
                 change.enter(entry(who.alliance, "operator_enrolled", who.id, issued_by=issuer, **facts))
                 await self._sessions.end_all(change, who.id, who.alliance, by=who.id)
@@ -92,6 +92,7 @@ class Enrolment:
         Asked under the log's lock: where a code or another operator ends what was there, nothing is added afterwards.
         """
         who = signed_in.operator
+        name = _label(label)
         ceremony = await self._ceremonies.redeem(ticket, CeremonyKind.ADD_PASSKEY)
         if (ceremony.session, ceremony.operator) != (signed_in.session, who.id):
             raise await self._refusals.refuse("CEREMONY_OF_ANOTHER", who)
@@ -101,9 +102,7 @@ class Enrolment:
                 if await self._sessions.still(change.tx, signed_in.session) is None:
                     raise NotSignedIn
                 vouched_by = await self._vouched_by(change.tx, signed_in)
-                await credentials.add(
-                    change.tx, who.id, made, label=_label(label), vouched_by=vouched_by, now_ms=change.now_ms
-                )
+                await credentials.add(change.tx, who.id, made, label=name, vouched_by=vouched_by, now_ms=change.now_ms)
                 facts = {"credential": made.id, "backup_eligible": made.backup_eligible}
                 change.enter(entry(who.alliance, "operator_passkey_added", who.id, **facts))
         except AlreadyExists:
@@ -167,6 +166,6 @@ async def _require_another(reading: Reading, who: Operator, credential_id: str) 
 
 def _label(text: str) -> str:
     label = text.strip() or "passkey"
-    if len(label) > _LONGEST_LABEL or not label.isprintable():
-        raise Invalid("label_malformed", f"A label is at most {_LONGEST_LABEL} printable characters.", field="label")
-    return label
+    if len(label) > _LONGEST_LABEL:
+        raise Invalid("label_malformed", f"A label is at most {_LONGEST_LABEL} characters.", field="label")
+    return shown_as_written(label, "label")

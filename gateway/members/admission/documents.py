@@ -17,6 +17,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.canonical import canonical
+from gateway.characters import shown_as_written
 from gateway.clock import MILLISECONDS
 from gateway.errors import Invalid, TooLarge
 from gateway.members.members import OPEN_END_MS
@@ -163,8 +164,9 @@ def _valid_until(kind: DocumentKind, valid_to: str | None, time_zone: str) -> in
 
 
 def _checked_number(kind: DocumentKind, number: str, uscc: str) -> str:
-    if not _NUMBER.fullmatch(number) or not number.isprintable():
-        raise Invalid("number_malformed", "A number has 1 to 100 printable characters.", field="number")
+    if not _NUMBER.fullmatch(number):
+        raise Invalid("number_malformed", "A number has 1 to 100 characters in one line.", field="number")
+    shown_as_written(number, "number")
     if kind is DocumentKind.BUSINESS_LICENCE and checked_uscc(number) != uscc:
         raise Invalid("licence_of_another", "The licence is another company's.", field="number")
     if kind is DocumentKind.ORGANISATION_CODE and number.replace("-", "").upper() != uscc[_ORGANISATION]:

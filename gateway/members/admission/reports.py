@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, select, update
 
 from gateway.canonical import canonical
+from gateway.characters import shown_as_written
 from gateway.database import Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
@@ -233,6 +234,7 @@ def _check_section(name: str, text: str) -> None:
         raise Invalid("section_unknown", "There is no such section.", field="sections")
     if not 0 < len(text.strip()) <= LONGEST_SECTION:
         raise Invalid("section_malformed", f"A section has 1 to {LONGEST_SECTION} characters.", field=name)
+    shown_as_written(text, name, lines=True)
 
 
 def _require_complete(found: Report, signed: Mapping[Department, str]) -> None:

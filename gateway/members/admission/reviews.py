@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, insert, select
 
+from gateway.characters import shown_as_written
 from gateway.clock import Clock
 from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
@@ -130,6 +131,7 @@ class Reviews:
     ) -> str:
         if not 0 < len(reasons.strip()) <= LONGEST_REASONS:
             raise Invalid("reasons_missing", f"Reasons have 1 to {LONGEST_REASONS} characters.", field="reasons")
+        shown_as_written(reasons, "reasons", lines=True)
         company, review_id = await member_row(self._database, member_id), random_id()
         sealed = await self._papers.seal(member_id, "review", {review_id: reasons.encode()})
         alliance = company["alliance_id"]

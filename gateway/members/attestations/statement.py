@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.canonical import parse_canonical
+from gateway.characters import shown_as_written
 from gateway.errors import Invalid
 from gateway.identity.jws import take_apart, verify_compact
 from gateway.members.keys import SIGNING_ALGORITHMS
@@ -66,12 +67,9 @@ def verified(jws: str, jwk: Mapping[str, str]) -> Statement:
 
 
 def _check(name: str, value: Any) -> None:
+    """An id, or some words, shown as they were signed."""
     free = name in ("statement", "source")
-    right = isinstance(value, str) and (_is_readable(value) if free else bool(_ID.fullmatch(value)))
+    right = isinstance(value, str) and (0 < len(value.strip()) <= _LONGEST if free else bool(_ID.fullmatch(value)))
     if not right:
         raise Invalid("statement_malformed", "This part of the statement is not as it must be.", field=name)
-
-
-def _is_readable(words: str) -> bool:
-    """Some printable characters, in lines: nothing that is shown as something else than was signed."""
-    return 0 < len(words.strip()) <= _LONGEST and all(line.isprintable() for line in words.split("\n"))
+    shown_as_written(value, name, lines=free)
