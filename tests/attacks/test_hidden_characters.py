@@ -209,6 +209,21 @@ def test_a_persons_own_words_are_kept_without_what_keyboards_add_unseen() -> Non
             own_words(f"a{one}b", "/text")
 
 
+async def test_a_notice_that_was_drafted_before_the_rule_is_read_and_not_published(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened_desk(shop)
+    notices, document = desk.consents.notices, desk.document()
+    document["items"][0]["purpose_text"]["en"] = "a\u202eb"
+    with monkeypatch.context() as before:
+        before.setattr("gateway.consents.notices.all_shown_as_written", lambda *_: None)
+        drafted = await notices.draft(shop.owner, desk.dataset.id, "other", document)
+    assert (await notices.show(shop.owner, drafted.id)).document == document
+    with refused("/document/items/0/purpose_text/en"):
+        await notices.publish(shop.owner, drafted.id)
+    assert (await notices.show(shop.owner, drafted.id)).state == "draft"
+
+
 async def test_what_was_agreed_before_the_rule_is_still_read(shared: Shared, deal: Deal) -> None:
     terms = bodies(shared, deal)[Operation("POST", "/v1/agreements")]
     terms.pop("frequency")
