@@ -45,7 +45,7 @@ _LONGEST_POINTER = 200
 
 
 def shown_as_written(text: str, field: str, *, lines: bool = False) -> str:
-    """The text, if whoever reads it sees each of its characters in its place; else `NOT_SHOWN_AS_WRITTEN`.
+    """The text, if whoever reads it sees each of its characters in its place; else `not_shown_as_written`.
 
     Refused are controls (but LF and TAB in `lines`), what turns directions (UAX #9), separators of lines, what has no
     ink though it is no blank (UTR #36, UTS #39: format characters, fillers, tags), surrogates, private use, and what
@@ -59,7 +59,7 @@ def shown_as_written(text: str, field: str, *, lines: bool = False) -> str:
     found = _HIDDEN.search(text.translate(_IN_LINES) if lines else text)
     if found is not None:
         raise Invalid(
-            "NOT_SHOWN_AS_WRITTEN",
+            "not_shown_as_written",
             f"Character {found.start() + 1} (U+{ord(found[0]):04X}) is not shown, or has the others shown otherwise.",
             field=field,
             remedy="Leave it out: type the text anew, or paste it without its format.",

@@ -33,7 +33,7 @@ def test_a_text_without_heaps_of_marks_has_its_usual_normal_form(text: str, form
     assert normalised(words + text, form) == normalize(form, words + text)  # type: ignore[arg-type]
 
 
-CODE = "NOT_SHOWN_AS_WRITTEN"
+CODE = "not_shown_as_written"
 WRITTEN = (
     "云南仙鹤航空股份有限公司\u3000（昆明）",
     "葛\U000e0100城、辻\ufe00、\U00031350、\U000323af",  # forms of ideographs; ideographs of Unicode 15

@@ -39,7 +39,7 @@ from tests.members.prospects import Prospect, sqlite_world
 
 __all__ = ["deal", "ids", "shop", "sqlite_world"]
 
-CODE = "NOT_SHOWN_AS_WRITTEN"
+CODE = "not_shown_as_written"
 HIDDEN = ("\u202e", "\u200b", "\u2028", "\0", "\ufeff")
 hidden = pytest.mark.parametrize("hidden", HIDDEN, ids=[f"U+{ord(one):04X}" for one in HIDDEN])
 

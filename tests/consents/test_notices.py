@@ -149,7 +149,7 @@ async def test_a_notice_has_a_name_is_about_persons_and_was_not_in_use_in_time_t
     for name, code in (
         ("", "invalid_name"),
         ("n" * (LONGEST_NAME + 1), "invalid_name"),
-        ("line\nline", "NOT_SHOWN_AS_WRITTEN"),
+        ("line\nline", "not_shown_as_written"),
     ):
         with pytest.raises(Invalid, match=code):
             await notices.draft(shop.owner, desk.dataset.id, name, document)
