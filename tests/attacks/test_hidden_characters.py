@@ -26,10 +26,10 @@ from gateway.identity.operators.roles import Role
 from gateway.identity.operators.sessions import Sessions
 from gateway.members.admission import DocumentKind
 from gateway.referrals.preview import Preview
-from tests.access.api import Operation, as_bank
+from tests.access.api import Operation, as_bank, replaced
 from tests.access.world import Deal, Shared, shared_on
 from tests.agreements.world import World
-from tests.attacks.test_api_members_of_bodies import JSON, bodies, deal, ids, replaced
+from tests.attacks.test_api_members_of_bodies import JSON, bodies, deal, ids
 from tests.bundles.world import RULES
 from tests.catalog.conftest import Shop, shop
 from tests.confiding import signed
