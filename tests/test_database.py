@@ -147,6 +147,36 @@ async def test_a_reading_stays_at_its_snapshot_and_the_next_one_sees_what_was_co
             assert len(await reading.all(_ALL)) == round_of_many
 
 
+async def test_what_is_not_committed_nobody_else_sees(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.many(_NEW, _rows(2))
+        assert len(await tx.all(_ALL)) == 2
+        assert await _count(database) == 0
+        assert await database.all(_ALL) == []
+    assert await _count(database) == 2
+
+
+async def test_what_a_transaction_left_open_by_a_failure_holds_nobody_sees(sqlite_database: SQLiteDatabase) -> None:
+    sqlite_database._writer.execute("BEGIN IMMEDIATE")
+    await sqlite_database._resting.many(_NEW, _rows(2))
+    assert await _count(sqlite_database) == 0
+    assert await sqlite_database.all(_ALL) == []
+    sqlite_database._writer.execute("ROLLBACK")
+
+
+async def test_while_a_commit_is_on_its_way_nobody_waits_for_the_writer(sqlite_database: SQLiteDatabase) -> None:
+    assert sqlite_database._nearest() is sqlite_database._resting
+    async with sqlite_database._alone:  # COMMIT is no transaction any more before it has reached the disk
+        assert sqlite_database._nearest() is sqlite_database._reader
+
+
+async def test_what_another_process_commits_is_seen_at_once(sqlite_database: SQLiteDatabase, sqlite_path: Path) -> None:
+    assert await _count(sqlite_database) == 0
+    with closing(connect(sqlite_path)) as other:
+        other.execute("INSERT INTO revoked_token (token, expires_at) VALUES ('another', 1)")
+    assert await _count(sqlite_database) == 1
+
+
 async def test_a_reading_that_ends_in_an_error_holds_no_snapshot_for_the_next(database: Database) -> None:
     async def failing() -> None:
         async with database.reading() as reading:

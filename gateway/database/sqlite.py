@@ -1,7 +1,8 @@
 """SQLite in WAL mode: the embedded default, one writer, one process.
 
 Statements run on the event loop's thread (about ten microseconds each); only COMMIT, which waits
-for the disk, runs on a thread of its own, so that a flush stops nobody else.
+for the disk, runs on a thread of its own, so that a flush stops nobody else. While the writer rests, it is what reads:
+a connection drops the pages that it holds as soon as another one has written.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ class SQLiteDatabase:
         self._path = path
         with _deliberate_errors():
             self._writer = connect(path)
+            self._resting = _Session(self._writer)
             self._reader = _Session(connect(path))
         self._idle: list[sqlite3.Connection] = []
         self._alone = asyncio.Lock()
@@ -131,10 +133,15 @@ class SQLiteDatabase:
         return f"SQLite {sqlite3.sqlite_version}"
 
     async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
-        return await self._reader.all(query, **given)
+        return await self._nearest().all(query, **given)
 
     async def one(self, query: Query, /, **given: Any) -> Row | None:
-        return await self._reader.one(query, **given)
+        return await self._nearest().one(query, **given)
+
+    def _nearest(self) -> _Session:
+        """The writer, unless a transaction is open in it: nobody else sees what is not committed."""
+        busy = self._alone.locked() or self._writer.in_transaction
+        return self._reader if busy else self._resting
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
