@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -119,16 +120,16 @@ async def _compare(console: Console, folder: Path, port: int, pid: int, rounds: 
     measured: dict[str, list[Round]] = {HELLO: [], **{case.name: [] for case in CASES}}
     for number in range(rounds + 1):
         provers = {name: _prover(partner, member, name, key, reads[0]) for name, key in keys.items()}
-        done = {HELLO: await measure(port, pid, CONNECTIONS, [b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"] * HELLOS)}
+        asked = {HELLO: [b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"] * HELLOS}
         for case in CASES:
             path = reads[case.read]
             if case.single:
                 path += f"/{_first_record(partner, member, path)}"
-            asked = [provers[case.algorithm].request("GET", base, path) for _ in range(case.requests)]
-            done[case.name] = await measure(port, pid, CONNECTIONS, asked)
-        if number:  # the first round warms up
-            for name, one in done.items():
-                measured[name].append(one)
+            asked[case.name] = [provers[case.algorithm].request("GET", base, path) for _ in range(case.requests)]
+        for name in random.sample(list(asked), len(asked)):
+            done = await measure(port, pid, CONNECTIONS, asked[name])
+            if number:  # the first round warms up
+                measured[name].append(done)
     _print(console, measured)
 
 

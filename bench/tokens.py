@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import secrets
 import shutil
 import subprocess
@@ -163,8 +164,9 @@ def _ratio(done: list[Round], beside: list[Round]) -> tuple[str, str]:
 async def _measure(endpoints: list[Endpoint], rounds: int) -> dict[str, list[Round]]:
     measured: dict[str, list[Round]] = {one.name: [] for one in endpoints}
     for number in range(rounds + 1):
-        for one in endpoints:
-            done = await measure(one.port, one.pid, CONNECTIONS, one.requests(TOKENS))
+        asked = {one.name: one.requests(TOKENS) for one in endpoints}
+        for one in random.sample(endpoints, len(endpoints)):
+            done = await measure(one.port, one.pid, CONNECTIONS, asked[one.name])
             if number:  # the first round warms up
                 measured[one.name].append(done)
     return measured
