@@ -15,7 +15,7 @@ from gateway.database import Database, Query, Reading
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
 from gateway.identity.subject import Subject
-from gateway.ledger import Ledger
+from gateway.ledger import Change, Ledger
 from gateway.members.members import admission
 from gateway.rights.erasing import ERASED
 from gateway.rights.neighbours import Following, followed
@@ -31,6 +31,7 @@ MOST_WAITING: Final = 8
 GUARDIAN: Final = "guardian"
 BEHALF: Final = ("self", GUARDIAN, "next_of_kin")
 LANGUAGES: Final = ("zh-CN", "en")
+_UNANSWERED: Final = {"extended": 0, "answer": "", "outcome": "", "decided_at": None, "case_id": None}
 _ADD = Query(insert(rights_request))
 _WAITING = Query(
     select(func.count().label("count")).where(
@@ -116,12 +117,10 @@ class Requests:
         request_id = random_id()
         sealed = seal_asked(keys, request_id, own_words(text, "/text"))
         async with self._ledger.changing(person.owner) as change:
-            waiting = await change.tx.one(_WAITING, owner=person.owner, pseudonym=person.pseudonym)
-            assert waiting is not None
-            if waiting["count"] >= MOST_WAITING:
-                raise Conflicting("too_many_requests", f"{MOST_WAITING} requests wait already.", field="/kind")
+            await _require_room(change, person)
             due = profile.due(change.now_ms, profile.answer)
             row = {
+                **_UNANSWERED,
                 "id": request_id,
                 "alliance_id": home.alliance,
                 "owner_id": person.owner,
@@ -137,11 +136,6 @@ class Requests:
                 "received_at": change.now_ms,
                 "due_at": due.at,
                 "provisional": int(due.provisional),
-                "extended": 0,
-                "answer": "",
-                "outcome": "",
-                "decided_at": None,
-                "case_id": None,
             }
             await change.tx.run(_ADD, **row)
             made = Request.of(row)
@@ -206,3 +200,10 @@ def _require_known(profile: Profile, kind: RightKind, behalf: str, language: str
             field="/kind",
             remedy=f"They can ask for {', '.join(profile.next_of_kin)}." if profile.next_of_kin else None,
         )
+
+
+async def _require_room(change: Change, person: Person) -> None:
+    waiting = await change.tx.one(_WAITING, owner=person.owner, pseudonym=person.pseudonym)
+    assert waiting is not None
+    if waiting["count"] >= MOST_WAITING:
+        raise Conflicting("too_many_requests", f"{MOST_WAITING} requests wait already.", field="/kind")
