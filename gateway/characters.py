@@ -7,6 +7,7 @@ what a person reads and decides by: nothing in it is hidden, and nothing in it m
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal
 from unicodedata import combining, normalize
 
@@ -42,6 +43,7 @@ _NEEDED = "|".join(
 _HIDDEN = re.compile(rf"(?!{_NEEDED})[{_UNSEEN}]")
 _IN_LINES = {ord("\n"): " ", ord("\t"): " "}
 _LONGEST_POINTER = 200
+_WITH_TEXTS = (str, dict, list, tuple)
 
 
 def shown_as_written(text: str, field: str, *, lines: bool = False) -> str:
@@ -68,20 +70,29 @@ def shown_as_written(text: str, field: str, *, lines: bool = False) -> str:
 
 
 def all_shown_as_written(value: Any, at: str) -> None:
-    """Each text in a value of JSON is shown as it is written, in lines; else the refusal names its JSON pointer."""
-    waiting = [(at, value)]
+    """Each text in a value of JSON is shown as it is written, in lines; else the refusal names its JSON pointer.
+
+    One pointer is kept for each level that is open, and its beginning alone: a member's name may be as long as a body.
+    """
+    waiting = [iter(((at, value),))]
     while waiting:
-        here, one = waiting.pop()
-        if isinstance(one, str):
-            shown_as_written(one, here[:_LONGEST_POINTER] or "/", lines=True)
-        elif isinstance(one, dict):
-            waiting += [(f"{here}/{_quotable(name)}", inner) for name, inner in one.items()]
-        elif isinstance(one, list | tuple):
-            waiting += [(f"{here}/{place}", inner) for place, inner in enumerate(one)]
+        here, one = next(waiting[-1], ("", None))
+        if one is None:
+            waiting.pop()
+        elif isinstance(one, str):
+            shown_as_written(one, here or "/", lines=True)
+        elif isinstance(one, _WITH_TEXTS):
+            waiting.append(_inner(one, here))
 
 
-def _quotable(name: object) -> str:
-    return str(name).encode("ascii", "backslashreplace").decode()
+def _inner(value: Any, at: str) -> Iterator[tuple[str, Any]]:
+    """What may hold a text in a value, each with the beginning of its pointer."""
+    named = value.items() if isinstance(value, dict) else enumerate(value)
+    return ((f"{at}/{_quotable(name)}"[:_LONGEST_POINTER], one) for name, one in named if isinstance(one, _WITH_TEXTS))
+
+
+def _quotable(name: str | int) -> str:
+    return ascii(str(name)[:_LONGEST_POINTER])[1:-1]
 
 
 def normalised(text: str, form: Literal["NFC", "NFKC"] = "NFKC") -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tracemalloc
 from time import perf_counter
+from typing import Any
 from unicodedata import category, normalize
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.catalog.identifying import kind_of
-from gateway.characters import normalised, shown_as_written
+from gateway.characters import all_shown_as_written, normalised, shown_as_written
 from gateway.errors import Invalid
 
 MARKS = ("\u0301\u0316", "\uff9e\u0301", "\u0344\u0316")
@@ -115,3 +117,31 @@ def test_a_heap_of_joiners_is_looked_through_in_one_go() -> None:
     begun = perf_counter()
     assert shown_as_written("می\u200c" * 200_000 + "خ", "/text")
     assert perf_counter() - begun < 3
+
+
+@pytest.mark.parametrize("inner", [[0] * 2_000, [""] * 2_000, [[]] * 2_000, {f"{one}": "" for one in range(2_000)}])
+def test_looking_through_a_value_takes_no_room_for_a_long_name_and_what_is_in_it(inner: Any) -> None:
+    tracemalloc.start()
+    all_shown_as_written({"k" * 20_000: inner}, "")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 200_000
+
+
+@pytest.mark.parametrize("value", [None, 1, True, [], {}, [None, {"a": [1, "b"]}]])
+def test_a_value_without_anything_hidden_is_taken_whatever_it_is(value: Any) -> None:
+    all_shown_as_written(value, "/document")
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"a": ["b", {"c": "\u200b"}], "d": "\u200b"}, "/document/a/1/c"),
+        ({"k" * 500: ["\u200b"]}, "/document/" + "k" * 190),
+        ({"\x1b\u4e2d\n": "\u200b"}, "/document/\\x1b\\u4e2d\\n"),
+    ],
+)
+def test_the_refusal_names_where_the_hidden_character_is(value: Any, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        all_shown_as_written(value, "/document")
+    assert refused.value.field == field
