@@ -17,12 +17,16 @@ _SHORT = 1024
 _MOST_MARKS = 30
 _JOINER = "\u034f"
 
+_WITHOUT_INK = (
+    r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    r"\ufffc\U000e0100-\U000e01ef"
+)
 _UNSEEN = (
     r"\x00-\x1f\x7f-\x9f"  # controls (Cc)
     r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns or steers directions (UAX #9)
     r"\u2028\u2029"  # separators of lines and paragraphs (Zl, Zp)
-    r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u2800\u3164\ufe00-\ufe0f"
-    r"\ufeff\uffa0\ufff0-\ufffc\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # what has no ink
+    rf"{_WITHOUT_INK}\u206a-\u206f"
+    r"\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # what has no ink either
     r"\ud800-\uf8ff\ufdd0-\ufdef\ufffe\uffff"  # surrogates, private use, and what is no character
     r"\U0001fffe\U0001ffff\U0002fffe\U0002ffff\U0003fffe-\U0010ffff"  # planes of tags, private use and nothing
 )
@@ -38,9 +42,11 @@ _NEEDED = "|".join(
         r"(?<=[0-9#*])\ufe0f(?=\u20e3)",  # a key of a telephone
         rf"(?<=[{_IDEOGRAPH}])[\ufe00-\ufe02\U000e0100-\U000e01ef]",  # one form of an ideograph
         r"(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f]",  # one form of a Mongolian letter
+        r"(?<=[\u1820-\u18aa\u180b-\u180d\u180f])\u180e(?=[\u1820-\u18aa])",  # the gap before a Mongolian ending
     )
 )
 _HIDDEN = re.compile(rf"(?!{_NEEDED})[{_UNSEEN}]")
+_STRAY = re.compile(rf"(?!{_NEEDED})[{_WITHOUT_INK}]")
 _IN_LINES = {ord("\n"): " ", ord("\t"): " "}
 _LONGEST_POINTER = 200
 _WITH_TEXTS = (str, dict, list, tuple)
@@ -67,6 +73,11 @@ def shown_as_written(text: str, field: str, *, lines: bool = False) -> str:
             remedy="Leave it out: type the text anew, or paste it without its format.",
         )
     return text
+
+
+def without_strays(text: str) -> str:
+    """The text without what has no ink where nothing needs it: its writer neither sees it nor knows of it."""
+    return _STRAY.sub("", text)
 
 
 def all_shown_as_written(value: Any, at: str) -> None:

@@ -42,7 +42,7 @@ WRITTEN = (
     "شركة الطيران ١٢٣ \u0600١ می\u200cخواهم",
     "חברת התעופה, בע״מ",
     "भारतीय रिज़र्व बैंक क्\u200dष क्\u200cष ශ්\u200dරී",
-    "ᠮᠣᠩᠭᠣᠯ\u180b",
+    "ᠮᠣᠩᠭᠣᠯ\u180b ᠴᠠᠭ\u180eᠠ ᠭ\u180d\u180eᠠ",
     "Crédit Agricole, Zürich, Łódź, e\u0301, 10\u202f% « à\u00a0part »",
     "👨\u200d👩\u200d👧 🏳\ufe0f\u200d🌈 👩🏽\u200d⚕\ufe0f ❤\ufe0f 1\ufe0f\u20e3 🇨🇳 ©\ufe0f",
     "ไทย 한국어 日本語 Ελληνικά Кириллица ខ្មែរ",
@@ -80,7 +80,7 @@ def test_places_kept_for_what_has_no_ink_and_places_for_nothing_are_refused_befo
         "pay\u200dpal", "pay\u200cpal", "\u200dक", "क\u200d", "क\u200d\u200dष", "1\u200c2",  # joins nothing
         "张\u200d三",
         "👨\u200d", "👨\u200da", "a\ufe0f", "1\ufe0f0", "张\ufe0f", "张\U000e0100\U000e0101", "a\U000e0100", "\ufe0f",
-        "🏴\U000e0067\U000e0062\U000e007f", "a\u180bb",
+        "🏴\U000e0067\U000e0062\U000e007f", "a\u180bb", "a\u180eb", "ᠠ\u180e",
     ],
 )  # fmt: skip
 def test_a_joiner_or_a_form_where_no_script_has_one_is_refused(text: str) -> None:

@@ -9,7 +9,7 @@ from datetime import MAXYEAR, UTC, datetime
 from datetime import date as Date  # noqa: N812 - a type, beside the function that reads one
 from typing import Any
 
-from gateway.characters import shown_as_written
+from gateway.characters import shown_as_written, without_strays
 from gateway.errors import Invalid
 from gateway.identifiers import PURPOSE_PATTERN
 
@@ -34,7 +34,7 @@ _IDEOGRAPHIC_SPACE = "\u3000"
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What no text of terms has ever held. What is kept is read by this alone, however strict the entrance becomes."""
 _WIDE = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
-_BLANK = re.compile(f"{_WIDE.pattern}|[\t{_IDEOGRAPHIC_SPACE}]")
+_BLANK = re.compile(f"{_WIDE.pattern}|[\t{_IDEOGRAPHIC_SPACE}\u2800]")
 _WITHOUT_WIDTH = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff]")
 """What keyboards and word processors put into a person's text unseen; what is around it is not turned."""
 _QUOTED = 64
@@ -123,11 +123,11 @@ def kept_prose(value: Any, at: str) -> str:
 def own_words(value: Any, at: str) -> str:
     """What a person wrote, without blanks at either end: 1 to 8000 characters in at most 400 lines.
 
-    Any script and sign is taken. Blanks of every width are spaces, those without width are left out, and lines end with
-    LF; what is left is shown as it is written.
+    Any script and sign is taken. Blanks of every width are spaces, what has no ink is left out unless its script
+    needs it, and lines end with LF; what is left is shown as it is written.
     """
     given = text(value, at).replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    found = _WITHOUT_WIDTH.sub("", _BLANK.sub(" ", given)).strip()
+    found = without_strays(_WITHOUT_WIDTH.sub("", _BLANK.sub(" ", given))).strip()
     if not 0 < len(found) <= LONGEST_PROSE or found.count("\n") >= MOST_LINES:
         raise Invalid(
             "terms_text_malformed",

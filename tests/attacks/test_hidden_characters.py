@@ -209,6 +209,22 @@ def test_a_persons_own_words_are_kept_without_what_keyboards_add_unseen() -> Non
             own_words(f"a{one}b", "/text")
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("خانه\u200c ها", "خانه ها"),  # a joiner that was typed before a blank
+        ("١٤٤٥ ه\u200d", "١٤٤٥ ه"),  # the sign of the year of the Hijra
+        ("1\ufe0f.", "1."),
+        ("a\ufffc b", "a b"),  # where a picture was, in what was pasted
+        ("⠓⠊\u2800⠺", "⠓⠊ ⠺"),
+        ("ᠴᠠᠭ\u180eᠠ", "ᠴᠠᠭ\u180eᠠ"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+    ],
+)
+def test_nobody_is_refused_a_right_for_what_a_keyboard_added_unseen(written: str, kept: str) -> None:
+    assert own_words(written, "/text") == kept
+
+
 async def test_a_notice_that_was_drafted_before_the_rule_is_read_and_not_published(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
