@@ -80,6 +80,11 @@ def without_strays(text: str) -> str:
     return _STRAY.sub("", text)
 
 
+def has_odd_blanks(text: str) -> bool:
+    """Whether a blank is no space: names that differ in their blanks alone look like one."""
+    return any(one.isspace() and one != " " for one in text)
+
+
 def all_shown_as_written(value: Any, at: str) -> None:
     """Each text in a value of JSON is shown as it is written, in lines; else the refusal names its JSON pointer.
 

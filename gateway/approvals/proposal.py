@@ -9,7 +9,7 @@ from typing import Any
 from gateway.approvals.act import Arguments
 from gateway.approvals.tables import CLIENT
 from gateway.canonical import parse_canonical
-from gateway.characters import shown_as_written
+from gateway.characters import has_odd_blanks, shown_as_written
 from gateway.errors import Conflicting, GatewayError, Invalid
 
 _LONGEST_OPERATOR = 200
@@ -97,8 +97,7 @@ def proposing_client(proposer: str) -> str:
 def checked_operator(operator: str) -> str:
     """1 to 200 characters, shown as they are written, without blanks at the ends: equal people have equal names."""
     shown_as_written(operator, "operator")
-    odd = any(one.isspace() and one != " " for one in operator)
-    if not 0 < len(operator) <= _LONGEST_OPERATOR or odd or operator != operator.strip():
+    if not 0 < len(operator) <= _LONGEST_OPERATOR or has_odd_blanks(operator) or operator != operator.strip():
         raise _no_operator("An operator's name has 1 to 200 characters, and no blanks but spaces between them.")
     return operator
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Text, bindparam, func, insert, select, update
 
 from gateway.approvals import Act, Arguments, Mandate
-from gateway.characters import shown_as_written
+from gateway.characters import has_odd_blanks, shown_as_written
 from gateway.clock import seconds
 from gateway.database import Database, Query, Reading, Row, Transaction
 from gateway.errors import Conflicting, Invalid, NotFound, Reason, Refused
@@ -250,7 +250,8 @@ def _act(log: str, act: str, actor: Mapping[str, str], **facts: Any) -> Draft:
 
 
 def checked_name(text: str, field: str) -> None:
-    """1 to 200 characters, shown as they are written, without blanks at the ends; else `Invalid`."""
-    if not 0 < len(text) <= LONGEST_NAME or text != text.strip():
-        raise Invalid("name_malformed", f"This must be 1 to {LONGEST_NAME} characters.", field=field)
-    shown_as_written(text, field)
+    """1 to 200 characters, shown as they are written, no blanks but spaces between them; else `Invalid`."""
+    fits = 0 < len(text) <= LONGEST_NAME and text == text.strip()
+    if not fits or has_odd_blanks(shown_as_written(text, field)):
+        detail = f"This must be 1 to {LONGEST_NAME} characters, and no blanks but spaces between them."
+        raise Invalid("name_malformed", detail, field=field)

@@ -89,7 +89,10 @@ async def test_a_company_is_a_member_of_one_alliance_once(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [*((one, "name_malformed") for one in ("", " A", "A\n", "A" * 201)), ("a\x00b", "not_shown_as_written")],
+    [
+        *((one, "name_malformed") for one in ("", " A", "A\n", "A" * 201, "A\u00a0B", "A\u3000B")),
+        ("a\x00b", "not_shown_as_written"),
+    ],
 )
 async def test_a_name_that_cannot_be_shown_is_refused(sqlite_world: World, name: str, code: str) -> None:
     members = sqlite_world.members

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, insert, select, update
 
-from gateway.characters import shown_as_written
+from gateway.characters import has_odd_blanks, shown_as_written
 from gateway.database import AlreadyExists, Database, Query, Reading, Row
 from gateway.errors import Conflicting, Invalid, NotFound
 from gateway.identifiers import random_id
@@ -184,6 +184,7 @@ def _operator(row: Row) -> Operator:
 
 
 def _check_name(name: str) -> None:
-    if not 0 < len(name) <= _LONGEST_NAME or name != name.strip():
-        raise Invalid("name_malformed", f"This must be 1 to {_LONGEST_NAME} characters.", field="name")
-    shown_as_written(name, "name")
+    fits = 0 < len(name) <= _LONGEST_NAME and name == name.strip()
+    if not fits or has_odd_blanks(shown_as_written(name, "name")):
+        detail = f"This must be 1 to {_LONGEST_NAME} characters, and no blanks but spaces between them."
+        raise Invalid("name_malformed", detail, field="name")

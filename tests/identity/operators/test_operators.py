@@ -128,7 +128,7 @@ async def test_an_account_is_one_operators(staff: Staff) -> None:
     assert (await staff.acts()).count("operator_linked") == 1
 
 
-@pytest.mark.parametrize("name", ["", " Ann", "x" * 101, "A\nB"])
+@pytest.mark.parametrize("name", ["", "An\u00a0n", " Ann", "x" * 101, "A\nB"])
 async def test_a_name_is_plain(staff: Staff, name: str) -> None:
     with pytest.raises(Invalid):
         await staff.operators.directory.enrol(staff.world.alliance, name=name, role=Role.ADMIN, by="host")
