@@ -189,7 +189,7 @@ async def test_without_valkey_no_proof_is_believed(
 
 async def test_on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost(tmp_path: Path) -> None:
     if not hasattr(resource, "prlimit"):
-        pytest.skip("This system cannot limit the files of another process.")
+        pytest.skip("This system cannot limit the files of another process: Linux can (prlimit).")
     async with reading(tmp_path) as reader:
         site, bank = reader.site, reader.site.alliance.members["bank"]
         token = await bank.token()
