@@ -35,8 +35,8 @@ _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 """What no text of terms has ever held. What is kept is read by this alone, however strict the entrance becomes."""
 _WIDE = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
 _BLANK = re.compile(f"{_WIDE.pattern}|[\t{_IDEOGRAPHIC_SPACE}\u2800]")
-_WITHOUT_WIDTH = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff]")
-"""What keyboards and word processors put into a person's text unseen; what is around it is not turned."""
+_MARKS = re.compile(r"[\u061c\u200e\u200f]")
+"""What keyboards put into a text of two directions unseen; what is around it is not turned (UAX #9)."""
 _QUOTED = 64
 
 
@@ -127,7 +127,7 @@ def own_words(value: Any, at: str) -> str:
     needs it, and lines end with LF; what is left is shown as it is written.
     """
     given = text(value, at).replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    found = without_strays(_WITHOUT_WIDTH.sub("", _BLANK.sub(" ", given))).strip()
+    found = without_strays(_MARKS.sub("", _BLANK.sub(" ", given))).strip()
     if not 0 < len(found) <= LONGEST_PROSE or found.count("\n") >= MOST_LINES:
         raise Invalid(
             "terms_text_malformed",
