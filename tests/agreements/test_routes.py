@@ -15,7 +15,7 @@ from gateway.identity.subject import Subject
 from gateway.members.directory import Directory
 from gateway.members.routes import routes as member_routes
 from tests.agreements.world import Company, World, new_key, public
-from tests.signatures import sign_terms
+from tests.company_signatures import sign_terms
 
 
 class Site:

@@ -36,7 +36,7 @@ from gateway.members.client_acts import ClientActs
 from gateway.supplies import NewKeys
 from gateway.vault.keyring import KeyRing
 from gateway.vault.providers.local import LocalKeyring
-from tests.signatures import sign_terms
+from tests.company_signatures import sign_terms
 
 START_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 FLIGHTS = "flights"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.access.world import Shared
 from tests.clauses.test_9_1 import leak, read
-from tests.signatures import sign_certificate
+from tests.company_signatures import sign_certificate
 
 DAY_S = 24 * 3600
 

@@ -8,8 +8,8 @@ from gateway.duties.certificates import certificate_text
 from gateway.errors import Conflicting, Invalid, NotFound, Refused
 from gateway.identity.jws import sign_compact, thumbprint
 from tests.agreements.world import FLIGHTS, Company, new_key, public
+from tests.company_signatures import sign_certificate
 from tests.duties.world import DutyWorld
-from tests.signatures import sign_certificate
 
 DAY_S = 24 * 3600
 
