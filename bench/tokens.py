@@ -1,9 +1,9 @@
 """Tokens by private_key_jwt and DPoP beside npm's oidc-provider doing the same.
 
-`python -m bench.tokens --folder DIR` uses what `gateway demo --out DIR` left. Assertions and proofs (both ES256) are
-signed before a round. The gateway writes each token to its ledger and each assertion to its database, durably, before
-it answers. oidc-provider is measured twice: with its own adapter, which keeps the last 1,000 things in memory, and with
-one that keeps what was used on disk until it expires (`oidc_provider/store.mjs`).
+`python -m bench.tokens --folder DIR` uses what `gateway demo --out DIR` left. Assertions and proofs are signed before a
+round, both by ES256 or both by PS256. The gateway writes each token to its ledger and each assertion to its database,
+durably, before it answers. oidc-provider is measured twice: with its own adapter, which keeps the last 1,000 things in
+memory, and with one that keeps what was used on disk until it expires (`oidc_provider/store.mjs`).
 """
 
 from __future__ import annotations
@@ -29,33 +29,49 @@ from urllib.parse import urlencode
 import orjson
 import requests
 import typer
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
+from jwskate import Jwk
 from rich.console import Console
 from rich.table import Table
 
 from bench.load import Round, measure
-from gateway.identity.jws import sign_compact
+from gateway.demo.partner import Partner
+from gateway.identity.jws import PrivateKey, sign_compact
 from tests.services import ComponentMissing, free_port, node
 
 CONNECTIONS = 16
 TOKENS = 500
 GOAL = 2.0
+IN_MEMORY = "oidc-provider, in memory"
+ON_DISK = "oidc-provider, on disk"
 _BESIDE = Path(__file__).parent / "oidc_provider"
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _PATIENCE_S = 30
 
 
 @dataclass
+class Keys:
+    """What a client signs with, all of it by one algorithm."""
+
+    algorithm: str
+    client: PrivateKey
+    dpop: PrivateKey
+
+
+@dataclass
 class Endpoint:
     """One token endpoint and the client that asks it."""
 
-    name: str
+    kind: str
     issuer: str
     pid: int
     client: str
-    key: ECKey
-    dpop: ECKey
+    keys: Keys
     details: list[dict[str, Any]] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}, {self.keys.algorithm}"
 
     @property
     def port(self) -> int:
@@ -80,7 +96,7 @@ class Endpoint:
         return {
             "grant_type": "client_credentials",
             "client_assertion_type": _JWT_BEARER,
-            "client_assertion": sign_compact(orjson.dumps(claims), self.key, typ="JWT"),
+            "client_assertion": sign_compact(orjson.dumps(claims), self.keys.client, typ="JWT"),
             **details,
         }
 
@@ -92,7 +108,8 @@ class Endpoint:
             "iat": int(time.time()),
         }
         payload = orjson.dumps({**claims, "nonce": nonce} if nonce else claims)
-        return sign_compact(payload, self.dpop, typ="dpop+jwt", header={"jwk": self.dpop.as_dict(private=False)})
+        key = self.keys.dpop
+        return sign_compact(payload, key, typ="dpop+jwt", header={"jwk": key.as_dict(private=False)})
 
     def _http(self, form: dict[str, str], proof: str) -> bytes:
         body = urlencode(form)
@@ -128,25 +145,22 @@ def run(console: Console, folder: Path, port: int, rounds: int) -> None:
 def compare(console: Console, folder: Path, pid: int, port: int, rounds: int) -> None:
     """Measure a running gateway beside oidc-provider, which this starts on the same processor; print the table."""
     ours = _ours(folder, port, pid)
-    with (
-        tempfile.TemporaryDirectory() as store,
-        _oidc_provider(ours[0], "oidc-provider, in memory") as in_memory,
-        _oidc_provider(ours[0], "oidc-provider, on disk", str(Path(store) / "used.sqlite")) as on_disk,
-    ):
+    with tempfile.TemporaryDirectory() as store, _oidc_providers(ours, Path(store) / "used.sqlite") as theirs:
         console.print(
             f"load {os.getloadavg()[0]:.2f}, {CONNECTIONS} connections, {rounds} paired rounds; {_released()}"
         )
-        measured = asyncio.run(_measure([*ours, in_memory, on_disk], rounds))
+        measured = asyncio.run(_measure([*ours, *theirs], rounds))
     table = Table(
         "tokens", "to in memory", "range", "goal", "to on disk", "range", "tokens/s", "CPU µs", "p50 ms", "p99 ms"
     )
-    for one in [*ours, in_memory, on_disk]:
+    for one in [*ours, *theirs]:
         done = measured[one.name]
+        beside = {other.kind: measured[other.name] for other in theirs if other.keys is one.keys}
         table.add_row(
             one.name,
-            *_ratio(done, measured[in_memory.name]),
+            *_ratio(done, beside[IN_MEMORY]),
             f"≥ {GOAL}" if one in ours else "",
-            *_ratio(done, measured[on_disk.name]),
+            *_ratio(done, beside[ON_DISK]),
             *(
                 f"{median([getattr(one_round, what) for one_round in done]):.{digits}f}"
                 for what, digits in (("rate", 0), ("cpu_us", 0), ("p50_ms", 1), ("p99_ms", 1))
@@ -176,15 +190,29 @@ def _ours(folder: Path, port: int, pid: int) -> list[Endpoint]:
     alliance = json.loads((folder / "alliance.json").read_text("utf-8"))
     member = next(one for one in alliance["members"] if one["jwk_file"] == "hotel.jwk.json")
     key = ECKey.import_key(json.loads((folder / member["jwk_file"]).read_text("utf-8")))
-    dpop = ECKey.generate_key("P-256")
+    base, client = f"http://127.0.0.1:{port}", member["client_id"]
     asked = {
         "gateway, for the member itself": [{"type": "alliance_member", "actions": ["draft", "sign"]}],
         "gateway, under an agreement": member["authorization_details"][:1],
     }
+    by_curve = Keys("ES256", key, ECKey.generate_key("P-256"))
+    by_rsa = Keys("PS256", _registered(base, client, key), RSAKey.generate_key(2048))
     return [
-        Endpoint(name, f"http://127.0.0.1:{port}", pid, member["client_id"], key, dpop, details)
+        Endpoint(name, base, pid, client, keys, details)
+        for keys in (by_curve, by_rsa)
         for name, details in asked.items()
     ]
+
+
+def _registered(base: str, client: str, key: ECKey) -> RSAKey:
+    """A second key of the client, which registers it by itself (RFC 7592 section 2.2)."""
+    second = RSAKey.generate_key(2048)
+    partner = Partner("", "hotel", "", base, client_key=Jwk(key.as_dict(private=True)), client=client)
+    token = partner.token([{"type": "alliance_member", "actions": ["rotate"]}])
+    keys = [key.as_dict(private=False), second.as_dict(private=False)]
+    change = {"client_id": client, "jwks": {"keys": keys}}
+    partner.send("PUT", f"/v1/clients/{client}", token, change).raise_for_status()
+    return second
 
 
 @contextmanager
@@ -195,8 +223,20 @@ def gateway(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def _oidc_provider(ours: Endpoint, name: str, store: str | None = None) -> Iterator[Endpoint]:
-    """oidc-provider for the same client; with `store`, what was used is kept in that file."""
+def _oidc_providers(ours: list[Endpoint], store: Path) -> Iterator[list[Endpoint]]:
+    """oidc-provider for the same client with all its keys, without and with a file that keeps what was used."""
+    every = list({one.keys.algorithm: one.keys for one in ours}.values())
+    with _oidc_provider(ours[0], every) as in_memory, _oidc_provider(ours[0], every, store) as on_disk:
+        yield [
+            Endpoint(kind, issuer, pid, ours[0].client, keys)
+            for keys in every
+            for kind, (issuer, pid) in ((IN_MEMORY, in_memory), (ON_DISK, on_disk))
+        ]
+
+
+@contextmanager
+def _oidc_provider(ours: Endpoint, every: list[Keys], store: Path | None = None) -> Iterator[tuple[str, int]]:
+    """Its issuer and process; with `store`, what was used is kept in that file."""
     folder, port = node.installed(_BESIDE), free_port()
     issuer = f"http://127.0.0.1:{port}"
     given = {
@@ -204,11 +244,11 @@ def _oidc_provider(ours: Endpoint, name: str, store: str | None = None) -> Itera
         "port": port,
         "resource": f"{ours.issuer}/v1",
         "client_id": ours.client,
-        "jwk": {**ours.key.as_dict(private=False), "use": "sig", "alg": "ES256"},
-        "store": store,
+        "keys": [{**keys.client.as_dict(private=False), "use": "sig", "alg": keys.algorithm} for keys in every],
+        "store": store and str(store),
     }
     with _process([_node(folder), "serve.mjs", json.dumps(given)], port, folder) as server:
-        yield Endpoint(name, issuer, server.pid, ours.client, ours.key, ours.dpop)
+        yield issuer, server.pid
 
 
 def _node(folder: Path) -> str:
