@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from gateway.abreast import AskedTogether
 from gateway.access.pushing import Post
 from gateway.agreements import Agreements
 from gateway.database import Database, Reading, Transaction
@@ -54,11 +56,11 @@ class Roll:
     """Identity's question to the roll of members."""
 
     def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+        self._asked = AskedTogether(partial(admission, reading))
 
     async def admission(self, member: str) -> Admission | None:
         """Where the member stands now."""
-        return await admission(self._reading, member)
+        return await self._asked.ask(member)
 
 
 class TokenEvents:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger as SQLInteger
 from sqlalchemy import bindparam, or_, select
 
+from gateway.abreast import AskedTogether
 from gateway.agreements.agreement import Agreement, agreement_case
 from gateway.agreements.dataset_terms import RowPredicate
 from gateway.agreements.proof import AGREEMENT_ROW, TamperedAgreement, prove, unproved
@@ -57,6 +58,7 @@ class Agreements:
         self._proved: OrderedDict[_Key, Agreement] = OrderedDict()
         self._reported: OrderedDict[tuple[_Key, str], None] = OrderedDict()
         self._most = remembered
+        self._offers = AskedTogether(self._offer)
 
     async def load(self, agreement_id: str) -> Agreement | None:
         """The agreement in whatever state is proved, `tampered` if none is; None if there is none of that id."""
@@ -102,6 +104,10 @@ class Agreements:
         That is the recipient, and a third party that the terms name: what it gets depends on the owner's consent at
         each use. Nobody of them may be suspended: a token would be refused anyway at each use, and none is issued.
         """
+        return await self._offers.ask((member, agreement, now_s))
+
+    async def _offer(self, asked: tuple[str, str, int]) -> Offer | None:
+        member, agreement, now_s = asked
         found = await self.in_force(agreement, now_s)
         if found is None or found.terms is None or not _may_receive(member, found, found.terms):
             return None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
+from gateway.abreast import AskedTogether
 from gateway.clock import Clock, seconds
 from gateway.database import Database
 from gateway.errors import Unavailable
@@ -90,8 +91,9 @@ class ClientAuthentication:
         proxy: TrustedProxy,
         rates: Rates,
     ) -> None:
-        self._database = database
         self._clock = clock
+        self._database = database
+        self._registered = AskedTogether(self._find)
         self._published = published
         self._issuer = issuer
         self._window = window
@@ -145,6 +147,9 @@ class ClientAuthentication:
             raise TokenRefused("invalid_client", "ASSERTION_REPLAYED")
         self._floods.served(caller.address, caller.client.id)
 
+    async def _find(self, name: str) -> KnownClient | None:
+        return await find_client(self._database, name, self._clock())
+
     async def _known(self, headers: Headers, body: bytes, peer: str, address: str) -> tuple[Claim, KnownClient]:
         """The client, once a key or certificate of its own is seen: until here everybody is a stranger."""
         registered = ""
@@ -153,7 +158,7 @@ class ClientAuthentication:
             assertion = assertions.claimed(form["client_assertion"]) if "client_assertion" in form else None
             name = assertion.client if assertion else _named(form)
             self._floods.attempt(address, name)
-            client = await find_client(self._database, name, self._clock())
+            client = await self._registered.ask(name)
             if client is None:
                 raise TokenRefused("invalid_client", "CLIENT_UNKNOWN")
             registered = client.id
