@@ -73,7 +73,7 @@ def _unjoined(_: selection.Shape) -> Query:
 
 @contextmanager
 def _without_join() -> Iterator[None]:
-    query = _unjoined(selection.Shape(personal=True, single=False, filters=0))
+    query = _unjoined(selection.Shape(personal=True, named=0, filters=0))
     with patch.object(selection, "_statement", lambda _: query):
         yield
 

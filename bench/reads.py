@@ -122,10 +122,10 @@ async def _compare(console: Console, folder: Path, port: int, pid: int, rounds: 
         provers = {name: _prover(partner, member, name, key, reads[0]) for name, key in keys.items()}
         asked = {HELLO: [b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"] * HELLOS}
         for case in CASES:
-            path = reads[case.read]
+            prover, paths = provers[case.algorithm], [reads[case.read]]
             if case.single:
-                path += f"/{_first_record(partner, member, path)}"
-            asked[case.name] = [provers[case.algorithm].request("GET", base, path) for _ in range(case.requests)]
+                paths = [f"{paths[0]}/{one}" for one in _records(partner, member, paths[0])]
+            asked[case.name] = [prover.request("GET", base, random.choice(paths)) for _ in range(case.requests)]
         for name in random.sample(list(asked), len(asked)):
             done = await measure(port, pid, CONNECTIONS, asked[name])
             if number:  # the first round warms up
@@ -190,6 +190,7 @@ def _prover(partner: Partner, member: dict[str, Any], algorithm: str, key: Priva
     return prover
 
 
-def _first_record(partner: Partner, member: dict[str, Any], path: str) -> str:
+def _records(partner: Partner, member: dict[str, Any], path: str) -> list[str]:
+    """The ids of the first page, one of which each read of one record asks for."""
     token = partner.token(member["authorization_details"])
-    return str(partner.get(path, token, limit="1").json()["records"][0]["id"])
+    return [record["id"] for record in partner.get(path, token).json()["records"]]

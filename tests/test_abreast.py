@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.identity import authentication
 from tests.access.world import Shared, shared_on
 from tests.identity.conftest import identity_database, world
 from tests.identity.world import World
@@ -79,3 +80,13 @@ async def test_tokens_asked_for_together_are_checked_made_and_entered_in_rows(
     tokens = await asyncio.gather(*[world.token() for _ in range(TOGETHER)])
     assert len(set(tokens)) == TOGETHER
     assert steps.taken == [step for step in ("_known", "check", "mint", "on_granted") for _ in range(TOGETHER)]
+
+
+async def test_tokens_asked_for_together_look_their_client_up_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps(monkeypatch)
+    steps.watch(authentication, "find_client")
+    await world.token()
+    await asyncio.gather(*[world.token() for _ in range(TOGETHER)])
+    assert steps.taken == ["find_client"] * 2

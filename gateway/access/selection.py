@@ -6,18 +6,19 @@ a quarter of a microsecond with sqlite3. The limit applies after the consent joi
 without consent, or outside what is agreed, leaves neither a gap nor a count.
 
 A page is bounded in bytes as well. A record of more than `LONGEST_AMONG_OTHERS` is not loaded with others: the page
-ends before it, and the next one is that record alone.
+ends before it, and the next one is that record alone. Records that are asked for by their ids are loaded as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     LargeBinary,
     Subquery,
@@ -51,10 +52,13 @@ _SEALED = 3
 
 
 class Shape(NamedTuple):
-    """What makes two selections the same statement. `rows` has the number of values of each row predicate."""
+    """What makes two selections the same statement. `rows` has the number of values of each row predicate.
+
+    `named` is how many ids are asked for; none: a page.
+    """
 
     personal: bool
-    single: bool
+    named: int
     filters: int
     rows: tuple[int, ...] = ()
     of_upload: bool = False
@@ -96,6 +100,7 @@ class Sought(NamedTuple):
     after: bytes = BEFORE_ALL
 
 
+_AFTER = bindparam("after", type_=LargeBinary)
 _OF_DATASET = (
     subject_key.c.member_id == bindparam("owner", type_=SQLText),
     subject_key.c.scope == bindparam("scope", type_=SQLText),
@@ -107,7 +112,7 @@ _OF_DATASET = (
 def _statement(shape: Shape) -> Query:
     among_others = case((func.length(record.c.sealed) <= LONGEST_AMONG_OTHERS, record.c.sealed)).label("sealed")
     chosen = (
-        select(record.c.id, record.c.version, record.c.pseudonym, record.c.sealed if shape.single else among_others)
+        select(record.c.id, record.c.version, record.c.pseudonym, record.c.sealed if shape.named else among_others)
         .select_from(record)
         .join(upload, and_(upload.c.no == record.c.upload_no, upload.c.state == "published"))
         .join(subject_key, subject_key.c.id == record.c.subject_key_id)
@@ -157,8 +162,7 @@ def _statement(shape: Shape) -> Query:
         chosen = chosen.where(record.c.upload_no == bindparam("upload_no", type_=BigInteger))
     for number, values in enumerate(shape.rows):
         chosen = chosen.where(_has_one_of(number, values))
-    position = bindparam("after", type_=LargeBinary)
-    chosen = chosen.where(record.c.id == position if shape.single else record.c.id > position)
+    chosen = chosen.where(record.c.id.in_(_ids(shape.named)) if shape.named else record.c.id > _AFTER)
     rows = chosen.order_by(record.c.id).limit(bindparam("most", type_=BigInteger)).subquery("chosen")
     governing = governing_row().subquery("governing")
     common = [select(*_without_id(rows, version=governing.c.narrowing, pseudonym=governing.c.versions))]
@@ -166,6 +170,10 @@ def _statement(shape: Shape) -> Query:
         of_key = {"version": subject_key.c.key_version, "pseudonym": subject_key.c.id, "sealed": subject_key.c.wrapped}
         common.append(select(*_without_id(rows, **of_key)).where(*_OF_DATASET))
     return Query(union_all(*common, select(*rows.c)))
+
+
+def _ids(number: int) -> list[BindParameter[bytes]]:
+    return [bindparam(f"id_{at}", type_=LargeBinary) for at in range(number)]
 
 
 def _without_id(rows: Subquery, **given: ColumnElement[Any]) -> list[ColumnElement[Any]]:
@@ -191,21 +199,76 @@ def _has_one_of(number: int, values: int) -> ColumnElement[bool]:
 
 def _rounded(values: Sequence[bytes]) -> Sequence[bytes]:
     """The values, the last one repeated until their number is a power of two: few statements serve all agreements."""
-    missing = (1 << (len(values) - 1).bit_length()) - len(values)
-    return [*values, *[values[-1]] * missing]
+    return [*values, *[values[-1]] * (_power_of_two(len(values)) - len(values))]
 
 
-async def select_records(
+def _power_of_two(number: int) -> int:
+    return 1 << (number - 1).bit_length()
+
+
+async def select_page(
     database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int
 ) -> Selection:
-    """Run the one statement. A single record looks like a page of at most one.
+    """Up to `request.limit` records behind `sought.after`, in the order of their ids, by one statement.
 
-    For a page that begins with a long record it runs twice: what counts is what the second says of that record.
+    For a page that begins with a long record another one loads that record: what counts is what it says of it.
     """
-    rows = [(field, _rounded(values)) for field, values in sought.rows]
-    agreed = tuple([len(values) for _, values in rows])
-    single, of_upload = request.record is not None, request.upload is not None
-    shape = Shape(dataset.kind == "personal", single, len(sought.terms), agreed, of_upload)
+    given = {**_given(request, dataset, sought, now_s), "after": sought.after, "most": request.limit + 1}
+    found = await _find(database, _shape(request, dataset, sought), given)
+    shown = _up_to_a_long_one(found.rows[: request.limit])
+    if shown or not found.rows:
+        return found.selection(shown)._replace(more=len(found.rows) > len(shown))
+    first: bytes = found.rows[0][0]
+    alone = (await select_named(database, request, dataset, sought, now_s, [first]))[first]
+    if not alone.records:  # gone meanwhile, with every sign of it
+        return await select_page(database, request, dataset, sought, now_s)
+    return alone._replace(more=len(found.rows) > 1)
+
+
+async def select_named(
+    database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int, ids: Collection[bytes]
+) -> Mapping[bytes, Selection]:
+    """What each of these records is, all of one snapshot, by one statement: a page of one, or of none."""
+    wanted = _rounded(tuple(ids))
+    named = {f"id_{at}": one for at, one in enumerate(wanted)}
+    given = {**_given(request, dataset, sought, now_s), **named, "most": len(wanted)}
+    found = await _find(database, _shape(request, dataset, sought)._replace(named=len(wanted)), given)
+    none, rows = found.selection(()), {row[0]: row for row in found.rows}
+    return {one: found.selection((rows[one],)) if one in rows else none for one in ids}
+
+
+class _Found(NamedTuple):
+    """What one statement has found: the rows of records, and what all of them have in common."""
+
+    shape: Shape
+    versions: Versions | None
+    narrowing: int
+    key: tuple[Any, ...]
+    rows: Sequence[Row]
+
+    def selection(self, rows: Sequence[Row]) -> Selection:
+        """These rows of it as records."""
+        records = (_of_persons if self.shape.personal else _of_nobody)(rows, self.key)
+        return Selection(self.versions, self.narrowing, tuple(records))
+
+
+async def _find(database: Database, shape: Shape, given: Mapping[str, Any]) -> _Found:
+    answers = await database.all(_statement(shape), **given)
+    common = [row for row in answers if row[0] is None]
+    judged = next((row for row in common if row[3] is None), None)
+    if judged is None:
+        return _Found(shape, None, 0, (), ())
+    key = next(((row[2], row[3], row[1]) for row in common if row[3] is not None), ())
+    rows = sorted([row for row in answers if row[0] is not None], key=itemgetter(0))
+    return _Found(shape, judged[2], judged[1], key, rows)
+
+
+def _shape(request: AccessRequest, dataset: Dataset, sought: Sought) -> Shape:
+    agreed = tuple([_power_of_two(len(values)) for _, values in sought.rows])
+    return Shape(dataset.kind == "personal", 0, len(sought.terms), agreed, request.upload is not None)
+
+
+def _given(request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int) -> dict[str, Any]:
     given: dict[str, Any] = {
         **key_of(request),
         "dataset_no": dataset.no,
@@ -215,46 +278,22 @@ async def select_records(
         "now": now_s,
         "granted": sought.granted,
         "matched": sought.matched,
-        "after": bytes.fromhex(request.record) if request.record is not None else sought.after,
-        "most": request.limit + 1,
     }
     for number, (field, term) in enumerate(sought.terms):
         given[f"field_{number}"] = field
         given[f"term_{number}"] = term
     if request.upload is not None:
         given["upload_no"] = request.upload
-    for number, (field, values) in enumerate(rows):
+    for number, (field, values) in enumerate(sought.rows):
         given[f"row_field_{number}"] = field
-        given |= {f"row_{number}_{at}": value for at, value in enumerate(values)}
-    answers = await database.all(_statement(shape), **given)
-    common = [row for row in answers if row[0] is None]
-    judged = next((row for row in common if row[3] is None), None)
-    if judged is None:
-        return NOTHING
-    found = sorted([row for row in answers if row[0] is not None], key=itemgetter(0))
-    shown = _up_to_a_long_one(found[: request.limit])
-    if found and not shown:
-        return await _alone(database, request, dataset, sought, now_s, found)
-    key = next(((row[2], row[3], row[1]) for row in common if row[3] is not None), ())
-    selected = (_of_persons if shape.personal else _of_nobody)(shown, key)
-    return Selection(judged[2], judged[1], tuple(selected), more=len(found) > len(shown))
+        given |= {f"row_{number}_{at}": value for at, value in enumerate(_rounded(values))}
+    return given
 
 
 def _up_to_a_long_one(rows: Sequence[Row]) -> Sequence[Row]:
     """The rows before the first one that is too long to be loaded with others."""
     lacking = [row[_SEALED] for row in rows]
     return rows[: lacking.index(None)] if None in lacking else rows
-
-
-async def _alone(
-    database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int, found: Sequence[Row]
-) -> Selection:
-    """The page of the long record that comes first. Where it has gone meanwhile, so has every sign of it."""
-    first: bytes = found[0][0]
-    selection = await select_records(database, request._replace(record=first.hex()), dataset, sought, now_s)
-    if not selection.records:
-        return await select_records(database, request, dataset, sought, now_s)
-    return selection._replace(more=len(found) > 1)
 
 
 _new = tuple.__new__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -121,13 +121,13 @@ async def test_a_long_record_whose_subject_withdraws_meanwhile_leaves_no_empty_p
     await shared.bank.consent(dataset, shared.hotel, person(0)["customer_no"])
     token = await shared.referral_token(deal)
     assert len(records(await shared.hotel.get(deal.path, token))) == 1
-    alone = selection._alone
+    select_named = selection.select_named
 
-    async def a_withdrawal_later(*given: Any) -> selection.Selection:
+    async def a_withdrawal_later(*given: Any) -> Mapping[bytes, selection.Selection]:
         assert (await shared.bank.withdraw(dataset, person(0)["customer_no"])).status_code == 200
-        return await alone(*given)
+        return await select_named(*given)
 
-    monkeypatch.setattr(selection, "_alone", a_withdrawal_later)
+    monkeypatch.setattr(selection, "select_named", a_withdrawal_later)
     page = (await shared.hotel.get(deal.path, token)).json()
     assert (page["records"], page["next"]) == ([], None)
 
