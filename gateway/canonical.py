@@ -8,6 +8,8 @@ implementation; a property test compares the two.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -15,11 +17,13 @@ import orjson
 from gateway.errors import Invalid
 
 _LIMIT = 2**53
-_TEXT = frozenset({str})
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 Written = orjson.Fragment
 """Canonical bytes that were made before, to stand as they are in a value that is made canonical."""
+
+_PLAIN = (str, bool, NoneType, Written)
+_OFTEN = frozenset(_PLAIN)
 
 
 def canonical(value: Any) -> bytes:
@@ -75,18 +79,24 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, str | bool) or value is None:
+    if isinstance(value, _PLAIN):
         return True
     if isinstance(value, int):
         return -_LIMIT < value < _LIMIT
     if isinstance(value, dict):
-        return all(
-            isinstance(key, str) and key.isascii() and (type(member) is str or _is_plain(member))
-            for key, member in value.items()
-        )
-    if isinstance(value, list | tuple):
-        return _TEXT.issuperset(map(type, value)) or all(map(_is_plain, value))
-    return isinstance(value, Written)
+        return _are_ascii(value) and _are_plain(value.values())
+    return isinstance(value, list | tuple) and _are_plain(value)
+
+
+def _are_plain(members: Collection[Any]) -> bool:
+    return all(map(_is_plain, [one for one in members if type(one) not in _OFTEN]))
+
+
+def _are_ascii(names: Collection[Any]) -> bool:
+    try:
+        return "".join(names).isascii()
+    except TypeError:
+        return False
 
 
 def _refuse(value: Any, path: str) -> None:
