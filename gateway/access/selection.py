@@ -6,7 +6,8 @@ a quarter of a microsecond with sqlite3. The limit applies after the consent joi
 without consent, or outside what is agreed, leaves neither a gap nor a count.
 
 A page is bounded in bytes as well. A record of more than `LONGEST_AMONG_OTHERS` is not loaded with others: the page
-ends before it, and the next one is that record alone. Records that are asked for by their ids are loaded as they are.
+ends before it, and the next one is that record alone. So it is with records that are asked for by their ids: only one
+that is asked for alone is loaded whatever its length.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ _OF_DATASET = (
 def _statement(shape: Shape) -> Query:
     among_others = case((func.length(record.c.sealed) <= LONGEST_AMONG_OTHERS, record.c.sealed)).label("sealed")
     chosen = (
-        select(record.c.id, record.c.version, record.c.pseudonym, record.c.sealed if shape.named else among_others)
+        select(record.c.id, record.c.version, record.c.pseudonym, record.c.sealed if shape.named == 1 else among_others)
         .select_from(record)
         .join(upload, and_(upload.c.no == record.c.upload_no, upload.c.state == "published"))
         .join(subject_key, subject_key.c.id == record.c.subject_key_id)
@@ -228,13 +229,17 @@ async def select_page(
 async def select_named(
     database: Database, request: AccessRequest, dataset: Dataset, sought: Sought, now_s: int, ids: Collection[bytes]
 ) -> Mapping[bytes, Selection]:
-    """What each of these records is, all of one snapshot, by one statement: a page of one, or of none."""
+    """What each of these records is: a page of one, or of none; by one statement, and one more for each long record."""
     wanted = _rounded(tuple(ids))
     named = {f"id_{at}": one for at, one in enumerate(wanted)}
     given = {**_given(request, dataset, sought, now_s), **named, "most": len(wanted)}
     found = await _find(database, _shape(request, dataset, sought)._replace(named=len(wanted)), given)
     none, rows = found.selection(()), {row[0]: row for row in found.rows}
-    return {one: found.selection((rows[one],)) if one in rows else none for one in ids}
+    selected = {one: found.selection((rows[one],)) if one in rows else none for one in ids}
+    if len(wanted) > 1:
+        for one in [one for one, row in rows.items() if row[_SEALED] is None]:
+            selected |= await select_named(database, request, dataset, sought, now_s, [one])
+    return selected
 
 
 class _Found(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from gateway.access import search, selection
+from gateway.catalog.tables import record
+from gateway.database import Query
 from tests.access.world import ENGINES, Deal, Shared, person, records, shared_on
 
 NOBODYS = "00" * 16
+_IDS = Query(select(record.c.id))
 
 
 @pytest.fixture(params=ENGINES)
@@ -147,3 +152,30 @@ async def test_more_than_a_page_of_ids_takes_more_than_one_statement(
     answers = await together(shared, deal, *[(token, one) for one in page])
     assert [records_of(answer) for answer in answers] == [{one: fields} for one, fields in page.items()]
     assert max(statements.named) <= 2
+
+
+async def test_a_long_record_is_loaded_alone_however_many_are_asked_for_with_it(
+    shared: Shared, statements: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[list[int]] = []
+    find = selection._find
+
+    async def measured(*given: Any) -> Any:
+        found = await find(*given)
+        loaded.append([len(row[selection._SEALED] or b"") for row in found.rows])
+        return found
+
+    monkeypatch.setattr(selection, "_find", measured)
+    longs = ["".join(random.choices("ghijkmnpqrstuvwxyz", k=150_000)) for _ in range(3)]  # does not become short
+    cities = ["Beijing", longs[0], "Shanghai", longs[1], longs[2]]
+    dataset = await shared.places([{"code": "X", "city": city, "price": 1, "margin": 1} for city in cities])
+    deal = Deal(await shared.bank.agree(shared.hotel, dataset, ("code", "city", "price")), dataset)
+    token = await shared.token(deal)
+    ids = [bytes(row["id"]).hex() for row in await shared.gateway.database.all(_IDS)]
+    assert (await shared.hotel.get(f"{deal.path}/{NOBODYS}", token)).status_code == 404
+    answers = await together(shared, deal, *[(token, one) for one in [*ids, NOBODYS]])
+    assert [answer.status_code for answer in answers] == [200] * 5 + [404]
+    shown = [records_of(answer)[one]["city"] for one, answer in zip(ids, answers, strict=False)]
+    assert sorted(shown) == sorted(cities)
+    assert _on_postgresql(shared) or statements.named == [1, 6], "all went together"
+    assert all(len(sizes) == 1 or max(sizes, default=0) <= selection.LONGEST_AMONG_OTHERS for sizes in loaded)
