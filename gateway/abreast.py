@@ -35,7 +35,7 @@ class AskedTogether(Generic[_Key, _Answer]):
     async def ask(self, key: _Key) -> _Answer:
         """What `look` finds for this key; it begins in the next turn of the event loop."""
         joined = self._to_begin.get(key)
-        if joined is None:
+        if joined is None or joined.done():  # done and not begun: cancelled, as with its loop
             joined = self._to_begin[key] = asyncio.create_task(self._begin(key))
         return await asyncio.shield(joined)
 

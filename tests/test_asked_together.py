@@ -113,3 +113,13 @@ async def test_a_look_that_fails_after_everybody_has_gone_away_is_no_unheard_err
 async def _working(shelf: Shelf) -> str:
     shelf.fails = False
     return await shelf.asked.ask("a")
+
+
+async def test_a_look_that_is_cancelled_before_it_begins_stands_in_nobodys_way() -> None:
+    shelf = Shelf()
+    asking = asyncio.create_task(shelf.asked.ask("a"))
+    await asyncio.sleep(0)
+    [look] = asyncio.all_tasks() - {asyncio.current_task(), asking}
+    look.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert await shelf.asked.ask("a") == "a: first"
