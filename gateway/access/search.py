@@ -67,9 +67,13 @@ class Search:
         )
 
     async def _one(self, request: AccessRequest, judgement: Judgement, wanted: bytes) -> Selection:
-        """One record; those that are asked for in the same way at the same time are selected together."""
+        """One record; what is asked for in the same way at the same time is selected together.
+
+        Where the database may look through the dataset for a list, that is the very same record alone.
+        """
         subject = request.subject
-        alike = (id(judgement), subject.token, subject.signed_by, request.upload, tuple(request.filters.items()))
+        alone = None if self._database.probes_lists else wanted
+        alike = (id(judgement), subject.token, subject.signed_by, request.upload, tuple(request.filters.items()), alone)
         self._named.setdefault(alike, _Named(request, judgement, set())).ids.add(wanted)
         return (await self._asked.ask(alike))[wanted]
 

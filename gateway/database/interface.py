@@ -55,6 +55,13 @@ class Database(Reading, Protocol):
     def version(self) -> str:
         """Engine and version, as `PostgreSQL 15.18`."""
 
+    @property
+    def probes_lists(self) -> bool:
+        """Whether a list of keys costs a probe each, whatever the database believes about its tables.
+
+        Where its statistics are older than a dataset, PostgreSQL may look through all of the dataset for a list.
+        """
+
     def reading(self) -> AbstractAsyncContextManager[Reading]:
         """Several reads of one snapshot."""
 

@@ -158,6 +158,10 @@ class PostgreSQLDatabase:
     def version(self) -> str:
         return self._version
 
+    @property
+    def probes_lists(self) -> bool:
+        return False
+
     async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
         async with self._held() as connection:
             return await _Session(connection).all(query, **given)

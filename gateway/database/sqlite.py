@@ -132,6 +132,10 @@ class SQLiteDatabase:
     def version(self) -> str:
         return f"SQLite {sqlite3.sqlite_version}"
 
+    @property
+    def probes_lists(self) -> bool:
+        return True
+
     async def all(self, query: Query, /, **given: Any) -> Sequence[Row]:
         return await self._nearest().all(query, **given)
 
