@@ -40,7 +40,7 @@ from gateway.cli.push import push
 from gateway.cli.reciprocity import reciprocity_command
 from gateway.cli.referrals import referrals
 from gateway.cli.rights import rights
-from gateway.cli.serving import alone
+from gateway.cli.serving import alone, refuse_taken
 from gateway.cli.withdrawals import withdrawals
 from gateway.errors import Invalid
 from gateway.settings import Settings
@@ -127,6 +127,7 @@ def serve() -> None:
     import uvloop  # noqa: PLC0415
 
     with alone(settings):
+        refuse_taken(settings.host, settings.port, option="GATEWAY_PORT")
         uvloop.run(serve_until_stopped(settings, provider))
 
 
@@ -147,6 +148,7 @@ def demo(
         raise Invalid(
             "demo_not_installed", f"The demo needs {missing.name}.", remedy="Install alliance-gateway[demo]."
         ) from None
+    refuse_taken("127.0.0.1", port, option="--port")
     run_demo(serve=serve, out=out, port=port, picture=picture)
 
 

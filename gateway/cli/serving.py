@@ -1,9 +1,10 @@
-"""One server per embedded database: a second would sweep away the uploads that the first is receiving."""
+"""One server per embedded database: a second would sweep away the uploads that the first is receiving. One per port."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,3 +38,23 @@ def alone(settings: Settings) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def refuse_taken(host: str, port: int, *, option: str) -> None:
+    """`port_taken` if nobody could listen there now; `option` is what names the port.
+
+    Whoever does not ask first takes the answers of the server that listens there already for its own.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            raise Conflicting(
+                "port_taken",
+                f"Nothing can listen on {host}, port {port}: {error.strerror or 'no such address'}.",
+                field=option,
+                remedy="Stop what listens there, or name another port.",
+            ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from gateway.cli.serving import alone
 from gateway.errors import Conflicting
 from gateway.settings import Settings
 from tests.alliance import prepare, settings_for
+from tests.cli.conftest import Gateway
 from tests.served import Serving
 from tests.services import ServiceFailed, free_port
 
@@ -60,3 +62,24 @@ def test_servers_on_postgresql_may_share_a_folder(tmp_path: Path) -> None:
     )
     with alone(settings), alone(settings):
         assert not list(settings.data_dir.iterdir())
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_port_that_is_taken_ends_in_a_sentence(gateway: Gateway, taken: int) -> None:
+    gateway("init")
+    refused = gateway("serve", GATEWAY_PORT=str(taken))
+    assert (refused.exit_code, "port_taken" in refused.output) == (1, True), refused.output
+    assert "GATEWAY_PORT" in refused.output
+
+
+def test_the_demo_takes_no_other_server_for_its_own(gateway: Gateway, taken: int, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    refused = gateway("demo", "--out", str(folder), "--port", str(taken))
+    assert (refused.exit_code, "port_taken" in refused.output) == (1, True), refused.output
+    assert not folder.exists()
