@@ -165,7 +165,7 @@ def verify_case_command(
     """Check a case's folder offline. Exit code 0: it holds. 1: tampered. 2: incomplete, or the key is not trusted."""
     report = verify_case(folder, vkey)
     about = "; ".join(report.findings) or report.case
-    console.print(f"{MARKS[report.outcome]} {report.outcome}: {escape(about)}", highlight=False)
+    console.print(f"{MARKS[report.outcome]} {report.outcome}: {escape(about)}", highlight=False, soft_wrap=True)
     raise typer.Exit(report.outcome.exit_code)
 
 

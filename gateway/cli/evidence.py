@@ -11,11 +11,11 @@ from rich.progress import Progress
 
 from gateway.access.export_permits import Extract
 from gateway.app import Gateway
-from gateway.cli.host import MARKS, act, console, operator, told
+from gateway.cli.host import MARKS, act, console, errors, operator, told
 from gateway.errors import Invalid
 from gateway.identity import SignedMessage
 from gateway.ledger import Draft, Kind
-from gateway.ledger.verify import verify
+from gateway.ledger.verify import Outcome, verify
 from gateway.ledger.verify_proof import verify_proof
 
 
@@ -30,7 +30,7 @@ def export_command(
     """Write a stretch of a log, with what proves it, as one bundle, by a permit of two operators; all on record."""
 
     async def work(gateway: Gateway) -> str:
-        with Progress(console=console, transient=True) as bar:
+        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
             task = bar.add_task("exporting", total=None)
             manifest = await gateway.exports.write(
                 Extract(log, first, last),
@@ -42,7 +42,7 @@ def export_command(
         about = f"{manifest.entries} entries of {manifest.origin}, tree size {manifest.size}: {out}"
         return f"[green]✔[/] {escape(about)}"
 
-    console.print(act(work), highlight=False)
+    console.print(act(work), highlight=False, soft_wrap=True)
 
 
 def verify_command(
@@ -54,11 +54,14 @@ def verify_command(
     ] = None,
 ) -> None:
     """Check a bundle offline. Exit code 0: it holds. 1: tampered. 2: incomplete, or the key is not trusted."""
-    report = verify(bundle, vkey, [path.read_bytes() for path in seen or []])
+    held = [_read(path) for path in seen or []]
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("verifying", total=None)
+        report = verify(bundle, vkey, held, progress=lambda done: bar.update(task, completed=done))
     told = "; ".join(report.findings)
     if not told and report.manifest is not None:
         told = f"{report.manifest.entries} entries of {report.manifest.origin}, tree size {report.manifest.size}"
-    console.print(f"{MARKS[report.outcome]} {report.outcome}: {escape(told)}", highlight=False)
+    console.print(f"{MARKS[report.outcome]} {report.outcome}: {escape(told)}", highlight=False, soft_wrap=True)
     raise typer.Exit(report.exit_code)
 
 
@@ -95,8 +98,8 @@ def verify_proof_command(
     ],
 ) -> None:
     """Check offline that a receipt's entry stands in its log. Exit code 0: it does. 1: no. 2: unread or untrusted."""
-    text = receipt.read_text(encoding="ascii", errors="replace").strip()
-    verdict = verify_proof(proof.read_bytes(), vkey, text, jwks.read_bytes())
+    text = _read(receipt).decode("ascii", errors="replace").strip()
+    verdict = verify_proof(_read(proof), vkey, text, _read(jwks))
     console.print(f"{MARKS[verdict.outcome]} {escape(verdict.sentence)}", highlight=False, soft_wrap=True)
     raise typer.Exit(verdict.outcome.exit_code)
 
@@ -131,3 +134,12 @@ def verify_message_command(
     if (message.key.thumbprint, message.sha256) != (key, digest):
         raise Invalid("another_message", "The signature holds, but it is not the message that the entry names.")
     console.print(f"[green]✔[/] signed by {key}: {digest}", highlight=False)
+
+
+def _read(path: Path) -> bytes:
+    """What stands there; where 1 says that something was tampered with, a file that cannot be read is 2."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        errors.print(f"{MARKS[Outcome.INCOMPLETE]} {escape(f'{error.strerror}: {path}')}", highlight=False)
+        raise typer.Exit(Outcome.INCOMPLETE.exit_code) from None

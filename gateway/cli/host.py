@@ -45,13 +45,14 @@ def told(command: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer
             return command(*args, **kwargs)
         except GatewayError as error:
             field = f" [dim]({escape(error.field)})[/]" if error.field else ""
-            errors.print(f"[red]✘[/] {escape(error.detail)}{field} [dim]{error.code}[/]", highlight=False)
+            errors.print(f"[red]✘[/] {escape(error.detail)}{field} [dim]{error.code}[/]", highlight=False, soft_wrap=True)
             if error.remedy:
-                errors.print(f"  {escape(error.remedy)}", highlight=False)
+                errors.print(f"  {escape(error.remedy)}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
         except OSError as error:
             about = f": {error.filename}" if error.filename else ""
-            errors.print(f"[red]✘[/] {escape(f'{error.strerror or type(error).__name__}{about}')}", highlight=False)
+            said = escape(f"{error.strerror or type(error).__name__}{about}")
+            errors.print(f"[red]✘[/] {said}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
     return run

@@ -99,3 +99,32 @@ async def test_the_exit_code_of_verify_depends_on_no_encoding_of_the_terminal(
     assert told("nonsense")[0] == 2
     bundle.write_bytes(bundle.read_bytes() + b"\0")
     assert told(vkey)[0] == 1
+
+
+UNREADABLE = "/proc/self/mem"
+"""A regular file, open to this process, of which nothing can be read at its beginning."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="linux: /proc")
+async def test_a_file_that_cannot_be_read_is_no_sign_of_tampering(
+    gateway: Gateway, sqlite_database: Database, tmp_path: Path
+) -> None:
+    bundle, vkey = await _bundle(sqlite_database, tmp_path, "alliance.example")
+    held = str(bundle)
+    proof = ("verify-proof", held, "--vkey", vkey)
+    for command in (
+        ("verify", held, "--vkey", vkey, "--seen", UNREADABLE),
+        ("verify-proof", UNREADABLE, "--vkey", vkey, "--receipt", held, "--jwks", held),
+        (*proof, "--receipt", UNREADABLE, "--jwks", held),
+        (*proof, "--receipt", held, "--jwks", UNREADABLE),
+    ):
+        answer = gateway(*command)
+        assert (answer.exit_code, UNREADABLE in answer.output) == (2, True), answer.output
+
+
+async def test_a_verdict_is_one_line_however_narrow_the_terminal(sqlite_database: Database, tmp_path: Path) -> None:
+    bundle, vkey = await _bundle(sqlite_database, tmp_path, "alliance.example")
+    command = [sys.executable, "-m", "gateway", "verify", str(bundle), "--vkey", vkey]
+    done = subprocess.run(command, env={**os.environ, "COLUMNS": "20"}, check=False, capture_output=True, text=True)
+    told = f"✔ ok: 1 entries of {vkey.partition('+')[0]}, tree size 1\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
