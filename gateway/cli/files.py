@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.access.file_proof import prove
-from gateway.canonical import parse
-from gateway.cli.host import console, told
+from gateway.cli.host import console, read_key_set, told
 
 
 @told
@@ -19,7 +18,7 @@ def verify_file_command(
     out: Annotated[Path | None, typer.Option(help="Write the file here once it holds.")] = None,
 ) -> None:
     """Check a file offline against its manifest and the gateway's receipts. Exit code 0 or 1."""
-    proven = prove(answer.read_bytes(), parse(keys.read_bytes()))
+    proven = prove(answer.read_bytes(), read_key_set(keys, option="--keys"))
     if out is not None:
         out.touch(0o600)
         out.write_bytes(proven.content)

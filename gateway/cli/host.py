@@ -8,13 +8,15 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from getpass import getuser
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from gateway.app import Gateway, compose
+from gateway.canonical import parse
 from gateway.errors import GatewayError, Invalid
 from gateway.ledger.verify import Outcome
 from gateway.settings import Settings
@@ -45,7 +47,9 @@ def told(command: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer
             return command(*args, **kwargs)
         except GatewayError as error:
             field = f" [dim]({escape(error.field)})[/]" if error.field else ""
-            errors.print(f"[red]✘[/] {escape(error.detail)}{field} [dim]{error.code}[/]", highlight=False, soft_wrap=True)
+            errors.print(
+                f"[red]✘[/] {escape(error.detail)}{field} [dim]{error.code}[/]", highlight=False, soft_wrap=True
+            )
             if error.remedy:
                 errors.print(f"  {escape(error.remedy)}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
@@ -68,6 +72,19 @@ def _refuse_unreadable(given: Mapping[str, object]) -> None:
             except UnicodeEncodeError:
                 remedy = "Write it in UTF-8."
                 raise Invalid("not_utf8", "The argument is not UTF-8.", field=name, remedy=remedy) from None
+
+
+def read_key_set(path: Path, *, option: str) -> Mapping[str, Any]:
+    """The key set of a file; `invalid_key_set` names the option that named it."""
+    remedy = "Save the answer of the gateway's /v1/jwks, and name that file."
+    try:
+        keys = parse(path.read_bytes())
+    except Invalid as error:
+        raise Invalid("invalid_key_set", f"{path} is no key set: {error.detail}", field=option, remedy=remedy) from None
+    if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
+        detail = f"{path} is no key set: a key set is a JSON object with `keys`."
+        raise Invalid("invalid_key_set", detail, field=option, remedy=remedy)
+    return keys
 
 
 def epoch_s(moment: datetime) -> int:

@@ -25,14 +25,19 @@ from gateway.ledger.merkle import HASH_SIZE
 
 TYPE = "access-receipt+jws"
 _ALGORITHM = "Ed25519"
+_CHECKED_BY = {
+    TYPE: "It is the receipt of an access: `gateway verify-proof` checks it.",
+    "consent-receipt+jws": "It is a consent receipt: `gateway verify-receipt` checks it.",
+}
+"""What to do with a receipt that is taken for the other kind."""
 _MEMBERS = {"event_id", "log", "leaf_hash", "iat"}
 
 
 class ReceiptRejected(Invalid):
     """Not a receipt, or not signed by this key."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__("receipt_rejected", detail)
+    def __init__(self, detail: str, *, remedy: str | None = None) -> None:
+        super().__init__("receipt_rejected", detail, remedy=remedy)
 
 
 class UnknownKey(ReceiptRejected):
@@ -99,7 +104,8 @@ def verify_statement(text: str, jwk: Mapping[str, Any], typ: str) -> bytes:
     except (JoseError, ValueError, TypeError, LookupError, RecursionError):
         raise ReceiptRejected("The signature does not hold.") from None
     if found.headers().get("typ") != typ:
-        raise ReceiptRejected("Not what it is taken for: its type is another.")
+        remedy = _CHECKED_BY.get(str(found.headers().get("typ")))
+        raise ReceiptRejected("Not what it is taken for: its type is another.", remedy=remedy)
     return found.payload
 
 
@@ -116,7 +122,8 @@ def named_key(text: str, jwks: Mapping[str, Any]) -> Mapping[str, Any]:
         keys: Sequence[Mapping[str, Any]] = jwks["keys"]
         return next(key for key in keys if key.get("kid") == kid)
     except StopIteration:
-        raise UnknownKey("No key of the set is the one that the receipt names.") from None
+        remedy = "Take the newest set from /v1/jwks; /jwks holds the keys of tokens."
+        raise UnknownKey("No key of the set is the one that the receipt names.", remedy=remedy) from None
     except (ValueError, KeyError, TypeError, AttributeError, Invalid):
         raise ReceiptRejected("Not a receipt, or the key set is none.") from None
 

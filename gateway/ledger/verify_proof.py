@@ -75,6 +75,10 @@ def _about(what: str, otherwise: Outcome) -> Iterator[None]:
     try:
         yield
     except UntrustedKey as error:
-        raise _Ended(Outcome.INCOMPLETE, f"{what}: {error.detail}") from None
+        raise _Ended(Outcome.INCOMPLETE, _sentence(what, error)) from None
     except Invalid as error:
-        raise _Ended(otherwise, f"{what}: {error.detail}") from None
+        raise _Ended(otherwise, _sentence(what, error)) from None
+
+
+def _sentence(what: str, error: Invalid) -> str:
+    return f"{what}: {error.detail} {error.remedy or ''}".rstrip()

@@ -245,6 +245,16 @@ async def test_a_changed_byte_of_receipt_or_notice_is_named_by_the_offline_comma
     receipt.write_text(".".join((header, changed, signature)))
     code, output = verify()
     assert (code, "receipt_rejected" in output) == (1, True), output
+    receipt.write_text(desk.signer.state("access-receipt+jws", {"a": "b"}))
+    code, output = verify()
+    assert (code, "gateway verify-proof" in output) == (1, True), output
+    receipt.write_text(kept.jws)
+    for none in (b"", b"\xff", b"[]", b"{}"):
+        jwks.write_bytes(none)
+        code, output = verify()
+        assert (code, "invalid_key_set" in output, "--jwks" in output, "/v1/jwks" in output) == (1, True, True, True)
+    notice_file.unlink()
+    assert verify()[0] == 2
 
 
 async def test_a_receipt_of_another_kind_key_or_form_is_rejected(shop: Shop) -> None:

@@ -247,7 +247,12 @@ async def test_what_is_not_trusted_is_incomplete_and_what_does_not_hold_is_tampe
         "verifier key: The verifier key is not": (proof, "none", text, JWKS),
         "checkpoint: The note is not signed by this key": (proof, str(await Keys().verifier(OPERATOR)), text, JWKS),
         "proof: Its first line": (b"none", shown.vkey, text, JWKS),
-        "receipt: No key of the set": (proof, shown.vkey, signed(receipt(5), "unknown"), JWKS),
+        "receipt: No key of the set is the one that the receipt names. Take the newest set": (
+            proof,
+            shown.vkey,
+            signed(receipt(5), "unknown"),
+            JWKS,
+        ),
         "receipt: Not a receipt": (proof, shown.vkey, "none", JWKS),
         "key set: ": (proof, shown.vkey, text, b"none"),
         "receipt: Not a receipt, or the key set is none": (proof, shown.vkey, text, b"[]"),
@@ -255,11 +260,18 @@ async def test_what_is_not_trusted_is_incomplete_and_what_does_not_hold_is_tampe
     other = ReceiptSigner(Ed25519PrivateKey.generate(), "kid").sign(receipt(5))
     elsewhere = signed(receipt(5, f"alliance.example/{OPERATOR}"))
     statement = ReceiptSigner(_SIGNING, "kid").state("other+jws", json.loads("{}"))
+    consent = ReceiptSigner(_SIGNING, "kid").state("consent-receipt+jws", json.loads("{}"))
     unlike = signed(receipt(5), "another")
     tampered: dict[str, tuple[bytes, str, str, bytes]] = {
         "receipt: The signature does not hold": (proof, shown.vkey, other, JWKS),
         "receipt: The signature does not hold.": (proof, shown.vkey, unlike, JWKS),
         "receipt: Not what it is taken for": (proof, shown.vkey, statement, JWKS),
+        "receipt: Not what it is taken for: its type is another. It is a consent receipt": (
+            proof,
+            shown.vkey,
+            consent,
+            JWKS,
+        ),
         "receipt is of another log": (proof, shown.vkey, elsewhere, JWKS),
         "checkpoint: The signature does not hold": (proof.replace(b"\n9\n", b"\n8\n"), shown.vkey, text, JWKS),
         "entry does not stand there: The proof does not lead to the root": (proof, shown.vkey, shown.receipts[4], JWKS),
