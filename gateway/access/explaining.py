@@ -158,7 +158,7 @@ class Explanations:
         if entry["event_id"] != row["event_id"]:
             raise EntryAltered
         if entry["kind"] != Kind.ACCESS:
-            raise NotFound
+            raise NotFound("The entry is no access: nothing was judged that could be explained.")
         return entry
 
     async def _case(self, entry: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -181,7 +181,8 @@ class Approvals:
         reasons = (Reason("OWN_PROPOSAL", ""),)
         facts = found.facts("proposal_not_decided", operator)
         draft = Draft(log=found.alliance, kind=Kind.ADMIN, effect=Effect.DENY, reasons=reasons, facts=facts)
-        return Refused(reasons, event_id=(await self._ledger.record(draft)).event_id)
+        event_id = (await self._ledger.record(draft)).event_id
+        return Refused(reasons, event_id=event_id, remedy="Another operator decides, by an account of their own.")
 
 
 async def _end(change: Change, found: Proposal, state: str, operator: str) -> Proposal:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from gateway.access.export_permits import Extract
 from gateway.app import Gateway
 from gateway.approvals import Arguments
-from gateway.cases.case import CaseView
+from gateway.cases.case import Case, CaseView
 from gateway.cases.opening import Exhibit
 from gateway.cases.verification import verify_case
 from gateway.cli.host import INSTANTS, MARKS, act, console, epoch_s, operator, told
@@ -40,7 +40,12 @@ _MOST = 200
 @told
 def list_cases(alliance: Annotated[str, typer.Argument(help="The alliance's id.")]) -> None:
     """The newest cases of an alliance, one JSON object a line."""
-    for one in act(lambda gateway: gateway.casework.cases.of_alliance(alliance, limit=_MOST)):
+
+    async def work(gateway: Gateway) -> Sequence[Case]:
+        await gateway.members.require_alliance(alliance)
+        return await gateway.casework.cases.of_alliance(alliance, limit=_MOST)
+
+    for one in act(work):
         console.print_json(json.dumps(one.describe(), ensure_ascii=False))
 
 
@@ -135,8 +140,12 @@ def count(
     since: Annotated[datetime, typer.Option(help="Cases opened since, in UTC.", formats=INSTANTS)],
 ) -> None:
     """How many breaches of a member were confirmed, cured ones included."""
-    since_ms = epoch_s(since) * MILLISECONDS
-    console.print(act(lambda gateway: gateway.casework.cases.confirmed_against(member, since_ms=since_ms)))
+
+    async def work(gateway: Gateway) -> int:
+        await gateway.members.home_of(member)
+        return await gateway.casework.cases.confirmed_against(member, since_ms=epoch_s(since) * MILLISECONDS)
+
+    console.print(act(work))
 
 
 @cases.command("bundle")

@@ -12,9 +12,10 @@ from rich.progress import Progress
 from gateway.access.export_permits import Extract
 from gateway.app import Gateway
 from gateway.cli.host import MARKS, act, console, errors, operator, told
-from gateway.errors import Invalid
+from gateway.errors import Invalid, NotFound
 from gateway.identity import SignedMessage
 from gateway.ledger import Draft, Kind
+from gateway.ledger.stored import NOT_SIGNED_YET
 from gateway.ledger.verify import Outcome, verify
 from gateway.ledger.verify_proof import verify_proof
 
@@ -74,7 +75,12 @@ def proof_command(
     """Write the proof that one entry stands in its log. It tells the log's size; making it is an entry in that log."""
 
     async def work(gateway: Gateway) -> bytes:
-        proof = await gateway.tiles.proof(log, event_id)
+        try:
+            proof = await gateway.tiles.proof(log, event_id)
+        except NotFound as error:
+            if error.detail == NOT_SIGNED_YET:
+                raise
+            raise NotFound("There is no such log here, or no entry of that event id in it.") from None
         facts = {"act": "proof_exported", "actor": {"operator": operator()}, "event": event_id}
         await gateway.ledger.record(Draft(log=log, kind=Kind.QUERY, facts=facts))
         return proof
@@ -112,7 +118,10 @@ def message_command(
     """Write a signed request or answer as it was kept. Handing it out is an entry in the log of who asked."""
 
     async def work(gateway: Gateway) -> bytes:
-        member, document = await gateway.messages.read(digest)
+        try:
+            member, document = await gateway.messages.read(digest)
+        except NotFound:
+            raise NotFound("No message of that digest is kept.") from None
         facts = {"act": "message_exported", "actor": {"operator": operator()}, "base_sha256": digest}
         await gateway.ledger.record(Draft(log=member, kind=Kind.QUERY, facts=facts))
         return document

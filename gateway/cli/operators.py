@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from gateway.app import Gateway
 from gateway.cli.host import act, console, operator, told
 from gateway.errors import Invalid
+from gateway.identity.operators.directory import Listed
 from gateway.identity.operators.roles import Role
 from gateway.identity.operators.site import Site
 from gateway.settings import Settings
@@ -70,7 +73,12 @@ def disable_operator(operator_id: OperatorId) -> None:
 @told
 def list_operators(alliance: Annotated[str, typer.Argument(help="The alliance's id.")]) -> None:
     """The operators of an alliance: id, role, state, name."""
-    for one in act(lambda gateway: gateway.operators.of_alliance(alliance), look_first=False):
+
+    async def work(gateway: Gateway) -> Sequence[Listed]:
+        await gateway.members.require_alliance(alliance)
+        return await gateway.operators.of_alliance(alliance)
+
+    for one in act(work, look_first=False):
         state = "active" if one.active else "disabled"
         console.print(f"{one.id} {one.role} {state} {one.name}", highlight=False, markup=False)
 

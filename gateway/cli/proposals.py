@@ -118,7 +118,12 @@ def propose_signing_key(member: MemberId, jwk: JwkFile) -> None:
 @told
 def show_pending(alliance: Annotated[str, typer.Argument(help="The alliance's id.")]) -> None:
     """What waits for a second person, with everything that would be done."""
-    for one in act(lambda gateway: gateway.approvals.pending(alliance), look_first=False):
+
+    async def work(gateway: Gateway) -> Sequence[Proposal]:
+        await gateway.members.require_alliance(alliance)
+        return await gateway.approvals.pending(alliance)
+
+    for one in act(work, look_first=False):
         console.print_json(json.dumps(_shown(one)))
 
 

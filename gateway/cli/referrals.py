@@ -41,6 +41,7 @@ def show(member: Annotated[str, typer.Argument(help="The member's id.")]) -> Non
     """A member's referrals, made and offered, each as its side of it sees it; no person, and no note."""
 
     async def work(gateway: Gateway) -> Sequence[Mapping[str, Any]]:
+        await gateway.members.home_of(member)
         return await gateway.referrals.lookup.of_member(member, after="", limit=_MOST)
 
     table = Table(*_COLUMNS)

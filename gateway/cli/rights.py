@@ -23,6 +23,7 @@ def list_requests(alliance: Annotated[str, typer.Argument(help="The alliance's i
     """What waits for an answer, the most urgent first; without persons and without words. ~ marks provisional dates."""
 
     async def work(gateway: Gateway) -> Sequence[Request]:
+        await gateway.members.require_alliance(alliance)
         return await gateway.rights.requests.waiting(alliance)
 
     table = Table(*_COLUMNS)

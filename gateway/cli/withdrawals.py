@@ -40,6 +40,7 @@ def show(
     """What is not complied with yet, of a member's persons or by the member. No person is named."""
 
     async def work(gateway: Gateway) -> Sequence[Mapping[str, Any]]:
+        await gateway.members.home_of(member)
         return await gateway.following.supervising.outstanding(member)
 
     found = [one for one in act(work) if not overdue or one["state"] == "overdue"]

@@ -110,8 +110,7 @@ class Members:
         checked_name(name, "name")
         checked_name(industry, "industry")
         code = checked_uscc(uscc)
-        if await self._database.one(_ALLIANCE, id=alliance_id) is None:
-            raise NotFound
+        await self.require_alliance(alliance_id)
         member_id = random_id()
         async with self._ledger.changing(alliance_id) as change:
             if await change.tx.one(_BY_USCC, alliance=alliance_id, uscc=code) is not None:
@@ -193,6 +192,11 @@ class Members:
     async def alliances(self) -> Sequence[str]:
         """The ids of all alliances."""
         return [row["id"] for row in await self._database.all(_ALLIANCES)]
+
+    async def require_alliance(self, alliance_id: str) -> None:
+        """`NotFound` unless there is this alliance: of a mistyped one nothing is known, which is not nothing to do."""
+        if await self._database.one(_ALLIANCE, id=alliance_id) is None:
+            raise NotFound("There is no such alliance.")
 
     async def home_of(self, member_id: str) -> str:
         """The alliance of a member, suspended or not; `NotFound` for a stranger."""

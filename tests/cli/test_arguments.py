@@ -128,3 +128,41 @@ async def test_a_verdict_is_one_line_however_narrow_the_terminal(sqlite_database
     done = subprocess.run(command, env={**os.environ, "COLUMNS": "20"}, check=False, capture_output=True, text=True)
     told = f"✔ ok: 1 entries of {vkey.partition('+')[0]}, tree size 1\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("admin", "pending", "nobody"),
+        ("admin", "operators", "nobody"),
+        ("admin", "case", "list", "nobody"),
+        ("admin", "case", "count", "nobody", "--since", "2026-01-01"),
+        ("rights", "list", "nobody"),
+        ("withdrawals", "show", "nobody"),
+        ("referrals", "list", "nobody"),
+    ],
+)
+def test_of_a_mistyped_id_it_is_not_said_that_nothing_waits(gateway: Gateway, command: tuple[str, ...]) -> None:
+    gateway("init")
+    answer = gateway(*command)
+    assert (answer.exit_code, "not_found" in answer.output) == (1, True), answer.output
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("proof", "nobody", "01a20a53-fdd8-76e8-b762-ee4e61428124"), "no entry of that event id"),
+        (("message", "0" * 64, "--out", "out.json"), "No message of that digest"),
+    ],
+)
+def test_what_is_not_there_is_named(gateway: Gateway, command: tuple[str, ...], told: str) -> None:
+    gateway("init")
+    answer = gateway(*command)
+    assert (answer.exit_code, told in answer.output) == (1, True), answer.output
+
+
+def test_an_entry_that_is_no_access_is_not_said_to_be_missing(gateway: Gateway) -> None:
+    gateway("init")
+    alliance = gateway("admin", "alliance", "Test").stdout.strip()
+    answer = gateway("explain", f"{alliance}:0")
+    assert (answer.exit_code, "no access" in answer.output) == (1, True), answer.output

@@ -62,6 +62,7 @@ def test_a_client_is_registered_by_two_operators_and_ended_by_one(hosts: Hosts) 
     assert (shown["proposal"], shown["act"], shown["proposed_by"]) == (proposal, "register_client", "alice")
     assert shown["arguments"]["jwks"]["keys"][0]["kid"] == key.thumbprint()
     hosts.refused("alice", "OWN_PROPOSAL", "approve", proposal)
+    assert "Another operator decides" in hosts.run("alice", "approve", proposal).stderr
     client = hosts.said("bob", "approve", proposal)
     assert client == shown["arguments"]["client"]
     hosts.refused("bob", "proposal_decided", "approve", proposal)

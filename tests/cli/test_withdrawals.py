@@ -31,6 +31,9 @@ def test_what_is_open_is_shown_without_the_person(tmp_path: Path, gateway: Gatew
     assert (late.exit_code, "0 to be complied with" in late.output) == (0, True), late.output
 
 
-def test_a_member_with_nothing_open_has_an_empty_list(tmp_path: Path, gateway: Gateway) -> None:
+def test_a_member_with_nothing_open_has_an_empty_list(gateway: Gateway) -> None:
     assert gateway("init").exit_code == 0
-    assert "0 to be complied with" in gateway("withdrawals", "show", "0" * 32).output
+    alliance = gateway("admin", "alliance", "Test").stdout.strip()
+    named = ("--name", "Bank", "--uscc", "91310000MA1K35FX2T", "--industry", "bank")
+    member = gateway("admin", "member", alliance, *named).stdout.strip()
+    assert "0 to be complied with" in gateway("withdrawals", "show", member).output
