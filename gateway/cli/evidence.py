@@ -23,12 +23,16 @@ from gateway.ledger.verify_proof import verify_proof
 @told
 def export_command(
     log: Annotated[str, typer.Argument(help="The log's id: a member's, or the alliance's for the operator's log.")],
-    out: Annotated[Path, typer.Option(help="The bundle to write (.zip).")],
+    out: Annotated[Path, typer.Option(help="The bundle to write (.zip).", dir_okay=False)],
     first: Annotated[int, typer.Option(help="First entry.", min=0)] = 0,
     last: Annotated[int | None, typer.Option(help="Last entry; default: the newest signed one.", min=0)] = None,
     permit: Annotated[str, typer.Option(help="The approved proposal of `gateway admin export-log` for it.")] = "",
 ) -> None:
     """Write a stretch of a log, with what proves it, as one bundle, by a permit of two operators; all on record."""
+
+    if not out.parent.is_dir():  # before an entry says that the export began
+        remedy = "Make the folder, or name another."
+        raise Invalid("no_folder", f"There is no folder {out.parent}.", field="--out", remedy=remedy)
 
     async def work(gateway: Gateway) -> str:
         with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -142,7 +146,7 @@ def verify_message_command(
     message = SignedMessage.read(file.read_bytes())
     if (message.key.thumbprint, message.sha256) != (key, digest):
         raise Invalid("another_message", "The signature holds, but it is not the message that the entry names.")
-    console.print(f"[green]✔[/] signed by {key}: {digest}", highlight=False)
+    console.print(f"[green]✔[/] signed by {key}: {digest}", highlight=False, soft_wrap=True)
 
 
 def _read(path: Path) -> bytes:

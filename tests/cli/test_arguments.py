@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import sqlite3
 import subprocess
 import sys
 from importlib.metadata import version
@@ -19,7 +21,8 @@ from gateway.ledger.export import export
 from gateway.ledger.integrator import Integrator
 from gateway.ledger.note import NamedSigner, Signer, VerifierKey
 from gateway.migrations import NEWEST
-from tests.cli.conftest import Gateway
+from gateway.settings import Settings
+from tests.cli.conftest import Gateway, permit_of
 from tests.ledger.builders import OWNER, denial
 
 NOT_UTF8 = os.fsdecode(b"\xff")
@@ -166,3 +169,17 @@ def test_an_entry_that_is_no_access_is_not_said_to_be_missing(gateway: Gateway) 
     alliance = gateway("admin", "alliance", "Test").stdout.strip()
     answer = gateway("explain", f"{alliance}:0")
     assert (answer.exit_code, "no access" in answer.output) == (1, True), answer.output
+
+
+def test_an_export_that_has_no_place_is_refused_before_it_is_on_record(
+    gateway: Gateway, settings: Settings, tmp_path: Path
+) -> None:
+    gateway("init")
+    alliance = gateway("admin", "alliance", "Test").stdout.strip()
+    permit = permit_of(gateway, alliance)
+    for out, code, told in ((tmp_path, 2, "directory"), (tmp_path / "none" / "bundle.zip", 1, "no_folder")):
+        answer = gateway("export", alliance, "--out", str(out), "--permit", permit)
+        assert (answer.exit_code, told in answer.output) == (code, True), answer.output
+    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as database:
+        [(begun,)] = database.execute("SELECT count(*) FROM leaf WHERE instr(body, 'log_export')").fetchall()
+    assert begun == 0
