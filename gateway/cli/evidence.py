@@ -33,6 +33,8 @@ def export_command(
     if not out.parent.is_dir():  # before an entry says that the export began
         remedy = "Make the folder, or name another."
         raise Invalid("no_folder", f"There is no folder {out.parent}.", field="--out", remedy=remedy)
+    if out.exists():
+        raise Invalid("file_exists", f"{out} exists, and may be evidence.", field="--out", remedy="Name another file.")
 
     async def work(gateway: Gateway) -> str:
         with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:

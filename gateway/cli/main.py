@@ -149,6 +149,9 @@ def demo(
             "demo_not_installed", f"The demo needs {missing.name}.", remedy="Install alliance-gateway[demo]."
         ) from None
     refuse_taken("127.0.0.1", port, option="--port")
+    if picture is not None and not picture.parent.is_dir():  # before the story, which takes a minute
+        remedy = "Make the folder, or name another."
+        raise Invalid("no_folder", f"There is no folder {picture.parent}.", field="--picture", remedy=remedy)
     run_demo(serve=serve, out=out, port=port, picture=picture)
 
 

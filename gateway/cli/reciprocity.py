@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -9,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway.access.reciprocity import Flow, Report
-from gateway.access.reciprocity_routes import milliseconds
 from gateway.app import Gateway
-from gateway.cli.host import act, console, operator, told
+from gateway.cli.host import INSTANTS, act, console, epoch_s, operator, told
+from gateway.clock import MILLISECONDS
 from gateway.ledger import Draft, Kind
 
 _WIDEST = 24
@@ -21,11 +22,11 @@ _FULL, _PARTS = "█", " ▏▎▍▌▋▊▉"
 @told
 def reciprocity_command(
     alliance: Annotated[str, typer.Argument(help="The alliance's id.")],
-    since: Annotated[str, typer.Option(help="First instant, as 2026-01-01T00:00:00Z.")],
-    until: Annotated[str, typer.Option(help="First instant that is no more in it.")],
+    since: Annotated[datetime, typer.Option(help="First instant, in UTC.", formats=INSTANTS)],
+    until: Annotated[datetime, typer.Option(help="First instant that is no more in it, in UTC.", formats=INSTANTS)],
 ) -> None:
     """Show what each member gave and received in a period, counted from the logs (clause 1.3.2). It is an entry."""
-    begin, end = milliseconds(since, "since"), milliseconds(until, "until")
+    begin, end = epoch_s(since) * MILLISECONDS, epoch_s(until) * MILLISECONDS
 
     async def work(gateway: Gateway) -> list[Report]:
         reports = await gateway.sharing.reciprocity.of_alliance(alliance, begin, end)

@@ -158,7 +158,7 @@ class BundleReader:
         header = self._exactly(len(member.local()))
         member.crc, member.size = _LOCAL.unpack(header[: _LOCAL.size])[6:8]
         if header != member.local():
-            raise BundleRejected(f"{name} does not stand where it must.")
+            raise BundleRejected(f"{name} does not stand where it must: no bundle as it was exported, or packed anew.")
         if self._offset + member.size > _LIMIT:
             raise BundleRejected(f"{name} is longer than a bundle can be.")
         self._members.append(member)

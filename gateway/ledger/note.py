@@ -124,6 +124,15 @@ def verify(note: bytes, key: VerifierKey) -> str:
     return text
 
 
+def is_note(given: bytes) -> bool:
+    """Whether this is a well-formed note, whoever signed it; a file taken by mistake is none."""
+    try:
+        text_of(given)
+    except NoteRejected:
+        return False
+    return True
+
+
 def text_of(note: bytes) -> str:
     """The text of a well-formed note, whoever signed it: it proves nothing."""
     return _split(note)[0]

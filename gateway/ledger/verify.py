@@ -65,7 +65,7 @@ def verify(
 
     Never raises on malformed input. `tampered` wins over `incomplete`: the latter means that what is there
     holds as far as it goes, but the key is not the one asked for, the file ends early, or a seen checkpoint
-    is of a later state. `progress` hears how many entries have been read.
+    is of a later state, or no signed note at all. `progress` hears how many entries have been read.
     """
     check = _Check(seen)
     try:
@@ -111,7 +111,8 @@ class _Check:
             except UntrustedKey:
                 self.missing.append(f"Untrusted key: seen checkpoint {place} is not signed by this key.")
             except NoteRejected as error:
-                self.altered.append(f"Seen checkpoint {place}: {error.detail}")
+                told = self.altered if note.is_note(held) else self.missing
+                told.append(f"Seen checkpoint {place}: {error.detail}")
         for size, roots in self._seen.items():
             if len(roots) > 1:
                 self.altered.append(f"The checkpoints seen at size {size} are of two histories.")

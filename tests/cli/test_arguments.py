@@ -177,9 +177,30 @@ def test_an_export_that_has_no_place_is_refused_before_it_is_on_record(
     gateway("init")
     alliance = gateway("admin", "alliance", "Test").stdout.strip()
     permit = permit_of(gateway, alliance)
-    for out, code, told in ((tmp_path, 2, "directory"), (tmp_path / "none" / "bundle.zip", 1, "no_folder")):
+    earlier = tmp_path / "earlier.zip"
+    earlier.write_bytes(b"evidence")
+    for out, code, told in (
+        (tmp_path, 2, "directory"),
+        (tmp_path / "none" / "bundle.zip", 1, "no_folder"),
+        (earlier, 1, "file_exists"),
+    ):
         answer = gateway("export", alliance, "--out", str(out), "--permit", permit)
         assert (answer.exit_code, told in answer.output) == (code, True), answer.output
     with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as database:
         [(begun,)] = database.execute("SELECT count(*) FROM leaf WHERE instr(body, 'log_export')").fetchall()
-    assert begun == 0
+    assert (begun, earlier.read_bytes()) == (0, b"evidence")
+
+
+def test_a_picture_that_has_no_place_is_refused_before_the_story(gateway: Gateway, tmp_path: Path) -> None:
+    answer = gateway("demo", "--picture", str(tmp_path / "none" / "demo.svg"), "--out", str(tmp_path / "demo"))
+    assert (answer.exit_code, "no_folder" in answer.output) == (1, True), answer.output
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_period_is_given_in_days_or_instants(gateway: Gateway) -> None:
+    gateway("init")
+    alliance = gateway("admin", "alliance", "Test").stdout.strip()
+    for since, until in (("2026-01-01", "2026-02-01"), ("2026-01-01T00:00:00Z", "2026-02-01T12:30:00Z")):
+        answer = gateway("reciprocity", alliance, "--since", since, "--until", until)
+        assert answer.exit_code == 0, answer.output
+    assert gateway("reciprocity", alliance, "--since", "yesterday", "--until", "2026-02-01").exit_code == 2

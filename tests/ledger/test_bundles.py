@@ -268,7 +268,9 @@ async def test_a_second_history_is_caught_by_a_checkpoint_seen_earlier(
     signer = await Keys()(OWNER)
     other = Checkpoint(signer.name, 1, root_of([b"\1" * 32])).signed(signer)
     assert verify(bundle, vkey, [other]).outcome is Outcome.TAMPERED
-    assert verify(bundle, vkey, [b"nonsense"]).outcome is Outcome.TAMPERED
+    assert verify(bundle, vkey, [other.replace(b"\n1\n", b"\n2\n")]).outcome is Outcome.TAMPERED
+    for mistaken in (b"nonsense", b"", b"PK\3\4\xff"):
+        assert verify(bundle, vkey, [mistaken]).outcome is Outcome.INCOMPLETE, "a file that is no checkpoint at all"
     two = [Checkpoint(signer.name, 9, root_of([bytes([seen]) * 32])).signed(signer) for seen in (1, 2)]
     assert verify(bundle, vkey, two[:1]).outcome is Outcome.INCOMPLETE
     assert verify(bundle, vkey, two).outcome is Outcome.TAMPERED
