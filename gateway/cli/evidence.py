@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from gateway.access.export_permits import Extract
 from gateway.app import Gateway
-from gateway.cli.host import MARKS, act, console, errors, operator, told
+from gateway.cli.host import MARKS, act, console, errors, operator, require_folder, told
 from gateway.errors import Invalid, NotFound
 from gateway.identity import SignedMessage
 from gateway.ledger import Draft, Kind
@@ -29,10 +29,7 @@ def export_command(
     permit: Annotated[str, typer.Option(help="The approved proposal of `gateway admin export-log` for it.")] = "",
 ) -> None:
     """Write a stretch of a log, with what proves it, as one bundle, by a permit of two operators; all on record."""
-
-    if not out.parent.is_dir():  # before an entry says that the export began
-        remedy = "Make the folder, or name another."
-        raise Invalid("no_folder", f"There is no folder {out.parent}.", field="--out", remedy=remedy)
+    require_folder(out, option="--out")
     if out.exists():
         raise Invalid("file_exists", f"{out} exists, and may be evidence.", field="--out", remedy="Name another file.")
 
@@ -135,7 +132,8 @@ def message_command(
     document = act(work)
     out.touch(0o600)
     out.write_bytes(document)
-    console.print(f"[green]✔[/] {escape(str(out))}; it quotes an access token, which has ended", highlight=False)
+    about = "it quotes an access token, which ends within 5 minutes of its issue"
+    console.print(f"[green]✔[/] {escape(str(out))}; {about}", highlight=False)
 
 
 @told
@@ -156,5 +154,6 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        errors.print(f"{MARKS[Outcome.INCOMPLETE]} {escape(f'{error.strerror}: {path}')}", highlight=False)
+        about = escape(f"{error.strerror}: {path}")
+        errors.print(f"{MARKS[Outcome.INCOMPLETE]} {about}", highlight=False, soft_wrap=True)
         raise typer.Exit(Outcome.INCOMPLETE.exit_code) from None

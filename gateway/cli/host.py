@@ -87,6 +87,13 @@ def read_key_set(path: Path, *, option: str) -> Mapping[str, Any]:
     return keys
 
 
+def require_folder(path: Path, *, option: str) -> None:
+    """`no_folder` unless a file can be put there; asked before what takes long, or leaves an entry, begins."""
+    if not path.parent.is_dir():
+        remedy = "Make the folder, or name another."
+        raise Invalid("no_folder", f"There is no folder {path.parent}.", field=option, remedy=remedy)
+
+
 def epoch_s(moment: datetime) -> int:
     """Epoch seconds of an instant that was written in UTC."""
     return int(moment.replace(tzinfo=UTC).timestamp())

@@ -33,7 +33,7 @@ from gateway.cli.evidence import (
 )
 from gateway.cli.explaining import explain_command
 from gateway.cli.files import verify_file_command
-from gateway.cli.host import console, open_keyring, read_passphrase, told
+from gateway.cli.host import console, open_keyring, read_passphrase, require_folder, told
 from gateway.cli.offline import offline
 from gateway.cli.operators import operators
 from gateway.cli.push import push
@@ -149,9 +149,8 @@ def demo(
             "demo_not_installed", f"The demo needs {missing.name}.", remedy="Install alliance-gateway[demo]."
         ) from None
     refuse_taken("127.0.0.1", port, option="--port")
-    if picture is not None and not picture.parent.is_dir():  # before the story, which takes a minute
-        remedy = "Make the folder, or name another."
-        raise Invalid("no_folder", f"There is no folder {picture.parent}.", field="--picture", remedy=remedy)
+    if picture is not None:
+        require_folder(picture, option="--picture")
     run_demo(serve=serve, out=out, port=port, picture=picture)
 
 

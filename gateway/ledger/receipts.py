@@ -25,11 +25,10 @@ from gateway.ledger.merkle import HASH_SIZE
 
 TYPE = "access-receipt+jws"
 _ALGORITHM = "Ed25519"
-_CHECKED_BY = {
-    TYPE: "It is the receipt of an access: `gateway verify-proof` checks it.",
-    "consent-receipt+jws": "It is a consent receipt: `gateway verify-receipt` checks it.",
-}
-"""What to do with a receipt that is taken for the other kind."""
+_CHECKED_BY = (
+    "`gateway verify-proof` checks receipts of accesses, `gateway verify-receipt` those of consents, "
+    "`gateway verify-file` files."
+)
 _MEMBERS = {"event_id", "log", "leaf_hash", "iat"}
 
 
@@ -104,8 +103,8 @@ def verify_statement(text: str, jwk: Mapping[str, Any], typ: str) -> bytes:
     except (JoseError, ValueError, TypeError, LookupError, RecursionError):
         raise ReceiptRejected("The signature does not hold.") from None
     if found.headers().get("typ") != typ:
-        remedy = _CHECKED_BY.get(str(found.headers().get("typ")))
-        raise ReceiptRejected("Not what it is taken for: its type is another.", remedy=remedy)
+        detail = f"Not what it is taken for: its type is {found.headers().get('typ')}, not {typ}."
+        raise ReceiptRejected(detail, remedy=_CHECKED_BY)
     return found.payload
 
 

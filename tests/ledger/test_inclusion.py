@@ -265,8 +265,8 @@ async def test_what_is_not_trusted_is_incomplete_and_what_does_not_hold_is_tampe
     tampered: dict[str, tuple[bytes, str, str, bytes]] = {
         "receipt: The signature does not hold": (proof, shown.vkey, other, JWKS),
         "receipt: The signature does not hold.": (proof, shown.vkey, unlike, JWKS),
-        "receipt: Not what it is taken for": (proof, shown.vkey, statement, JWKS),
-        "receipt: Not what it is taken for: its type is another. It is a consent receipt": (
+        "receipt: Not what it is taken for: its type is other+jws": (proof, shown.vkey, statement, JWKS),
+        "receipt: Not what it is taken for: its type is consent-receipt+jws, not access-receipt+jws. `gateway": (
             proof,
             shown.vkey,
             consent,
